@@ -1,0 +1,32 @@
+"""The console command `lakehouse`: one subcommand a module of `ingestion.commands`."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+
+from ingestion.commands import declarations
+from ingestion.errors import LakehouseError
+
+app = typer.Typer(
+    name="lakehouse",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help=(
+        "Land Debezium's change events and look after what follows from them. "
+        "Settings are environment variables: see docs/settings.md."
+    ),
+)
+app.add_typer(declarations.app, name="declarations")
+
+
+def main() -> None:
+    """Run the command line; an error meant for people is printed as a sentence, exit code 1."""
+    try:
+        app()
+    except LakehouseError as error:
+        Console(stderr=True).print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        sys.exit(1)

@@ -1,0 +1,15 @@
+"""The errors that this package raises on purpose: one base class, transient and terminal ones."""
+
+from __future__ import annotations
+
+
+class LakehouseError(Exception):
+    """Base of every error whose message is meant for a person, and says what to do."""
+
+
+class TransientError(LakehouseError):
+    """Something that may pass by itself (a broker restarts): the caller may try again."""
+
+
+class TerminalError(LakehouseError):
+    """Something that will not pass by itself: the command stops and a person decides."""
