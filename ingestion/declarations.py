@@ -102,11 +102,16 @@ class Table:
 
 @dataclass(frozen=True)
 class Connector:
-    """One connector of the source: its topic prefix and the epoch that leads its positions."""
+    """One connector of the source: its topic prefix, and the epoch of each prefix it ever had."""
 
     name: ConnectorName
     topic_prefix: str
-    epoch: int
+    epochs: Mapping[str, int]
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that leads the positions of the current prefix."""
+        return self.epochs[self.topic_prefix]
 
     @property
     def heartbeat_topic(self) -> str:
@@ -129,7 +134,7 @@ class Declarations:
     """All declared tables of the source `retail`, in the order of the file."""
 
     tables: tuple[Table, ...]
-    connectors: Mapping[str, Connector]
+    connectors: Mapping[ConnectorName, Connector]
 
     def table(self, name: str) -> Table:
         """The table called `name`.
@@ -177,15 +182,12 @@ def load(path: Path = SOURCES_FILE) -> Declarations:
     _check_unique([table.name for table in tables], "table", problems)
     for connector in CONNECTORS:
         _check_unique([table.topics[connector] for table in tables], f"{connector} topic", problems)
+    connectors = {
+        name: _connector(name, parsed.config.meta.connectors[name], problems) for name in CONNECTORS
+    }
     if problems:
         raise TerminalError("\n".join(f"{path}: {problem}" for problem in problems))
-    return Declarations(
-        tables=tables,
-        connectors={
-            name: Connector(name, *parsed.config.meta.connectors[name].values())
-            for name in CONNECTORS
-        },
-    )
+    return Declarations(tables=tables, connectors=connectors)
 
 
 class _Entry(BaseModel):
@@ -243,10 +245,7 @@ class _Table(BaseModel):
 
 class _Connector(_Entry):
     topic_prefix: str
-    epoch: Annotated[int, Field(ge=1, le=9999)]
-
-    def values(self) -> tuple[str, int]:
-        return self.topic_prefix, self.epoch
+    epochs: Annotated[dict[str, Annotated[int, Field(ge=1, le=9999)]], Field(min_length=1)]
 
 
 class _Connectors(_Entry):
@@ -272,6 +271,16 @@ class _Source(BaseModel):
     name: str
     config: _SourceConfig
     tables: Annotated[list[_Table], Field(min_length=1)]
+
+
+def _connector(name: ConnectorName, entry: _Connector, problems: list[str]) -> Connector:
+    newest = max(entry.epochs, key=lambda prefix: entry.epochs[prefix])
+    if newest != entry.topic_prefix or len(set(entry.epochs.values())) != len(entry.epochs):
+        problems.append(
+            f"connector {name}: epochs {entry.epochs} must give every topic prefix its own number, "
+            f"the current prefix {entry.topic_prefix!r} the highest"
+        )
+    return Connector(name, entry.topic_prefix, entry.epochs)
 
 
 def _table(entry: _Table, problems: list[str]) -> Table:

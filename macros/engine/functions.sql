@@ -1,0 +1,44 @@
+{#- What the engines spell differently. One public macro an expression, bodies side by side. -#}
+
+{#- Boolean SQL: all of `text` matches the regular expression `form`; null for null. -#}
+{% macro matches(text, form) %}{{ return(adapter.dispatch('matches')(text, form)) }}{% endmacro %}
+{% macro duckdb__matches(text, form) -%} regexp_full_match({{ text }}, '{{ form }}') {%- endmacro %}
+{% macro redshift__matches(text, form) -%} {{ text }} ~ '^({{ form }})$' {%- endmacro %}
+
+{#- The first group of the regular expression in `text`; null when it does not match. -#}
+{% macro first_match(text, form) %}{{ return(adapter.dispatch('first_match')(text, form)) }}{% endmacro %}
+{% macro duckdb__first_match(text, form) -%}
+    nullif(regexp_extract({{ text }}, '{{ form }}', 1), '')
+{%- endmacro %}
+{% macro redshift__first_match(text, form) -%}
+    nullif(regexp_substr({{ text }}, '{{ form | replace("\\", "\\\\") }}', 1, 1, 'e'), '')
+{%- endmacro %}
+
+{#- A non-negative whole number as 16 lower-case hexadecimal digits. -#}
+{% macro hex16(number) %}{{ return(adapter.dispatch('hex16')(number)) }}{% endmacro %}
+{% macro duckdb__hex16(number) -%} printf('%016x', cast({{ number }} as bigint)) {%- endmacro %}
+{% macro redshift__hex16(number) -%} lpad(to_hex(cast({{ number }} as bigint)), 16, '0') {%- endmacro %}
+
+{#- Milliseconds since 1970 as a timestamp in UTC. -#}
+{% macro from_epoch_ms(milliseconds) %}{{ return(adapter.dispatch('from_epoch_ms')(milliseconds)) }}{% endmacro %}
+{% macro duckdb__from_epoch_ms(milliseconds) -%}
+    make_timestamp(cast({{ milliseconds }} as bigint) * 1000)
+{%- endmacro %}
+{% macro redshift__from_epoch_ms(milliseconds) -%}
+    dateadd(millisecond, cast({{ milliseconds }} as bigint), cast('1970-01-01' as timestamp))
+{%- endmacro %}
+
+{#- The present moment in UTC, without a zone. -#}
+{% macro utc_now() %}{{ return(adapter.dispatch('utc_now')()) }}{% endmacro %}
+{% macro duckdb__utc_now() -%} cast(now() at time zone 'UTC' as timestamp) {%- endmacro %}
+{% macro redshift__utc_now() -%} getdate() {%- endmacro %}
+
+{#- Length in bytes of UTF-8. -#}
+{% macro byte_length(text) %}{{ return(adapter.dispatch('byte_length')(text)) }}{% endmacro %}
+{% macro duckdb__byte_length(text) -%} strlen({{ text }}) {%- endmacro %}
+{% macro redshift__byte_length(text) -%} octet_length({{ text }}) {%- endmacro %}
+
+{#- Boolean SQL, never null: the two values differ, null being a value like any other. -#}
+{% macro differs(a, b) -%}
+    coalesce({{ a }} <> {{ b }}, ({{ a }} is null) <> ({{ b }} is null))
+{%- endmacro %}

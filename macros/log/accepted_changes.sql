@@ -1,0 +1,47 @@
+{#- The accepted records of a table's log, one row a record, for histories and current states. -#}
+{% macro accepted_changes(table) %}
+select
+    {%- for column in declared_columns(table) %}
+    {{ column['name'] }},
+    {%- endfor %}
+    {%- for column in declared_columns(table) %}
+    _before_{{ column['name'] }},
+    {%- endfor %}
+    _cdc_op,
+    _cdc_position,
+    _cdc_committed_at,
+    _cdc_row_hash,
+    _cdc_before_hash,
+    kafka_topic,
+    _cdc_incarnation,
+    kafka_partition,
+    kafka_offset,
+    kafka_timestamp,
+    _cdc_run
+from {{ ref(table ~ '__log') }}
+where _cdc_status = 'accepted'
+{% endmacro %}
+
+{#- The records of a table that no declaration has accepted so far: what a person has to look at. -#}
+{% macro quarantined(table) %}
+select
+    '{{ table }}' as table_name,
+    rejected.kafka_topic,
+    rejected._cdc_incarnation,
+    rejected.kafka_partition,
+    rejected.kafka_offset,
+    rejected.kafka_timestamp,
+    rejected._cdc_reject_reason,
+    rejected.kafka_key,
+    rejected.kafka_value,
+    rejected._cdc_declaration,
+    rejected._cdc_run
+from {{ ref(table ~ '__log') }} as rejected
+left join {{ ref(table ~ '__log') }} as decided
+    on
+        rejected._cdc_incarnation = decided._cdc_incarnation
+        and rejected.kafka_partition = decided.kafka_partition
+        and rejected.kafka_offset = decided.kafka_offset
+        and rejected._cdc_run < decided._cdc_run
+where rejected._cdc_status = 'rejected' and decided.kafka_offset is null
+{% endmacro %}

@@ -1,0 +1,127 @@
+{#-
+  The log of a declared table: every record up to the log's own maximum offset per incarnation and
+  partition, once, as accepted, tombstone or rejected, with its coordinates. Append-only; the data
+  and the watermark move in one statement. Records that an earlier declaration rejected are read
+  again from the log itself and appended with this run's number if the present one accepts them.
+-#}
+{% macro change_log(table) %}
+{#- While dbt parses, there is no declaration yet: only the dependency counts. -#}
+{% do source('retail', table) %}
+{% if execute %}{{ _change_log_sql(table) }}{% endif %}
+{% endmacro %}
+
+{% macro _change_log_sql(table) %}
+{% set columns = declared_columns(table) %}
+with
+
+landed as (
+    {{ landed_records(table) }}
+),
+
+{% if is_incremental() %}
+rejected_before as (
+    select
+        rejected.kafka_topic,
+        rejected._cdc_incarnation,
+        rejected.kafka_partition,
+        rejected.kafka_offset,
+        rejected.kafka_timestamp,
+        rejected.kafka_key,
+        rejected.kafka_value
+    from {{ this }} as rejected
+    left join {{ this }} as decided
+        on
+            rejected._cdc_incarnation = decided._cdc_incarnation
+            and rejected.kafka_partition = decided.kafka_partition
+            and rejected.kafka_offset = decided.kafka_offset
+            and (
+                decided._cdc_status <> 'rejected'
+                or decided._cdc_declaration = '{{ declaration_hash(table) }}'
+            )
+    where
+        rejected._cdc_status = 'rejected'
+        and rejected._cdc_declaration <> '{{ declaration_hash(table) }}'
+        and decided.kafka_offset is null
+),
+{% endif %}
+
+records as (
+    select * from landed
+    {% if is_incremental() %}
+    union all
+    select * from rejected_before
+    {% endif %}
+),
+
+{{ decoded_events(table, columns) }},
+
+-- text of the row itself: `before` for a delete, `after` for every other operation
+rows_as_text as (
+    select
+        events.*,
+        {{ position_expression('events') }} as change_position,
+        case
+            {% for prefix, epoch in source_epochs().items() %}
+            when events.source_name = '{{ prefix }}' then '{{ '%04d' % epoch }}'
+            {% endfor %}
+        end as source_epoch
+    from events
+),
+
+judged as (
+    select
+        rows_as_text.*,
+        {{ reject_reason('rows_as_text', columns) }} as reject_reason,
+        {{ before_is_known('rows_as_text', columns) }} as has_before
+    from rows_as_text
+),
+
+typed as (
+    select
+        judged.*
+        {%- for column in columns %},
+        case when judged.reject_reason is null and judged.kafka_value is not null
+            then {{ typed_value('judged.row__' ~ column['name'], column['type']) }}
+        end as {{ column['name'] }},
+        case when judged.reject_reason is null and judged.has_before
+            then {{ typed_value('judged.before__' ~ column['name'], column['type']) }}
+        end as _before_{{ column['name'] }}
+        {%- endfor %}
+    from judged
+)
+
+select
+    {%- for column in columns %}
+    {{ column['name'] }},
+    {%- endfor %}
+    {%- for column in columns %}
+    _before_{{ column['name'] }},
+    {%- endfor %}
+    case when reject_reason is null then op end as _cdc_op,
+    case when reject_reason is null then source_epoch || ':' || change_position end as _cdc_position,
+    case when reject_reason is null then {{ from_epoch_ms('committed_ms') }} end as _cdc_committed_at,
+    case when reject_reason is null and kafka_value is not null
+        then {{ row_hash(columns) }}
+    end as _cdc_row_hash,
+    case when reject_reason is null and has_before
+        then {{ row_hash(columns, prefix='_before_') }}
+    end as _cdc_before_hash,
+    case when reject_reason is null then missing_columns end as _cdc_missing_columns,
+    case when reject_reason is null then unknown_columns end as _cdc_unknown_columns,
+    case
+        when kafka_value is null then 'tombstone'
+        when reject_reason is null then 'accepted'
+        else 'rejected'
+    end as _cdc_status,
+    case when kafka_value is not null then reject_reason end as _cdc_reject_reason,
+    case when kafka_value is not null and reject_reason is not null then kafka_key end as kafka_key,
+    case when reject_reason is not null then kafka_value end as kafka_value,
+    '{{ declaration_hash(table) }}' as _cdc_declaration,
+    kafka_topic,
+    _cdc_incarnation,
+    kafka_partition,
+    kafka_offset,
+    kafka_timestamp,
+    {{ current_run() }} as _cdc_run
+from typed
+{% endmacro %}

@@ -1,0 +1,103 @@
+{#-
+  The declarations as dbt sees them: models/staging/retail/_retail__sources.yml through the graph.
+  While dbt parses, the graph is empty and these return empty lists.
+-#}
+
+{% macro declared_sources() %}
+    {% set found = {} %}
+    {% if execute %}
+        {% for node in graph.sources.values() if node.source_name == 'retail' %}
+            {% do found.update({node.name: node}) %}
+        {% endfor %}
+    {% endif %}
+    {% do return(found) %}
+{% endmacro %}
+
+{#- Names of the declared tables. -#}
+{% macro declared_tables() %}
+    {% do return(declared_sources().keys() | sort) %}
+{% endmacro %}
+
+{#- meta of one declared table: topics, primary_key, history, tracked_columns, ... -#}
+{% macro declared_meta(table) %}
+    {% do return(declared_sources()[table].config.meta) %}
+{% endmacro %}
+
+{#- The connector whose events the logs read: sqlserver or postgresql. -#}
+{% macro source_connector() %}
+    {% set allowed = ['sqlserver', 'postgresql'] %}
+    {% set name = env_var('LAKEHOUSE_SOURCE', 'postgresql' if target.name == 'local' else 'sqlserver') %}
+    {% if name not in allowed %}
+        {% do exceptions.raise_compiler_error(
+            "LAKEHOUSE_SOURCE is '" ~ name ~ "'; allowed values: " ~ allowed | join(', ')) %}
+    {% endif %}
+    {% do return(name) %}
+{% endmacro %}
+
+{#- Topic prefixes of the connector with the epoch of each. -#}
+{% macro source_epochs() %}
+    {% set source_meta = (declared_sources().values() | first).source_meta %}
+    {% do return(source_meta['connectors'][source_connector()]['epochs']) %}
+{% endmacro %}
+
+{#-
+  The landed columns of a table (pii: exclude left out), each a dict: name, data_type, type
+  (name, length, precision, scale), nullable, is_key, collation, source_name.
+-#}
+{% macro declared_columns(table) %}
+    {% set columns = [] %}
+    {% if execute %}
+        {% set key = declared_meta(table)['primary_key'] %}
+        {% for column in declared_sources()[table].columns.values() %}
+            {% set meta = column.config.meta %}
+            {% if meta.get('pii') != 'exclude' %}
+                {% do columns.append({
+                    'name': column.name,
+                    'data_type': column.data_type,
+                    'type': parse_data_type(column.data_type),
+                    'nullable': meta.get('nullable', false),
+                    'is_key': column.name in key,
+                    'collation': meta.get('collation', 'binary'),
+                    'source_name': source_column_name(column.name, meta),
+                }) %}
+            {% endif %}
+        {% endfor %}
+    {% endif %}
+    {% do return(columns) %}
+{% endmacro %}
+
+{% macro source_column_name(name, meta) %}
+    {% set connector = source_connector() %}
+    {% set declared = meta.get('source_columns', {}).get(connector) %}
+    {% if declared %}
+        {% do return(declared) %}
+    {% elif connector == 'sqlserver' %}
+        {% do return(name.split('_') | map('capitalize') | join('')) %}
+    {% endif %}
+    {% do return(name) %}
+{% endmacro %}
+
+{% macro parse_data_type(data_type) %}
+    {% set type = {
+        'name': data_type.split('(')[0], 'length': none, 'precision': none, 'scale': none
+    } %}
+    {% set arguments = data_type.split('(')[1].rstrip(')').split(',') if '(' in data_type else [] %}
+    {% if type['name'] == 'varchar' %}
+        {% do type.update({'length': arguments[0] | int}) %}
+    {% elif type['name'] == 'decimal' %}
+        {% do type.update({'precision': arguments[0] | int, 'scale': arguments[1] | int}) %}
+    {% endif %}
+    {% do return(type) %}
+{% endmacro %}
+
+{#-
+  Hash of all that decides how a record of the table is read: its declaration, the connector and the
+  rules in macros/log. A rejected record is tried again when this differs from the one it failed.
+  Raise `rules` whenever a change of these macros accepts or rejects other records than before.
+-#}
+{% macro declaration_hash(table) %}
+    {% set rules = 1 %}
+    {% do return(local_md5(tojson(
+        [rules, source_connector(), source_epochs(), declared_columns(table)], sort_keys=true
+    ))) %}
+{% endmacro %}

@@ -1,0 +1,108 @@
+{#-
+  The records of a table that its log does not hold yet, each once: kafka_topic, _cdc_incarnation,
+  kafka_partition, kafka_offset, kafka_timestamp, kafka_key, kafka_value.
+-#}
+{% macro landed_records(table) %}
+    {{ adapter.dispatch('landed_records')(table) }}
+{% endmacro %}
+
+{#-
+  A landing file's path is its range of offsets, so the files to read are chosen by name before any
+  is opened, and of ranges that overlap (compaction adds before it removes; a lost checkpoint) each
+  offset is read from one file only: every file starts where the ones before it ended.
+-#}
+{% macro duckdb__landed_records(table) %}
+    select
+        landed.kafka_topic,
+        cast(landed.incarnation as integer) as _cdc_incarnation,
+        landed.kafka_partition,
+        landed.kafka_offset,
+        landed.kafka_timestamp,
+        landed.kafka_key,
+        landed.kafka_value
+    from {{ source('retail', table) }} as landed
+    left join
+        (select unnest(getvariable('landing_ranges_{{ table }}'), recursive := true)) as ranges
+        on landed.filename = ranges.file
+    where landed.kafka_offset >= coalesce(ranges.starts_at, 0)
+{% endmacro %}
+
+{#- Pre-hook of a log on DuckDB: chooses the landing files that hold new offsets. -#}
+{% macro choose_landing_files(table) %}
+    {{ adapter.dispatch('choose_landing_files')(table) }}
+{% endmacro %}
+
+{% macro default__choose_landing_files(table) %}
+{% endmacro %}
+
+{% macro duckdb__choose_landing_files(table) %}
+    {% set landing = env_var('LAKEHOUSE_LANDING', 'data/landing').rstrip('/') %}
+    set variable landing_ranges_{{ table }} = (
+        with
+
+        files as (
+            select
+                file,
+                cast(parts.incarnation as integer) as incarnation,
+                cast(parts.kafka_partition as integer) as kafka_partition,
+                cast(parts.from_offset as bigint) as from_offset,
+                cast(parts.until_offset as bigint) as until_offset
+            from (
+                select
+                    file,
+                    regexp_extract(
+                        file,
+                        'incarnation=(\d+)/landing_date=[^/]+/topic_partition=(\d+)/(\d+)-(\d+)\.parquet$',
+                        ['incarnation', 'kafka_partition', 'from_offset', 'until_offset']
+                    ) as parts
+                from glob('{{ landing }}/{{ table }}/incarnation=*/landing_date=*/topic_partition=*/*.parquet')
+            )
+            where parts.until_offset <> ''
+        ),
+
+        read_before as (
+            {% if is_incremental() %}
+            select _cdc_incarnation, kafka_partition, max(kafka_offset) + 1 as next_offset
+            from {{ this }}
+            group by _cdc_incarnation, kafka_partition
+            {% else %}
+            select 0 as _cdc_incarnation, 0 as kafka_partition, cast(0 as bigint) as next_offset
+            where false
+            {% endif %}
+        ),
+
+        ranged as (
+            select
+                files.file,
+                files.until_offset,
+                greatest(
+                    files.from_offset,
+                    coalesce(read_before.next_offset, 0),
+                    coalesce(
+                        max(files.until_offset) over (
+                            partition by files.incarnation, files.kafka_partition
+                            order by files.from_offset, files.until_offset desc, files.file
+                            rows between unbounded preceding and 1 preceding
+                        ),
+                        0
+                    )
+                ) as starts_at
+            from files
+            left join read_before
+                on
+                    files.incarnation = read_before._cdc_incarnation
+                    and files.kafka_partition = read_before.kafka_partition
+        )
+
+        select list({'file': file, 'starts_at': starts_at})
+        from ranged
+        where starts_at < until_offset
+    );
+    set variable landing_{{ table }} = coalesce(
+        list_transform(getvariable('landing_ranges_{{ table }}'), lambda chosen: chosen.file),
+        (
+            select list(file)
+            from glob('{{ landing }}/{{ table }}/incarnation=0/landing_date=*/topic_partition=*/_schema.parquet')
+        )
+    );
+{% endmacro %}

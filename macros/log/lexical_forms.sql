@@ -1,0 +1,120 @@
+{#-
+  What a value of each declared type looks like as text. No engine's cast is trusted to refuse: a
+  value that matches is cast, any other rejects its record (docs/semantics.md, "Acceptance").
+-#}
+
+{#- Regular expression (of the part common to RE2, POSIX and Java) for the text of a type. -#}
+{% macro lexical_form(type) %}
+    {% set year = '(000[1-9]|00[1-9][0-9]|0[1-9][0-9]{2}|[1-9][0-9]{3})' %}
+    {% set leap = '([0-9]{2}(0[48]|[2468][048]|[13579][26])|(0[48]|[2468][048]|[13579][26])00)' %}
+    {% set month_and_day = '((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)'
+        ~ '|02-(0[1-9]|1[0-9]|2[0-8]))' %}
+    {% set date = '(' ~ year ~ '-' ~ month_and_day ~ '|' ~ leap ~ '-02-29)' %}
+    {% set time = '([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?' %}
+    {% set whole = (type['precision'] or 0) - (type['scale'] or 0) %}
+    {% set forms = {
+        'smallint': '-?(0|[1-9][0-9]{0,4})',
+        'integer': '-?(0|[1-9][0-9]{0,9})',
+        'bigint': '-?(0|[1-9][0-9]{0,18})',
+        'decimal': '-?' ~ ('(0|[1-9][0-9]{0,' ~ (whole - 1) ~ '})' if whole > 0 else '0')
+            ~ ('([.][0-9]{1,' ~ type['scale'] ~ '})?' if type['scale'] else ''),
+        'boolean': '(true|false)',
+        'date': date ~ 'Z?',
+        'timestamp': date ~ 'T' ~ time ~ 'Z?',
+    } %}
+    {% do return(forms[type['name']]) %}
+{% endmacro %}
+
+{#- Boolean SQL: the text is of the type's form; for integers also within its range. -#}
+{% macro has_form(text, type) -%}
+    {%- set bits = {'smallint': 15, 'integer': 31, 'bigint': 63}.get(type['name']) -%}
+    {%- if bits -%}
+        case when {{ matches(text, lexical_form(type)) }}
+            then cast({{ text }} as decimal(20, 0)) between -{{ 2 ** bits }} and {{ 2 ** bits - 1 }}
+            else false
+        end
+    {%- else -%}
+        {{ matches(text, lexical_form(type)) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- SQL: the typed value of a text that has the form of `type`. -#}
+{% macro typed_value(text, type) -%}
+    {%- if type['name'] == 'varchar' -%}
+        cast({{ text }} as varchar({{ type['length'] }}))
+    {%- elif type['name'] == 'decimal' -%}
+        cast({{ text }} as decimal({{ type['precision'] }}, {{ type['scale'] }}))
+    {%- elif type['name'] == 'boolean' -%}
+        {{ text }} = 'true'
+    {%- elif type['name'] == 'date' -%}
+        cast(substring({{ text }}, 1, 10) as date)
+    {%- elif type['name'] == 'timestamp' -%}
+        {#- isostring ends in Z even for times without a zone; six of nine digits of a fraction stay -#}
+        cast(substring(replace({{ text }}, 'Z', ''), 1, 26) as timestamp)
+    {%- else -%}
+        cast({{ text }} as {{ type['name'] }})
+    {%- endif -%}
+{%- endmacro %}
+
+{#- SQL: the first reason why a record is not accepted, null when it is (or is a tombstone). -#}
+{% macro reject_reason(events, columns) -%}
+    case
+        when {{ events }}.kafka_value is null then null
+        when not {{ events }}.is_utf8 then 'not_utf8'
+        when not {{ events }}.is_json then 'not_json'
+        when {{ events }}.op is null or not {{ events }}.has_source then 'not_an_envelope'
+        when {{ events }}.op = 't' then 'truncate'
+        when {{ events }}.op not in ('r', 'c', 'u', 'd') then 'unknown_op'
+        when {{ events }}.source_epoch is null then 'unknown_source'
+        when {{ events }}.change_position is null then 'no_position'
+        when not {{ matches("coalesce(" ~ events ~ ".committed_ms, '')", '[0-9]{1,14}') }}
+            then 'no_commit_time'
+        when not {{ events }}.has_row then 'no_row'
+        {%- for column in columns %}
+        {%- set text = events ~ '.row__' ~ column['name'] %}
+        {%- if column['type']['name'] == 'varchar' %}
+        when coalesce({{ events }}.row_is_other__{{ column['name'] }}, false)
+            then 'invalid_value:{{ column["name"] }}'
+        {%- endif %}
+        {%- if not column['nullable'] %}
+        when {{ text }} is null then 'missing_column:{{ column["name"] }}'
+        {%- endif %}
+        when {{ text }} = '__debezium_unavailable_value'
+            then 'unavailable_value:{{ column["name"] }}'
+        {%- if column['type']['name'] == 'varchar' %}
+        when {{ is_too_long(text, column['type']) }} then 'value_too_long:{{ column["name"] }}'
+        {%- else %}
+        when {{ text }} is not null and not {{ has_form(text, column['type']) }}
+            then 'invalid_value:{{ column["name"] }}'
+        {%- endif %}
+        {%- endfor %}
+    end
+{%- endmacro %}
+
+{#- Boolean SQL: the before image is there and every value of it could be a row's. -#}
+{% macro before_is_known(events, columns) -%}
+    {{ events }}.op in ('u', 'd') and {{ events }}.has_before_image
+    {%- for column in columns %}
+    {%- set text = events ~ '.before__' ~ column['name'] %}
+    {%- if column['type']['name'] == 'varchar' %}
+    and not coalesce({{ events }}.before_is_other__{{ column['name'] }}, false)
+    and not coalesce({{ is_too_long(text, column['type']) }}, false)
+    and coalesce({{ text }}, '') <> '__debezium_unavailable_value'
+    {%- else %}
+    and ({{ text }} is null or {{ has_form(text, column['type']) }})
+    {%- endif %}
+    {%- if not column['nullable'] %}
+    and {{ text }} is not null
+    {%- endif %}
+    {%- endfor %}
+{%- endmacro %}
+
+{#- 65,535 bytes is what one string of a Redshift SUPER holds: the same limit on every engine. -#}
+{% macro is_too_long(text, type) -%}
+    (
+        length({{ text }}) > {{ type['length'] }}
+        {%- if type['length'] * 4 > 65535 %}
+        or {{ byte_length(text) }} > 65535
+        {%- endif %}
+    )
+{%- endmacro %}

@@ -1,0 +1,68 @@
+{#-
+  Compares each declaration with the one that the table's log was built with. A change that leaves
+  every accepted row valid (a new nullable column, a column that becomes nullable, a longer varchar)
+  is taken over; any other stops the run, because old rows and new rows would mean different things.
+-#}
+{% macro check_declarations() %}
+    {% set known = {} %}
+    {% set accepted_sql %}
+        select table_name, declaration, columns
+        from {{ operations_relation('declarations') }}
+        order by accepted_at
+    {% endset %}
+    {% for row in run_query(accepted_sql).rows %}
+        {% do known.update({row[0]: {'declaration': row[1], 'columns': fromjson(row[2])}}) %}
+    {% endfor %}
+    {% for table in declared_tables() if not flags.FULL_REFRESH and table in known %}
+        {% set problem = incompatible_change(known[table]['columns'], declared_columns(table)) %}
+        {% if problem %}
+            {% do run_query(drop_run_sql()) %}
+            {% do exceptions.raise_compiler_error(
+                "table " ~ table ~ ": " ~ problem ~ ", so rows that are already in staging."
+                ~ table ~ "__log would mean something else. Run `lakehouse rebuild " ~ table
+                ~ "`, which reads them again from landing."
+            ) %}
+        {% endif %}
+    {% endfor %}
+{% endmacro %}
+
+{#- Post-hook of a log: from now on its rows are of this declaration. -#}
+{% macro save_declaration(table) %}
+    {% if execute and not flags.EMPTY %}
+        delete from {{ operations_relation('declarations') }} where table_name = '{{ table }}';
+        insert into {{ operations_relation('declarations') }}
+            (table_name, declaration, columns, accepted_at)
+        values (
+            '{{ table }}',
+            '{{ declaration_hash(table) }}',
+            '{{ tojson(declared_columns(table)) | replace("'", "''") }}',
+            {{ utc_now() }}
+        )
+    {% endif %}
+{% endmacro %}
+
+{#- The reason why `after` cannot follow `before` without a rebuild, or none. -#}
+{% macro incompatible_change(before, after) %}
+    {% set new = {} %}
+    {% for column in after %}{% do new.update({column['name']: column}) %}{% endfor %}
+    {% for old in before %}
+        {% set column = new.pop(old['name'], none) %}
+        {% if column is none %}
+            {% do return("column " ~ old['name'] ~ " is no longer declared") %}
+        {% elif column['type']['name'] != old['type']['name']
+            or column['type']['precision'] != old['type']['precision']
+            or column['type']['scale'] != old['type']['scale']
+            or (column['type']['length'] or 0) < (old['type']['length'] or 0) %}
+            {% do return("the type of column " ~ old['name'] ~ " changed from " ~ old['data_type']
+                ~ " to " ~ column['data_type']) %}
+        {% elif old['nullable'] and not column['nullable'] %}
+            {% do return("column " ~ old['name'] ~ " is no longer nullable") %}
+        {% elif column['is_key'] != old['is_key'] or column['source_name'] != old['source_name'] %}
+            {% do return("key or source name of column " ~ old['name'] ~ " changed") %}
+        {% endif %}
+    {% endfor %}
+    {% for column in new.values() if not column['nullable'] %}
+        {% do return("the new column " ~ column['name'] ~ " is not nullable") %}
+    {% endfor %}
+    {% do return(none) %}
+{% endmacro %}

@@ -1,0 +1,9 @@
+{#- A table of the schema `operations`, which no model owns and no full refresh touches. -#}
+{% macro operations_relation(identifier) %}
+    {% do return(api.Relation.create(
+        database=target.database,
+        schema=generate_schema_name('operations', none) | trim,
+        identifier=identifier,
+        type='table'
+    )) %}
+{% endmacro %}
