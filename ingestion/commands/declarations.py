@@ -31,7 +31,7 @@ def generate(
         bool, typer.Option("--check", help="Write nothing; exit 1 when a file is out of date.")
     ] = False,
 ) -> None:
-    """Write the dbt files that follow from the declarations: logs, staging, histories, their docs."""
+    """Write the dbt files that follow from the declarations: logs, staging, histories, docs."""
     stale = {
         path: content
         for path, content in render(load()).items()
