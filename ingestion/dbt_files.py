@@ -81,6 +81,7 @@ def _log(table: Table) -> dict[str, Any]:
             *_lineage(
                 "_cdc_op",
                 "_cdc_position",
+                "_cdc_commit_known",
                 "_cdc_committed_at",
                 "_cdc_row_hash",
                 "_cdc_before_hash",
@@ -115,6 +116,7 @@ def _staging(table: Table) -> dict[str, Any]:
             *_lineage(
                 "_cdc_op",
                 "_cdc_position",
+                "_cdc_commit_known",
                 "_cdc_committed_at",
                 "_cdc_row_hash",
                 "_cdc_before_hash",

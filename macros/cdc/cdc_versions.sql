@@ -43,7 +43,7 @@ records as (
 ),
 
 -- of the deliveries of one change the last one stands
-standing as (
+delivered as (
     select records.*
     from records
     qualify
@@ -51,6 +51,77 @@ standing as (
             partition by {{ key_names }}, {{ sequence }}, _cdc_op
             order by {{ committed }} desc{% for column in options['arrival'] %}, {{ column }} desc{% endfor %}
         ) = 1
+),
+
+-- a change whose commit is not known may have been committed after a read that seems to follow it:
+-- such a read shows the row as it was before the first of those changes
+uncertain_keys as (
+    select {{ key_names }}
+    from delivered
+    where not _cdc_commit_known
+    group by {{ key_names }}
+),
+
+uncertain as (
+    select delivered.*
+    from delivered
+    inner join uncertain_keys
+        on
+            {% for key in keys -%}
+            {{ 'and ' if not loop.first }}delivered.{{ key }} = uncertain_keys.{{ key }}
+            {% endfor %}
+),
+
+islands as (
+    select
+        uncertain.*,
+        sum(case when _cdc_commit_known and _cdc_op <> 'r' then 1 else 0 end)
+            over ({{ by_order }} rows between unbounded preceding and current row) as island
+    from uncertain
+),
+
+uncertain_starts as (
+    select
+        {{ key_names }},
+        island,
+        {{ sequence }},
+        _cdc_op_rank,
+        _cdc_before_hash
+    from islands
+    where not _cdc_commit_known
+    qualify row_number() over (partition by {{ key_names }}, island order by {{ sequence }}, _cdc_op_rank) = 1
+),
+
+stale_reads as (
+    select
+        {%- for key in keys %}
+        islands.{{ key }},
+        {%- endfor %}
+        islands.{{ sequence }}
+    from islands
+    inner join uncertain_starts
+        on
+            {% for key in keys -%}
+            islands.{{ key }} = uncertain_starts.{{ key }}
+            and {% endfor -%}
+            islands.island = uncertain_starts.island
+    where
+        islands._cdc_op = 'r'
+        and islands.{{ sequence }} > uncertain_starts.{{ sequence }}
+        and islands._cdc_row_hash = uncertain_starts._cdc_before_hash
+),
+
+standing as (
+    select delivered.*
+    from delivered
+    left join stale_reads
+        on
+            {% for key in keys -%}
+            delivered.{{ key }} = stale_reads.{{ key }}
+            and {% endfor -%}
+            delivered.{{ sequence }} = stale_reads.{{ sequence }}
+            and delivered._cdc_op = 'r'
+    where stale_reads.{{ sequence }} is null
 ),
 
 neighbours as (

@@ -73,8 +73,8 @@
 -#}
 {% macro cdc_columns(source_sql, options) %}
     {% set own = [
-        options['sequence_by'], options['updated_at'], '_cdc_op', '_cdc_row_hash', '_cdc_before_hash',
-        '_cdc_run', 'is_deleted',
+        options['sequence_by'], options['updated_at'], '_cdc_op', '_cdc_commit_known', '_cdc_row_hash',
+        '_cdc_before_hash', '_cdc_run', 'is_deleted',
     ] + options['arrival'] %}
     {% set found = [] %}
     {% set payload = [] %}

@@ -9,6 +9,7 @@ select
     {%- endfor %}
     _cdc_op,
     _cdc_position,
+    _cdc_commit_known,
     _cdc_committed_at,
     _cdc_row_hash,
     _cdc_before_hash,

@@ -60,6 +60,7 @@ rows_as_text as (
     select
         events.*,
         {{ position_expression('events') }} as change_position,
+        {{ commit_is_known('events') }} as commit_is_known,
         case
             {% for prefix, epoch in source_epochs().items() %}
             when events.source_name = '{{ prefix }}' then '{{ '%04d' % epoch }}'
@@ -99,6 +100,7 @@ select
     {%- endfor %}
     case when reject_reason is null then op end as _cdc_op,
     case when reject_reason is null then source_epoch || ':' || change_position end as _cdc_position,
+    case when reject_reason is null then commit_is_known end as _cdc_commit_known,
     case when reject_reason is null then {{ from_epoch_ms('committed_ms') }} end as _cdc_committed_at,
     case when reject_reason is null and kafka_value is not null
         then {{ row_hash(columns) }}

@@ -11,10 +11,11 @@
 {% endmacro %}
 
 {% macro duckdb__decoded_events(table, columns) %}
+{% set text_types = ['varchar', 'decimal'] %}
 {% set fields = {} %}
 {% for column in columns %}
     {% do fields.update({
-        column['source_name']: 'JSON' if column['type']['name'] == 'varchar' else 'VARCHAR'
+        column['source_name']: 'JSON' if column['type']['name'] in text_types else 'VARCHAR'
     }) %}
 {% endfor %}
 {% set position_fields = {
@@ -28,6 +29,8 @@
     'source': dict(name='VARCHAR', snapshot='VARCHAR', ts_ms='VARCHAR', **position_fields),
     'transaction': {'total_order': 'VARCHAR'},
 } %}
+{#- the text outside strings: a change event has some six opening brackets there -#}
+{% set bare %}regexp_replace(named.value_text, '"([^"\\]|\\.)*"', '""', 'g'){% endset %}
 {% set names = columns | map(attribute='source_name') | list %}
 decoded as (
     select
@@ -56,55 +59,74 @@ named as (
     from parsed
 ),
 
+-- what DuckDB's parser tolerates and others refuse; only where a quick look finds a sign of it
+strict as (
+    select
+        named.*,
+        case
+            when not coalesce(named.is_valid, false) then false
+            when
+                regexp_matches(named.value_text, ',\s*[}\]]')
+                or contains(named.value_text, 'nan')
+                or contains(named.value_text, 'NaN')
+                or contains(named.value_text, 'nf')
+                or coalesce(named.row_keys <> {{ names }}, true)
+                then
+                    coalesce(len(named.row_keys) = len(list_distinct(named.row_keys)), true)
+                    and not regexp_matches({{ bare }}, ',\s*[}\]]|nan|NaN|inf|Inf')
+                    and length({{ bare }}) - length(translate({{ bare }}, '[{', '')) <= 100
+            else true
+        end as is_json
+    from named
+),
+
 events as (
     select
-        named.kafka_topic,
-        named._cdc_incarnation,
-        named.kafka_partition,
-        named.kafka_offset,
-        named.kafka_timestamp,
-        named.kafka_key,
-        named.kafka_value,
-        named.value_text is not null as is_utf8,
-        coalesce(named.is_valid, false)
-        and (named.row_keys is null or len(named.row_keys) = len(list_distinct(named.row_keys)))
-            as is_json,
-        named.event.op,
-        named.event.source.name as source_name,
-        named.event.source.snapshot,
-        named.event.source.ts_ms as committed_ms,
+        strict.kafka_topic,
+        strict._cdc_incarnation,
+        strict.kafka_partition,
+        strict.kafka_offset,
+        strict.kafka_timestamp,
+        strict.kafka_key,
+        strict.kafka_value,
+        strict.value_text is not null as is_utf8,
+        strict.is_json,
+        strict.event.op,
+        strict.event.source.name as source_name,
+        strict.event.source.snapshot,
+        strict.event.source.ts_ms as committed_ms,
         {%- for field in position_fields %}
-        named.event.source.{{ field }},
+        strict.event.source.{{ field }},
         {%- endfor %}
-        named.event.transaction.total_order,
-        named.event.source is not null as has_source,
-        coalesce(len(named.row_keys) > 0, false) as has_row,
-        named.event.before is not null as has_before_image,
-        case when named.row_keys <> {{ names }}
+        strict.event.transaction.total_order,
+        strict.event.source is not null as has_source,
+        coalesce(len(strict.row_keys) > 0, false) as has_row,
+        strict.event.before is not null as has_before_image,
+        case when strict.row_keys <> {{ names }}
             then nullif(array_to_string(list_filter(
-                {{ names }}, lambda name: not list_contains(named.row_keys, name)
+                {{ names }}, lambda name: not list_contains(strict.row_keys, name)
             ), ','), '')
         end as missing_columns,
-        case when named.row_keys <> {{ names }}
+        case when strict.row_keys <> {{ names }}
             then nullif(array_to_string(list_filter(
-                named.row_keys, lambda name: not list_contains({{ names }}, name)
+                strict.row_keys, lambda name: not list_contains({{ names }}, name)
             ), ','), '')
         end as unknown_columns
         {%- for column in columns %}
-        {%- set row = "case when named.event.op = 'd' then named.event.before." ~ column['source_name']
-            ~ " else named.event.after." ~ column['source_name'] ~ " end" %}
-        {%- set before = "named.event.before." ~ column['source_name'] %}
-        {%- if column['type']['name'] == 'varchar' %},
+        {%- set row = "case when strict.event.op = 'd' then strict.event.before." ~ column['source_name']
+            ~ " else strict.event.after." ~ column['source_name'] ~ " end" %}
+        {%- set before = "strict.event.before." ~ column['source_name'] %}
+        {%- if column['type']['name'] in text_types %},
         {{ _duckdb_json_string(row) }} as row__{{ column['name'] }},
-        not starts_with(cast({{ row }} as varchar), '"') as row_is_other__{{ column['name'] }},
+        {{ _duckdb_is_no_text(row) }} as row_is_other__{{ column['name'] }},
         {{ _duckdb_json_string(before) }} as before__{{ column['name'] }},
-        not starts_with(cast({{ before }} as varchar), '"') as before_is_other__{{ column['name'] }}
+        {{ _duckdb_is_no_text(before) }} as before_is_other__{{ column['name'] }}
         {%- else %},
         {{ row }} as row__{{ column['name'] }},
         {{ before }} as before__{{ column['name'] }}
         {%- endif %}
         {%- endfor %}
-    from named
+    from strict
 )
 {% endmacro %}
 
@@ -115,4 +137,10 @@ events as (
         when contains(cast({{ json }} as varchar), '\') then {{ json }} ->> '$'
         else substr(cast({{ json }} as varchar), 2, length(cast({{ json }} as varchar)) - 2)
     end
+{%- endmacro %}
+
+{#- Neither a JSON null nor a string that every engine can hold (U+0000 is in none of their texts). -#}
+{% macro _duckdb_is_no_text(json) -%}
+    not starts_with(cast({{ json }} as varchar), '"')
+    or (contains(cast({{ json }} as varchar), '\u0000') and contains({{ json }} ->> '$', chr(0)))
 {%- endmacro %}

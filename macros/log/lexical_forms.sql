@@ -72,7 +72,7 @@
         when not {{ events }}.has_row then 'no_row'
         {%- for column in columns %}
         {%- set text = events ~ '.row__' ~ column['name'] %}
-        {%- if column['type']['name'] == 'varchar' %}
+        {%- if column['type']['name'] in ['varchar', 'decimal'] %}
         when coalesce({{ events }}.row_is_other__{{ column['name'] }}, false)
             then 'invalid_value:{{ column["name"] }}'
         {%- endif %}
@@ -96,8 +96,10 @@
     {{ events }}.op in ('u', 'd') and {{ events }}.has_before_image
     {%- for column in columns %}
     {%- set text = events ~ '.before__' ~ column['name'] %}
-    {%- if column['type']['name'] == 'varchar' %}
+    {%- if column['type']['name'] in ['varchar', 'decimal'] %}
     and not coalesce({{ events }}.before_is_other__{{ column['name'] }}, false)
+    {%- endif %}
+    {%- if column['type']['name'] == 'varchar' %}
     and not coalesce({{ is_too_long(text, column['type']) }}, false)
     and coalesce({{ text }}, '') <> '__debezium_unavailable_value'
     {%- else %}

@@ -1,0 +1,61 @@
+{#- Surrogate keys of dim_customer that exist without any history; see docs/metrics.md, "Customers". -#}
+
+{#- SQL: the key of the member that stands for every fact without a customer. -#}
+{% macro unknown_customer_key() -%}
+    {{ key_hash([{'expression': "'unknown'", 'data_type': 'varchar'}]) }}
+{%- endmacro %}
+
+{#- SQL: the key of the member that stands for a customer of whom nothing but the id is known. -#}
+{% macro inferred_customer_key(customer_id) -%}
+    {{ key_hash([
+        {'expression': customer_id, 'data_type': 'bigint'},
+        {'expression': "'inferred'", 'data_type': 'varchar'},
+    ]) }}
+{%- endmacro %}
+
+{#-
+  SQL: the versions of the customers in `facts` (a CTE with customer_id) with the time in which facts
+  bind to each. That time has no holes: it starts with the version and ends with the next one, so a
+  fact in the gap after a delete finds the version before it; the first version takes all earlier
+  facts. One version matches a fact of a known customer.
+-#}
+{% macro bindable_customers(facts) %}
+    select
+        customers.customer_id,
+        customers.customer_key,
+        case
+            when row_number() over (
+                partition by customers.customer_id order by customers.valid_from
+            ) > 1 then customers.valid_from
+        end as bound_from,
+        lead(customers.valid_from) over (
+            partition by customers.customer_id order by customers.valid_from
+        ) as bound_until
+    from {{ ref('dim_customer') }} as customers
+    where customers.customer_id in (select {{ facts }}.customer_id from {{ facts }})
+{% endmacro %}
+
+{#-
+  SQL condition of the join of facts with bindable_customers(). Commit times have milliseconds and the
+  shop's own clock microseconds: both are compared at milliseconds.
+-#}
+{% macro binds(customer_id, fact_time, customers) -%}
+    {{ customer_id }} = {{ customers }}.customer_id
+    and (
+        {{ customers }}.bound_from is null
+        or date_trunc('millisecond', {{ fact_time }}) >= {{ customers }}.bound_from
+    )
+    and (
+        {{ customers }}.bound_until is null
+        or date_trunc('millisecond', {{ fact_time }}) < {{ customers }}.bound_until
+    )
+{%- endmacro %}
+
+{#- SQL: the key that the fact gets: of the version, of the inferred member, of the unknown member. -#}
+{% macro bound_customer_key(customer_id, customers) -%}
+    coalesce(
+        {{ customers }}.customer_key,
+        {{ inferred_customer_key(customer_id) }},
+        {{ unknown_customer_key() }}
+    )
+{%- endmacro %}
