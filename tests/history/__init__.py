@@ -1,0 +1,1 @@
+"""The proof of history: reference model, generators, worked histories, property tests."""

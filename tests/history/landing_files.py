@@ -1,0 +1,160 @@
+"""Landing files without Kafka: records written in the landing zone's layout, with its ledger.
+
+`LandingZone.land` is what one batch of the landing job does: one Parquet file for each topic
+partition with new records, its path being its range, and one ledger entry. Offsets follow on from
+those already landed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID, uuid5
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ingestion.declarations import Declarations, Table
+from ingestion.settings import ConnectorName
+from tests.history.envelopes import Headers
+from tests.history.reference import Record
+
+SCHEMA = pa.schema(
+    [
+        ("kafka_topic", pa.string()),
+        ("kafka_partition", pa.int32()),
+        ("kafka_offset", pa.int64()),
+        ("kafka_timestamp", pa.timestamp("us")),
+        ("kafka_timestamp_type", pa.string()),
+        ("kafka_key", pa.binary()),
+        ("kafka_value", pa.binary()),
+        (
+            "kafka_headers",
+            pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())])),
+        ),
+    ]
+)
+_TOPIC_IDS = UUID("6f7aa7a2-5d7c-4f52-9df8-0c1f4a1e2d11")
+_EPOCH = datetime(1970, 1, 1)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A record on its way to Kafka: everything but the offset, which the broker gives it."""
+
+    key: bytes | None
+    value: bytes | None
+    partition: int
+    timestamp_ms: int
+    headers: Headers = ()
+    incarnation: int = 0
+
+
+@dataclass
+class LandingZone:
+    """A landing folder and what has been landed in it so far."""
+
+    root: Path
+    declarations: Declarations
+    connector: ConnectorName
+    _next_offset: dict[tuple[str, int, int], int] = field(
+        default_factory=lambda: defaultdict(int), init=False
+    )
+    _batches: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        for table in self.declarations.tables:
+            folder = self.root / table.name / "incarnation=0/landing_date=1970-01-01"
+            self._write(folder / "topic_partition=0/_schema.parquet", [])
+
+    def land(self, table: Table, deliveries: Sequence[Delivery]) -> list[Record]:
+        """Land `deliveries` as one batch and return them as records, with their offsets."""
+        by_partition: dict[tuple[int, int], list[Delivery]] = defaultdict(list)
+        for delivery in deliveries:
+            by_partition[delivery.incarnation, delivery.partition].append(delivery)
+        landed: list[Record] = []
+        entries = []
+        for (incarnation, partition), batch in sorted(by_partition.items()):
+            first = self._next_offset[table.name, incarnation, partition]
+            records = [
+                _record(delivery, table.topics[self.connector], offset)
+                for offset, delivery in enumerate(batch, start=first)
+            ]
+            until = first + len(records)
+            path = (
+                Path(table.name)
+                / f"incarnation={incarnation}"
+                / f"landing_date={_landing_date(records[0])}"
+                / f"topic_partition={partition}"
+                / f"{first:020d}-{until:020d}.parquet"
+            )
+            self._write(self.root / path, records)
+            self._next_offset[table.name, incarnation, partition] = until
+            entries.append(self._ledger_entry(table, records, until, path))
+            landed += records
+        self._write_ledger(entries)
+        return landed
+
+    def _ledger_entry(
+        self, table: Table, records: Sequence[Record], until: int, path: Path
+    ) -> dict[str, object]:
+        first = records[0]
+        return {
+            "table": table.name,
+            "topic": first.topic,
+            "topic_id": str(uuid5(_TOPIC_IDS, f"{first.topic}#{first.incarnation}")),
+            "incarnation": first.incarnation,
+            "kafka_partition": first.partition,
+            "from_offset": first.offset,
+            "until_offset": until,
+            "rows": len(records),
+            "kind": "landed",
+            "committed_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "file": path.as_posix(),
+        }
+
+    def _write_ledger(self, entries: Sequence[dict[str, object]]) -> None:
+        if not entries:
+            return
+        ledger = self.root / "_ledger" / f"{self._batches:020d}.jsonl"
+        ledger.parent.mkdir(parents=True, exist_ok=True)
+        ledger.write_text("".join(json.dumps(entry) + "\n" for entry in entries), "utf-8")
+        self._batches += 1
+
+    def _write(self, path: Path, records: Iterable[Record]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rows = [
+            {
+                "kafka_topic": record.topic,
+                "kafka_partition": record.partition,
+                "kafka_offset": record.offset,
+                "kafka_timestamp": record.timestamp,
+                "kafka_timestamp_type": "L",
+                "kafka_key": record.key,
+                "kafka_value": record.value,
+                "kafka_headers": [{"key": key, "value": value} for key, value in record.headers],
+            }
+            for record in records
+        ]
+        pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), path)
+
+
+def _record(delivery: Delivery, topic: str, offset: int) -> Record:
+    return Record(
+        topic=topic,
+        incarnation=delivery.incarnation,
+        partition=delivery.partition,
+        offset=offset,
+        timestamp=_EPOCH + timedelta(milliseconds=delivery.timestamp_ms),
+        key=delivery.key,
+        value=delivery.value,
+        headers=delivery.headers,
+    )
+
+
+def _landing_date(record: Record) -> str:
+    return record.timestamp.date().isoformat()

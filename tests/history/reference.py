@@ -1,0 +1,688 @@
+"""The rules of docs/semantics.md as plain Python: what the warehouse has to contain, and why.
+
+Read from top to bottom this is the definition: a landed record gets a verdict (`judge`), the
+accepted changes of a key become its history (`history_of_key`), a history becomes the versions of a
+dimension (`collapse`), and a fact finds its version (`bind`). It shares no code and no SQL with the
+dbt project, and knows tables only through the declarations. The numbers of rules are those of
+docs/semantics.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+
+from ingestion.declarations import Column, Table
+from ingestion.settings import ConnectorName
+
+BEGINNING_OF_TIME = datetime(1900, 1, 1)
+END_OF_TIME = datetime(9999, 12, 31)
+
+Value = None | int | Decimal | str | bool | date | datetime
+Row = tuple[Value, ...]
+"""Values of the landed columns of a table, in declared order."""
+
+
+# --- Records and verdicts -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Record:
+    """A landed record: Kafka's coordinates, the time Kafka gave it (UTC) and its bytes."""
+
+    topic: str
+    incarnation: int
+    partition: int
+    offset: int
+    timestamp: datetime
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+
+
+@dataclass(frozen=True)
+class Change:
+    """An accepted record: what it says about one row of the source."""
+
+    op: str
+    position: str
+    committed_at: datetime
+    row: Row
+    before: Row | None
+    key: tuple[Value, ...]
+    record: Record
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether this is a commit; a read (r) is only an observation."""
+        return self.op != "r"
+
+    @property
+    def is_floating(self) -> bool:
+        """Whether the place of its commit is unknown (rule P3)."""
+        return self.is_streamed and self.position[-16] == "8"
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A record that cannot be read, and the reason."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Tombstone:
+    """A record without a value: it only lets Kafka forget a key."""
+
+
+Verdict = Change | Rejected | Tombstone
+
+
+@dataclass(frozen=True)
+class Source:
+    """What decides how records are read: the connector and the epoch of each of its prefixes."""
+
+    connector: ConnectorName
+    epochs: Mapping[str, int]
+
+
+class _RefusalError(Exception):
+    """A rule of acceptance that the record breaks; its text is the reason."""
+
+
+def judge(record: Record, table: Table, source: Source) -> Verdict:
+    """The verdict on a landed record of `table` (rules A1 to A11, in their order)."""
+    if record.value is None:
+        return Tombstone()
+    try:
+        return _read_change(record, record.value, table, source)
+    except _RefusalError as refusal:
+        return Rejected(str(refusal))
+
+
+def _read_change(record: Record, value: bytes, table: Table, source: Source) -> Change:
+    envelope = _read_envelope(value)
+    origin = envelope["source"]
+    op = _read_op(envelope["op"])
+    epoch = source.epochs.get(_text(origin.get("name")) or "")
+    if epoch is None:
+        raise _RefusalError("unknown_source")
+    place = _read_place(origin, op, envelope.get("transaction"), source.connector)
+    committed_at = _read_commit_time(origin.get("ts_ms"))
+    image = envelope.get("before" if op == "d" else "after")
+    if not isinstance(image, dict) or not image:
+        raise _RefusalError("no_row")
+    row = _read_row(image, table, source.connector)
+    return Change(
+        op=op,
+        position=f"{epoch:04d}:{place}",
+        committed_at=committed_at,
+        row=row,
+        before=_read_before(envelope.get("before"), op, table, source.connector),
+        key=_key(row, table),
+        record=record,
+    )
+
+
+# --- Envelope (rules A2 to A8) --------------------------------------------------------------------
+
+MAX_NESTING = 100
+
+
+@dataclass(frozen=True)
+class Number:
+    """A JSON number as it is written: its text decides, no float is made of it."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class _Ambiguous:
+    """A JSON object that has a key twice: readers disagree about which of the two counts."""
+
+
+def _read_envelope(value: bytes) -> dict[str, Any]:
+    document = parse_json(value)
+    if not isinstance(document, dict):
+        raise _RefusalError("not_an_envelope")
+    parts = (document.get(part) for part in ("source", "before", "after", "transaction"))
+    if any(isinstance(part, _Ambiguous) for part in parts):
+        raise _RefusalError("not_json")
+    if document.get("op") is None or not isinstance(document.get("source"), dict):
+        raise _RefusalError("not_an_envelope")
+    return document
+
+
+def parse_json(value: bytes) -> Any:
+    """`value` as JSON (RFC 8259, UTF-8), numbers as `Number`; nothing else is tolerated."""
+    try:
+        text = value.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _RefusalError("not_utf8") from error
+    if nesting(text) > MAX_NESTING:
+        raise _RefusalError("not_json")
+    try:
+        document = json.loads(
+            text,
+            parse_int=Number,
+            parse_float=Number,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_object,
+        )
+    except ValueError as error:
+        raise _RefusalError("not_json") from error
+    if isinstance(document, _Ambiguous) or _has_lone_surrogate(text):
+        raise _RefusalError("not_json")
+    return document
+
+
+def nesting(text: str) -> int:
+    """The deepest nesting of brackets outside strings."""
+    depth = deepest = 0
+    for bracket in re.findall(r"[\[{\]}]", re.sub(r'"(?:\\.|[^"\\])*"', "", text, flags=re.S)):
+        depth += 1 if bracket in "[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Ambiguous:
+    names = [name for name, _ in pairs]
+    return dict(pairs) if len(set(names)) == len(names) else _Ambiguous()
+
+
+def _has_lone_surrogate(text: str) -> bool:
+    escapes = re.sub(r"\\[^u]", "", text)
+    pairs_removed = re.sub(
+        r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}", "", escapes
+    )
+    return re.search(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}", pairs_removed) is not None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _read_op(op: Any) -> str:
+    if op == "t":
+        raise _RefusalError("truncate")
+    if op not in ("r", "c", "u", "d"):
+        raise _RefusalError("unknown_op")
+    return str(op)
+
+
+def _read_commit_time(milliseconds: Any) -> datetime:
+    if not isinstance(milliseconds, Number) or not re.fullmatch("[0-9]{1,14}", milliseconds.text):
+        raise _RefusalError("no_commit_time")
+    return datetime(1970, 1, 1) + timedelta(milliseconds=int(milliseconds.text))
+
+
+# --- Position (rules P1 to P4) --------------------------------------------------------------------
+
+_LSN = "[0-9a-f]{8}:[0-9a-f]{8}:[0-9a-f]{4}"
+_ZERO_LSN = "00000000:00000000:0000"
+_PLACES: Mapping[ConnectorName, str] = {
+    "sqlserver": f"{_ZERO_LSN}:{_ZERO_LSN}:{0:016x}",
+    "postgresql": f"{0:016x}:{0:016x}:{0:016x}",
+}
+_FLOATING = 0x8000000000000000
+
+
+def place_before_all(connector: ConnectorName) -> str:
+    """The place of a version that existed before the first known change: zeros in all parts."""
+    return _PLACES[connector]
+
+
+def _read_place(
+    origin: Mapping[str, Any], op: str, transaction: Any, connector: ConnectorName
+) -> str:
+    if connector == "sqlserver":
+        place = _sqlserver_place(origin, op)
+    else:
+        place = _postgresql_place(origin, op, transaction)
+    if place is None:
+        raise _RefusalError("no_position")
+    return place
+
+
+def _sqlserver_place(origin: Mapping[str, Any], op: str) -> str | None:
+    commit = _text(origin.get("commit_lsn"))
+    if commit is None or not re.fullmatch(_LSN, commit):
+        return None
+    change = origin.get("change_lsn")
+    if op == "r" and change is None:
+        return f"{commit}:{_ZERO_LSN}:{0:016x}"
+    serial = _whole_number(origin.get("event_serial_no"))
+    if not isinstance(change, str) or not re.fullmatch(_LSN, change) or serial is None:
+        return None
+    return f"{commit}:{change}:{serial:016x}"
+
+
+def _postgresql_place(origin: Mapping[str, Any], op: str, transaction: Any) -> str | None:
+    lsn = _whole_number(origin.get("lsn"))
+    if lsn is None:
+        return None
+    order: int | None = 0
+    if isinstance(transaction, dict) and transaction.get("total_order") is not None:
+        order = _whole_number(transaction["total_order"])
+    if order is None:
+        return None
+    commit_before = re.match(r'\["([0-9]{1,18})"', _text(origin.get("sequence")) or "")
+    if commit_before is None:
+        floating = 0 if op == "r" else _FLOATING
+        return f"{lsn:016x}:{lsn:016x}:{floating | order:016x}"
+    return f"{int(commit_before[1]):016x}:{lsn:016x}:{order:016x}"
+
+
+def _whole_number(value: Any) -> int | None:
+    if isinstance(value, Number) and re.fullmatch("[0-9]{1,18}", value.text):
+        return int(value.text)
+    return None
+
+
+# --- Rows and values (rules A9 to A11) ------------------------------------------------------------
+
+UNAVAILABLE = "__debezium_unavailable_value"
+MAX_BYTES = 65535
+_INTEGER_BITS = {"smallint": 15, "integer": 31, "bigint": 63}
+_DATE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})Z?")
+_TIMESTAMP = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})T([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?Z?"
+)
+
+
+def _read_row(image: Mapping[str, Any], table: Table, connector: ConnectorName) -> Row:
+    return tuple(
+        _read_value(image.get(column.source_name(connector)), column)
+        for column in table.landed_columns
+    )
+
+
+def _read_before(image: Any, op: str, table: Table, connector: ConnectorName) -> Row | None:
+    """The before image, or None where there is none that could have been a row (rule A11)."""
+    if op not in ("u", "d") or not isinstance(image, dict):
+        return None
+    try:
+        return _read_row(image, table, connector)
+    except _RefusalError:
+        return None
+
+
+def _read_value(value: Any, column: Column) -> Value:
+    if value is None:
+        if not column.nullable:
+            raise _RefusalError(f"missing_column:{column.name}")
+        return None
+    if value == UNAVAILABLE:
+        raise _RefusalError(f"unavailable_value:{column.name}")
+    typed = _typed_value(value, column)
+    if typed is None:
+        raise _RefusalError(f"invalid_value:{column.name}")
+    if isinstance(typed, str) and (
+        len(typed) > (column.type.length or 0) or len(typed.encode()) > MAX_BYTES
+    ):
+        raise _RefusalError(f"value_too_long:{column.name}")
+    return typed
+
+
+def _typed_value(value: Any, column: Column) -> Value:
+    """The value that `value` (as parsed by `parse_json`) spells in the column's type, else None."""
+    name = column.type.name
+    if name in _INTEGER_BITS:
+        return _integer(value, _INTEGER_BITS[name])
+    if name == "boolean":
+        return value if isinstance(value, bool) else None
+    if not isinstance(value, str):
+        return None
+    readers: Mapping[str, Callable[[str], Value]] = {
+        "decimal": lambda text: _decimal(text, column.type.precision or 0, column.type.scale or 0),
+        "date": _date,
+        "timestamp": _timestamp,
+        "varchar": lambda text: None if "\x00" in text else text,
+    }
+    return readers[name](value)
+
+
+def _integer(value: Any, bits: int) -> int | None:
+    if not isinstance(value, Number) or not re.fullmatch("-?(0|[1-9][0-9]*)", value.text):
+        return None
+    if len(value.text) > 20:
+        return None
+    number = int(value.text)
+    return number if -(2**bits) <= number < 2**bits else None
+
+
+def _decimal(value: str, precision: int, scale: int) -> Decimal | None:
+    match = re.fullmatch(r"-?(0|[1-9][0-9]*)(?:\.([0-9]+))?", value)
+    if match is None or len(match[2] or "") > scale:
+        return None
+    if match[1] != "0" and len(match[1]) > precision - scale:
+        return None
+    number = Decimal(value) + 0  # no negative zero
+    return number.quantize(Decimal(1).scaleb(-scale))
+
+
+def _date(value: str) -> date | None:
+    match = _DATE.fullmatch(value)
+    try:
+        return date.fromisoformat(match[1]) if match else None
+    except ValueError:
+        return None
+
+
+def _timestamp(value: str) -> datetime | None:
+    match = _TIMESTAMP.fullmatch(value)
+    if match is None:
+        return None
+    microseconds = (match[3] or "")[:6].ljust(6, "0")
+    try:
+        return datetime.strptime(f"{match[1]} {match[2]}.{microseconds}", "%Y-%m-%d %H:%M:%S.%f")
+    except ValueError:
+        return None
+
+
+# --- Canonical text and hashes (rules C1 to C3) ---------------------------------------------------
+
+
+def canonical_text(value: Value, column: Column) -> str | None:
+    """The one spelling of a value that hashes are taken from; None for null."""
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return value.isoformat(" ", "microseconds")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return f"{value:.{column.type.scale or 0}f}"
+    return str(value).replace("~", "~0").replace("|", "~1")
+
+
+def values_hash(row: Row, table: Table, names: Sequence[str] | None = None) -> str:
+    """md5 over `|name=text` of every column (of `names` only) that is not null (rule C2)."""
+    parts = []
+    for value, column in zip(row, table.landed_columns, strict=True):
+        text = canonical_text(value, column)
+        if text is not None and (names is None or column.name in names):
+            parts.append(f"|{column.name}={text}")
+    return _md5("".join(parts))
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode()).hexdigest()
+
+
+def _key(row: Row, table: Table) -> tuple[Value, ...]:
+    names = [column.name for column in table.landed_columns]
+    return tuple(row[names.index(name)] for name in table.primary_key)
+
+
+# --- History (rules 1 to 9) -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class HistoryRow:
+    """One version of a row of the source, or its deletion (`op` d, with the last known values)."""
+
+    key: tuple[Value, ...]
+    op: str
+    position: str
+    committed_at: datetime
+    row: Row
+    before: Row | None
+    valid_from: datetime
+    valid_to: datetime | None
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether the row does not exist in the source during this interval."""
+        return self.op == "d"
+
+
+def history(changes: Iterable[Change]) -> dict[tuple[Value, ...], list[HistoryRow]]:
+    """The history of every key in `changes`, whatever the order in which they come (rule 10)."""
+    by_key: dict[tuple[Value, ...], list[Change]] = defaultdict(list)
+    for change in changes:
+        by_key[change.key].append(change)
+    return {key: history_of_key(by_key[key]) for key in by_key}
+
+
+def history_of_key(changes: Iterable[Change]) -> list[HistoryRow]:
+    """The versions of one key, in order. `changes` are all its accepted changes, in any order."""
+    ordered = in_order(last_deliveries(changes))
+    versions = version_rows(effective_reads(without_stale_reads(ordered)))
+    return timed(with_version_before_capture(versions))
+
+
+def last_deliveries(changes: Iterable[Change]) -> list[Change]:
+    """Rule 1. Of the deliveries of one change (key, position, op) the last one stands."""
+    standing: dict[tuple[str, str], Change] = {}
+    for change in changes:
+        identity = (change.position, change.op)
+        if identity not in standing or _delivery(change) > _delivery(standing[identity]):
+            standing[identity] = change
+    return list(standing.values())
+
+
+def _delivery(change: Change) -> tuple[datetime, datetime, int, int, int]:
+    record = change.record
+    return (
+        change.committed_at,
+        record.timestamp,
+        record.incarnation,
+        record.partition,
+        record.offset,
+    )
+
+
+def in_order(changes: Iterable[Change]) -> list[Change]:
+    """Rule 2. By position, bytewise; at one position r, d, c, u."""
+    return sorted(changes, key=lambda change: (change.position.encode(), "rdcu".index(change.op)))
+
+
+def without_stale_reads(ordered: Sequence[Change]) -> list[Change]:
+    """Rule 3b. Leaves out reads that saw the row before the floating transaction ahead of them.
+
+    PostgreSQL's first transaction after a snapshot has no commit place. A read directly behind its
+    changes of the row, that saw the row as it was before the first of them, was made before its
+    commit.
+    """
+    kept: list[Change] = []
+    for change in ordered:
+        run = _floating_run(kept)
+        if not change.is_streamed and run and change.row == run[0].before:
+            continue
+        kept.append(change)
+    return kept
+
+
+def _floating_run(changes: Sequence[Change]) -> Sequence[Change]:
+    """The unbroken run of floating changes that `changes` ends with."""
+    start = len(changes)
+    while start and changes[start - 1].is_floating:
+        start -= 1
+    return changes[start:]
+
+
+def effective_reads(ordered: Sequence[Change]) -> list[Change]:
+    """Rule 3. Corrects each read by the streamed change that follows it, or leaves it out.
+
+    What follows was committed on top of the row as the read should have shown it: its before image
+    is the truth, and an insert says that there was no row.
+    """
+    kept = []
+    for position, change in enumerate(ordered):
+        following = ordered[position + 1] if position + 1 < len(ordered) else None
+        if change.is_streamed or following is None or not following.is_streamed:
+            kept.append(change)
+        elif following.op == "c":
+            continue
+        elif following.before is not None:
+            kept.append(replace(change, row=following.before))
+        else:
+            kept.append(change)
+    return kept
+
+
+def version_rows(ordered: Sequence[Change]) -> list[Change]:
+    """Rules 4 and 6. Every commit is a row; a read only when it says something new."""
+    rows: list[Change] = []
+    for change in ordered:
+        if change.is_streamed or not rows or rows[-1].op == "d" or rows[-1].row != change.row:
+            rows.append(change)
+    return rows
+
+
+def with_version_before_capture(rows: list[Change]) -> list[Change]:
+    """Rule 5. An update or delete that comes first tells what the row was before it."""
+    first = rows[0] if rows else None
+    if first is None or first.op not in ("u", "d") or first.before is None:
+        return rows
+    epoch, place = first.position.split(":", 1)
+    return [
+        replace(
+            first,
+            op="r",
+            position=f"{epoch}:{re.sub('[0-9a-f]', '0', place)}",
+            row=first.before,
+            before=None,
+        ),
+        *rows,
+    ]
+
+
+def timed(rows: Sequence[Change]) -> list[HistoryRow]:
+    """Rules 7 and 8. Half-open intervals: the running maximum of the commit times, in order."""
+    starts: list[datetime] = []
+    latest = datetime.min
+    for row in rows:
+        if not starts and row.op == "r":
+            starts.append(BEGINNING_OF_TIME)
+            continue
+        latest = max(latest, row.committed_at)
+        starts.append(latest)
+    return [
+        HistoryRow(
+            key=row.key,
+            op=row.op,
+            position=row.position,
+            committed_at=row.committed_at,
+            row=row.row,
+            before=row.before if row.is_streamed else None,
+            valid_from=start,
+            valid_to=end,
+        )
+        for row, start, end in zip(rows, starts, [*starts[1:], None], strict=True)
+    ]
+
+
+def version_id(row: HistoryRow, table: Table) -> str:
+    """Rule 9. dbt_scd_id: hash of the parts of the key, the position and the operation (C3)."""
+    columns = [table.column(name) for name in table.primary_key]
+    key = [canonical_text(value, column) for value, column in zip(row.key, columns, strict=True)]
+    return _md5("|".join([*(text or "" for text in key), row.position, row.op]))
+
+
+def chain_breaks(rows: Sequence[HistoryRow]) -> list[HistoryRow]:
+    """Rows whose before image is known and is not the row before them: a change is missing."""
+    return [
+        row
+        for before, row in pairwise(rows)
+        if row.before is not None and (before.is_deleted or before.row != row.before)
+    ]
+
+
+def conflicting_deliveries(changes: Iterable[Change]) -> list[list[Change]]:
+    """Deliveries of one change that do not agree about its values (rule 1: reported)."""
+    deliveries: dict[tuple[Any, ...], list[Change]] = defaultdict(list)
+    for change in changes:
+        deliveries[change.key, change.position, change.op].append(change)
+    return [group for group in deliveries.values() if len({change.row for change in group}) > 1]
+
+
+# --- Current state, dimension, facts (rules D1 to D6, F1 to F4) -----------------------------------
+
+
+def current_row(rows: Sequence[HistoryRow]) -> HistoryRow:
+    """Rule D6, SCD 1. The last version in order; a deleted row stays, flagged, with its values."""
+    return rows[-1]
+
+
+@dataclass(frozen=True)
+class DimensionVersion:
+    """A version of a slowly changing dimension (SCD 2), valid from `valid_from` to `valid_to`.
+
+    Of `row` only the key and the tracked columns mean something.
+    """
+
+    key: tuple[Value, ...]
+    position: str
+    op: str
+    row: Row
+    valid_from: datetime
+    valid_to: datetime
+
+    @property
+    def is_current(self) -> bool:
+        """Whether this version holds now."""
+        return self.valid_to == END_OF_TIME
+
+
+def collapse(rows: Sequence[HistoryRow], table: Table) -> list[DimensionVersion]:
+    """Rules D1 to D5. The versions of one key that differ in tracked columns and were visible."""
+    visible = [row for row in rows if row.valid_to is None or row.valid_from < row.valid_to]
+    versions: list[DimensionVersion] = []
+    previous: str | None = None
+    for row in visible:
+        tracked = None if row.is_deleted else values_hash(row.row, table, table.tracked_columns)
+        if tracked is not None and tracked != previous:
+            versions.append(
+                DimensionVersion(
+                    key=row.key,
+                    position=row.position,
+                    op=row.op,
+                    row=row.row,
+                    valid_from=row.valid_from if versions else BEGINNING_OF_TIME,
+                    valid_to=END_OF_TIME,
+                )
+            )
+        if versions:
+            versions[-1] = replace(versions[-1], valid_to=_end(row, versions[-1]))
+        previous = tracked
+    return versions
+
+
+def _end(row: HistoryRow, version: DimensionVersion) -> datetime:
+    if row.is_deleted:
+        return version.valid_to
+    return row.valid_to or END_OF_TIME
+
+
+UNKNOWN_MEMBER = "unknown member"
+INFERRED_MEMBER = "inferred member"
+
+
+def bind(
+    key: tuple[Value, ...] | None, at: datetime, dimension: Mapping[Any, list[DimensionVersion]]
+) -> DimensionVersion | str:
+    """Rules F1 to F4. The one member that a fact of `key` at time `at` (UTC) belongs to."""
+    if key is None:
+        return UNKNOWN_MEMBER
+    versions = dimension.get(key, [])
+    if not versions:
+        return INFERRED_MEMBER
+    moment = at.replace(microsecond=at.microsecond // 1000 * 1000)
+    valid = [version for version in versions if version.valid_from <= moment]
+    return valid[-1] if valid else versions[0]
