@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from ingestion.commands import declarations
+from ingestion.commands.land import land
 from ingestion.errors import LakehouseError
 
 app = typer.Typer(
@@ -21,6 +22,7 @@ app = typer.Typer(
     ),
 )
 app.add_typer(declarations.app, name="declarations")
+app.command()(land)
 
 
 def main() -> None:

@@ -1,0 +1,40 @@
+"""Named points after each durable step, at which tests kill the process.
+
+`LAKEHOUSE_CRASH_POINT=<name>` or `<name>:<n>` (the n-th time) makes the process kill itself with
+SIGKILL there: no handler runs, nothing is flushed. Unset, which is always but in tests, passing
+a point costs a look at a dictionary.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from typing import Literal, get_args
+
+CrashPoint = Literal[
+    "partition_opened",  # a topic has its incarnation in the ledger, no file yet
+    "batch_planned",  # Spark's checkpoint holds the batch's offsets, nothing is written
+    "batch_staged",  # all files of the batch are whole, none is visible
+    "file_visible",  # a file of the batch is visible, the ledger does not know it
+    "ledger_row",  # the ledger holds the batch, Spark's checkpoint does not
+    "checkpoint_written",  # Spark's checkpoint holds the batch too
+    "adopted",  # files beyond the ledger were entered into it
+    "compaction_staged",  # the large file is whole, not visible
+    "compaction_visible",  # the large file is visible beside the small ones
+    "compaction_removing",  # one of the small files is removed
+]
+CRASH_POINTS: tuple[CrashPoint, ...] = get_args(CrashPoint)
+
+_reached: Counter[str] = Counter()
+
+
+def reach(point: CrashPoint) -> None:
+    """Die here if a test asks for it."""
+    wanted = os.environ.get("LAKEHOUSE_CRASH_POINT")
+    if wanted is None:
+        return
+    _reached[point] += 1
+    name, _, times = wanted.partition(":")
+    if name == point and _reached[point] == int(times or 1):
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,376 @@
+"""The landing job: sessions of Spark, each begun where the ledger ends, until told to stop."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from ingestion.errors import LakehouseError, TerminalError, TransientError
+from ingestion.landing import commit, layout, spark
+from ingestion.landing.crash_points import reach
+from ingestion.landing.kafka import Brokers, Topic
+from ingestion.landing.ledger import Ledger
+from ingestion.landing.plan import Plan, Start, Subscription, plan
+from ingestion.landing.records import empty_file
+from ingestion.landing.storage import Storage, open_storage
+from ingestion.landing.writers import Registration, register, staging_folder
+from ingestion.settings import Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.streaming.query import StreamingQuery
+
+_POLL_SECONDS = 0.2
+_LONGEST_PAUSE = 30.0
+# The same failure so many times in a row, without a batch between, does not pass by itself.
+_PATIENCE = 3
+# After an unclean restart a broker may report its end too low for a moment.
+_TRUNCATION_PATIENCE = 4
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to land and how.
+
+    `subscriptions` is asked again at each refresh, so that new declarations are picked up.
+    `interval`, `refresh` and `takeover_after` are seconds; `max_offsets` bounds a batch.
+    """
+
+    settings: Settings
+    subscriptions: Callable[[], Sequence[Subscription]]
+    once: bool
+    interval: float = 5.0
+    max_offsets: int = 1_000_000
+    refresh: float = 10.0
+    takeover_after: float = 60.0
+
+
+class Landing:
+    """One run of a job: it holds the landing zone's registration, ledger and Spark session."""
+
+    def __init__(
+        self,
+        job: Job,
+        start_spark: Callable[[], SparkSession],
+        notice: Callable[[str], None],
+        stopping: threading.Event,
+    ) -> None:
+        self._job = job
+        self._start_spark = start_spark
+        self._notice = notice
+        self._stopping = stopping
+        self._brokers = Brokers(job.settings)
+        self.landed_rows = 0
+
+    def run(self) -> None:
+        """Land until stopped, or with `once` until everything that was there is landed.
+
+        Raises:
+            TerminalError: landing has stopped, and a person must decide; the message says what.
+            TransientError: the brokers could not be reached at the start.
+        """
+        subscriptions = tuple(self._job.subscriptions())
+        self._brokers.topic_ids({s.topic for s in subscriptions})
+        storage = open_storage(self._job.settings.landing)
+        checkpoints = open_storage(self._job.settings.checkpoints)
+        bind(storage, checkpoints)
+        for subscription in subscriptions:
+            storage.put_if_absent(layout.schema_file(subscription.table), empty_file())
+        with ThreadPoolExecutor(1) as pool:
+            session = pool.submit(self._start_spark)
+            registration = register(
+                storage,
+                {s.table for s in subscriptions},
+                self._job.takeover_after,
+                self._notice,
+            )
+            try:
+                self._run_sessions(storage, checkpoints, registration, session.result)
+            finally:
+                registration.release()
+
+    def _run_sessions(
+        self,
+        storage: Storage,
+        checkpoints: Storage,
+        registration: Registration,
+        spark_session: Callable[[], SparkSession],
+    ) -> None:
+        failures, pause = 0, 1.0
+        number = 0
+        while not self._stopping.is_set():
+            number += 1
+            session = _Session(
+                self._job, storage, checkpoints, registration, self._brokers, self._notice, number
+            )
+            try:
+                finished = session.run(spark_session, self._stopping)
+                if finished:
+                    break
+                failures, pause = 0, 1.0
+            except TransientError as error:
+                failures = 0 if session.landed_rows else failures + 1
+                pause = 1.0 if session.landed_rows else min(2 * pause, _LONGEST_PAUSE)
+                if self._is_hopeless(failures):
+                    raise TerminalError(
+                        f"landing stops after {failures} attempts; the last error: {error}"
+                    ) from error
+                self._notice(f"{error}; trying again in {pause:.0f} s")
+                self._stopping.wait(pause)
+            finally:
+                self.landed_rows += session.landed_rows
+                session.remove_checkpoint()
+        self._notice(f"stopped; {self.landed_rows:,} records landed")
+
+    def _is_hopeless(self, failures: int) -> bool:
+        """Whether to give up: an endless job waits for its brokers however long they are away."""
+        if failures < _PATIENCE:
+            return False
+        try:
+            self._brokers.topic_ids({s.topic for s in self._job.subscriptions()})
+        except TransientError:
+            return self._job.once and failures >= 2 * _PATIENCE
+        return True
+
+
+class _Session:
+    """One streaming query: from a plan until it fails, is stopped, or the world has changed."""
+
+    def __init__(  # noqa: PLR0913 - everything that outlives the session
+        self,
+        job: Job,
+        storage: Storage,
+        checkpoints: Storage,
+        registration: Registration,
+        brokers: Brokers,
+        notice: Callable[[str], None],
+        number: int,
+    ) -> None:
+        self._job = job
+        self._storage = storage
+        self._checkpoints = checkpoints
+        self._registration = registration
+        self._brokers = brokers
+        self._notice = notice
+        self._ledger = Ledger(storage)
+        self._checkpoint = f"landing/{registration.writer.session}-{number}"
+        self._staging = f"{staging_folder(registration.writer.session)}/{number}"
+        self._starts: dict[commit.Place, Start] = {}
+        self._subscriptions: tuple[Subscription, ...] = ()
+        self._in_batch = threading.Lock()
+        self._refused = False
+        self._failure: LakehouseError | None = None
+        self.landed_rows = 0
+
+    def run(self, spark_session: Callable[[], SparkSession], stopping: threading.Event) -> bool:
+        """Land; True when there is nothing more to do, False when a new plan is due.
+
+        Raises:
+            TerminalError: a person must decide.
+            TransientError: it may work again later.
+        """
+        self._subscriptions = tuple(self._job.subscriptions())
+        first = self._plan()
+        if not first.starts:
+            if not self._job.once:
+                stopping.wait(self._job.refresh)
+            return self._job.once
+        self._starts = {(s.topic, s.partition.number): s for s in first.starts}
+        stream = spark.read_stream(
+            spark_session(), self._job.settings, first.starts, self._job.max_offsets
+        )
+        query = spark.start_query(
+            stream,
+            self._land,
+            f"{self._checkpoints.uri}/{self._checkpoint}",
+            None if self._job.once else self._job.interval,
+        )
+        try:
+            self._watch(query, stopping, {s.topic for s in first.absent})
+        finally:
+            self._close(query)
+        if self._failure is not None:
+            raise self._failure
+        error = query.exception()
+        if error is not None and not self._refused:
+            raise _explain(str(error))
+        return self._job.once
+
+    def remove_checkpoint(self) -> None:
+        """Remove Spark's checkpoint of this session: the next one starts where the ledger ends."""
+        self._checkpoints.delete_folder(self._checkpoint)
+
+    def _plan(self) -> Plan:
+        tables = {s.table for s in self._subscriptions}
+        adopted = commit.adopt(self._storage, self._ledger, tables, _now())
+        for entry in adopted:
+            self._notice(
+                f"topic {entry.topic} partition {entry.kafka_partition}: {entry.file} was landed "
+                "by a job that was killed before it could say so; entered into the ledger"
+            )
+        decided = decide(self._ledger, self._subscriptions, self._brokers)
+        for notice in decided.notices:
+            self._notice(notice)
+        if decided.stops:
+            raise TerminalError("\n".join(stop.message for stop in decided.stops))
+        if decided.openings:
+            self._ledger.append(decided.openings)
+            reach("partition_opened")
+        return decided
+
+    def _watch(self, query: StreamingQuery, stopping: threading.Event, absent: set[str]) -> None:
+        """Return when the query has ended, or should."""
+        known = set(self._starts)
+        refreshed = time.monotonic()
+        while query.isActive:
+            if stopping.wait(_POLL_SECONDS):
+                return
+            if self._job.once or time.monotonic() - refreshed < self._job.refresh:
+                continue
+            refreshed = time.monotonic()
+            self._registration.check()
+            if tuple(self._job.subscriptions()) != self._subscriptions:
+                self._notice("the declarations have changed: planning again")
+                return
+            try:
+                found = self._brokers.topic_ids({topic for topic, _ in known} | absent)
+            except TransientError:
+                continue  # the query notices by itself, and says more
+            now = {(name, n) for name, (_, numbers) in found.items() for n in numbers}
+            if now - known:
+                self._notice("new topics or partitions: planning again")
+                return
+
+    def _close(self, query: StreamingQuery) -> None:
+        """Stop the query between two batches."""
+        with self._in_batch:
+            query.stop()
+
+    def _land(self, batch: DataFrame, batch_id: int) -> None:
+        """What Spark calls for each batch, on a thread of its own."""
+        if not self._in_batch.acquire(blocking=False):
+            self._refused = True
+            raise TransientError("landing is being stopped")
+        try:
+            self._land_batch(batch, batch_id)
+        except LakehouseError as error:
+            self._failure = error
+            raise
+        except Exception as error:
+            self._failure = _explain(str(error))
+            raise
+        finally:
+            self._in_batch.release()
+
+    def _land_batch(self, batch: DataFrame, batch_id: int) -> None:
+        if batch_id > 0:
+            reach("checkpoint_written")
+        reach("batch_planned")
+        began = time.monotonic()
+        ends = self._planned_ends(batch_id)
+        folder = f"{self._staging}/{batch_id}"
+        spark.stage(batch, f"{self._storage.uri}/{folder}")
+        staged = commit.staged_files(self._storage, folder)
+        reach("batch_staged")
+        topics = self._brokers.topics({topic for topic, _ in self._starts})
+        commit.check_complete(self._starts, ends, staged, topics)
+        files = commit.plan_files(self._starts, ends, staged, datetime.now(UTC).date())
+        committed = commit.entries(self._starts, ends, files, _now())
+        commit.publish(self._storage, self._ledger, self._registration, files.values(), committed)
+        self._storage.delete_folder(folder)
+        self._advance(ends, files)
+        rows = sum(file.staged.rows for file in files.values())
+        self.landed_rows += rows
+        self._report(rows, time.monotonic() - began, topics)
+
+    def _planned_ends(self, batch_id: int) -> dict[commit.Place, int]:
+        """Where the batch ends in each partition, from Spark's offset log.
+
+        The records alone do not tell: behind the last one there may be transaction markers, which
+        would look like a loss when retention has removed them.
+        """
+        log = self._checkpoints.read(f"{self._checkpoint}/offsets/{batch_id}").decode()
+        ends = json.loads(log.splitlines()[-1])
+        return {
+            (topic, int(number)): offset
+            for topic, numbers in ends.items()
+            for number, offset in numbers.items()
+        }
+
+    def _advance(
+        self, ends: dict[commit.Place, int], files: dict[commit.Place, commit.PlannedFile]
+    ) -> None:
+        for place, start in self._starts.items():
+            file = files.get(place)
+            self._starts[place] = replace(
+                start,
+                from_offset=ends[place],
+                landing_date=file.target.landing_date if file else start.landing_date,
+            )
+
+    def _report(self, rows: int, seconds: float, topics: dict[str, Topic]) -> None:
+        lag = sum(
+            max(0, topics[topic].partitions[number].latest - start.from_offset)
+            for (topic, number), start in self._starts.items()
+        )
+        self._notice(f"landed {rows:,} records ({rows / seconds:,.0f}/s), lag {lag:,}")
+
+
+def decide(ledger: Ledger, subscriptions: Sequence[Subscription], brokers: Brokers) -> Plan:
+    """The plan for `subscriptions` by what the ledger and the brokers say now."""
+    decided = Plan()
+    for attempt in range(_TRUNCATION_PATIENCE):
+        topics = brokers.topics({s.topic for s in subscriptions})
+        decided = plan(ledger.progress, subscriptions, topics, _now())
+        if not any(stop.may_pass for stop in decided.stops):
+            break
+        if attempt + 1 < _TRUNCATION_PATIENCE:
+            time.sleep(1.5)
+    return decided
+
+
+def bind(landing: Storage, checkpoints: Storage) -> None:
+    """Tie the checkpoint folder to the landing zone at its first use.
+
+    Raises:
+        TerminalError: it belongs to another landing zone, so one of the two settings is wrong, or
+            the landing zone was emptied.
+    """
+    landing.put_if_absent(layout.IDENTITY, json.dumps({"id": str(uuid.uuid4())}).encode())
+    identity = json.loads(landing.read(layout.IDENTITY))["id"]
+    belongs = json.dumps({"id": identity, "landing": landing.uri})
+    if checkpoints.put_if_absent("landing.json", belongs.encode()):
+        return
+    bound = json.loads(checkpoints.read("landing.json"))
+    if bound["id"] != identity:
+        raise TerminalError(
+            f"the checkpoints in {checkpoints.uri} belong to another landing zone "
+            f"({bound['landing']}, id {bound['id']}), not to {landing.uri} (id {identity}): "
+            "LAKEHOUSE_LANDING or LAKEHOUSE_CHECKPOINTS is wrong, or the landing zone was "
+            "emptied. For a new landing zone choose a new checkpoint folder; nothing is lost by "
+            "it, since landing resumes from the ledger."
+        )
+
+
+def _explain(error: str) -> LakehouseError:
+    """Spark's error as ours: its first telling line, transient unless waiting cannot help."""
+    for line in error.splitlines():
+        if "No space left on device" in line or "Disk quota exceeded" in line:
+            return TerminalError(
+                "the disk is full (No space left on device): the batch in hand was not landed and "
+                "nothing is lost. Make room and start landing again."
+            )
+    telling = [line.strip() for line in error.splitlines() if "Caused by" in line]
+    reason = telling[-1] if telling else error.strip().splitlines()[0]
+    return TransientError(f"Spark could not land the batch: {reason[:500]}")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,150 @@
+"""What landing asks of Kafka's brokers, and how Spark's consumer is to talk to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ingestion.errors import TransientError
+from ingestion.settings import Settings
+
+TIMEOUT_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Offsets:
+    """The offsets that a partition holds: `earliest` up to, excluding, `latest` (committed)."""
+
+    earliest: int
+    latest: int
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic as the brokers know it. The id is new whenever a topic is created."""
+
+    name: str
+    topic_id: str
+    partitions: Mapping[int, Offsets]
+
+
+class Brokers:
+    """The brokers, asked through Kafka's admin interface."""
+
+    def __init__(self, settings: Settings, timeout: float = TIMEOUT_SECONDS) -> None:
+        from confluent_kafka.admin import AdminClient
+
+        self._servers = settings.kafka_bootstrap_servers
+        self._timeout = timeout
+        self._admin = AdminClient(
+            {
+                "bootstrap.servers": self._servers,
+                "log_level": 0,
+                "reconnect.backoff.max.ms": 1000,
+                **librdkafka_security(settings),
+            }
+        )
+        if settings.kafka_auth == "iam":
+            self._admin.poll(0)  # lets the token callback run once before the first request
+
+    def topics(self, names: Iterable[str]) -> dict[str, Topic]:
+        """The topics called `names` with their ids and offsets; those that do not exist are absent.
+
+        Raises:
+            TransientError: the brokers do not answer, or a partition has no leader right now.
+        """
+        ids = self.topic_ids(names)
+        from confluent_kafka import TopicPartition
+        from confluent_kafka.admin import OffsetSpec
+
+        places = [
+            TopicPartition(name, number) for name, (_, numbers) in ids.items() for number in numbers
+        ]
+        if not places:
+            return {}
+        earliest = self._offsets(dict.fromkeys(places, OffsetSpec.earliest()))  # type: ignore[no-untyped-call]
+        latest = self._offsets(dict.fromkeys(places, OffsetSpec.latest()))  # type: ignore[no-untyped-call]
+        return {
+            name: Topic(
+                name,
+                topic_id,
+                {
+                    number: Offsets(earliest[name, number], latest[name, number])
+                    for number in numbers
+                },
+            )
+            for name, (topic_id, numbers) in ids.items()
+        }
+
+    def topic_ids(self, names: Iterable[str]) -> dict[str, tuple[str, tuple[int, ...]]]:
+        """Id and partition numbers of the topics called `names` that exist."""
+        from confluent_kafka import KafkaError, KafkaException, TopicCollection
+
+        futures = self._admin.describe_topics(
+            TopicCollection(list(names)), request_timeout=self._timeout
+        )
+        found = {}
+        for name, future in futures.items():
+            try:
+                topic = future.result()
+            except KafkaException as error:
+                if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    continue
+                raise self._unreachable(error) from error
+            found[name] = (str(topic.topic_id), tuple(sorted(p.id for p in topic.partitions)))
+        return found
+
+    def _offsets(self, wanted: dict[Any, Any]) -> dict[tuple[str, int], int]:
+        from confluent_kafka import IsolationLevel, KafkaException
+
+        futures = self._admin.list_offsets(
+            wanted,
+            isolation_level=IsolationLevel.READ_COMMITTED,
+            request_timeout=self._timeout,
+        )
+        try:
+            return {
+                (place.topic, place.partition): future.result().offset
+                for place, future in futures.items()
+            }
+        except KafkaException as error:
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: Exception) -> TransientError:
+        return TransientError(
+            f"the Kafka brokers at {self._servers} do not answer as they should: {error}. "
+            "Check that they run and LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS names them "
+            "(`lakehouse doctor` tries each step)."
+        )
+
+
+def librdkafka_security(settings: Settings) -> dict[str, Any]:
+    """The options with which confluent-kafka proves who it is."""
+    if settings.kafka_auth == "none":
+        return {}
+    from aws_msk_iam_sasl_signer import MSKAuthTokenProvider
+
+    def token(_config: str) -> tuple[str, float]:
+        value, expires_at_ms = MSKAuthTokenProvider.generate_auth_token(settings.aws_region)
+        return value, expires_at_ms / 1000
+
+    return {
+        "security.protocol": "SASL_SSL",
+        "sasl.mechanism": "OAUTHBEARER",
+        "oauth_cb": token,
+    }
+
+
+def spark_security(settings: Settings) -> dict[str, str]:
+    """The same for Spark's consumer: aws-msk-iam-auth, which is on the class path on AWS."""
+    if settings.kafka_auth == "none":
+        return {}
+    return {
+        "kafka.security.protocol": "SASL_SSL",
+        "kafka.sasl.mechanism": "AWS_MSK_IAM",
+        "kafka.sasl.jaas.config": "software.amazon.msk.auth.iam.IAMLoginModule required;",
+        "kafka.sasl.client.callback.handler.class": (
+            "software.amazon.msk.auth.iam.IAMClientCallbackHandler"
+        ),
+    }

@@ -1,0 +1,180 @@
+"""The ledger: which offsets are landed or declared lost. It is the truth about progress.
+
+One file a commit, `_ledger/<sequence>.jsonl`, created put-if-absent, one JSON object a line.
+Spark's checkpoint is only a working file of one run: every run starts where the ledger ends.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from typing import Literal
+
+from ingestion.errors import TerminalError
+from ingestion.landing import layout
+from ingestion.landing.layout import Partition
+from ingestion.landing.storage import Storage
+
+Kind = Literal["landed", "lost"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A range of offsets of one partition that is landed, or lost and accepted as such.
+
+    `from_offset` is inclusive, `until_offset` exclusive. `rows` may be smaller than their
+    difference: transaction markers, aborted records and compaction leave gaps that are no loss.
+    An empty range opens a partition: it gives the topic's id its incarnation before any file is
+    visible. `file` is relative to the landing zone, None where there are no rows.
+    """
+
+    table: str
+    topic: str
+    topic_id: str
+    incarnation: int
+    kafka_partition: int
+    from_offset: int
+    until_offset: int
+    rows: int
+    kind: Kind
+    committed_at: str
+    file: str | None
+
+    @property
+    def partition(self) -> Partition:
+        """The partition that the range belongs to."""
+        return Partition(self.table, self.incarnation, self.kafka_partition)
+
+    def to_json(self) -> str:
+        """The entry as one line of a ledger file, without the line's end."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, line: str) -> Entry:
+        """The entry that `to_json` wrote."""
+        return cls(**json.loads(line))
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far a partition has come."""
+
+    topic: str
+    topic_id: str
+    until_offset: int
+    landing_date: date | None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The ledger folded: the position of each partition that was ever opened."""
+
+    positions: Mapping[Partition, Position] = field(default_factory=dict)
+
+    def incarnation(self, table: str, topic: str) -> tuple[int, str] | None:
+        """The newest incarnation of `topic` in `table` and its topic id, None if never landed."""
+        known = [
+            (partition.incarnation, position.topic_id)
+            for partition, position in self.positions.items()
+            if partition.table == table and position.topic == topic
+        ]
+        return max(known, default=None)
+
+    def next_incarnation(self, table: str) -> int:
+        """The number that the next new topic of `table` gets; the first one is 1."""
+        return 1 + max((p.incarnation for p in self.positions if p.table == table), default=0)
+
+
+def fold(entries: Iterable[Entry], progress: Progress | None = None) -> Progress:
+    """Advance `progress` (default: nothing landed) by `entries`, in the order of the ledger.
+
+    Raises:
+        TerminalError: the ranges of a partition leave a gap or overlap; the message names it.
+    """
+    positions = dict(progress.positions) if progress is not None else {}
+    for entry in entries:
+        known = positions.get(entry.partition)
+        if known is not None and entry.from_offset != known.until_offset:
+            what = "a gap" if entry.from_offset > known.until_offset else "an overlap"
+            low, high = sorted((known.until_offset, entry.from_offset))
+            raise TerminalError(
+                f"the ledger has {what} at topic {entry.topic}, {entry.partition}, offsets "
+                f"{low} to {high}: a ledger file was removed or changed. Restore the folder "
+                f"{layout.LEDGER} from its backup or its earlier object versions."
+            )
+        landed = layout.parse(entry.file) if entry.file else None
+        positions[entry.partition] = Position(
+            topic=entry.topic,
+            topic_id=entry.topic_id,
+            until_offset=entry.until_offset,
+            landing_date=landed.landing_date if landed else (known.landing_date if known else None),
+        )
+    return Progress(positions)
+
+
+class FencedError(TerminalError):
+    """Another job writes what this one wrote so far."""
+
+
+class Ledger:
+    """The ledger in a landing zone, read once and kept up to date by this process's commits."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._sequence = 0
+        self.progress = Progress()
+        self.refresh()
+
+    def refresh(self) -> list[Entry]:
+        """Read what others have committed since; returns their entries, oldest first.
+
+        Raises:
+            TerminalError: a ledger file is missing or unreadable, or ranges do not join.
+        """
+        fresh: list[Entry] = []
+        for path in self._storage.list_files(layout.LEDGER, after=_file_of(self._sequence)):
+            sequence = int(path.removeprefix(f"{layout.LEDGER}/").removesuffix(".jsonl"))
+            if sequence != self._sequence + 1:
+                raise TerminalError(
+                    f"the ledger file {_file_of(self._sequence + 1)} is missing: restore it from "
+                    "its backup or its earlier object versions; what it committed is unknown"
+                )
+            fresh += _parse(path, self._storage.read(path))
+            self._sequence = sequence
+        self.progress = fold(fresh, self.progress)
+        return fresh
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        """Commit `entries` as one file, all or none.
+
+        Raises:
+            FencedError: somebody else has committed ranges of the same partitions meanwhile.
+        """
+        ours = {entry.partition for entry in entries}
+        advanced = fold(entries, self.progress)
+        content = "".join(f"{entry.to_json()}\n" for entry in entries).encode()
+        while not self._storage.put_if_absent(_file_of(self._sequence + 1), content):
+            for entry in self.refresh():
+                if entry.partition in ours:
+                    raise FencedError(
+                        f"another job has landed topic {entry.topic}, {entry.partition}, offsets "
+                        f"{entry.from_offset} to {entry.until_offset} (at {entry.committed_at}): "
+                        "this job is no longer its writer and stops. Nothing is lost; see who "
+                        "writes with `lakehouse landing status`."
+                    )
+            advanced = fold(entries, self.progress)
+        self._sequence += 1
+        self.progress = advanced
+
+
+def _file_of(sequence: int) -> str:
+    return f"{layout.LEDGER}/{sequence:020d}.jsonl"
+
+
+def _parse(path: str, content: bytes) -> list[Entry]:
+    try:
+        return [Entry.from_json(line) for line in content.decode().splitlines()]
+    except (ValueError, TypeError) as error:
+        raise TerminalError(f"the ledger file {path} cannot be read: {error}") from error

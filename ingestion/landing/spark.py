@@ -1,0 +1,127 @@
+"""The Spark session and the streaming query of landing."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import ingestion
+from ingestion.landing.kafka import spark_security
+from ingestion.landing.plan import Start
+from ingestion.landing.records import landed
+from ingestion.settings import Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.streaming.query import StreamingQuery
+
+# What `make jars` has copied; on Glue the jars come with the job's arguments instead.
+JARS = Path(ingestion.__file__).parent.parent / ".jars/spark"
+
+SESSION_OPTIONS = {
+    "spark.sql.session.timeZone": "UTC",
+    # A task's file moves once, into the batch's staging folder, which nobody reads but us: what
+    # a task that ran twice leaves there is sorted out before anything becomes visible.
+    "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "2",
+    "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
+    "spark.sql.streaming.minBatchesToRetain": "10",
+    "spark.sql.streaming.numRecentProgressUpdates": "5",
+}
+LOCAL_OPTIONS = {
+    "spark.driver.memory": "1g",
+    "spark.driver.extraJavaOptions": "-XX:+UseParallelGC -XX:-UsePerfData",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.log.level": "OFF",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.host": "127.0.0.1",
+    "spark.sql.catalogImplementation": "in-memory",
+}
+WRITE_OPTIONS = {
+    "compression": "zstd",
+    "parquet.compression.codec.zstd.level": "1",
+    # Values repeat too rarely for a dictionary; trying one costs more than it saves.
+    "parquet.enable.dictionary": "false",
+    "parquet.enable.dictionary#kafka_topic": "true",
+    "parquet.enable.dictionary#kafka_timestamp_type": "true",
+    # A row group is held in memory until it is full: a small one, looked at often enough for
+    # records of several megabytes.
+    "parquet.block.size": str(32 * 1024 * 1024),
+    "parquet.page.size.row.check.min": "10",
+    "parquet.block.size.row.check.min": "10",
+}
+
+
+def local_session() -> SparkSession:
+    """A session in this process, with the jars of `make jars`; it starts in a few seconds."""
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.master("local[2]").appName("lakehouse landing")
+    options = SESSION_OPTIONS | LOCAL_OPTIONS | s3a_options()
+    options["spark.driver.extraClassPath"] = f"{JARS}/*"
+    for name, value in options.items():
+        builder = builder.config(name, value)
+    return builder.getOrCreate()
+
+
+def s3a_options() -> dict[str, str]:
+    """s3a's options where the environment names an endpoint of its own (AWS_ENDPOINT_URL)."""
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3", os.environ.get("AWS_ENDPOINT_URL"))
+    if not endpoint:
+        return {}
+    return {
+        "spark.hadoop.fs.s3a.endpoint": endpoint,
+        "spark.hadoop.fs.s3a.endpoint.region": os.environ.get("AWS_REGION", "us-east-1"),
+        "spark.hadoop.fs.s3a.path.style.access": "true",
+        "spark.hadoop.fs.s3a.connection.ssl.enabled": str(endpoint.startswith("https")).lower(),
+    }
+
+
+def read_stream(
+    spark: SparkSession, settings: Settings, starts: Iterable[Start], max_offsets: int
+) -> DataFrame:
+    """The stream of exactly the partitions in `starts`, each from its offset on."""
+    assigned: dict[str, list[int]] = {}
+    offsets: dict[str, dict[str, int]] = {}
+    for start in starts:
+        assigned.setdefault(start.topic, []).append(start.partition.number)
+        offsets.setdefault(start.topic, {})[str(start.partition.number)] = start.from_offset
+    options = {
+        "kafka.bootstrap.servers": settings.kafka_bootstrap_servers,
+        "assign": json.dumps(assigned),
+        "startingOffsets": json.dumps(offsets),
+        "maxOffsetsPerTrigger": str(max_offsets),
+        "includeHeaders": "true",
+        "failOnDataLoss": "true",
+        "groupIdPrefix": "lakehouse-landing",
+        "kafka.isolation.level": "read_committed",
+        "kafka.max.partition.fetch.bytes": str(16 * 1024 * 1024),
+        "kafka.fetch.max.bytes": str(64 * 1024 * 1024),
+        "kafka.max.poll.records": "5000",
+        "kafka.request.timeout.ms": "15000",
+        "kafka.default.api.timeout.ms": "20000",
+        "kafkaConsumer.pollTimeoutMs": "30000",
+        **spark_security(settings),
+    }
+    return spark.readStream.format("kafka").options(**options).load()
+
+
+def start_query(
+    stream: DataFrame,
+    on_batch: Callable[[DataFrame, int], None],
+    checkpoint: str,
+    interval: float | None,
+) -> StreamingQuery:
+    """Run `on_batch` for each batch: every `interval` seconds, or (None) all there is and stop."""
+    writer = stream.writeStream.foreachBatch(on_batch).option("checkpointLocation", checkpoint)
+    if interval is None:
+        return writer.trigger(availableNow=True).start()
+    return writer.trigger(processingTime=f"{interval} seconds").start()
+
+
+def stage(batch: DataFrame, folder: str) -> None:
+    """Write the batch to `folder`; each partition of the topic is one task and so one file."""
+    landed(batch).write.options(**WRITE_OPTIONS).parquet(folder)
