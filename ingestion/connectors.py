@@ -1,0 +1,222 @@
+"""Debezium's connector settings and the SQL that switches change capture on, from the declarations.
+
+`connectors/<connector>.json` holds what is the same for every table; which tables are captured,
+which columns never leave the source and which leave it hashed follows from the declarations, so
+that it cannot be forgotten in a second place.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ingestion.declarations import Declarations, Pii, Table
+from ingestion.errors import TerminalError
+from ingestion.kafka.auth import java_security
+from ingestion.settings import ConnectorName, KafkaAuth
+
+FOLDER = Path(__file__).parent.parent / "connectors"
+
+# It becomes part of a property's name, which Kafka Connect's configuration providers do not
+# replace; 22 characters of this alphabet are 128 bits.
+SALT = re.compile(r"[A-Za-z0-9_-]{22,}")
+
+
+@dataclass(frozen=True)
+class SourceTable:
+    """Where a declared table is in the source: `database` is empty for PostgreSQL."""
+
+    database: str
+    schema: str
+    name: str
+
+    @property
+    def qualified(self) -> str:
+        """`schema.table`, as the connectors' lists spell it."""
+        return f"{self.schema}.{self.name}"
+
+
+def source_table(declarations: Declarations, table: Table, connector: ConnectorName) -> SourceTable:
+    """Where `connector` reads `table`: Debezium names topics prefix[.database].schema.table.
+
+    Raises:
+        TerminalError: the declared topic has not that form.
+    """
+    prefix = declarations.connectors[connector].topic_prefix
+    topic = table.topics[connector]
+    expected = "database.schema.table" if connector == "sqlserver" else "schema.table"
+    parts = topic.removeprefix(f"{prefix}.").split(".")
+    if not topic.startswith(f"{prefix}.") or len(parts) != len(expected.split(".")):
+        raise TerminalError(
+            f"table {table.name}: its {connector} topic is {topic!r}; "
+            f"Debezium writes to {prefix}.<{expected.replace('.', '>.<')}>"
+        )
+    database, schema, name = ("", *parts) if connector == "postgresql" else tuple(parts)
+    return SourceTable(database, schema, name)
+
+
+def schema_history_topic(declarations: Declarations, connector: ConnectorName) -> str:
+    """The topic in which the SQL Server connector keeps the tables' past structure."""
+    return f"schema-history.{declarations.connectors[connector].topic_prefix}"
+
+
+def render(
+    declarations: Declarations,
+    connector: ConnectorName,
+    *,
+    salt: str,
+    bootstrap_servers: str,
+    auth: KafkaAuth,
+) -> dict[str, str]:
+    """The complete settings of `connector`: the committed file and what the declarations add.
+
+    Secrets stay references to a configuration provider of the Connect worker, except `salt`.
+
+    Raises:
+        TerminalError: there are hashed columns and `salt` is no salt.
+    """
+    template = json.loads((FOLDER / f"{connector}.json").read_text(encoding="utf-8"))
+    settings: dict[str, str] = dict(template)
+    places = {
+        table.name: source_table(declarations, table, connector) for table in declarations.tables
+    }
+    prefix = declarations.connectors[connector].topic_prefix
+    settings["topic.prefix"] = prefix
+    settings["table.include.list"] = ",".join(place.qualified for place in places.values())
+    excluded = _columns(declarations, connector, "exclude")
+    if excluded:
+        settings["column.exclude.list"] = ",".join(excluded)
+    hashed = _columns(declarations, connector, "hash")
+    if hashed:
+        if SALT.fullmatch(salt) is None:
+            raise TerminalError(
+                "columns with pii: hash need a salt of at least 22 letters, digits, - or _ in "
+                "LAKEHOUSE_PII_SALT; keep it: another salt gives other pseudonyms. To make one: "
+                "python -c 'import secrets; print(secrets.token_urlsafe(24))'"
+            )
+        settings[f"column.mask.hash.v2.SHA-256.with.salt.{salt}"] = ",".join(hashed)
+    if connector == "sqlserver":
+        databases = sorted({place.database for place in places.values()})
+        settings["database.names"] = ",".join(databases)
+        settings |= _schema_history(declarations, connector, bootstrap_servers, auth)
+    else:
+        # Names of slots and publications allow lower-case letters, digits and _ only.
+        name = re.sub(r"[^a-z0-9_]", "_", prefix.lower())
+        settings |= {"slot.name": name, "publication.name": name}
+    return dict(sorted(settings.items()))
+
+
+def _columns(declarations: Declarations, connector: ConnectorName, pii: Pii) -> list[str]:
+    return [
+        f"{source_table(declarations, table, connector).qualified}.{column.source_name(connector)}"
+        for table in declarations.tables
+        for column in table.columns
+        if column.pii == pii
+    ]
+
+
+def _schema_history(
+    declarations: Declarations, connector: ConnectorName, bootstrap_servers: str, auth: KafkaAuth
+) -> dict[str, str]:
+    history = "schema.history.internal"
+    settings = {
+        f"{history}.kafka.topic": schema_history_topic(declarations, connector),
+        f"{history}.kafka.bootstrap.servers": bootstrap_servers,
+    }
+    for client in ("producer", "consumer"):
+        security = java_security(auth)
+        settings |= {f"{history}.{client}.{name}": value for name, value in security.items()}
+    return settings
+
+
+CDC_HEAD = """\
+-- Change capture on Azure SQL Database for the declared tables.
+-- Written by `lakehouse connector cdc-sql`; do not edit: change the declarations, write it again.
+--
+-- Run it in the shop's database as a member of db_owner:
+--     sqlcmd -b -v debezium_password=... -i connectors/enable_cdc.sql
+-- It can be run again: what exists stays. Azure SQL captures on vCore tiers and from S3 upwards.
+-- A column added later needs a second capture instance: docs/runbooks/onboarding.md.
+
+if (select is_cdc_enabled from sys.databases where name = db_name()) = 0
+    exec sys.sp_cdc_enable_db;
+go
+
+-- Who reads the changes: a role of its own, and a user that may do nothing else.
+if database_principal_id(N'cdc_reader') is null
+    create role cdc_reader;
+go
+if database_principal_id(N'debezium') is null
+    create user debezium with password = N'$(debezium_password)';
+go
+alter role cdc_reader add member debezium;
+grant select on schema::cdc to cdc_reader;
+grant view database state to debezium;
+go
+"""
+
+CDC_TAIL = """\
+-- Seven days instead of three: a connector that stands still over a long weekend loses nothing.
+exec sys.sp_cdc_change_job @job_type = N'cleanup', @retention = 10080;
+go
+"""
+
+
+def cdc_sql(declarations: Declarations) -> str:
+    """T-SQL that enables change data capture for every declared table of Azure SQL Database.
+
+    Columns with `pii: exclude` are left out of the capture, so they do not even reach the change
+    tables; a column whose hash would be cut off by its length stops the script.
+    """
+    return "\n".join(
+        [CDC_HEAD, *(_capture(declarations, table) for table in declarations.tables), CDC_TAIL]
+    )
+
+
+def _capture(declarations: Declarations, table: Table) -> str:
+    place = source_table(declarations, table, "sqlserver")
+    captured = [column.source_name("sqlserver") for column in table.landed_columns]
+    checks = [
+        _length_check(place, column.source_name("sqlserver"))
+        for column in table.columns
+        if column.pii == "hash"
+    ]
+    column_list = ", ".join(captured)
+    return "\n".join(
+        [
+            *checks,
+            "if not exists (",
+            "    select 1 from cdc.change_tables",
+            f"    where source_object_id = object_id(N'{place.qualified}')",
+            ")",
+            "    exec sys.sp_cdc_enable_table",
+            f"        @source_schema = N'{place.schema}',",
+            f"        @source_name = N'{place.name}',",
+            f"        @capture_instance = N'{place.schema}_{place.name}_1',",
+            "        @role_name = N'cdc_reader',",
+            "        @supports_net_changes = 0,",
+            f"        @captured_column_list = N'{column_list}';",
+            f"grant select on object::{place.qualified} to cdc_reader;",
+            "go",
+            "",
+        ]
+    )
+
+
+def _length_check(place: SourceTable, column: str) -> str:
+    """Debezium shortens a hash to the column's length; -1 is nvarchar(max)."""
+    return "\n".join(
+        [
+            "if exists (",
+            "    select 1 from information_schema.columns",
+            f"    where table_schema = N'{place.schema}' and table_name = N'{place.name}'",
+            f"        and column_name = N'{column}'",
+            "        and character_maximum_length between 0 and 63",
+            ")",
+            f"    throw 50000, N'{place.qualified}.{column} is shorter than the 64 characters "
+            "of its hash; widen it first', 1;",
+            "go",
+        ]
+    )

@@ -1,0 +1,1 @@
+"""Topics and their brokers: how to connect, what there should be, what there is."""

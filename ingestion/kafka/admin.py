@@ -1,0 +1,198 @@
+"""What the broker has, and changes to it, through confluent-kafka's AdminClient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewPartitions,
+    NewTopic,
+    ResourceType,
+)
+
+from ingestion.errors import TerminalError, TransientError
+from ingestion.kafka.auth import librdkafka_security
+from ingestion.kafka.topics import ActualTopic, Finding, Topic, compare
+from ingestion.settings import Settings
+
+# The client's own default of 60 s is long for a person who waits.
+TIMEOUT_SECONDS = 20
+
+
+class Topics:
+    """The topics of one cluster. Creating it connects to nothing."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._where = settings.kafka_bootstrap_servers
+        self._admin = AdminClient(
+            {
+                "bootstrap.servers": self._where,
+                # Refused connections are raised as errors; each attempt would be printed as well.
+                "log_level": 0,
+                **librdkafka_security(settings),
+            }
+        )
+        # Only a poll fetches the first token.
+        self._admin.poll(0)
+
+    def names(self) -> tuple[str, ...]:
+        """The names of all topics, in alphabetical order."""
+        with self._errors("list topics"):
+            return tuple(sorted(self._admin.list_topics(timeout=TIMEOUT_SECONDS).topics))
+
+    def broker_count(self) -> int:
+        """How many brokers the cluster has."""
+        with self._errors("describe the cluster"):
+            return len(self._admin.describe_cluster(request_timeout=TIMEOUT_SECONDS).result().nodes)
+
+    def describe(self, names: Iterable[str]) -> dict[str, ActualTopic]:
+        """Those of `names` that exist, with their settings."""
+        found = self._existing(names)
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in found]
+        described = {}
+        if resources:
+            answers = self._admin.describe_configs(resources, request_timeout=TIMEOUT_SECONDS)
+            for resource, future in answers.items():
+                with self._errors(f"read the settings of topic {resource.name}"):
+                    entries = future.result()
+                partitions = found[resource.name].partitions
+                described[resource.name] = ActualTopic(
+                    name=resource.name,
+                    partitions=len(partitions),
+                    replication_factor=min(len(partition.replicas) for partition in partitions),
+                    settings={name: str(entry.value) for name, entry in entries.items()},
+                )
+        return described
+
+    def create(self, topics: Iterable[Topic], replication_factor: int) -> None:
+        """Create `topics`; returns when the cluster knows them, also if one exists meanwhile."""
+        wanted = {topic.name: topic for topic in topics}
+        if not wanted:
+            return
+        answers = self._admin.create_topics(
+            [
+                NewTopic(
+                    topic.name,
+                    num_partitions=topic.partitions,
+                    replication_factor=replication_factor,
+                    config=topic.settings,
+                )
+                for topic in wanted.values()
+            ],
+            request_timeout=TIMEOUT_SECONDS,
+            operation_timeout=TIMEOUT_SECONDS,
+        )
+        self._wait(answers, "create topic", harmless=KafkaError.TOPIC_ALREADY_EXISTS)
+
+    def alter(self, name: str, settings: Mapping[str, str]) -> None:
+        """Set `settings` of topic `name`; others stay as they are."""
+        resource = ConfigResource(
+            ResourceType.TOPIC,
+            name,
+            incremental_configs=[
+                ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
+                for key, value in settings.items()
+            ],
+        )
+        answers = self._admin.incremental_alter_configs([resource], request_timeout=TIMEOUT_SECONDS)
+        self._wait(answers, "alter topic")
+
+    def add_partitions(self, name: str, total: int) -> None:
+        """Give topic `name` partitions until it has `total`."""
+        answers = self._admin.create_partitions(
+            [NewPartitions(name, total)], request_timeout=TIMEOUT_SECONDS
+        )
+        self._wait(answers, "add partitions to topic")
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Delete topics with all they hold; those that do not exist are fine."""
+        wanted = list(names)
+        if wanted:
+            answers = self._admin.delete_topics(wanted, operation_timeout=TIMEOUT_SECONDS)
+            self._wait(answers, "delete topic", harmless=KafkaError.UNKNOWN_TOPIC_OR_PART)
+
+    def _existing(self, names: Iterable[str]) -> dict[str, Any]:
+        answers = self._admin.describe_topics(
+            TopicCollection(list(names)), request_timeout=TIMEOUT_SECONDS
+        )
+        found = {}
+        for name, future in answers.items():
+            with self._errors(f"describe topic {name}", harmless=KafkaError.UNKNOWN_TOPIC_OR_PART):
+                found[name] = future.result()
+        return found
+
+    def _wait(
+        self, answers: Mapping[Any, Future[Any]], doing: str, harmless: int | None = None
+    ) -> None:
+        for key, future in answers.items():
+            with self._errors(f"{doing} {getattr(key, 'name', key)}", harmless=harmless):
+                future.result()
+
+    @contextmanager
+    def _errors(self, doing: str, harmless: int | None = None) -> Iterator[None]:
+        """Turn the client's errors into ours: what could not be done, where, what to do."""
+        try:
+            yield
+        except KafkaException as error:
+            cause: KafkaError = error.args[0]
+            if cause.code() == harmless:
+                return
+            if cause.retriable() or cause.code() in (KafkaError._TRANSPORT, KafkaError._TIMED_OUT):
+                raise TransientError(
+                    f"cannot {doing}: no answer from the broker at {self._where}. Does it run, and "
+                    "is LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS right? `lakehouse doctor` tries each "
+                    f"step. ({cause.str()})"
+                ) from error
+            raise TerminalError(
+                f"cannot {doing}: the broker at {self._where} refuses: {cause.str()}"
+            ) from error
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What `apply` did: topics created, differences put right, differences left as they are."""
+
+    created: tuple[Topic, ...]
+    changed: tuple[Finding, ...]
+    refused: tuple[Finding, ...]
+
+
+def apply(
+    topics: Topics,
+    desired: tuple[Topic, ...],
+    *,
+    replication_factor: int,
+    permits: frozenset[str] = frozenset(),
+) -> Outcome:
+    """Create those of `desired` that are missing; change existing ones only as `permits` allows.
+
+    Doing it again does nothing. `permits` are names of options: `Finding.permit`.
+    """
+    names = {topic.name: topic for topic in desired}
+    findings = compare(desired, topics.describe(names), replication_factor)
+    missing = tuple(names[finding.topic] for finding in findings if finding.what == "missing")
+    changed = tuple(finding for finding in findings if finding.permit in permits)
+    topics.create(missing, replication_factor)
+    for finding in changed:
+        if finding.what == "partitions":
+            topics.add_partitions(finding.topic, int(finding.declared))
+        else:
+            topics.alter(finding.topic, {finding.what: finding.declared})
+    refused = tuple(
+        finding for finding in findings if finding.what != "missing" and finding not in changed
+    )
+    return Outcome(missing, changed, refused)
+
+
+def default_replication_factor(brokers: int) -> int:
+    """Three copies, as Amazon MSK recommends, or as many as there are brokers."""
+    return min(3, brokers)

@@ -1,0 +1,1 @@
+"""What exists only to run the pipeline on one machine: its servers, a simulated shop, the demo."""

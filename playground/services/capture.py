@@ -1,0 +1,148 @@
+"""Debezium's PostgreSQL connector, as the project configures it, on a playground's database."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ingestion.connectors import render
+from ingestion.declarations import Declarations
+from playground.services.connect import ConnectorStatus, ConnectWorker
+from playground.services.errors import ServiceError
+from playground.services.postgres import autocommit_cursor, drop_slot
+
+# The playground's data is made up: equal pseudonyms in every run are worth more than a secret.
+SALT = "the-playground-has-no-secrets"
+
+
+class Capture:
+    """The connector that captures one database; the topics must exist before it starts."""
+
+    def __init__(
+        self,
+        worker: ConnectWorker,
+        *,
+        dsn: str,
+        bootstrap_servers: str,
+        declarations: Declarations,
+    ) -> None:
+        place = urlsplit(dsn)
+        database = place.path.removeprefix("/")
+        prefix = declarations.connectors["postgresql"].topic_prefix
+        self.name = f"{prefix}-{database}"
+        self._worker = worker
+        self._dsn = dsn
+        # Slots belong to the whole server, and there may be several databases in it.
+        self._slot = "".join(letter if letter.isalnum() else "_" for letter in self.name.lower())
+        self.settings = render(
+            declarations,
+            "postgresql",
+            salt=SALT,
+            bootstrap_servers=bootstrap_servers,
+            auth="none",
+        ) | {
+            "database.hostname": str(place.hostname),
+            "database.port": str(place.port),
+            "database.user": str(place.username),
+            "database.password": str(place.password),
+            "database.dbname": database,
+            "database.sslmode": "disable",
+            "slot.name": self._slot,
+            "publication.name": self._slot,
+        }
+
+    def create(self) -> None:
+        """Create the connector, or the same one again after the worker has been restarted."""
+        self._worker.create(self.name, self.settings)
+
+    def start(self, *, seconds: float = 120) -> None:
+        """Create the connector, and return when the initial snapshot is complete."""
+        self.create()
+        self.wait_until_streaming(seconds=seconds)
+
+    def wait_until_streaming(self, *, seconds: float = 120) -> None:
+        """Return when the initial snapshot is complete and changes are streamed.
+
+        Raises:
+            ServiceError: the connector failed, with its error, or `seconds` passed.
+        """
+        self._wait(self._streaming, "does not stream", seconds)
+
+    def wait_until_delivered(self, *, seconds: float = 120) -> None:
+        """Return when everything committed in the database before the call is in Kafka.
+
+        PostgreSQL's slot knows it: Debezium confirms a position once Kafka has acknowledged all
+        up to there.
+
+        Raises:
+            ServiceError: the connector failed, with its error, or `seconds` passed.
+        """
+        with autocommit_cursor(self._dsn) as database:
+            database.execute("select pg_current_wal_insert_lsn()")
+            [(target,)] = database.fetchall()
+            # The position only moves with a transaction that Debezium is shown, and it may be
+            # that none follows: an empty one, whose message the connector's settings leave out.
+            database.execute("select pg_logical_emit_message(true, 'playground', 'delivered?')")
+            query = (
+                "select confirmed_flush_lsn >= %s from pg_replication_slots where slot_name = %s"
+            )
+
+            def delivered() -> bool:
+                database.execute(query, (target, self._slot))
+                return database.fetchone() == (True,)
+
+            self._wait(delivered, "has not delivered all changes", seconds)
+
+    def status(self) -> ConnectorStatus:
+        """What the connector and its task do; `trace` holds the error of a failed one."""
+        return self._worker.status(self.name)
+
+    def pause(self) -> None:
+        """Stop to read, keep the connection to the database; `resume` undoes it."""
+        self._worker.pause(self.name)
+
+    def stop(self) -> None:
+        """End the task and its connections; settings and position stay; `resume` undoes it."""
+        self._worker.stop(self.name)
+
+    def resume(self) -> None:
+        """Go on after `pause` or `stop`."""
+        self._worker.resume(self.name)
+
+    def restart(self) -> None:
+        """Restart the connector and its task, as one does after a failure."""
+        self._worker.restart_connector(self.name)
+
+    def delete(self) -> None:
+        """Remove the connector with its replication slot; the publication stays."""
+        self._worker.delete(self.name)
+        with autocommit_cursor(self._dsn) as database:
+            drop_slot(database, self._slot)
+
+    def _streaming(self) -> bool:
+        with autocommit_cursor(self._dsn) as database:
+            # The slot is active in the snapshot too, for as long as it is being created.
+            database.execute(
+                "select true from pg_replication_slots as slot"
+                " inner join pg_stat_replication as sender on sender.pid = slot.active_pid"
+                " where slot.slot_name = %s and sender.state = 'streaming'",
+                (self._slot,),
+            )
+            return database.fetchone() is not None
+
+    def _wait(self, reached: Callable[[], bool], otherwise: str, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not reached():
+            self._worker.raise_if_failed(self.name)
+            if time.monotonic() > deadline:
+                raise ServiceError(
+                    f"connector {self.name} {otherwise} after {seconds:.0f} s; {self.status()}; "
+                    f"its log is {self._log}"
+                )
+            time.sleep(0.1)
+
+    @property
+    def _log(self) -> Path:
+        return self._worker.process.log

@@ -1,0 +1,81 @@
+"""Fixtures for all tests: real servers, started once and only when a test asks for them."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from ingestion.declarations import Declarations, load
+from playground.services import Services
+from playground.services.kafka import KafkaBroker
+
+
+@pytest.fixture(scope="session")
+def _servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    """All servers, none of them started."""
+    servers = Services(tmp_path_factory.mktemp("services"))
+    yield servers
+    servers.stop()
+    shutil.rmtree(servers.directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def kafka(_servers: Services) -> KafkaBroker:
+    """The session's broker, nothing else. A test that kills or stops it restarts it."""
+    broker = _servers.kafka
+    if not broker.process.running:
+        broker.start()
+        broker.wait_until_ready()
+    return broker
+
+
+@pytest.fixture(scope="session")
+def services(_servers: Services) -> Services:
+    """PostgreSQL, the same broker, Kafka Connect."""
+    _servers.start()
+    return _servers
+
+
+@pytest.fixture
+def clean_broker(kafka: KafkaBroker) -> Iterator[KafkaBroker]:
+    """The broker without any topic, before and after the test, which may use the declared names."""
+    kafka.delete_all_topics()
+    yield kafka
+    kafka.delete_all_topics()
+
+
+@pytest.fixture
+def database(services: Services) -> Iterator[str]:
+    """The connection string of an empty database of the test's own."""
+    name = f"test_{secrets.token_hex(4)}"
+    yield services.postgres.create_database(name)
+    services.postgres.drop_database(name)
+
+
+@pytest.fixture
+def own_declarations() -> Declarations:
+    """The project's declarations, with topic names that no other test uses."""
+    return with_topic_prefix(load(), f"test{secrets.token_hex(4)}")
+
+
+def with_topic_prefix(declarations: Declarations, prefix: str) -> Declarations:
+    """The same tables under another topic prefix, as after a move of the source."""
+    old = {name: connector.topic_prefix for name, connector in declarations.connectors.items()}
+    tables = tuple(
+        replace(
+            table,
+            topics={
+                name: prefix + topic.removeprefix(old[name]) for name, topic in table.topics.items()
+            },
+        )
+        for table in declarations.tables
+    )
+    connectors = {
+        name: replace(connector, topic_prefix=prefix, epochs={prefix: 1})
+        for name, connector in declarations.connectors.items()
+    }
+    return replace(declarations, tables=tables, connectors=connectors)
