@@ -54,6 +54,8 @@ class Change:
 
     op: str
     position: str
+    is_floating: bool
+    """Whether the place of its commit is unknown (rule P3)."""
     committed_at: datetime
     row: Row
     before: Row | None
@@ -64,11 +66,6 @@ class Change:
     def is_streamed(self) -> bool:
         """Whether this is a commit; a read (r) is only an observation."""
         return self.op != "r"
-
-    @property
-    def is_floating(self) -> bool:
-        """Whether the place of its commit is unknown (rule P3)."""
-        return self.is_streamed and self.position[-16] == "8"
 
 
 @dataclass(frozen=True)
@@ -117,13 +114,14 @@ def _read_change(record: Record, value: bytes, table: Table, source: Source) -> 
         raise _RefusalError("unknown_source")
     place = _read_place(origin, op, envelope.get("transaction"), source.connector)
     committed_at = _read_commit_time(origin.get("ts_ms"))
-    image = envelope.get("before" if op == "d" else "after")
+    image = _image(envelope)
     if not isinstance(image, dict) or not image:
         raise _RefusalError("no_row")
     row = _read_row(image, table, source.connector)
     return Change(
         op=op,
         position=f"{epoch:04d}:{place}",
+        is_floating=source.connector == "postgresql" and op != "r" and _last_commit(origin) is None,
         committed_at=committed_at,
         row=row,
         before=_read_before(envelope.get("before"), op, table, source.connector),
@@ -134,7 +132,7 @@ def _read_change(record: Record, value: bytes, table: Table, source: Source) -> 
 
 # --- Envelope (rules A2 to A8) --------------------------------------------------------------------
 
-MAX_NESTING = 100
+MAX_OPENING_BRACKETS = 100
 
 
 @dataclass(frozen=True)
@@ -144,21 +142,24 @@ class Number:
     text: str
 
 
-@dataclass(frozen=True)
-class _Ambiguous:
-    """A JSON object that has a key twice: readers disagree about which of the two counts."""
+class Ambiguous(dict[str, Any]):
+    """A JSON object that has a name twice: readers disagree about which of the two counts."""
 
 
 def _read_envelope(value: bytes) -> dict[str, Any]:
     document = parse_json(value)
     if not isinstance(document, dict):
         raise _RefusalError("not_an_envelope")
-    parts = (document.get(part) for part in ("source", "before", "after", "transaction"))
-    if any(isinstance(part, _Ambiguous) for part in parts):
+    if isinstance(_image(document), Ambiguous):
         raise _RefusalError("not_json")
     if document.get("op") is None or not isinstance(document.get("source"), dict):
         raise _RefusalError("not_an_envelope")
     return document
+
+
+def _image(envelope: Mapping[str, Any]) -> Any:
+    """What holds the row: `before` of a delete, else `after`."""
+    return envelope.get("before" if envelope.get("op") == "d" else "after")
 
 
 def parse_json(value: bytes) -> Any:
@@ -167,7 +168,7 @@ def parse_json(value: bytes) -> Any:
         text = value.decode("utf-8")
     except UnicodeDecodeError as error:
         raise _RefusalError("not_utf8") from error
-    if nesting(text) > MAX_NESTING:
+    if opening_brackets(text) > MAX_OPENING_BRACKETS:
         raise _RefusalError("not_json")
     try:
         document = json.loads(
@@ -179,27 +180,24 @@ def parse_json(value: bytes) -> Any:
         )
     except ValueError as error:
         raise _RefusalError("not_json") from error
-    if isinstance(document, _Ambiguous) or _has_lone_surrogate(text):
+    if _has_lone_surrogate(text):
         raise _RefusalError("not_json")
     return document
 
 
-def nesting(text: str) -> int:
-    """The deepest nesting of brackets outside strings."""
-    depth = deepest = 0
-    for bracket in re.findall(r"[\[{\]}]", re.sub(r'"(?:\\.|[^"\\])*"', "", text, flags=re.S)):
-        depth += 1 if bracket in "[{" else -1
-        deepest = max(deepest, depth)
-    return deepest
+def opening_brackets(text: str) -> int:
+    """How many brackets and braces are opened outside strings, a bound of the nesting."""
+    bare = re.sub(r'"(?:\\.|[^"\\])*"', "", text, flags=re.S)
+    return bare.count("[") + bare.count("{")
 
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Ambiguous:
-    names = [name for name, _ in pairs]
-    return dict(pairs) if len(set(names)) == len(names) else _Ambiguous()
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    return members if len(members) == len(pairs) else Ambiguous(members)
 
 
 def _has_lone_surrogate(text: str) -> bool:
@@ -232,16 +230,6 @@ def _read_commit_time(milliseconds: Any) -> datetime:
 
 _LSN = "[0-9a-f]{8}:[0-9a-f]{8}:[0-9a-f]{4}"
 _ZERO_LSN = "00000000:00000000:0000"
-_PLACES: Mapping[ConnectorName, str] = {
-    "sqlserver": f"{_ZERO_LSN}:{_ZERO_LSN}:{0:016x}",
-    "postgresql": f"{0:016x}:{0:016x}:{0:016x}",
-}
-_FLOATING = 0x8000000000000000
-
-
-def place_before_all(connector: ConnectorName) -> str:
-    """The place of a version that existed before the first known change: zeros in all parts."""
-    return _PLACES[connector]
 
 
 def _read_place(
@@ -250,7 +238,7 @@ def _read_place(
     if connector == "sqlserver":
         place = _sqlserver_place(origin, op)
     else:
-        place = _postgresql_place(origin, op, transaction)
+        place = _postgresql_place(origin, transaction)
     if place is None:
         raise _RefusalError("no_position")
     return place
@@ -269,20 +257,21 @@ def _sqlserver_place(origin: Mapping[str, Any], op: str) -> str | None:
     return f"{commit}:{change}:{serial:016x}"
 
 
-def _postgresql_place(origin: Mapping[str, Any], op: str, transaction: Any) -> str | None:
+def _postgresql_place(origin: Mapping[str, Any], transaction: Any) -> str | None:
     lsn = _whole_number(origin.get("lsn"))
-    if lsn is None:
-        return None
     order: int | None = 0
     if isinstance(transaction, dict) and transaction.get("total_order") is not None:
         order = _whole_number(transaction["total_order"])
-    if order is None:
+    if not lsn or order is None:
         return None
-    commit_before = re.match(r'\["([0-9]{1,18})"', _text(origin.get("sequence")) or "")
-    if commit_before is None:
-        floating = 0 if op == "r" else _FLOATING
-        return f"{lsn:016x}:{lsn:016x}:{floating | order:016x}"
-    return f"{int(commit_before[1]):016x}:{lsn:016x}:{order:016x}"
+    last_commit = _last_commit(origin)
+    return f"{lsn if last_commit is None else last_commit:016x}:{lsn:016x}:{order:016x}"
+
+
+def _last_commit(origin: Mapping[str, Any]) -> int | None:
+    """LSN of the last commit before the record's transaction, where the connector knew one."""
+    match = re.match(r'\["([1-9][0-9]{0,17})"', _text(origin.get("sequence")) or "")
+    return int(match[1]) if match else None
 
 
 def _whole_number(value: Any) -> int | None:
@@ -339,27 +328,36 @@ def _read_value(value: Any, column: Column) -> Value:
 def _typed_value(value: Any, column: Column) -> Value:
     """The value that `value` (as parsed by `parse_json`) spells in the column's type, else None."""
     name = column.type.name
-    if name in _INTEGER_BITS:
-        return _integer(value, _INTEGER_BITS[name])
-    if name == "boolean":
-        return value if isinstance(value, bool) else None
-    if not isinstance(value, str):
+    if name in ("varchar", "decimal") and not isinstance(value, str):
         return None
+    text = _scalar_text(value)
     readers: Mapping[str, Callable[[str], Value]] = {
         "decimal": lambda text: _decimal(text, column.type.precision or 0, column.type.scale or 0),
+        "boolean": {"true": True, "false": False}.get,
         "date": _date,
         "timestamp": _timestamp,
         "varchar": lambda text: None if "\x00" in text else text,
     }
-    return readers[name](value)
+    if text is None:
+        return None
+    if name in _INTEGER_BITS:
+        return _integer(text, _INTEGER_BITS[name])
+    return readers[name](text)
 
 
-def _integer(value: Any, bits: int) -> int | None:
-    if not isinstance(value, Number) or not re.fullmatch("-?(0|[1-9][0-9]*)", value.text):
+def _scalar_text(value: Any) -> str | None:
+    """The text of a JSON string, number or boolean; None for an object or array."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Number):
+        return value.text
+    return _text(value)
+
+
+def _integer(text: str, bits: int) -> int | None:
+    if not re.fullmatch("-?(0|[1-9][0-9]{0,18})", text):
         return None
-    if len(value.text) > 20:
-        return None
-    number = int(value.text)
+    number = int(text)
     return number if -(2**bits) <= number < 2**bits else None
 
 
@@ -495,25 +493,21 @@ def in_order(changes: Iterable[Change]) -> list[Change]:
 def without_stale_reads(ordered: Sequence[Change]) -> list[Change]:
     """Rule 3b. Leaves out reads that saw the row before the floating transaction ahead of them.
 
-    PostgreSQL's first transaction after a snapshot has no commit place. A read directly behind its
-    changes of the row, that saw the row as it was before the first of them, was made before its
-    commit.
+    PostgreSQL's first transaction after a snapshot has no commit place. A read behind its changes
+    of the row, with no change of a known commit between, that saw the row as it was before the
+    first of them, was made before its commit.
     """
     kept: list[Change] = []
+    first_floating: Change | None = None
     for change in ordered:
-        run = _floating_run(kept)
-        if not change.is_streamed and run and change.row == run[0].before:
+        if change.is_floating:
+            first_floating = first_floating or change
+        elif change.is_streamed:
+            first_floating = None
+        elif first_floating is not None and change.row == first_floating.before:
             continue
         kept.append(change)
     return kept
-
-
-def _floating_run(changes: Sequence[Change]) -> Sequence[Change]:
-    """The unbroken run of floating changes that `changes` ends with."""
-    start = len(changes)
-    while start and changes[start - 1].is_floating:
-        start -= 1
-    return changes[start:]
 
 
 def effective_reads(ordered: Sequence[Change]) -> list[Change]:
@@ -550,12 +544,11 @@ def with_version_before_capture(rows: list[Change]) -> list[Change]:
     first = rows[0] if rows else None
     if first is None or first.op not in ("u", "d") or first.before is None:
         return rows
-    epoch, place = first.position.split(":", 1)
     return [
         replace(
             first,
             op="r",
-            position=f"{epoch}:{re.sub('[0-9a-f]', '0', place)}",
+            position=re.sub("[0-9a-f]", "0", first.position),
             row=first.before,
             before=None,
         ),

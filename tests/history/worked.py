@@ -27,7 +27,7 @@ from tests.history.envelopes import (
     value_bytes,
 )
 from tests.history.landing_files import Delivery
-from tests.history.reference import BEGINNING_OF_TIME, END_OF_TIME, Source, place_before_all
+from tests.history.reference import BEGINNING_OF_TIME, END_OF_TIME, Source
 
 PAGE = Path(__file__).parents[2] / "docs/semantics.md"
 DAY = datetime(2026, 3, 1)
@@ -152,8 +152,12 @@ class WorkedHistory:
 
     def position(self, cell: str) -> str:
         """The `_cdc_position` that a cell of this history spells."""
+        if cell == "0":
+            return re.sub(
+                "[0-9]", "0", self.position("1/1" if self.connector == "postgresql" else "1")
+            )
         epoch, place = _epoch_and_place(cell)
-        return f"{epoch:04d}:{_position_text(place, self.connector)}"
+        return f"{epoch:04d}:{_position_text(place)}"
 
 
 def load(declarations: Declarations, page: Path = PAGE) -> list[WorkedHistory]:
@@ -256,14 +260,11 @@ def _snapshot_marker(op: str, place: str) -> str:
     return "true" if place.startswith("-/") or place.isdigit() else "incremental"
 
 
-def _position_text(place: str, connector: ConnectorName) -> str:
-    if place == "0":
-        return place_before_all(connector)
+def _position_text(place: str) -> str:
     if "/" in place:
         before, _, rest = place.partition("/")
         lsn, _, order = rest.partition("#")
-        floating = "8" if before == "-" and order else "0"
         last_commit = int(lsn if before == "-" else before)
-        return f"{last_commit:016x}:{int(lsn):016x}:{floating}{int(order or 0):015x}"
+        return f"{last_commit:016x}:{int(lsn):016x}:{int(order or 0):016x}"
     commit, change, serial = [*(int(part) for part in place.split(".")), 0, 0][:3]
     return f"{lsn_text(commit)}:{lsn_text(change)}:{serial:016x}"
