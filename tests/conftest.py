@@ -64,7 +64,9 @@ def own_declarations() -> Declarations:
 
 def with_topic_prefix(declarations: Declarations, prefix: str) -> Declarations:
     """The same tables under another topic prefix, as after a move of the source."""
-    old = {name: connector.topic_prefix for name, connector in declarations.connectors.items()}
+    old: dict[str, str] = {
+        name: connector.topic_prefix for name, connector in declarations.connectors.items()
+    }
     tables = tuple(
         replace(
             table,
