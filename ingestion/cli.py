@@ -7,8 +7,9 @@ import sys
 import typer
 from rich.console import Console
 
-from ingestion.commands import declarations
+from ingestion.commands import connector, declarations, landing, topics
 from ingestion.commands.land import land
+from ingestion.commands.rebuild import diff, rebuild
 from ingestion.errors import LakehouseError
 
 app = typer.Typer(
@@ -22,7 +23,12 @@ app = typer.Typer(
     ),
 )
 app.add_typer(declarations.app, name="declarations")
+app.add_typer(connector.app, name="connector")
+app.add_typer(topics.app, name="topics")
 app.command()(land)
+app.add_typer(landing.app, name="landing")
+app.command()(rebuild)
+app.command()(diff)
 
 
 def main() -> None:

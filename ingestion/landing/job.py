@@ -143,7 +143,7 @@ class Landing:
 class _Session:
     """One streaming query: from a plan until it fails, is stopped, or the world has changed."""
 
-    def __init__(  # noqa: PLR0913 - everything that outlives the session
+    def __init__(  # noqa: PLR0913, PLR0917 - everything that outlives the session
         self,
         job: Job,
         storage: Storage,

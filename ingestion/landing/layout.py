@@ -59,12 +59,13 @@ class DataFile:
         return f"{self.folder}/{self.from_offset:020d}-{self.until_offset:020d}.parquet"
 
     def covers(self, other: DataFile) -> bool:
-        """Whether every record of `other` is in this file too, `other` being another file."""
+        """Whether every record of `other` is in this file too, and more."""
+        width, other_width = (f.until_offset - f.from_offset for f in (self, other))
         return (
-            self != other
-            and self.partition == other.partition
+            self.partition == other.partition
             and self.from_offset <= other.from_offset
             and other.until_offset <= self.until_offset
+            and other_width < width
         )
 
 

@@ -168,7 +168,7 @@ def _expired(partition: Partition, topic: Topic, until: int, offsets: Offsets, n
     )
 
 
-def _truncated(
+def _truncated(  # noqa: PLR0913, PLR0917 - all of them are the case
     progress: Progress,
     partition: Partition,
     topic: Topic,
@@ -206,7 +206,7 @@ def _truncated(
     )
 
 
-def _recreated(
+def _recreated(  # noqa: PLR0913, PLR0917 - all of them are the case
     progress: Progress,
     subscription: Subscription,
     incarnation: int,

@@ -34,8 +34,17 @@ class Storage(Protocol):
     def modified_at(self, path: str) -> float:
         """When `path` appeared, in seconds since 1970."""
 
+    def size(self, path: str) -> int:
+        """How many bytes `path` has."""
+
+    def fetch(self, path: str, folder: Path) -> Path:
+        """A local file with the content of `path`: itself, or a copy in `folder`."""
+
     def put(self, path: str, content: bytes) -> None:
         """Write `path`, replacing it whole."""
+
+    def put_file(self, source: Path, path: str) -> None:
+        """Write `path` with the content of the local file `source`; it appears whole."""
 
     def put_if_absent(self, path: str, content: bytes) -> bool:
         """Write `path` unless it exists; False when it did. Decided by the store, atomically."""
@@ -87,6 +96,17 @@ class _LocalStorage:
 
     def modified_at(self, path: str) -> float:
         return (self._root / path).stat().st_mtime
+
+    def size(self, path: str) -> int:
+        return (self._root / path).stat().st_size
+
+    def fetch(self, path: str, folder: Path) -> Path:
+        return self._root / path
+
+    def put_file(self, source: Path, path: str) -> None:
+        temporary = self._root / f".{uuid.uuid4().hex}"
+        shutil.copyfile(source, temporary)
+        self.publish(temporary.name, path)
 
     def put(self, path: str, content: bytes) -> None:
         temporary = self._temporary(path, content)
@@ -179,6 +199,20 @@ class _S3Storage:
         answer = self._s3.head_object(Bucket=self._bucket, Key=self._key(path))
         modified: float = answer["LastModified"].timestamp()
         return modified
+
+    def size(self, path: str) -> int:
+        answer = self._s3.head_object(Bucket=self._bucket, Key=self._key(path))
+        size: int = answer["ContentLength"]
+        return size
+
+    def fetch(self, path: str, folder: Path) -> Path:
+        target = folder / path.replace("/", "_")
+        self._s3.download_file(self._bucket, self._key(path), str(target))
+        return target
+
+    def put_file(self, source: Path, path: str) -> None:
+        # In parts where it is large; the object appears when the last part is completed.
+        self._s3.upload_file(str(source), self._bucket, self._key(path))
 
     def put(self, path: str, content: bytes) -> None:
         self._s3.put_object(Bucket=self._bucket, Key=self._key(path), Body=content)
