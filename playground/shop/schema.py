@@ -16,16 +16,18 @@ from ingestion.errors import TerminalError
 
 _AUDIT = """
 create schema if not exists audit;
+create sequence if not exists audit.change_sequence;
 create table if not exists audit.changes (
-    sequence bigint generated always as identity primary key,
+    sequence bigint not null default nextval('audit.change_sequence'),
     transaction_id xid8 not null,
     table_name text not null,
     operation text not null check (operation in ('c', 'u', 'd')),
     key jsonb not null,
     old_row jsonb,
     new_row jsonb,
-    recorded_at timestamptz not null default clock_timestamp()
-);
+    recorded_at timestamptz not null default clock_timestamp(),
+    primary key (table_name, sequence)
+) partition by list (table_name);
 comment on table audit.changes is
     'Every row change of the shop in the order in which it was made: within a key that is the '
     'order of commits, because a row lock is held until its transaction ends.';
@@ -50,6 +52,8 @@ create index if not exists payments_of_order on public.payments (order_id);
 # its images even where the primary key changes. (Pairing by unnest rather than by a join, whose
 # plan would depend on the session's settings.)
 _TRIGGER = """
+create table if not exists audit.changes_{table} partition of audit.changes
+    for values in ('{table}');
 create or replace function audit.record_{table}() returns trigger language plpgsql as $$
 begin
     if tg_op = 'INSERT' then

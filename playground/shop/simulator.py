@@ -21,6 +21,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2's own name
 
 from ingestion.declarations import Declarations, load
+from ingestion.errors import TerminalError
 from playground.shop import activities, operations
 from playground.shop.books import Books, Draft, NothingToDoError, Pool, Store
 from playground.shop.opening import Scale, open_shop
@@ -34,6 +35,8 @@ _SMALL_SHARE = 0.06
 """Share of a round's row changes that single people's transactions make."""
 _BULK_SIZE = 600
 """Row changes of the largest bulk transactions."""
+_LONG_EVERY = 5_000
+"""Row changes between two transactions that stay open for a whole round."""
 _KEEP = 200_000
 """Orders a pool keeps at most: older ones are left alone, so that endless runs stay small."""
 
@@ -157,7 +160,13 @@ class Shop:
         return connection
 
     def seed(self, on_progress: OnProgress | None = None) -> RoundSummary:
-        """Fill the empty tables: the shop's past, some 6 rows an order, in bulk."""
+        """Fill the empty tables: the shop's past, some 6 rows an order, in bulk.
+
+        Raises:
+            TerminalError: the shop has been filled before.
+        """
+        if self._read("select 1 from stores limit 1", ()):
+            raise TerminalError("this shop is open already: run rounds, or seed an empty database")
         with self._measured() as finish:
             for inserts in open_shop(self._books, self._scale):
                 draft = Draft(self._books)
@@ -188,7 +197,9 @@ class Shop:
         start = at.replace(tzinfo=None) if at else books.clock + _ROUND_GAP
         books.clock = max(books.clock, start)
         with self._measured() as finish:
-            long = self._long_transaction()
+            # It holds some dozens of rows: short rounds have one now and then.
+            is_long = books.rng.random() < changes / _LONG_EVERY
+            long = self._long_transaction() if is_long else None
             small = 0
             while (done := sum(self._counts.values())) < changes:
                 if small <= done * _SMALL_SHARE:

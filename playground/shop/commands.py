@@ -1,0 +1,104 @@
+"""`shop`: make the shop's database, fill it, and let people trade."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from ingestion.errors import TerminalError
+from ingestion.settings import Settings
+
+if TYPE_CHECKING:
+    from playground.shop.simulator import RoundSummary
+
+app = typer.Typer(no_args_is_help=True, help="A simulated shop on PostgreSQL.")
+
+Dsn = Annotated[
+    str,
+    typer.Option(
+        envvar="LAKEHOUSE_SOURCE_DSN", help="The shop's PostgreSQL database, as libpq writes it."
+    ),
+]
+Seed = Annotated[int, typer.Option(help="The same seed makes the same transactions.")]
+
+
+@app.command()
+def create(dsn: Dsn = "") -> None:
+    """Create the declared tables and the audit of their changes; repeating changes nothing."""
+    from playground.shop import schema
+
+    schema.create(_required(dsn))
+
+
+@app.command()
+def seed(
+    dsn: Dsn = "",
+    seed: Seed = 1,
+    customers: Annotated[int, typer.Option(min=1, help="Customers of the opening day.")] = 8_000,
+    orders: Annotated[int, typer.Option(min=1, help="Orders of the past two years.")] = 8_000,
+    products: Annotated[int, typer.Option(min=1, help="Products on sale.")] = 3_000,
+) -> None:
+    """Fill the empty shop: customers, products, two years of orders."""
+    from playground.shop.opening import Scale
+    from playground.shop.simulator import Shop
+
+    scale = Scale(customers=customers, orders=orders, products=products)
+    with Shop(_required(dsn), seed, scale, started_at=_now()) as shop, _progress() as progress:
+        task = progress.add_task("row changes", total=None)
+        summary = shop.seed(on_progress=lambda done: progress.update(task, completed=done))
+    Console().print(_table(summary))
+
+
+@app.command()
+def run(
+    *,
+    dsn: Dsn = "",
+    seed: Seed = 1,
+    seconds: Annotated[int, typer.Option(min=1, help="How long to trade.")] = 60,
+    endless: Annotated[bool, typer.Option("--endless", help="Trade until Ctrl-C.")] = False,
+    rate: Annotated[int, typer.Option(min=1, help="Row changes a second.")] = 200,
+) -> None:
+    """Let people trade in a shop that is filled, at the present time."""
+    from playground.shop.simulator import Shop
+
+    total = None if endless else seconds * rate
+    with Shop(_required(dsn), seed, started_at=_now()) as shop, _progress() as progress:
+        task = progress.add_task("row changes", total=total)
+        begun = time.monotonic()
+        second = 0
+        while endless or second < seconds:
+            summary = shop.round(rate, at=_now())
+            progress.advance(task, summary.changes)
+            second += 1
+            time.sleep(max(0.0, begun + second - time.monotonic()))
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    )
+
+
+def _table(summary: RoundSummary) -> Table:
+    table = Table("table", "inserted", "updated", "deleted")
+    for name in sorted({name for name, _ in summary.counts}):
+        counts = (summary.counts.get((name, operation), 0) for operation in "cud")
+        table.add_row(name, *(f"{count:,}" for count in counts))
+    return table
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def _required(dsn: str) -> str:
+    dsn = dsn or Settings.from_environment().source_dsn
+    if not dsn:
+        raise TerminalError("which database? Give --dsn or set LAKEHOUSE_SOURCE_DSN")
+    return dsn
