@@ -89,41 +89,46 @@ typed as (
         end as _before_{{ column['name'] }}
         {%- endfor %}
     from judged
+),
+
+decided as (
+    select
+        {%- for column in columns %}
+        {{ column['name'] }},
+        {%- endfor %}
+        {%- for column in columns %}
+        _before_{{ column['name'] }},
+        {%- endfor %}
+        case when reject_reason is null then op end as _cdc_op,
+        case when reject_reason is null then source_epoch || ':' || change_position end as _cdc_position,
+        case when reject_reason is null then commit_is_known end as _cdc_commit_known,
+        case when reject_reason is null then {{ from_epoch_ms('committed_ms') }} end as _cdc_committed_at,
+        case when reject_reason is null and kafka_value is not null
+            then {{ row_hash(columns) }}
+        end as _cdc_row_hash,
+        case when reject_reason is null and has_before
+            then {{ row_hash(columns, prefix='_before_') }}
+        end as _cdc_before_hash,
+        case when reject_reason is null then missing_columns end as _cdc_missing_columns,
+        case when reject_reason is null then unknown_columns end as _cdc_unknown_columns,
+        case
+            when kafka_value is null then 'tombstone'
+            when reject_reason is null then 'accepted'
+            else 'rejected'
+        end as _cdc_status,
+        case when kafka_value is not null then reject_reason end as _cdc_reject_reason,
+        case when kafka_value is not null and reject_reason is not null then kafka_key end as kafka_key,
+        case when reject_reason is not null then kafka_value end as kafka_value,
+        '{{ declaration_hash(table) }}' as _cdc_declaration,
+        kafka_topic,
+        _cdc_incarnation,
+        kafka_partition,
+        kafka_offset,
+        kafka_timestamp,
+        {{ current_run() }} as _cdc_run
+    from typed
 )
 
-select
-    {%- for column in columns %}
-    {{ column['name'] }},
-    {%- endfor %}
-    {%- for column in columns %}
-    _before_{{ column['name'] }},
-    {%- endfor %}
-    case when reject_reason is null then op end as _cdc_op,
-    case when reject_reason is null then source_epoch || ':' || change_position end as _cdc_position,
-    case when reject_reason is null then commit_is_known end as _cdc_commit_known,
-    case when reject_reason is null then {{ from_epoch_ms('committed_ms') }} end as _cdc_committed_at,
-    case when reject_reason is null and kafka_value is not null
-        then {{ row_hash(columns) }}
-    end as _cdc_row_hash,
-    case when reject_reason is null and has_before
-        then {{ row_hash(columns, prefix='_before_') }}
-    end as _cdc_before_hash,
-    case when reject_reason is null then missing_columns end as _cdc_missing_columns,
-    case when reject_reason is null then unknown_columns end as _cdc_unknown_columns,
-    case
-        when kafka_value is null then 'tombstone'
-        when reject_reason is null then 'accepted'
-        else 'rejected'
-    end as _cdc_status,
-    case when kafka_value is not null then reject_reason end as _cdc_reject_reason,
-    case when kafka_value is not null and reject_reason is not null then kafka_key end as kafka_key,
-    case when reject_reason is not null then kafka_value end as kafka_value,
-    '{{ declaration_hash(table) }}' as _cdc_declaration,
-    kafka_topic,
-    _cdc_incarnation,
-    kafka_partition,
-    kafka_offset,
-    kafka_timestamp,
-    {{ current_run() }} as _cdc_run
-from typed
+select * from decided
+where {{ side_condition(table) }}
 {% endmacro %}

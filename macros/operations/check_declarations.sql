@@ -28,7 +28,10 @@
 
 {#- Post-hook of a log: from now on its rows are of this declaration. -#}
 {% macro save_declaration(table) %}
-    {% if execute and not flags.EMPTY %}
+    {% if execute and not flags.EMPTY %}{{ save_declaration_sql(table) }}{% endif %}
+{% endmacro %}
+
+{% macro save_declaration_sql(table) %}
         delete from {{ operations_relation('declarations') }} where table_name = '{{ table }}';
         insert into {{ operations_relation('declarations') }}
             (table_name, declaration, columns, accepted_at)
@@ -38,7 +41,6 @@
             '{{ tojson(declared_columns(table)) | replace("'", "''") }}',
             {{ utc_now() }}
         )
-    {% endif %}
 {% endmacro %}
 
 {#- The reason why `after` cannot follow `before` without a rebuild, or none. -#}

@@ -4,8 +4,8 @@
 -#}
 
 {#- on-run-start: creates what is missing in `operations`, refuses a second live run, takes a number. -#}
-{% macro start_run() %}
-    {% if execute and invocation_writes() %}
+{% macro start_run(writes=none, check=true) %}
+    {% if execute and (invocation_writes() if writes is none else writes) %}
         {% do run_query(create_operations_sql()) %}
         {% do run_query(take_run_number_sql()) %}
         {% set live = run_query(live_runs_sql()).rows %}
@@ -19,7 +19,7 @@
                 ~ " (var run_expires_after_minutes: " ~ var('run_expires_after_minutes') ~ ")."
             ) %}
         {% endif %}
-        {% do check_declarations() %}
+        {% if check %}{% do check_declarations() %}{% endif %}
     {% endif %}
 {% endmacro %}
 
@@ -27,12 +27,14 @@
 {% macro finish_run(results) %}
     {% if execute and invocation_writes() %}
         {% set failed = results | selectattr('status', 'in', ['error', 'fail', 'runtime error']) | list %}
-        update {{ operations_relation('runs') }}
-        set
-            finished_at = {{ utc_now() }},
-            status = '{{ "failed" if failed else "succeeded" }}'
-        where invocation_id = '{{ invocation_id }}'
+        {{ end_run_sql('failed' if failed else 'succeeded') }}
     {% endif %}
+{% endmacro %}
+
+{% macro end_run_sql(status) %}
+    update {{ operations_relation('runs') }}
+    set finished_at = {{ utc_now() }}, status = '{{ status }}'
+    where invocation_id = '{{ invocation_id }}'
 {% endmacro %}
 
 {#- Whether this invocation is a command that builds models or snapshots. -#}

@@ -1,0 +1,66 @@
+{#-
+  What a build into side schemas (`--vars '{side: …}'`) leaves out of the logs: nothing, or all but
+  chosen keys (var `keys`), or all after a moment (var `as_of`).
+-#}
+
+{#- SQL condition on the log's columns; '1 = 1' outside side builds. -#}
+{% macro side_condition(table) -%}
+    {%- set conditions = [] -%}
+    {%- if var('side', none) and var('keys', none) -%}
+        {%- do conditions.append('(' ~ key_condition(table, var('keys')) ~ ')') -%}
+    {%- endif -%}
+    {%- if var('side', none) and var('as_of', none) -%}
+        {%- do conditions.append(as_of_condition(var('as_of') | string)) -%}
+    {%- endif -%}
+    {{- conditions | join(' and ') or '1 = 1' -}}
+{%- endmacro %}
+
+{#- SQL: the row has one of `keys`, a list of dicts from key column to value. -#}
+{% macro key_condition(table, keys, relation='') %}
+    {% set types = {} %}
+    {% for column in declared_columns(table) if column['is_key'] %}
+        {% do types.update({column['name']: column['data_type']}) %}
+    {% endfor %}
+    {% set alternatives = [] %}
+    {% for key in keys %}
+        {% if key.keys() | sort != types.keys() | sort %}
+            {% do exceptions.raise_compiler_error(
+                "key " ~ key ~ " of table " ~ table ~ ": expected a value for "
+                ~ types.keys() | join(' and ')) %}
+        {% endif %}
+        {% set parts = [] %}
+        {% for name, value in key.items() %}
+            {% do parts.append(
+                (relation ~ '.' if relation else '') ~ name ~ " = cast('"
+                ~ (value | string).replace("'", "''") ~ "' as " ~ types[name] ~ ")") %}
+        {% endfor %}
+        {% do alternatives.append('(' ~ parts | join(' and ') ~ ')') %}
+    {% endfor %}
+    {% do return(alternatives | join(' or ')) %}
+{% endmacro %}
+
+{#-
+  SQL: the change was committed at or before `as_of`: a SQL Server commit_lsn, a PostgreSQL LSN at
+  which a transaction ended (decimal or X/Y), or a UTC time in ISO format. PostgreSQL's position
+  leads with the end of the transaction before, so a transaction is in if that lies before its end.
+-#}
+{% macro as_of_condition(as_of) %}
+    {% set re = modules.re %}
+    {% if re.fullmatch('[0-9a-f]{8}:[0-9a-f]{8}:[0-9a-f]{4}', as_of) and source_connector() == 'sqlserver' %}
+        {% do return("substring(_cdc_position, 6, 22) <= '" ~ as_of ~ "'") %}
+    {% elif re.fullmatch('[0-9]+', as_of) and source_connector() == 'postgresql' %}
+        {% do return("substring(_cdc_position, 6, 16) < '" ~ '%016x' % (as_of | int) ~ "'") %}
+    {% elif re.fullmatch('[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}', as_of) and source_connector() == 'postgresql' %}
+        {% set halves = as_of.lower().split('/') %}
+        {% do return(
+            "substring(_cdc_position, 6, 16) < '" ~ halves[0].zfill(8) ~ halves[1].zfill(8) ~ "'") %}
+    {% elif re.fullmatch('[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]+)?Z?', as_of) %}
+        {% do return(
+            "_cdc_committed_at <= cast('" ~ as_of.replace('T', ' ').rstrip('Z') ~ "' as timestamp)") %}
+    {% endif %}
+    {% do exceptions.raise_compiler_error(
+        "as_of '" ~ as_of ~ "' is neither a commit of " ~ source_connector() ~ " ("
+        ~ ('commit_lsn xxxxxxxx:xxxxxxxx:xxxx' if source_connector() == 'sqlserver'
+           else 'LSN at the end of a transaction, decimal or X/Y')
+        ~ ") nor a UTC time (2026-03-03T00:00:00)") %}
+{% endmacro %}
