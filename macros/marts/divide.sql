@@ -16,7 +16,7 @@
 {% endmacro %}
 
 {% macro duckdb__divide(numerator, denominator, precision, scale) -%}
-    {%- set whole = "cast(cast(abs({}) as decimal(38, 4)) * 10000 as hugeint)" -%}
+    {%- set whole = "cast(abs(cast({} as decimal(38, 4))) * 10000 as hugeint)" -%}
     {%- set dividend = '(2 * ' ~ whole.format(numerator) ~ ' * ' ~ 10 ** scale ~ ')' -%}
     {%- set divisor = whole.format(denominator) -%}
     case
@@ -31,7 +31,7 @@
 
 {#- The remainder is taken off first: what is left divides exactly at whatever scale Redshift picks. -#}
 {% macro redshift__divide(numerator, denominator, precision, scale) -%}
-    {%- set whole = "cast(cast(abs({}) as decimal(38, 4)) * 10000 as decimal(38, 0))" -%}
+    {%- set whole = "cast(abs(cast({} as decimal(38, 4))) * 10000 as decimal(38, 0))" -%}
     {%- set dividend = 'cast(2 * ' ~ whole.format(numerator) ~ ' * ' ~ 10 ** scale ~ ' as decimal(38, 0))' -%}
     {%- set divisor = whole.format(denominator) -%}
     {%- set twice = 'cast(2 * ' ~ divisor ~ ' as decimal(38, 0))' -%}

@@ -1,32 +1,108 @@
 {#-
   SQL: of each key the last accepted change, in the source's order: the current state, deletes with
-  their last known values included. An older change that arrives late changes nothing. Deliveries and
-  ties as in the histories (docs/semantics.md): of several deliveries of one change the last one stands.
+  their last known values included. An older change that arrives late changes nothing. The rules are
+  those of the histories (docs/semantics.md): of several deliveries of one change the last one stands,
+  and a read that a transaction of unknown commit overtook is dropped.
 
   changes   a relation of accepted changes (stg_retail__...)
   key       SQL expression over `changes` that identifies a row, never null
   touched   SQL: a query of one column, the keys to look at; none for all keys
 -#}
 {% macro last_changes(changes, key, touched=none) %}
-    select ranked.*
-    from (
+    {%- set rank = "case changes._cdc_op when 'r' then 0 when 'd' then 1 when 'c' then 2 else 3 end" -%}
+    {%- set arrival -%}
+        changes._cdc_committed_at desc,
+        changes.kafka_timestamp desc,
+        changes._cdc_incarnation desc,
+        changes.kafka_partition desc,
+        changes.kafka_offset desc
+    {%- endset -%}
+    with uncertain as (
+        select
+            {{ key }} as change_key,
+            changes._cdc_position,
+            {{ rank }} as op_rank,
+            changes._cdc_op,
+            changes._cdc_commit_known,
+            changes._cdc_row_hash,
+            changes._cdc_before_hash,
+            row_number() over (
+                partition by {{ key }}, changes._cdc_position, changes._cdc_op order by {{ arrival }}
+            ) as delivery_rank
+        from {{ changes }} as changes
+        where
+            {{ key }} in (
+                select {{ key }} from {{ changes }} as changes where not changes._cdc_commit_known
+            )
+            {%- if touched %}
+            and {{ key }} in ({{ touched }})
+            {%- endif %}
+    ),
+
+    islands as (
+        select
+            uncertain.*,
+            sum(
+                case when uncertain._cdc_commit_known and uncertain._cdc_op <> 'r' then 1 else 0 end
+            ) over (
+                partition by uncertain.change_key
+                order by uncertain._cdc_position, uncertain.op_rank
+                rows between unbounded preceding and current row
+            ) as island
+        from uncertain
+        where uncertain.delivery_rank = 1
+    ),
+
+    uncertain_changes as (
+        select
+            islands.change_key,
+            islands.island,
+            islands._cdc_position,
+            islands._cdc_before_hash,
+            row_number() over (
+                partition by islands.change_key, islands.island
+                order by islands._cdc_position, islands.op_rank
+            ) as change_rank
+        from islands
+        where not islands._cdc_commit_known
+    ),
+
+    stale_reads as (
+        select
+            islands.change_key,
+            islands._cdc_position
+        from islands
+        inner join uncertain_changes
+            on
+                islands.change_key = uncertain_changes.change_key
+                and islands.island = uncertain_changes.island
+                and uncertain_changes.change_rank = 1
+        where
+            islands._cdc_op = 'r'
+            and islands._cdc_position > uncertain_changes._cdc_position
+            and islands._cdc_row_hash = uncertain_changes._cdc_before_hash
+    ),
+
+    ranked as (
         select
             changes.*,
             row_number() over (
-                partition by {{ key }}
-                order by
-                    changes._cdc_position desc,
-                    case changes._cdc_op when 'r' then 0 when 'd' then 1 when 'c' then 2 else 3 end desc,
-                    changes._cdc_committed_at desc,
-                    changes.kafka_timestamp desc,
-                    changes._cdc_incarnation desc,
-                    changes.kafka_partition desc,
-                    changes.kafka_offset desc
+                partition by {{ key }} order by changes._cdc_position desc, {{ rank }} desc, {{ arrival }}
             ) as change_rank
         from {{ changes }} as changes
-        {%- if touched %}
-        where {{ key }} in ({{ touched }})
-        {%- endif %}
-    ) as ranked
+        left join stale_reads
+            on
+                {{ key }} = stale_reads.change_key
+                and changes._cdc_position = stale_reads._cdc_position
+                and changes._cdc_op = 'r'
+        where
+            stale_reads.change_key is null
+            {%- if touched %}
+            and {{ key }} in ({{ touched }})
+            {%- endif %}
+    )
+
+    select ranked.*
+    from ranked
     where ranked.change_rank = 1
 {% endmacro %}

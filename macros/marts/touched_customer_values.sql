@@ -1,0 +1,45 @@
+{#-
+  SQL: the groups (customer_id, currency_code) that orders, lines and payments written since `this` was
+  last built are in or have ever been in; see touched_sales_groups. Guests have no group.
+-#}
+{% macro touched_customer_values() %}
+    with touched_payments as (
+        select payments.payment_id
+        from {{ ref('fct_payments') }} as payments
+        where payments._cdc_run > {{ consumed_run() }}
+    ),
+
+    touched_orders as (
+        select orders.order_id
+        from {{ ref('fct_orders') }} as orders
+        where orders._cdc_run > {{ consumed_run() }}
+        union
+        select payments.order_id
+        from {{ ref('stg_retail__payments') }} as payments
+        inner join touched_payments
+            on payments.payment_id = touched_payments.payment_id
+    ),
+
+    orders as (
+        select
+            orders.order_id,
+            orders.customer_id,
+            orders.currency_code
+        from {{ ref('stg_retail__orders') }} as orders
+        inner join touched_orders
+            on orders.order_id = touched_orders.order_id
+        where orders.customer_id is not null
+    )
+
+    select
+        orders.customer_id,
+        orders.currency_code
+    from orders
+    union
+    select
+        orders.customer_id,
+        payments.currency_code
+    from orders
+    inner join {{ ref('stg_retail__payments') }} as payments
+        on orders.order_id = payments.order_id
+{% endmacro %}

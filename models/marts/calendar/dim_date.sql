@@ -1,0 +1,118 @@
+{#-
+  The calendar of 2000 to 2049, made from nothing but numbers, so that it is the same on every engine;
+  weekdays are counted from a known Monday, because engines number them differently.
+  Redshift: a copy on every node, since every fact joins it.
+-#}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='fail',
+    dist='all',
+    sort='date_day'
+) }}
+
+{%- set first_day = "cast('2000-01-01' as date)" %}
+{%- set last_day = "cast('2049-12-31' as date)" %}
+
+with
+
+digits as (
+    {%- for digit in range(10) %}
+    select {{ digit }} as digit
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
+numbers as (
+    select
+        ones.digit + 10 * tens.digit + 100 * hundreds.digit + 1000 * thousands.digit
+        + 10000 * ten_thousands.digit as day_number
+    from digits as ones
+    cross join digits as tens
+    cross join digits as hundreds
+    cross join digits as thousands
+    cross join digits as ten_thousands
+    where ten_thousands.digit < 2
+),
+
+days as (
+    select
+        numbers.day_number,
+        cast({{ dbt.dateadd('day', 'numbers.day_number', first_day) }} as date) as date_day
+    from numbers
+),
+
+-- 2000-01-01 was a Saturday
+weekdays as (
+    select
+        days.date_day,
+        cast(mod(days.day_number + 5, 7) + 1 as integer) as day_of_week,
+        cast({{ dbt.dateadd('day', '-mod(days.day_number + 5, 7)', 'days.date_day') }} as date)
+            as week_start_date
+    from days
+    where days.date_day <= {{ last_day }}
+),
+
+-- the year and number of a week are those of its Thursday (ISO 8601)
+thursdays as (
+    select
+        weekdays.*,
+        cast({{ dbt.dateadd('day', 3, 'weekdays.week_start_date') }} as date) as thursday
+    from weekdays
+),
+
+weeks as (
+    select
+        thursdays.*,
+        cast(extract(year from thursdays.thursday) as integer) as iso_week_year,
+        cast(extract(doy from thursdays.thursday) as integer) - 1 as days_before_thursday
+    from thursdays
+),
+
+final as (
+    select
+        -- keys
+        weeks.date_day,
+        -- attributes
+        cast(extract(year from weeks.date_day) as integer) as calendar_year,
+        cast(extract(quarter from weeks.date_day) as integer) as quarter_of_year,
+        cast(extract(month from weeks.date_day) as integer) as month_of_year,
+        case cast(extract(month from weeks.date_day) as integer)
+            {%- for name in [
+                'January', 'February', 'March', 'April', 'May', 'June', 'July', 'August', 'September',
+                'October', 'November', 'December'
+            ] %}
+            when {{ loop.index }} then '{{ name }}'
+            {%- endfor %}
+        end as month_name,
+        cast(extract(day from weeks.date_day) as integer) as day_of_month,
+        cast(extract(doy from weeks.date_day) as integer) as day_of_year,
+        weeks.day_of_week,
+        case weeks.day_of_week
+            {%- for name in [
+                'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'
+            ] %}
+            when {{ loop.index }} then '{{ name }}'
+            {%- endfor %}
+        end as day_name,
+        weeks.day_of_week >= 6 as is_weekend,
+        weeks.iso_week_year,
+        cast(
+            {{ divide(
+                'weeks.days_before_thursday - mod(weeks.days_before_thursday, 7)', 7, 9, 0
+            ) }} + 1 as integer
+        ) as iso_week,
+        weeks.week_start_date,
+        cast(date_trunc('month', weeks.date_day) as date) as month_start_date,
+        -- lineage
+        {{ current_run() }} as _cdc_run
+    from weeks
+)
+
+select final.*
+from final
+{% if is_incremental() %}
+left join {{ this }} as existing
+    on final.date_day = existing.date_day
+where existing.date_day is null
+{% endif %}

@@ -1,0 +1,280 @@
+{#-
+  Versions can vanish when a late change arrives, so whole customers are replaced: the pre-hook empties
+  the touched ones and the query appends all their rows.
+  Redshift: facts join by customer_key, and the replaced rows are found by customer_id.
+-#}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='fail',
+    pre_hook="{{ delete_touched(['customer_id'], touched_customers()) }}",
+    dist='customer_key',
+    sort='customer_id'
+) }}
+
+with
+
+{% if is_incremental() %}
+touched as (
+    {{ touched_customers() }}
+),
+{% endif %}
+
+-- what was never visible at a commit is no version
+customers as (
+    select
+        history.customer_id,
+        history.dbt_scd_id,
+        history._cdc_position,
+        history._cdc_tracked_hash,
+        history.is_deleted,
+        history.dbt_valid_from as valid_from,
+        coalesce(history.dbt_valid_to, {{ end_of_time() }}) as valid_to
+    from {{ ref('customers_history') }} as history
+    {% if is_incremental() %}
+    inner join touched
+        on history.customer_id = touched.customer_id
+    {% endif %}
+    where history.dbt_valid_to is null or history.dbt_valid_from < history.dbt_valid_to
+),
+
+addresses as (
+    select
+        history.customer_id,
+        history.dbt_scd_id,
+        -- an address's own position: reads of a snapshot share theirs
+        history._cdc_position || ':' || cast(history.address_no as varchar(6)) as change_position,
+        history._cdc_tracked_hash,
+        history.address_no,
+        history.is_default and not history.is_deleted as is_default,
+        history.dbt_valid_from as valid_from,
+        coalesce(history.dbt_valid_to, {{ end_of_time() }}) as valid_to
+    from {{ ref('customer_addresses_history') }} as history
+    {% if is_incremental() %}
+    inner join touched
+        on history.customer_id = touched.customer_id
+    {% endif %}
+    where history.dbt_valid_to is null or history.dbt_valid_from < history.dbt_valid_to
+),
+
+changes as (
+    select
+        customers.customer_id,
+        customers.valid_from,
+        customers._cdc_position as customer_position,
+        cast(null as varchar(128)) as address_position
+    from customers
+    union all
+    select
+        addresses.customer_id,
+        addresses.valid_from,
+        cast(null as varchar(128)) as customer_position,
+        addresses.change_position as address_position
+    from addresses
+),
+
+-- the moments at which anything about a customer changed, with the positions of what changed then
+moments as (
+    select
+        changes.customer_id,
+        changes.valid_from,
+        coalesce(max(changes.customer_position), '') as customer_position,
+        coalesce(max(changes.address_position), '') as address_position
+    from changes
+    group by changes.customer_id, changes.valid_from
+),
+
+-- the customer and the default address as they were from each moment on; of several default
+-- addresses, which the shop forbids, the one with the lowest number counts
+states as (
+    select
+        moments.customer_id,
+        moments.valid_from,
+        moments.customer_position,
+        moments.address_position,
+        customers.dbt_scd_id as customer_version_id,
+        addresses.dbt_scd_id as address_version_id,
+        customers._cdc_tracked_hash
+        || ':' || coalesce(addresses._cdc_tracked_hash, '') as visible_state,
+        row_number() over (
+            partition by moments.customer_id, moments.valid_from
+            order by coalesce(addresses.address_no, 0)
+        ) as address_rank
+    from moments
+    left join customers
+        on
+            moments.customer_id = customers.customer_id
+            and moments.valid_from >= customers.valid_from
+            and moments.valid_from < customers.valid_to
+            and not customers.is_deleted
+    left join addresses
+        on
+            moments.customer_id = addresses.customer_id
+            and moments.valid_from >= addresses.valid_from
+            and moments.valid_from < addresses.valid_to
+            and addresses.is_default
+),
+
+timeline as (
+    select
+        states.customer_id,
+        states.valid_from,
+        states.customer_position,
+        states.address_position,
+        states.customer_version_id,
+        states.address_version_id,
+        states.visible_state,
+        coalesce(
+            lead(states.valid_from) over (
+                partition by states.customer_id order by states.valid_from
+            ),
+            {{ end_of_time() }}
+        ) as valid_to,
+        coalesce(
+            lag(states.visible_state) over (
+                partition by states.customer_id order by states.valid_from
+            ),
+            'none'
+        ) as previous_state,
+        coalesce(
+            lead(states.visible_state) over (
+                partition by states.customer_id order by states.valid_from
+            ),
+            'none'
+        ) as next_state
+    from states
+    where states.address_rank = 1
+),
+
+numbered as (
+    select
+        timeline.*,
+        case when timeline.visible_state <> timeline.previous_state then 1 else 0 end as is_start,
+        case when timeline.visible_state <> timeline.next_state then 1 else 0 end as is_end,
+        sum(case when timeline.visible_state <> timeline.previous_state then 1 else 0 end) over (
+            partition by timeline.customer_id
+            order by timeline.valid_from
+            rows between unbounded preceding and current row
+        ) as version_number
+    from timeline
+    where timeline.visible_state is not null
+),
+
+-- consecutive equal states are one version: it starts with its first change, and what is not tracked
+-- is as at its end
+collapsed as (
+    select
+        numbered.customer_id,
+        numbered.version_number,
+        min(numbered.valid_from) as valid_from,
+        max(numbered.valid_to) as valid_to,
+        max(case when numbered.is_start = 1 then numbered.customer_position end) as customer_position,
+        max(case when numbered.is_start = 1 then numbered.address_position end) as address_position,
+        max(case when numbered.is_end = 1 then numbered.customer_version_id end) as customer_version_id,
+        max(case when numbered.is_end = 1 then numbered.address_version_id end) as address_version_id,
+        max(
+            case when numbered.is_end = 1 and numbered.next_state = 'none' then 1 else 0 end
+        ) as is_last_before_gap
+    from numbered
+    group by numbered.customer_id, numbered.version_number
+),
+
+members as (
+    select
+        collapsed.customer_id,
+        'member' as member_kind,
+        {{ key_hash([
+            {'expression': 'collapsed.customer_id', 'data_type': 'bigint'},
+            {'expression': 'collapsed.customer_position', 'data_type': 'varchar'},
+            {'expression': 'collapsed.address_position', 'data_type': 'varchar'},
+        ]) }} as customer_key,
+        collapsed.customer_version_id,
+        collapsed.address_version_id,
+        -- facts from before the capture, or from the sign-up's own transaction, find the first version
+        case
+            when collapsed.version_number = 1 then {{ beginning_of_time() }}
+            else collapsed.valid_from
+        end as valid_from,
+        collapsed.valid_to,
+        collapsed.is_last_before_gap = 1 and collapsed.valid_to < {{ end_of_time() }} as is_deleted
+    from collapsed
+),
+
+-- customers of whom only orders are known so far
+inferred as (
+    select
+        orders.customer_id,
+        'inferred' as member_kind,
+        {{ inferred_customer_key('orders.customer_id') }} as customer_key,
+        cast(null as varchar(32)) as customer_version_id,
+        cast(null as varchar(32)) as address_version_id,
+        {{ beginning_of_time() }} as valid_from,
+        {{ end_of_time() }} as valid_to,
+        false as is_deleted
+    from {{ ref('stg_retail__orders') }} as orders
+    {% if is_incremental() %}
+    inner join touched
+        on orders.customer_id = touched.customer_id
+    {% endif %}
+    left join members
+        on orders.customer_id = members.customer_id
+    where orders.customer_id is not null and members.customer_id is null
+    group by orders.customer_id
+),
+
+versions as (
+    select * from members
+    union all
+    select * from inferred
+    {% if not is_incremental() %}
+    union all
+    select
+        cast(null as bigint) as customer_id,
+        'unknown' as member_kind,
+        {{ unknown_customer_key() }} as customer_key,
+        cast(null as varchar(32)) as customer_version_id,
+        cast(null as varchar(32)) as address_version_id,
+        {{ beginning_of_time() }} as valid_from,
+        {{ end_of_time() }} as valid_to,
+        false as is_deleted
+    {% endif %}
+),
+
+final as (
+    select
+        -- keys
+        versions.customer_key,
+        versions.customer_id,
+        -- attributes
+        versions.member_kind,
+        customer_rows.email,
+        customer_rows.first_name,
+        customer_rows.last_name,
+        customer_rows.phone,
+        customer_rows.birth_date,
+        customer_rows.tier,
+        customer_rows.marketing_consent as has_marketing_consent,
+        customer_rows.preferred_store_id,
+        address_rows.line_1 as address_line_1,
+        address_rows.line_2 as address_line_2,
+        address_rows.city,
+        address_rows.region,
+        address_rows.postal_code,
+        address_rows.country_code,
+        -- timestamps
+        customer_rows.created_at as signed_up_at,
+        customer_rows.erased_at,
+        versions.valid_from,
+        versions.valid_to,
+        versions.valid_to = {{ end_of_time() }} as is_current,
+        versions.is_deleted,
+        -- lineage
+        {{ current_run() }} as _cdc_run
+    from versions
+    left join {{ ref('customers_history') }} as customer_rows
+        on versions.customer_version_id = customer_rows.dbt_scd_id
+    left join {{ ref('customer_addresses_history') }} as address_rows
+        on versions.address_version_id = address_rows.dbt_scd_id
+)
+
+select * from final

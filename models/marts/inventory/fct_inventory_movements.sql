@@ -1,0 +1,76 @@
+{#-
+  One row a movement for ever, so a merge is enough; only rows that differ from what is there are merged.
+  Redshift: distributed by product_id, which stock is summed by; sorted by day, which it is summed up to.
+-#}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='merge',
+    unique_key='movement_id',
+    on_schema_change='fail',
+    dist='product_id',
+    sort='moved_date'
+) }}
+
+{%- set touched %}
+        select changed.movement_id
+        from {{ ref('stg_retail__inventory_movements') }} as changed
+        where changed._cdc_run > {{ consumed_run() }}
+        {%- if is_incremental() %}
+        union
+        {{ touched_by_dimensions(['movement_id'], customer=false) }}
+        {%- endif %}
+{%- endset %}
+
+with
+
+movements as (
+    {{ last_changes(
+        ref('stg_retail__inventory_movements'),
+        'changes.movement_id',
+        touched if is_incremental() else none
+    ) }}
+),
+
+placed as (
+    select
+        movements.*,
+        coalesce(stores.calendar_time_zone, 'UTC') as time_zone
+    from movements
+    left join {{ ref('dim_store') }} as stores
+        on movements.store_id = stores.store_id
+),
+
+final as (
+    select
+        -- keys
+        placed.movement_id,
+        placed.store_id,
+        placed.product_id,
+        placed.order_id,
+        {{ local_date('placed.moved_at', 'placed.time_zone') }} as moved_date,
+        -- attributes
+        placed.reason,
+        placed._cdc_op = 'd' as is_deleted,
+        -- measures
+        placed.quantity,
+        -- timestamps
+        placed.moved_at,
+        -- lineage
+        placed._cdc_position,
+        {{ row_hash([
+            {'name': '_cdc_row_hash', 'data_type': 'varchar'},
+            {'name': '_cdc_position', 'data_type': 'varchar'},
+            {'name': '_cdc_op', 'data_type': 'varchar'},
+            {'name': 'time_zone', 'data_type': 'varchar'},
+        ], relation='placed') }} as _cdc_row_hash,
+        {{ current_run() }} as _cdc_run
+    from placed
+)
+
+select final.*
+from final
+{% if is_incremental() %}
+left join {{ this }} as existing
+    on final.movement_id = existing.movement_id
+where {{ differs('final._cdc_row_hash', 'existing._cdc_row_hash') }}
+{% endif %}

@@ -1,0 +1,57 @@
+{#- Redshift: a copy on every node; it is small. -#}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='merge',
+    unique_key='promotion_key',
+    on_schema_change='fail',
+    dist='all',
+    sort='promotion_key'
+) }}
+
+{%- set touched %}
+        select {{ case_folded('changed.promotion_code') }}
+        from {{ ref('stg_retail__promotions') }} as changed
+        where changed._cdc_run > {{ consumed_run() }}
+{%- endset %}
+
+with
+
+promotions as (
+    {{ last_changes(
+        ref('stg_retail__promotions'),
+        case_folded('changes.promotion_code'),
+        touched if is_incremental() else none
+    ) }}
+),
+
+final as (
+    select
+        -- keys
+        {{ case_folded('promotions.promotion_code') }} as promotion_key,
+        promotions.promotion_code,
+        -- attributes
+        promotions.name as promotion_name,
+        promotions.discount_percent,
+        promotions._cdc_op = 'd' as is_deleted,
+        -- timestamps
+        promotions.starts_at,
+        promotions.ends_at,
+        promotions.updated_at,
+        -- lineage
+        promotions._cdc_position,
+        {{ row_hash([
+            {'name': '_cdc_row_hash', 'data_type': 'varchar'},
+            {'name': '_cdc_position', 'data_type': 'varchar'},
+            {'name': '_cdc_op', 'data_type': 'varchar'},
+        ], relation='promotions') }} as _cdc_row_hash,
+        {{ current_run() }} as _cdc_run
+    from promotions
+)
+
+select final.*
+from final
+{% if is_incremental() %}
+left join {{ this }} as existing
+    on final.promotion_key = existing.promotion_key
+where {{ differs('final._cdc_row_hash', 'existing._cdc_row_hash') }}
+{% endif %}

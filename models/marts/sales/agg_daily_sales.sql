@@ -1,0 +1,111 @@
+{#-
+  Groups can vanish (the only order of a day is deleted or moves), so whole groups are replaced: the
+  pre-hook empties the touched ones and the query appends what they hold now.
+  Redshift: small; sorted by day, which reports filter by.
+-#}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    on_schema_change='fail',
+    pre_hook="{{ delete_touched(['sales_date', 'store_id', 'currency_code'], touched_sales_groups()) }}",
+    dist='even',
+    sort=['sales_date', 'store_id']
+) }}
+
+with
+
+{% if is_incremental() %}
+touched as (
+    {{ touched_sales_groups() }}
+),
+{% endif %}
+
+orders as (
+    select * from {{ ref('fct_orders') }}
+),
+
+lines as (
+    select * from {{ ref('fct_order_lines') }}
+),
+
+payments as (
+    select * from {{ ref('fct_payments') }}
+),
+
+{#- What each kind of booking adds to a group; what a kind does not name it leaves at 0. -#}
+{%- set measures = {
+    'order_count': 'bigint', 'unit_count': 'bigint', 'gross_amount': 'decimal(38, 2)',
+    'discount_amount': 'decimal(38, 2)', 'tax_amount': 'decimal(38, 2)', 'net_amount': 'decimal(38, 2)',
+    'cancelled_order_count': 'bigint', 'cancelled_amount': 'decimal(38, 2)',
+    'returned_unit_count': 'bigint', 'returned_amount': 'decimal(38, 2)',
+    'paid_amount': 'decimal(38, 2)', 'refunded_amount': 'decimal(38, 2)'
+} %}
+{%- set bookings = [
+    {
+        'facts': 'orders', 'booked': 'placed_date', 'condition': 'not orders.is_deleted',
+        'adds': {
+            'order_count': '1', 'unit_count': 'orders.unit_count',
+            'gross_amount': 'orders.gross_amount', 'discount_amount': 'orders.discount_amount',
+            'tax_amount': 'orders.tax_amount', 'net_amount': 'orders.net_amount',
+        },
+    },
+    {
+        'facts': 'orders', 'booked': 'cancelled_date',
+        'condition': 'not orders.is_deleted and orders.cancelled_date is not null',
+        'adds': {'cancelled_order_count': '1', 'cancelled_amount': 'orders.net_amount'},
+    },
+    {
+        'facts': 'lines', 'booked': 'returned_date',
+        'condition': 'not lines.is_deleted and lines.returned_date is not null',
+        'adds': {
+            'returned_unit_count': 'lines.returned_quantity', 'returned_amount': 'lines.returned_amount',
+        },
+    },
+    {
+        'facts': 'payments', 'booked': 'booked_date', 'condition': 'not payments.is_deleted',
+        'adds': {
+            'paid_amount': "case when payments.payment_kind <> 'refund' then payments.amount else 0 end",
+            'refunded_amount': "case when payments.payment_kind = 'refund' then -payments.amount else 0 end",
+        },
+    },
+] %}
+bookings as (
+    {%- for booking in bookings %}
+    {%- set facts = booking['facts'] %}
+    select
+        {{ facts }}.{{ booking['booked'] }} as sales_date,
+        {{ facts }}.store_id,
+        {{ facts }}.currency_code,
+        {%- for measure, type in measures.items() %}
+        cast({{ booking['adds'].get(measure, '0') }} as {{ type }}) as {{ measure }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from {{ facts }}
+    {%- if is_incremental() %}
+    inner join touched
+        on
+            {{ facts }}.{{ booking['booked'] }} = touched.sales_date
+            and {{ facts }}.store_id = touched.store_id
+            and {{ facts }}.currency_code = touched.currency_code
+    {%- endif %}
+    where {{ booking['condition'] }} and {{ facts }}.store_id is not null
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
+final as (
+    select
+        -- keys
+        bookings.sales_date,
+        bookings.store_id,
+        bookings.currency_code,
+        -- measures
+        {%- for measure, type in measures.items() %}
+        cast(sum(bookings.{{ measure }}) as {{ type }}) as {{ measure }},
+        {%- endfor %}
+        -- lineage
+        {{ current_run() }} as _cdc_run
+    from bookings
+    group by bookings.sales_date, bookings.store_id, bookings.currency_code
+)
+
+select * from final

@@ -1,0 +1,58 @@
+{#- Redshift: a copy on every node, since every fact joins it. -#}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='merge',
+    unique_key='store_id',
+    on_schema_change='fail',
+    dist='all',
+    sort='store_id'
+) }}
+
+{%- set touched %}
+        select changed.store_id
+        from {{ ref('stg_retail__stores') }} as changed
+        where changed._cdc_run > {{ consumed_run() }}
+{%- endset %}
+
+with
+
+stores as (
+    {{ last_changes(
+        ref('stg_retail__stores'), 'changes.store_id', touched if is_incremental() else none
+    ) }}
+),
+
+final as (
+    select
+        -- keys
+        stores.store_id,
+        -- attributes
+        stores.name as store_name,
+        stores.city,
+        stores.country_code,
+        stores.currency_code,
+        stores.time_zone,
+        {{ calendar_time_zone('stores.time_zone') }} as calendar_time_zone,
+        stores._cdc_op = 'd' as is_deleted,
+        -- timestamps
+        stores.opened_on as opened_date,
+        stores.closed_on as closed_date,
+        stores.updated_at,
+        -- lineage
+        stores._cdc_position,
+        {{ row_hash([
+            {'name': '_cdc_row_hash', 'data_type': 'varchar'},
+            {'name': '_cdc_position', 'data_type': 'varchar'},
+            {'name': '_cdc_op', 'data_type': 'varchar'},
+        ], relation='stores') }} as _cdc_row_hash,
+        {{ current_run() }} as _cdc_run
+    from stores
+)
+
+select final.*
+from final
+{% if is_incremental() %}
+left join {{ this }} as existing
+    on final.store_id = existing.store_id
+where {{ differs('final._cdc_row_hash', 'existing._cdc_row_hash') }}
+{% endif %}
