@@ -13,7 +13,7 @@ from ingestion import declarations
 from ingestion.settings import Settings
 
 
-def land(  # noqa: PLR0913, PLR0917 - each is an option
+def land(
     once: Annotated[
         bool, typer.Option("--once", help="Land everything that is there now, then stop.")
     ] = False,

@@ -96,7 +96,7 @@ def status(tables: _Tables = "") -> None:
 
 
 @app.command()
-def accept_loss(  # noqa: PLR0913, PLR0917 - each is an option
+def accept_loss(
     table: Annotated[str, typer.Argument(help="The table named by the stop.")],
     partition: Annotated[int | None, typer.Option(help="The partition named by the stop.")] = None,
     from_: Annotated[int | None, typer.Option("--from", help="First lost offset.")] = None,

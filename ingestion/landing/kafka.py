@@ -1,4 +1,4 @@
-"""What landing asks of Kafka's brokers, and how Spark's consumer is to talk to them."""
+"""What landing asks of Kafka's brokers: which topics there are, and which offsets they hold."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ingestion.errors import TransientError
+from ingestion.kafka.auth import librdkafka_security
 from ingestion.settings import Settings
 
 TIMEOUT_SECONDS = 15.0
@@ -117,34 +118,3 @@ class Brokers:
             "Check that they run and LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS names them "
             "(`lakehouse doctor` tries each step)."
         )
-
-
-def librdkafka_security(settings: Settings) -> dict[str, Any]:
-    """The options with which confluent-kafka proves who it is."""
-    if settings.kafka_auth == "none":
-        return {}
-    from aws_msk_iam_sasl_signer import MSKAuthTokenProvider
-
-    def token(_config: str) -> tuple[str, float]:
-        value, expires_at_ms = MSKAuthTokenProvider.generate_auth_token(settings.aws_region)
-        return value, expires_at_ms / 1000
-
-    return {
-        "security.protocol": "SASL_SSL",
-        "sasl.mechanism": "OAUTHBEARER",
-        "oauth_cb": token,
-    }
-
-
-def spark_security(settings: Settings) -> dict[str, str]:
-    """The same for Spark's consumer: aws-msk-iam-auth, which is on the class path on AWS."""
-    if settings.kafka_auth == "none":
-        return {}
-    return {
-        "kafka.security.protocol": "SASL_SSL",
-        "kafka.sasl.mechanism": "AWS_MSK_IAM",
-        "kafka.sasl.jaas.config": "software.amazon.msk.auth.iam.IAMLoginModule required;",
-        "kafka.sasl.client.callback.handler.class": (
-            "software.amazon.msk.auth.iam.IAMClientCallbackHandler"
-        ),
-    }

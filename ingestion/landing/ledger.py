@@ -91,14 +91,17 @@ def fold(entries: Iterable[Entry], progress: Progress | None = None) -> Progress
     """Advance `progress` (default: nothing landed) by `entries`, in the order of the ledger.
 
     Raises:
-        TerminalError: the ranges of a partition leave a gap or overlap; the message names it.
+        TerminalError: the ranges of a partition leave a gap or overlap (the first one begins at 0
+            or is empty, opening the partition there); the message names it.
     """
     positions = dict(progress.positions) if progress is not None else {}
     for entry in entries:
         known = positions.get(entry.partition)
-        if known is not None and entry.from_offset != known.until_offset:
-            what = "a gap" if entry.from_offset > known.until_offset else "an overlap"
-            low, high = sorted((known.until_offset, entry.from_offset))
+        opens = known is None and entry.from_offset == entry.until_offset
+        until = known.until_offset if known else 0
+        if entry.from_offset != until and not opens:
+            what = "a gap" if entry.from_offset > until else "an overlap"
+            low, high = sorted((until, entry.from_offset))
             raise TerminalError(
                 f"the ledger has {what} at topic {entry.topic}, {entry.partition}, offsets "
                 f"{low} to {high}: a ledger file was removed or changed. Restore the folder "

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import TYPE_CHECKING
+from datetime import date
+from typing import TYPE_CHECKING, Any
 
 from ingestion.errors import TerminalError
 from ingestion.landing.storage import Storage
@@ -112,7 +112,7 @@ def describe(storage: Storage, path: str) -> StagedFile | None:
     columns = {footer.schema.column(i).path: i for i in range(footer.num_columns)}
     groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
 
-    def statistics(name: str) -> tuple[object, object]:
+    def statistics(name: str) -> tuple[Any, Any]:
         found = [group.column(columns[name]).statistics for group in groups]
         return min(each.min for each in found), max(each.max for each in found)
 
@@ -124,11 +124,9 @@ def describe(storage: Storage, path: str) -> StagedFile | None:
         raise TerminalError(f"{storage.uri}/{path} holds records of more than one partition")
     first_offset, last_offset = statistics("kafka_offset")
     first_at = groups[0].column(columns["kafka_timestamp"]).statistics.min
-    assert isinstance(first_offset, int) and isinstance(last_offset, int)  # noqa: S101
-    assert isinstance(first_at, datetime) and isinstance(partition, int)  # noqa: S101
     return StagedFile(
         path=path,
-        topic=str(topic),
+        topic=topic,
         partition=partition,
         rows=footer.num_rows,
         first_offset=first_offset,

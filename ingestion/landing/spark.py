@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import ingestion
-from ingestion.landing.kafka import spark_security
+from ingestion.kafka.auth import java_security
 from ingestion.landing.plan import Start
 from ingestion.landing.records import landed
 from ingestion.settings import Settings
@@ -104,7 +104,7 @@ def read_stream(
         "kafka.request.timeout.ms": "15000",
         "kafka.default.api.timeout.ms": "20000",
         "kafkaConsumer.pollTimeoutMs": "30000",
-        **spark_security(settings),
+        **{f"kafka.{name}": value for name, value in java_security(settings.kafka_auth).items()},
     }
     return spark.readStream.format("kafka").options(**options).load()
 

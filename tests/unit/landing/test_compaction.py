@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingestion.errors import TerminalError
+from ingestion.landing import compaction
+from ingestion.landing.layout import DataFile, Partition
+from ingestion.landing.ledger import fold
+from ingestion.landing.records import arrow_schema
+from ingestion.landing.storage import Storage, open_storage
+from tests.unit.landing.test_ledger import entry
+
+DAY = date(2026, 3, 1)
+TODAY = DAY + timedelta(days=1)
+PARTITION = Partition("orders", 1, 0)
+
+
+def file(from_offset: int, until_offset: int, day: date = DAY) -> DataFile:
+    return DataFile(PARTITION, day, from_offset, until_offset)
+
+
+def write(storage: Storage, folder: Path, target: DataFile, offsets: list[int]) -> None:
+    rows = [
+        {
+            "kafka_topic": "retail.public.orders",
+            "kafka_partition": 0,
+            "kafka_offset": offset,
+            "kafka_timestamp": datetime(2026, 3, 1, 12),
+            "kafka_value": b"%d" % offset,
+            "kafka_headers": [{"key": "h", "value": b"\xff"}],
+        }
+        for offset in offsets
+    ]
+    path = folder / "source.parquet"
+    pq.write_table(pa.Table.from_pylist(rows, arrow_schema()), path)
+    storage.put_file(path, target.path)
+
+
+def landed_offsets(storage: Storage) -> list[int]:
+    offsets: list[int] = []
+    for path in storage.list_files("orders"):
+        table = pq.read_table(Path(storage.uri) / path, partitioning=None)
+        offsets += table["kafka_offset"].to_pylist()
+    return offsets
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Storage:
+    return open_storage(str(tmp_path / "landing"))
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=30), st.integers(1, 60))
+def test_merges_keep_every_offset_and_the_bound(widths: list[int], bound: int) -> None:
+    files, at = {}, 0
+    for width in widths:
+        files[file(at, at + width)] = width
+        at += width
+    merges = compaction.merges(files, bound)
+    merged = [part for merge in merges for part in merge.parts]
+    assert len(merged) == len(set(merged))
+    assert set(merged) <= set(files)
+    for merge in merges:
+        assert len(merge.parts) > 1
+        assert sum(files[part] for part in merge.parts) <= bound
+        assert merge.target.until_offset - merge.target.from_offset == sum(
+            part.until_offset - part.from_offset for part in merge.parts
+        )
+
+
+def test_files_of_two_dates_or_with_a_gap_are_not_merged() -> None:
+    sizes = dict.fromkeys([file(0, 5), file(5, 9, TODAY), file(10, 12, TODAY)], 1)
+    assert compaction.merges(sizes) == []
+
+
+@given(st.permutations([file(0, 5), file(5, 9), file(0, 9), file(9, 12), file(0, 12)]))
+def test_covered_files_are_those_inside_a_larger_one(files: list[DataFile]) -> None:
+    assert compaction.covered(files) == dict.fromkeys(
+        [file(0, 5), file(5, 9), file(0, 9), file(9, 12)], file(0, 12)
+    )
+
+
+def test_small_files_become_one_and_go_after_the_grace_period(
+    storage: Storage, tmp_path: Path
+) -> None:
+    progress = fold([entry(0, 5), entry(5, 9)])
+    write(storage, tmp_path, file(0, 5), [0, 1, 4])
+    write(storage, tmp_path, file(5, 9), [6, 8])
+    assert compaction.compact(storage, progress, "orders", TODAY) == [file(0, 9)]
+    assert sorted(set(landed_offsets(storage))) == [0, 1, 4, 6, 8]
+    now = storage.modified_at(file(0, 9).path)
+    assert compaction.remove_covered(storage, "orders", 60, now + 59) == []
+    assert compaction.remove_covered(storage, "orders", 60, now + 60) == [file(0, 5), file(5, 9)]
+    assert landed_offsets(storage) == [0, 1, 4, 6, 8]
+    assert compaction.compact(storage, progress, "orders", TODAY) == []
+
+
+def test_todays_files_and_those_beyond_the_ledger_are_left_alone(
+    storage: Storage, tmp_path: Path
+) -> None:
+    write(storage, tmp_path, file(0, 5), [0])
+    write(storage, tmp_path, file(5, 9), [5])
+    assert compaction.compact(storage, fold([entry(0, 5), entry(5, 9)]), "orders", DAY) == []
+    assert compaction.compact(storage, fold([entry(0, 5)]), "orders", TODAY) == []
+
+
+def test_a_file_whose_offsets_do_not_rise_is_not_compacted(
+    storage: Storage, tmp_path: Path
+) -> None:
+    write(storage, tmp_path, file(0, 5), [0, 3, 2])
+    write(storage, tmp_path, file(5, 9), [5])
+    with pytest.raises(TerminalError, match="offsets do not rise"):
+        compaction.compact(storage, fold([entry(0, 5), entry(5, 9)]), "orders", TODAY)
+    assert len(storage.list_files("orders")) == 2
+
+
+def test_retention_removes_only_older_dates(storage: Storage, tmp_path: Path) -> None:
+    write(storage, tmp_path, file(0, 5), [0])
+    write(storage, tmp_path, file(5, 9, TODAY), [5])
+    assert compaction.expire(storage, "orders", TODAY) == [file(0, 5)]
+    assert landed_offsets(storage) == [5]

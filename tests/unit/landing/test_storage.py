@@ -1,0 +1,70 @@
+"""What landing relies on, on disk and on S3 alike."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from ingestion.errors import TerminalError
+from ingestion.landing.storage import Storage, open_storage
+
+
+def test_files_are_listed_by_folder_in_order_and_after_a_name(any_storage: Storage) -> None:
+    for path in ("a/2.json", "a/1.json", "a/b/3.json", "ab/4.json"):
+        any_storage.put(path, b"{}")
+    assert any_storage.list_files("a") == ["a/1.json", "a/2.json", "a/b/3.json"]
+    assert any_storage.list_files("a", after="a/1.json") == ["a/2.json", "a/b/3.json"]
+    assert any_storage.list_files("nothing") == []
+
+
+def test_put_replaces_and_the_end_can_be_read_alone(any_storage: Storage) -> None:
+    any_storage.put("a/1", b"old")
+    any_storage.put("a/1", b"0123456789")
+    assert any_storage.read("a/1") == b"0123456789"
+    assert any_storage.tail("a/1", 3) == b"789"
+    assert any_storage.tail("a/1", 99) == b"0123456789"
+    assert any_storage.size("a/1") == 10
+
+
+def test_what_is_not_there_is_said(any_storage: Storage) -> None:
+    with pytest.raises(FileNotFoundError):
+        any_storage.read("a/1")
+    any_storage.delete("a/1")
+    any_storage.delete_folder("a")
+
+
+def test_one_of_many_puts_if_absent_wins(any_storage: Storage) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        won = list(pool.map(lambda n: any_storage.put_if_absent("a/1", b"%d" % n), range(8)))
+    assert won.count(True) == 1
+    assert any_storage.read("a/1") == b"%d" % won.index(True)
+    assert any_storage.list_files("a") == ["a/1"]
+
+
+def test_publishing_moves_the_whole_file(any_storage: Storage) -> None:
+    any_storage.put("_staging/x/part", b"whole")
+    any_storage.publish("_staging/x/part", "t/0-5.parquet")
+    assert any_storage.read("t/0-5.parquet") == b"whole"
+    assert any_storage.list_files("_staging") == []
+
+
+def test_nothing_can_be_published_once_the_staging_folder_is_removed(any_storage: Storage) -> None:
+    any_storage.put("_staging/x/part", b"whole")
+    any_storage.delete_folder("_staging/x")
+    with pytest.raises(FileNotFoundError):
+        any_storage.publish("_staging/x/part", "t/0-5.parquet")
+    assert any_storage.list_files("t") == []
+
+
+def test_a_local_file_appears_whole(any_storage: Storage, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"x" * 100_000)
+    any_storage.put_file(source, "t/0-5.parquet")
+    assert any_storage.fetch("t/0-5.parquet", tmp_path).read_bytes() == source.read_bytes()
+
+
+def test_other_places_than_folders_and_s3_are_refused() -> None:
+    with pytest.raises(TerminalError, match="hdfs://x/y: a landing zone is a folder or an s3a://"):
+        open_storage("hdfs://x/y")
