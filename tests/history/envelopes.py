@@ -109,7 +109,7 @@ def envelope(
 def _source(
     event: Event, table: Table, connector: ConnectorName, topic_prefix: str
 ) -> dict[str, Any]:
-    *_, database, schema, name = ["shop", *table.topics[connector].split(".")]
+    database, schema, name = ["shop", *table.topics[connector].split(".")[1:]][-3:]
     common = {
         "version": "3.6.1.Final",
         "connector": connector,

@@ -187,7 +187,7 @@ def parse_json(value: bytes) -> Any:
 
 def opening_brackets(text: str) -> int:
     """How many brackets and braces are opened outside strings, a bound of the nesting."""
-    bare = re.sub(r'"(?:\\.|[^"\\])*"', "", text, flags=re.S)
+    bare = re.sub(r'"[^"\\]*(?:\\.[^"\\]*)*"', "", text, flags=re.S)
     return bare.count("[") + bare.count("{")
 
 
@@ -208,6 +208,15 @@ def _has_lone_surrogate(text: str) -> bool:
     return re.search(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}", pairs_removed) is not None
 
 
+def _scalar_text(value: Any) -> str | None:
+    """The text of a JSON string, number or boolean; None for an object or array."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Number):
+        return value.text
+    return _text(value)
+
+
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
@@ -221,9 +230,10 @@ def _read_op(op: Any) -> str:
 
 
 def _read_commit_time(milliseconds: Any) -> datetime:
-    if not isinstance(milliseconds, Number) or not re.fullmatch("[0-9]{1,14}", milliseconds.text):
+    text = _scalar_text(milliseconds)
+    if text is None or not re.fullmatch("[0-9]{1,14}", text):
         raise _RefusalError("no_commit_time")
-    return datetime(1970, 1, 1) + timedelta(milliseconds=int(milliseconds.text))
+    return datetime(1970, 1, 1) + timedelta(milliseconds=int(text))
 
 
 # --- Position (rules P1 to P4) --------------------------------------------------------------------
@@ -258,14 +268,14 @@ def _sqlserver_place(origin: Mapping[str, Any], op: str) -> str | None:
 
 
 def _postgresql_place(origin: Mapping[str, Any], transaction: Any) -> str | None:
-    lsn = _whole_number(origin.get("lsn"))
+    lsn = _scalar_text(origin.get("lsn"))
     order: int | None = 0
     if isinstance(transaction, dict) and transaction.get("total_order") is not None:
         order = _whole_number(transaction["total_order"])
-    if not lsn or order is None:
+    if lsn is None or not re.fullmatch("[1-9][0-9]{0,17}", lsn) or order is None:
         return None
-    last_commit = _last_commit(origin)
-    return f"{lsn if last_commit is None else last_commit:016x}:{lsn:016x}:{order:016x}"
+    last_commit = _last_commit(origin) or int(lsn)
+    return f"{last_commit:016x}:{int(lsn):016x}:{order:016x}"
 
 
 def _last_commit(origin: Mapping[str, Any]) -> int | None:
@@ -275,9 +285,8 @@ def _last_commit(origin: Mapping[str, Any]) -> int | None:
 
 
 def _whole_number(value: Any) -> int | None:
-    if isinstance(value, Number) and re.fullmatch("[0-9]{1,18}", value.text):
-        return int(value.text)
-    return None
+    text = _scalar_text(value)
+    return int(text) if text is not None and re.fullmatch("[0-9]{1,18}", text) else None
 
 
 # --- Rows and values (rules A9 to A11) ------------------------------------------------------------
@@ -343,15 +352,6 @@ def _typed_value(value: Any, column: Column) -> Value:
     if name in _INTEGER_BITS:
         return _integer(text, _INTEGER_BITS[name])
     return readers[name](text)
-
-
-def _scalar_text(value: Any) -> str | None:
-    """The text of a JSON string, number or boolean; None for an object or array."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, Number):
-        return value.text
-    return _text(value)
 
 
 def _integer(text: str, bits: int) -> int | None:

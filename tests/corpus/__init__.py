@@ -1,0 +1,1 @@
+"""Malformed and odd records with the verdict that every engine has to give them."""

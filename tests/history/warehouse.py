@@ -1,0 +1,154 @@
+"""The dbt project run in this process, on a landing zone and a warehouse file of a test.
+
+dbt's start and parse cost seconds, its nodes tenths; a resident `dbtRunner` pays for the start
+once. It keeps the DuckDB file locked until the adapter's connections are closed, so they are closed
+after each invocation.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import yaml
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from dbt.artifacts.schemas.run import RunExecutionResult
+from dbt.cli.main import dbtRunner, dbtRunnerResult
+from dbt_common.events.base_types import EventMsg
+
+from ingestion.settings import ConnectorName
+
+ROOT = Path(__file__).parents[2]
+_PARTS = ("macros", "models", "snapshots", "data_tests", "seeds", "analyses")
+_SOURCES = Path("models/staging/retail/_retail__sources.yml")
+
+
+def copy_project(folder: Path, epochs: Mapping[str, int]) -> Path:
+    """Copy the dbt project to `folder`, its connectors having `epochs`, the newest one current.
+
+    A copy, because the committed declarations know one prefix, and a restored source has two.
+    """
+    for part in _PARTS:
+        if (ROOT / part).exists():
+            shutil.copytree(ROOT / part, folder / part)
+    for name in ("dbt_project.yml", "profiles.yml"):
+        shutil.copy(ROOT / name, folder / name)
+    sources = folder / _SOURCES
+    document = yaml.safe_load(sources.read_text("utf-8"))
+    newest = max(epochs, key=lambda prefix: epochs[prefix])
+    for connector in document["sources"][0]["config"]["meta"]["connectors"].values():
+        connector |= {"topic_prefix": newest, "epochs": dict(epochs)}
+    sources.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
+    return folder
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """One DuckDB file and the landing zone that dbt builds it from."""
+
+    project: Path
+    landing: Path
+    file: Path
+    connector: ConnectorName
+
+    def build(self, *arguments: str, callbacks: Sequence[Callable[[EventMsg], None]] = ()) -> None:
+        """Run `dbt build` without tests; raises AssertionError with dbt's message when it fails."""
+        result = self.invoke("build", *_WITHOUT_TESTS, *arguments, callbacks=callbacks)
+        assert result.success, _explain(result)
+
+    def invoke(
+        self, *arguments: str, callbacks: Sequence[Callable[[EventMsg], None]] = ()
+    ) -> dbtRunnerResult:
+        """Run a dbt command and give its result, failed or not."""
+        with self._environment():
+            try:
+                return dbtRunner(callbacks=list(callbacks)).invoke(
+                    [
+                        *arguments,
+                        "--project-dir",
+                        str(self.project),
+                        "--profiles-dir",
+                        str(self.project),
+                        "--target-path",
+                        str(self.project / "target" / self.connector),
+                        "--log-path",
+                        str(self.project / "logs"),
+                        "--log-level",
+                        "none",
+                        "--log-level-file",
+                        "none",
+                        "--no-write-json",
+                    ]
+                )
+            finally:
+                DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+
+    def killed_build(self, *arguments: str, after_queries: int) -> int:
+        """Run `dbt build` in a child process that dies, as by SIGKILL, before its n-th query.
+
+        Returns the child's exit code: 9 when it was killed, 0 when it had ended before.
+        """
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                self.build(*arguments, callbacks=[_die_before_query(after_queries)])
+                code = 0
+            finally:
+                os._exit(code)
+        _, status = os.waitpid(child, 0)
+        return os.waitstatus_to_exitcode(status)
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """The rows of a query."""
+        with duckdb.connect(self.file, read_only=True) as connection:
+            return connection.execute(query).fetchall()
+
+    @contextmanager
+    def _environment(self) -> Iterator[None]:
+        settings = {
+            "LAKEHOUSE_LANDING": str(self.landing),
+            "LAKEHOUSE_DUCKDB": str(self.file),
+            "LAKEHOUSE_SOURCE": self.connector,
+        }
+        before = {name: os.environ.get(name) for name in settings}
+        os.environ.update(settings)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
+
+
+_WITHOUT_TESTS = ("--exclude-resource-type", "test", "unit_test")
+KILLED = 9
+
+
+def _die_before_query(number: int) -> Callable[[EventMsg], None]:
+    seen = 0
+
+    def die(event: EventMsg) -> None:
+        nonlocal seen
+        if event.info.name == "SQLQuery":
+            seen += 1
+            if seen >= number:
+                os._exit(KILLED)
+
+    return die
+
+
+def _explain(result: dbtRunnerResult) -> str:
+    if result.exception is not None:
+        return str(result.exception)
+    assert isinstance(result.result, RunExecutionResult)
+    failed = [node for node in result.result.results if node.status in ("error", "fail")]
+    return "\n".join(f"{node.node.name}: {node.message}" for node in failed)
