@@ -1,0 +1,139 @@
+"""Publish the Glue artifacts of a release, and give the Glue jobs a release."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from infra.delivery.environment import DeliveryError, Environment
+from infra.delivery.images import remember
+from infra.delivery.tasks import Clock
+
+STREAMING = "gluestreaming"
+RUNNING = ("STARTING", "RUNNING", "STOPPING", "WAITING")
+# Arguments whose value is a file of the release, or a list of such files.
+FILE_ARGUMENTS = ("--extra-py-files", "--extra-jars")
+
+
+def publish(s3: Any, environment: Environment, release: str, directory: Path) -> list[str]:
+    """Upload the files of `directory` as the artifacts of `release`; their keys.
+
+    A release is published once: doing it again with the same content changes nothing.
+
+    Raises:
+        DeliveryError: `directory` is empty, or the release has been published with other content.
+    """
+    files = sorted(path for path in directory.iterdir() if path.is_file())
+    if not files:
+        raise DeliveryError(f"{directory} holds no artifacts: build them first")
+    return [_put_once(s3, environment.artifacts, release, path) for path in files]
+
+
+def activate(
+    glue: Any, s3: Any, ssm: Any, environment: Environment, release: str, clock: Clock | None = None
+) -> list[str]:
+    """Point every job at the files of `release`, restart those that stream; the jobs' names.
+
+    Streaming jobs continue where the ledger of the landing zone ends, whichever release wrote it.
+
+    Raises:
+        DeliveryError: the release lacks a file that a job needs; no job has been changed then.
+    """
+    published = _published(s3, environment, release)
+    jobs = [glue.get_job(JobName=name)["Job"] for name in environment.glue_jobs]
+    updates = {job["Name"]: _update(glue, job, release, published) for job in jobs}
+    for name, update in updates.items():
+        glue.update_job(JobName=name, JobUpdate=update)
+    for job in jobs:
+        if job["Command"]["Name"] == STREAMING:
+            _restart(glue, job["Name"], clock or Clock())
+    remember(ssm, environment, "glue", release)
+    return list(updates)
+
+
+def _put_once(s3: Any, bucket: str, release: str, path: Path) -> str:
+    key = f"glue/{release}/{path.name}"
+    content = path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    try:
+        s3.put_object(
+            Bucket=bucket, Key=key, Body=content, Metadata={"sha256": digest}, IfNoneMatch="*"
+        )
+    except s3.exceptions.ClientError as error:
+        if error.response["Error"]["Code"] != "PreconditionFailed":
+            raise
+        there = s3.head_object(Bucket=bucket, Key=key)["Metadata"].get("sha256")
+        if there != digest:
+            raise DeliveryError(
+                f"s3://{bucket}/{key} exists with other content: a release never changes; "
+                "tag a new one"
+            ) from error
+    return key
+
+
+def _published(s3: Any, environment: Environment, release: str) -> dict[str, str]:
+    """The release's files: the S3 URI of each file name."""
+    prefix = f"glue/{release}/"
+    pages = s3.get_paginator("list_objects_v2").paginate(
+        Bucket=environment.artifacts, Prefix=prefix
+    )
+    keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+    return {key.rpartition("/")[2]: f"s3://{environment.artifacts}/{key}" for key in keys}
+
+
+def _update(
+    glue: Any, job: dict[str, Any], release: str, published: dict[str, str]
+) -> dict[str, Any]:
+    """The job as it is, with its files taken from the release.
+
+    UpdateJob resets what it is not given, so everything is; without what it does not take (times),
+    and without the two old ways to state a capacity, which exclude the number of workers.
+    """
+
+    def of_release(uri: str) -> str:
+        file = uri.rpartition("/")[2]
+        wheels = [name for name in published if name.endswith(".whl")]
+        if file.endswith(".whl") and len(wheels) == 1:
+            file = wheels[0]
+        if file not in published:
+            raise DeliveryError(
+                f"release {release} has no {file}, which job {job['Name']} needs: deploy that "
+                "release first (workflow deploy-glue publishes it)"
+            )
+        return published[file]
+
+    accepted = glue.meta.service_model.shape_for("JobUpdate").members
+    update = {key: value for key, value in job.items() if key in accepted and value is not None}
+    update.pop("AllocatedCapacity", None)
+    if "WorkerType" in update:
+        update.pop("MaxCapacity", None)
+    update["Command"] = job["Command"] | {
+        "ScriptLocation": of_release(job["Command"]["ScriptLocation"])
+    }
+    arguments = dict(job.get("DefaultArguments", {}))
+    for name in FILE_ARGUMENTS:
+        if name in arguments:
+            arguments[name] = ",".join(of_release(uri) for uri in arguments[name].split(","))
+    update["DefaultArguments"] = arguments
+    return update
+
+
+def _restart(glue: Any, name: str, clock: Clock) -> None:
+    """Stop the job's runs, wait until they have ended, start one."""
+    running = _running(glue, name)
+    if running:
+        glue.batch_stop_job_run(JobName=name, JobRunIds=running)
+        deadline = clock.now() + 600
+        while _running(glue, name):
+            if clock.now() > deadline:
+                raise DeliveryError(
+                    f"{name} has not stopped in 10 minutes: stop it in the console, run this again"
+                )
+            clock.sleep(5)
+    glue.start_job_run(JobName=name)
+
+
+def _running(glue: Any, name: str) -> list[str]:
+    runs = glue.get_job_runs(JobName=name)["JobRuns"]
+    return [run["Id"] for run in runs if run["JobRunState"] in RUNNING]
