@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 import time
@@ -76,44 +77,52 @@ class Landing:
             TerminalError: landing has stopped, and a person must decide; the message says what.
             TransientError: the brokers could not be reached at the start.
         """
-        subscriptions = tuple(self._job.subscriptions())
-        self._brokers.topic_ids({s.topic for s in subscriptions})
+        self._brokers.topic_ids({s.topic for s in self._job.subscriptions()})
         storage = open_storage(self._job.settings.landing)
         checkpoints = open_storage(self._job.settings.checkpoints)
         bind(storage, checkpoints)
-        for subscription in subscriptions:
-            storage.put_if_absent(layout.schema_file(subscription.table), empty_file())
         with ThreadPoolExecutor(1) as pool:
             session = pool.submit(self._start_spark)
-            registration = register(
-                storage,
-                {s.table for s in subscriptions},
-                self._job.takeover_after,
-                self._notice,
-            )
-            try:
-                self._run_sessions(storage, checkpoints, registration, session.result)
-            finally:
-                registration.release()
+            while not self._stopping.is_set():
+                subscriptions = tuple(self._job.subscriptions())
+                for subscription in subscriptions:
+                    storage.put_if_absent(layout.schema_file(subscription.table), empty_file())
+                tables = {subscription.table for subscription in subscriptions}
+                registration = register(storage, tables, self._job.takeover_after, self._notice)
+                try:
+                    self._land(subscriptions, storage, checkpoints, registration, session.result)
+                finally:
+                    registration.release()
+                if self._job.once:
+                    break
+        self._notice(f"stopped; {self.landed_rows:,} records landed")
 
-    def _run_sessions(
+    def _land(
         self,
+        subscriptions: tuple[Subscription, ...],
         storage: Storage,
         checkpoints: Storage,
         registration: Registration,
         spark_session: Callable[[], SparkSession],
     ) -> None:
+        """Land `subscriptions` until stopped, done (`once`) or they have changed."""
         failures, pause = 0, 1.0
-        number = 0
-        while not self._stopping.is_set():
-            number += 1
+        for number in itertools.count(1):
+            if self._stopping.is_set() or tuple(self._job.subscriptions()) != subscriptions:
+                return
             session = _Session(
-                self._job, storage, checkpoints, registration, self._brokers, self._notice, number
+                self._job,
+                subscriptions,
+                storage,
+                checkpoints,
+                registration,
+                self._brokers,
+                self._notice,
+                number,
             )
             try:
-                finished = session.run(spark_session, self._stopping)
-                if finished:
-                    break
+                if session.run(spark_session, self._stopping):
+                    return
                 failures, pause = 0, 1.0
             except TransientError as error:
                 failures = 0 if session.landed_rows else failures + 1
@@ -127,7 +136,6 @@ class Landing:
             finally:
                 self.landed_rows += session.landed_rows
                 session.remove_checkpoint()
-        self._notice(f"stopped; {self.landed_rows:,} records landed")
 
     def _is_hopeless(self, failures: int) -> bool:
         """Whether to give up: an endless job waits for its brokers however long they are away."""
@@ -146,6 +154,7 @@ class _Session:
     def __init__(  # noqa: PLR0913, PLR0917 - everything that outlives the session
         self,
         job: Job,
+        subscriptions: tuple[Subscription, ...],
         storage: Storage,
         checkpoints: Storage,
         registration: Registration,
@@ -163,7 +172,7 @@ class _Session:
         self._checkpoint = f"landing/{registration.writer.session}-{number}"
         self._staging = f"{staging_folder(registration.writer.session)}/{number}"
         self._starts: dict[commit.Place, Start] = {}
-        self._subscriptions: tuple[Subscription, ...] = ()
+        self._subscriptions = subscriptions
         self._in_batch = threading.Lock()
         self._refused = False
         self._failure: LakehouseError | None = None
@@ -176,7 +185,6 @@ class _Session:
             TerminalError: a person must decide.
             TransientError: it may work again later.
         """
-        self._subscriptions = tuple(self._job.subscriptions())
         first = self._plan()
         if not first.starts:
             if not self._job.once:

@@ -46,7 +46,10 @@ def landed(records: DataFrame) -> DataFrame:
         f.col("partition").alias("kafka_partition"),
         f.col("offset").alias("kafka_offset"),
         f.col("timestamp").cast("timestamp_ntz").alias("kafka_timestamp"),
-        f.when(kind == 0, "C").when(kind == 1, "L").otherwise("U").alias("kafka_timestamp_type"),
+        f.when(kind == 0, "C")
+        .when(kind == 1, "L")
+        .when(kind == -1, "U")
+        .alias("kafka_timestamp_type"),
         f.col("key").alias("kafka_key"),
         f.col("value").alias("kafka_value"),
         f.col("headers").alias("kafka_headers"),

@@ -1,0 +1,313 @@
+"""A topic of the test's own, a landing zone of its own, and truths that do not come from landing.
+
+The verdict on a landing zone is always `Zone.landed() == Feed.truth()`: files as pyarrow reads
+them against records as a plain consumer reads them, as multisets.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from ingestion.landing import layout
+from ingestion.landing.job import Job, Landing
+from ingestion.landing.ledger import Entry
+from ingestion.landing.plan import Subscription
+from ingestion.landing.storage import Storage, open_storage
+from ingestion.settings import Settings
+from playground.services.kafka import KafkaBroker
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+TABLE = "orders"
+Record = tuple[str, int, int, str]  # topic, partition, offset, hash of key and value
+
+
+def fingerprint(key: bytes | None, value: bytes | None) -> str:
+    return hashlib.sha256(repr((key, value)).encode()).hexdigest()
+
+
+@dataclass
+class Feed:
+    """One topic and what a plain consumer finds in it."""
+
+    broker: KafkaBroker
+    topic: str = field(default_factory=lambda: f"test.{uuid.uuid4().hex}")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"bootstrap.servers": self.broker.bootstrap_servers}
+
+    @cached_property
+    def admin(self) -> Any:
+        from confluent_kafka.admin import AdminClient
+
+        return AdminClient(self.settings)
+
+    def create(self, partitions: int = 2, **config: str) -> Feed:
+        from confluent_kafka.admin import NewTopic
+
+        topic = NewTopic(self.topic, partitions, 1, config=config)
+        self.admin.create_topics([topic])[self.topic].result()
+        return self
+
+    def delete(self) -> None:
+        self.admin.delete_topics([self.topic])[self.topic].result()
+
+    def add_partitions(self, total: int) -> None:
+        from confluent_kafka.admin import NewPartitions
+
+        self.admin.create_partitions([NewPartitions(self.topic, total)])[self.topic].result()
+
+    def delete_before(self, partition: int, offset: int) -> None:
+        """What retention does, at a moment of our choosing."""
+        from confluent_kafka import TopicPartition
+
+        place = TopicPartition(self.topic, partition, offset)
+        self.admin.delete_records([place])[place].result()
+
+    def produce(self, count: int, partition: int | None = None, start: int = 0) -> None:
+        self.send(
+            *((b"k%d" % n, b'{"n": %d}' % n) for n in range(start, start + count)),
+            partition=partition,
+        )
+
+    def send(
+        self,
+        *records: tuple[bytes | None, bytes | None],
+        partition: int | None = None,
+        headers: list[tuple[str, bytes | None]] | None = None,
+        **options: Any,
+    ) -> None:
+        from confluent_kafka import Producer
+
+        producer = Producer(
+            self.settings | {"message.max.bytes": 10_000_000, "linger.ms": 5} | options
+        )
+        place = {} if partition is None else {"partition": partition}
+        for key, value in records:
+            producer.produce(self.topic, value, key, headers=headers, **place)
+            producer.poll(0)
+        assert producer.flush(30) == 0
+
+    def transaction(self, *values: bytes, abort: bool, partition: int = 0) -> None:
+        from confluent_kafka import Producer
+
+        producer = Producer(self.settings | {"transactional.id": self.topic})
+        producer.init_transactions(30)
+        producer.begin_transaction()
+        for value in values:
+            producer.produce(self.topic, value, b"k", partition)
+        producer.flush(30)
+        (producer.abort_transaction if abort else producer.commit_transaction)(30)
+
+    def truth(self) -> Counter[Record]:
+        """Every committed record that the broker holds."""
+        from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
+
+        consumer = Consumer(
+            self.settings
+            | {
+                "group.id": uuid.uuid4().hex,
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "isolation.level": "read_committed",
+                "fetch.message.max.bytes": 10_000_000,
+            }
+        )
+        numbers = list(consumer.list_topics(self.topic, 30).topics[self.topic].partitions)
+        consumer.assign([TopicPartition(self.topic, n, OFFSET_BEGINNING) for n in numbers])
+        found: Counter[Record] = Counter()
+        ended: set[int] = set()
+        while ended != set(numbers):
+            for message in consumer.consume(1000, 1):
+                if message.error():
+                    assert message.error().code() == KafkaError._PARTITION_EOF, message.error()
+                    ended.add(message.partition())
+                    continue
+                found[
+                    self.topic,
+                    message.partition(),
+                    message.offset(),
+                    fingerprint(message.key(), message.value()),
+                ] += 1
+        consumer.close()
+        return found
+
+
+@dataclass
+class Zone:
+    """A landing zone with its checkpoints, and ways to land into it."""
+
+    landing: str
+    checkpoints: str
+    broker: KafkaBroker
+    start_spark: Callable[[], SparkSession]
+    environment: dict[str, str] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
+
+    @property
+    def storage(self) -> Storage:
+        return open_storage(self.landing)
+
+    def job(self, *topics: str, **options: Any) -> Job:
+        settings = replace(
+            Settings.from_environment({}),
+            kafka_bootstrap_servers=self.broker.bootstrap_servers,
+            landing=self.landing,
+            checkpoints=self.checkpoints,
+        )
+        subscriptions = [
+            Subscription(TABLE if n == 0 else f"{TABLE}_{n}", topic)
+            for n, topic in enumerate(topics)
+        ]
+        return Job(settings, lambda: subscriptions, **({"once": True} | options))
+
+    def land(self, *topics: str, **options: Any) -> int:
+        """Land in this process, on the session's Spark; returns the number of records."""
+        run = Landing(
+            self.job(*topics, **options), self.start_spark, self.said.append, threading.Event()
+        )
+        run.run()
+        return run.landed_rows
+
+    def process(self, *topics: str, crash_at: str = "", **options: Any) -> subprocess.Popen[str]:
+        """Land in a process of its own, which may be killed."""
+        arguments = json.dumps(
+            {
+                "servers": self.broker.bootstrap_servers,
+                "landing": self.landing,
+                "checkpoints": self.checkpoints,
+                "subscriptions": [
+                    (TABLE if n == 0 else f"{TABLE}_{n}", topic) for n, topic in enumerate(topics)
+                ],
+                "options": {"once": True} | options,
+            }
+        )
+        crash = {"LAKEHOUSE_CRASH_POINT": crash_at} if crash_at else {}
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.integration.landing.run_landing", arguments],
+            env=os.environ | self.environment | crash,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def landed(self) -> Counter[Record]:
+        """Every record in the visible files of all tables, once for each time it is there."""
+        found: Counter[Record] = Counter()
+        for path in self.files():
+            table = pq.read_table(io.BytesIO(self.storage.read(path)))
+            for row in table.to_pylist():
+                found[
+                    row["kafka_topic"],
+                    row["kafka_partition"],
+                    row["kafka_offset"],
+                    fingerprint(row["kafka_key"], row["kafka_value"]),
+                ] += 1
+        return found
+
+    def rows(self) -> list[dict[str, Any]]:
+        tables = [pq.read_table(io.BytesIO(self.storage.read(path))) for path in self.files()]
+        return [row for table in tables for row in table.to_pylist()]
+
+    def files(self, table: str = "") -> list[str]:
+        every = self.storage.list_files(table or TABLE)
+        if not table:
+            every += self.storage.list_files(f"{TABLE}_1")
+        return [path for path in every if layout.parse(path)]
+
+    def ledger(self) -> list[Entry]:
+        return [
+            Entry.from_json(line)
+            for path in self.storage.list_files(layout.LEDGER)
+            for line in self.storage.read(path).decode().splitlines()
+        ]
+
+
+@pytest.fixture(scope="session")
+def start_spark() -> Iterator[Callable[[], SparkSession]]:
+    """One Spark for all tests that do not kill it."""
+    from ingestion.landing.spark import local_session
+
+    sessions: list[SparkSession] = []
+
+    def start() -> SparkSession:
+        if not sessions:
+            sessions.append(local_session())
+        return sessions[0]
+
+    yield start
+    for session in sessions:
+        session.stop()
+
+
+@pytest.fixture
+def feed(kafka: KafkaBroker) -> Iterator[Feed]:
+    feed = Feed(kafka)
+    yield feed
+    if feed.topic in topics_of(feed):
+        feed.delete()
+
+
+def topics_of(feed: Feed) -> Sequence[str]:
+    return list(feed.admin.list_topics(timeout=30).topics)
+
+
+@pytest.fixture
+def zone(tmp_path: Path, kafka: KafkaBroker, start_spark: Callable[[], SparkSession]) -> Zone:
+    return Zone(str(tmp_path / "landing"), str(tmp_path / "checkpoints"), kafka, start_spark)
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(params=["disk", "s3a"])
+def any_zone(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    kafka: KafkaBroker,
+    start_spark: Callable[[], SparkSession],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Zone:
+    """A landing zone on disk, and one on S3, for runs in processes of their own."""
+    if request.param == "disk":
+        return Zone(str(tmp_path / "landing"), str(tmp_path / "checkpoints"), kafka, start_spark)
+    import boto3
+
+    environment = {
+        "AWS_ENDPOINT_URL": request.getfixturevalue("s3_endpoint"),
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    bucket = f"lake-{uuid.uuid4().hex}"
+    boto3.client("s3").create_bucket(Bucket=bucket)
+    return Zone(f"s3a://{bucket}/landing", f"s3a://{bucket}/checkpoints", kafka, start_spark)

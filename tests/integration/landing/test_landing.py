@@ -1,0 +1,197 @@
+"""What is landed, and that it goes on where it stopped."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from ingestion.landing import layout
+from ingestion.landing.job import Landing
+from ingestion.landing.plan import Subscription
+from ingestion.landing.records import arrow_schema
+from tests.integration.landing.conftest import TABLE, Feed, Zone
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)
+
+
+def test_a_record_is_landed_as_it_came(zone: Zone, feed: Feed) -> None:
+    feed.create(1, **{"message.timestamp.type": "LogAppendTime"})
+    feed.send((b"\xff\x00", b"\xc3("), headers=[("a", b"\xfe"), ("b", None), ("a", b"")])
+    feed.send((None, None))
+    zone.land(feed.topic)
+    first, second = zone.rows()
+    assert first["kafka_topic"] == feed.topic
+    assert (first["kafka_partition"], first["kafka_offset"]) == (0, 0)
+    assert (first["kafka_key"], first["kafka_value"]) == (b"\xff\x00", b"\xc3(")
+    assert first["kafka_timestamp_type"] == "L"
+    assert first["kafka_timestamp"].tzinfo is None
+    assert first["kafka_headers"] == [
+        {"key": "a", "value": b"\xfe"},
+        {"key": "b", "value": None},
+        {"key": "a", "value": b""},
+    ]
+    assert (second["kafka_key"], second["kafka_value"], second["kafka_headers"]) == (
+        None,
+        None,
+        None,
+    )
+
+
+def test_files_have_the_declared_types_from_the_first_day(zone: Zone, feed: Feed) -> None:
+    feed.create(1).produce(3)
+    zone.land(feed.topic)
+    written = [Path(zone.landing) / path for path in zone.files()]
+    empty = Path(zone.landing) / layout.schema_file(TABLE)
+    for path in [*written, empty]:
+        assert pq.ParquetFile(path).schema_arrow.equals(arrow_schema()), path
+    assert pq.read_metadata(empty).num_rows == 0
+
+
+def test_each_run_lands_what_is_new_once(zone: Zone, feed: Feed) -> None:
+    feed.create(3)
+    for round_number in range(3):
+        feed.produce(50, start=50 * round_number)
+        zone.land(feed.topic)
+        assert zone.landed() == feed.truth()
+    assert zone.land(feed.topic) == 0
+    assert [entry.kind for entry in zone.ledger()] == ["landed"] * len(zone.ledger())
+
+
+def test_batches_are_bounded(zone: Zone, feed: Feed) -> None:
+    feed.create(2).produce(100)
+    zone.land(feed.topic, max_offsets=30)
+    assert zone.landed() == feed.truth()
+    assert len(zone.storage.list_files(layout.LEDGER)) >= 4
+    assert max(entry.rows for entry in zone.ledger()) <= 30
+
+
+def test_an_empty_and_a_missing_topic_are_no_error(zone: Zone, feed: Feed) -> None:
+    assert zone.land(feed.topic) == 0
+    feed.create(2)
+    assert zone.land(feed.topic, "test.never.made") == 0
+    assert zone.files() == []
+    feed.produce(5)
+    assert zone.land(feed.topic) == 5
+
+
+def test_jobs_of_disjoint_tables_share_a_landing_zone(zone: Zone, feed: Feed) -> None:
+    other = Feed(feed.broker).create(1)
+    feed.create(1).produce(10)
+    other.produce(7)
+    first, second = zone.job(feed.topic), zone.job(other.topic)
+    payments = [Subscription("orders_1", other.topic)]
+    second = type(second)(second.settings, lambda: payments, once=True)
+    runs = [
+        Landing(job, zone.start_spark, zone.said.append, threading.Event())
+        for job in (first, second)
+    ]
+    zone.start_spark()
+    threads = [threading.Thread(target=run.run) for run in runs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert zone.landed() == feed.truth() + other.truth()
+    other.delete()
+
+
+def test_a_lost_checkpoint_resumes_from_the_ledger(zone: Zone, feed: Feed) -> None:
+    feed.create(2).produce(40)
+    zone.land(feed.topic)
+    shutil.rmtree(zone.checkpoints)
+    feed.produce(10)
+    assert zone.land(feed.topic) == 10
+    assert zone.landed() == feed.truth()
+
+
+def test_an_old_and_a_corrupted_checkpoint_do_no_harm(zone: Zone, feed: Feed) -> None:
+    feed.create(2).produce(40)
+    zone.land(feed.topic)
+    copy = Path(zone.checkpoints).with_name("copy")
+    shutil.copytree(zone.checkpoints, copy)
+    feed.produce(10)
+    zone.land(feed.topic)
+    shutil.rmtree(zone.checkpoints)
+    copy.rename(zone.checkpoints)
+    garbage = Path(zone.checkpoints) / "landing/offsets/0"
+    garbage.parent.mkdir(parents=True)
+    garbage.write_text("garbage")
+    feed.produce(10)
+    assert zone.land(feed.topic) == 10
+    assert zone.landed() == feed.truth()
+
+
+def test_transaction_markers_and_aborted_records_are_no_loss(zone: Zone, feed: Feed) -> None:
+    feed.create(1).produce(5)
+    feed.transaction(b"kept", b"kept too", abort=False)
+    zone.land(feed.topic)
+    feed.transaction(b"aborted", abort=True)
+    assert zone.land(feed.topic) == 0
+    feed.delete_before(0, 10)
+    assert zone.land(feed.topic) == 0
+    assert [(e.from_offset, e.until_offset, e.rows) for e in zone.ledger()] == [
+        (0, 0, 0),
+        (0, 8, 7),
+        (8, 10, 0),
+    ]
+
+
+def test_a_large_record_a_tombstone_and_odd_bytes_are_landed(zone: Zone, feed: Feed) -> None:
+    feed.create(1, **{"max.message.bytes": "10000000"})
+    feed.send(
+        (b"large", b"x" * 5_000_000),
+        (b"tombstone", None),
+        (None, b"no key"),
+        (b"", b""),
+        (b"not utf-8", b"\xff\xfe\x00"),
+        (b"deep", b"[" * 10_000 + b"]" * 10_000),
+        (b"sql", b"'; drop table orders; -- {{ ref('x') }}"),
+    )
+    assert zone.land(feed.topic) == 7
+    assert zone.landed() == feed.truth()
+
+
+def test_a_running_job_picks_up_new_partitions_topics_and_tables(zone: Zone, feed: Feed) -> None:
+    second, third = Feed(feed.broker), Feed(feed.broker).create(1)
+    feed.create(1).produce(5)
+    third.produce(3)
+    job = zone.job(feed.topic, second.topic, once=False, interval=0.3, refresh=0.5)
+    wanted = list(job.subscriptions())
+    job = type(job)(job.settings, lambda: list(wanted), once=False, interval=0.3, refresh=0.5)
+    stopping = threading.Event()
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            Landing(job, zone.start_spark, zone.said.append, stopping).run()
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        wait_for(lambda: sum(zone.landed().values()) == 5)
+        feed.add_partitions(2)
+        feed.produce(4, partition=1)
+        second.create(1).produce(6)
+        wait_for(lambda: bool(failures) or sum(zone.landed().values()) == 15)
+        wanted.append(Subscription("orders_2", third.topic))
+        wait_for(lambda: bool(failures) or len(zone.files("orders_2")) == 1)
+    finally:
+        stopping.set()
+        thread.join()
+    assert failures == []
+    assert zone.landed() == feed.truth() + second.truth()
+    assert zone.storage.list_files(layout.WRITERS) == []
+    second.delete()
+    third.delete()
