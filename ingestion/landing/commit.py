@@ -171,6 +171,22 @@ def publish(
     reach("ledger_row")
 
 
+def check_ledger_is_there(storage: Storage, ledger: Ledger, tables: Iterable[str]) -> None:
+    """Refuse tables that have files but nothing in the ledger: they would be landed again.
+
+    Raises:
+        TerminalError: naming the table.
+    """
+    known = {partition.table for partition in ledger.progress.positions}
+    for table in sorted(set(tables) - known):
+        if any(layout.parse(path) for path in storage.list_files(table)):
+            raise TerminalError(
+                f"the landing zone {storage.uri} has files of {table} but no ledger: restore the "
+                f"folder {layout.LEDGER} from its backup or its earlier object versions, or remove "
+                f"the folder {table} to land it anew"
+            )
+
+
 def adopt(storage: Storage, ledger: Ledger, tables: Iterable[str], now: str) -> list[Entry]:
     """Enter visible files that continue the ledger into it; returns their entries.
 

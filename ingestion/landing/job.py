@@ -217,6 +217,7 @@ class _Session:
 
     def _plan(self) -> Plan:
         tables = {s.table for s in self._subscriptions}
+        commit.check_ledger_is_there(self._storage, self._ledger, tables)
         adopted = commit.adopt(self._storage, self._ledger, tables, _now())
         for entry in adopted:
             self._notice(

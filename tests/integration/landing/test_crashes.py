@@ -1,0 +1,175 @@
+"""Killed at each durable step, on disk and on S3: nothing lost, nothing twice, at any instant."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ingestion.errors import TerminalError
+from ingestion.landing import layout
+from ingestion.landing.crash_points import CRASH_POINTS
+from tests.integration.landing.conftest import TABLE, Feed, Zone
+from tests.integration.landing.test_landing import wait_for
+
+LANDING_POINTS = [point for point in CRASH_POINTS if not point.startswith("compaction")]
+
+
+def assert_killed(process: subprocess.Popen[str]) -> None:
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == -signal.SIGKILL, output
+
+
+def assert_finished(process: subprocess.Popen[str]) -> str:
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, output
+    return output
+
+
+def assert_prefix(zone: Zone, feed: Feed) -> None:
+    """What is visible is there once, and without a hole up to its end."""
+    landed, truth = zone.landed(), feed.truth()
+    assert landed <= truth
+    for partition in {record[1] for record in landed}:
+        held = sorted(record[2] for record in truth if record[1] == partition)
+        seen = sorted(record[2] for record in landed if record[1] == partition)
+        assert seen == held[: len(seen)]
+
+
+def test_killed_at_each_step_of_a_batch(any_zone: Zone, feed: Feed) -> None:
+    """Each run recovers from the kill of the one before, and is killed at the next point."""
+    feed.create(2)
+    for round_number, point in enumerate([*LANDING_POINTS, "file_visible:2", "adopted"]):
+        feed.produce(40, start=40 * round_number)
+        # The last point but one leaves files that only the last one's run adopts.
+        assert_killed(any_zone.process(feed.topic, crash_at=point, max_offsets=20))
+        assert_prefix(any_zone, feed)
+    feed.produce(40, start=10_000)
+    assert_finished(any_zone.process(feed.topic))
+    assert any_zone.landed() == feed.truth()
+    staged = any_zone.storage.list_files(layout.STAGING)
+    assert (staged, any_zone.storage.list_files(layout.WRITERS)) == ([], [])
+
+
+def test_killed_at_each_step_of_compaction(zone: Zone, feed: Feed) -> None:
+    feed.create(1)
+    for round_number in range(3):
+        feed.produce(5, start=5 * round_number)
+        zone.land(feed.topic)
+    small = zone.files()
+    script = Path(__file__).with_name("run_compaction.py")
+    for point in ("compaction_staged", "compaction_visible", "compaction_removing", "none"):
+        crashed = subprocess.run(
+            [sys.executable, script, zone.landing],
+            env=os.environ | {"LAKEHOUSE_CRASH_POINT": point},
+            check=False,
+        )
+        assert crashed.returncode == (0 if point == "none" else -signal.SIGKILL)
+        assert set(zone.landed()) == set(feed.truth()), f"a reader after {point} misses records"
+    assert zone.landed() == feed.truth()
+    assert len(zone.files()) == 1 < len(small)
+    feed.produce(5)
+    zone.land(feed.topic)
+    assert zone.landed() == feed.truth()
+
+
+def test_a_second_writer_is_refused_and_a_paused_one_is_fenced(zone: Zone, feed: Feed) -> None:
+    feed.create(2).produce(20)
+    first = zone.process(feed.topic, once=False, interval=0.2, takeover_after=3)
+    try:
+        wait_for(lambda: sum(zone.landed().values()) == 20, seconds=120)
+        second = zone.process(feed.topic, takeover_after=3)
+        output, _ = second.communicate(timeout=120)
+        assert second.returncode == 1
+        assert f"already has a writer of {TABLE}: process {first.pid} on" in output
+        first.send_signal(signal.SIGSTOP)
+        feed.produce(20, start=20)
+        silent = time.monotonic() + 4
+        wait_for(lambda: time.monotonic() > silent)
+        assert "taking over from a job that is gone" in assert_finished(
+            zone.process(feed.topic, takeover_after=3)
+        )
+        assert zone.landed() == feed.truth()
+        feed.produce(20, start=40)
+        first.send_signal(signal.SIGCONT)
+        output, _ = first.communicate(timeout=120)
+        assert first.returncode == 1
+        assert "another job has taken over" in output
+        assert_prefix(zone, feed)
+        zone.land(feed.topic)
+        assert zone.landed() == feed.truth()
+    finally:
+        if first.poll() is None:
+            first.send_signal(signal.SIGCONT)
+            first.kill()
+            first.communicate()
+
+
+def test_a_graceful_stop_and_a_broker_that_restarts(zone: Zone, feed: Feed) -> None:
+    feed.create(2).produce(20)
+    process = zone.process(feed.topic, once=False, interval=0.2, refresh=1)
+    try:
+        wait_for(lambda: sum(zone.landed().values()) == 20, seconds=120)
+        feed.broker.kill()
+        feed.broker.restart()
+        feed.produce(20, start=20)
+        wait_for(lambda: sum(zone.landed().values()) == 40, seconds=120)
+        process.send_signal(signal.SIGTERM)
+        assert "stopped; 40 records landed" in assert_finished(process)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+    assert zone.landed() == feed.truth()
+    assert zone.storage.list_files(layout.WRITERS) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small tmpfs")
+def test_a_full_disk(zone: Zone, feed: Feed) -> None:
+    folder = Path(zone.landing)
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
+        pytest.skip("a tmpfs cannot be mounted here")
+    try:
+        feed.create(1)
+        feed.produce(20)
+        zone.land(feed.topic)
+        feed.send(*((b"%d" % n, os.urandom(500_000)) for n in range(10)))
+        with pytest.raises(TerminalError, match="the disk is full"):
+            zone.land(feed.topic)
+        assert_prefix(zone, feed)
+        subprocess.run(["mount", "-o", "remount,size=60m", str(folder)], check=True)
+        zone.land(feed.topic)
+        assert zone.landed() == feed.truth()
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(20))
+def test_killed_at_a_random_moment_while_the_broker_restarts(
+    any_zone: Zone, feed: Feed, seed: int
+) -> None:
+    moments = random.Random(seed)
+    feed.create(3)
+    process = any_zone.process(feed.topic, once=False, interval=0.2)
+    deadline = time.monotonic() + moments.uniform(5, 15)
+    sent = 0
+    while time.monotonic() < deadline:
+        feed.produce(50, start=sent)
+        sent += 50
+    process.kill()
+    process.communicate()
+    assert_prefix(any_zone, feed)
+    feed.broker.kill()
+    feed.broker.restart()
+    feed.produce(50, start=sent)
+    assert_finished(any_zone.process(feed.topic))
+    assert any_zone.landed() == feed.truth()

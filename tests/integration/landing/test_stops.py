@@ -1,0 +1,148 @@
+"""Each loss that landing stops at: what it says, how it is accepted, and the harmless neighbour."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from ingestion.commands import landing as landing_commands
+from ingestion.errors import TerminalError, TransientError
+from ingestion.landing import subscriptions as landing_subscriptions
+from ingestion.landing.kafka import Brokers
+from ingestion.landing.plan import Subscription
+from tests.integration.landing.conftest import TABLE, Feed, Zone
+
+
+@pytest.fixture
+def accept(zone: Zone, feed: Feed, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """Run the command that a stop's message names; returns what it prints or complains."""
+    monkeypatch.setenv("LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS", zone.broker.bootstrap_servers)
+    monkeypatch.setenv("LAKEHOUSE_LANDING", zone.landing)
+    monkeypatch.setattr(
+        landing_subscriptions,
+        "subscriptions",
+        lambda *_: (Subscription(TABLE, feed.topic),),
+    )
+
+    def run(message: str) -> str:
+        found = re.search(r"lakehouse landing (accept-loss .*)", message)
+        assert found, message
+        result = CliRunner().invoke(landing_commands.app, found[1].split())
+        return result.output + str(result.exception or "")
+
+    return run
+
+
+def stop(zone: Zone, feed: Feed) -> str:
+    before = zone.landed()
+    with pytest.raises(TerminalError) as stopped:
+        zone.land(feed.topic)
+    assert zone.landed() == before
+    return str(stopped.value)
+
+
+def test_retention_past_the_ledger(zone: Zone, feed: Feed, accept: Callable[[str], str]) -> None:
+    feed.create(2).produce(10, partition=1)
+    zone.land(feed.topic)
+    kept = feed.truth()
+    feed.produce(10, partition=1, start=10)
+    kept |= feed.truth()
+    feed.delete_before(1, 10)
+    assert zone.land(feed.topic) == 10, "retention up to the ledger's end loses nothing"
+    feed.produce(10, partition=1, start=20)
+    feed.delete_before(1, 25)
+    message = stop(zone, feed)
+    assert f"topic {feed.topic} partition 1: offsets 20 to 25 were deleted" in message
+    assert "recorded as lost" in accept(message)
+    assert zone.land(feed.topic) == 5
+    lost = [e for e in zone.ledger() if e.kind == "lost"]
+    assert [(e.kafka_partition, e.from_offset, e.until_offset) for e in lost] == [(1, 20, 25)]
+    assert zone.landed() == kept | feed.truth()
+
+
+@pytest.mark.parametrize("again", [3, 5, 9], ids=["lower", "equal", "higher"])
+def test_a_recreated_topic(
+    zone: Zone, feed: Feed, accept: Callable[[str], str], again: int
+) -> None:
+    feed.create(1).produce(5)
+    zone.land(feed.topic)
+    old = feed.truth()
+    feed.delete()
+    assert zone.land(feed.topic) == 0, "a topic that is away is waited for"
+    assert "was landed before and does not exist now" in zone.said[-2]
+    feed.create(1).produce(again, start=100)
+    message = stop(zone, feed)
+    assert f"topic {feed.topic} was deleted and created again" in message
+    assert "partition 0 from offset 5" in message
+    assert "recorded as lost" in accept(message)
+    assert zone.land(feed.topic) == again
+    assert zone.landed() == old + feed.truth()
+    assert {e.incarnation for e in zone.ledger()} == {1, 2}
+
+
+def test_a_truncated_topic(
+    zone: Zone, feed: Feed, accept: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One broker cannot truncate uncleanly, so the ledger is made to be ahead of it."""
+    feed.create(1).produce(5)
+    zone.land(feed.topic)
+    ahead = zone.ledger()[-1]
+    path = "_ledger/00000000000000000003.jsonl"
+    line = ahead.to_json().replace('"from_offset": 0', '"from_offset": 5')
+    zone.storage.put(path, line.replace('"until_offset": 5', '"until_offset": 8').encode())
+    monkeypatch.setattr("ingestion.landing.job.time.sleep", lambda _: None)
+    message = stop(zone, feed)
+    assert f"topic {feed.topic} partition 0: it ends at offset 5, but offsets up to 8" in message
+    assert "recorded as lost" in accept(message)
+    feed.produce(2, start=50)
+    assert zone.land(feed.topic) == 2
+    assert zone.ledger()[-1].incarnation == 2
+    assert sum(zone.landed().values()) == 7
+
+
+def test_only_the_loss_that_was_shown_can_be_accepted(
+    zone: Zone, feed: Feed, accept: Callable[[str], str]
+) -> None:
+    feed.create(1).produce(10)
+    feed.delete_before(0, 2)
+    zone.land(feed.topic)
+    assert [(e.kind, e.until_offset) for e in zone.ledger()[:1]] == [("lost", 2)]
+    feed.produce(10)
+    feed.delete_before(0, 15)
+    message = stop(zone, feed)
+    before = zone.ledger()
+    assert "not a loss that landing has stopped at" in accept(message.replace("15", "16"))
+    assert zone.ledger() == before
+    accept(message)
+    assert "has no loss to accept" in accept(message)
+
+
+def test_checkpoints_of_another_landing_zone(zone: Zone, feed: Feed) -> None:
+    feed.create(1).produce(3)
+    zone.land(feed.topic)
+    shutil.move(zone.landing, f"{zone.landing}.away")
+    with pytest.raises(TerminalError, match="belong to another landing zone"):
+        zone.land(feed.topic)
+    shutil.rmtree(zone.landing)
+    shutil.move(f"{zone.landing}.away", zone.landing)
+    assert zone.land(feed.topic) == 0
+
+
+def test_a_landing_zone_whose_ledger_is_gone(zone: Zone, feed: Feed) -> None:
+    feed.create(1).produce(3)
+    zone.land(feed.topic)
+    shutil.rmtree(Path(zone.landing) / "_ledger")
+    message = stop(zone, feed)
+    assert "has files of orders but no ledger" in message
+
+
+def test_a_broker_that_is_away_at_the_start(zone: Zone, feed: Feed) -> None:
+    settings = zone.job(feed.topic).settings
+    nowhere = type(settings)(**{**vars(settings), "kafka_bootstrap_servers": "127.0.0.1:9"})
+    with pytest.raises(TransientError, match=r"brokers at 127\.0\.0\.1:9 do not answer"):
+        Brokers(nowhere, timeout=1).topic_ids([feed.topic])
