@@ -248,7 +248,7 @@ def _read_place(
     if connector == "sqlserver":
         place = _sqlserver_place(origin, op)
     else:
-        place = _postgresql_place(origin, transaction)
+        place = _postgresql_place(origin, op, transaction)
     if place is None:
         raise _RefusalError("no_position")
     return place
@@ -267,15 +267,17 @@ def _sqlserver_place(origin: Mapping[str, Any], op: str) -> str | None:
     return f"{commit}:{change}:{serial:016x}"
 
 
-def _postgresql_place(origin: Mapping[str, Any], transaction: Any) -> str | None:
+def _postgresql_place(origin: Mapping[str, Any], op: str, transaction: Any) -> str | None:
     lsn = _scalar_text(origin.get("lsn"))
     order: int | None = 0
     if isinstance(transaction, dict) and transaction.get("total_order") is not None:
         order = _whole_number(transaction["total_order"])
     if lsn is None or not re.fullmatch("[1-9][0-9]{0,17}", lsn) or order is None:
         return None
-    last_commit = _last_commit(origin) or int(lsn)
-    return f"{last_commit:016x}:{int(lsn):016x}:{order:016x}"
+    last_commit = _last_commit(origin)
+    if last_commit is None:
+        return f"{int(lsn):016x}:{int(lsn):016x}:{order:016x}"
+    return f"{last_commit:016x}:{0 if op == 'r' else int(lsn):016x}:{order:016x}"
 
 
 def _last_commit(origin: Mapping[str, Any]) -> int | None:

@@ -54,6 +54,15 @@ _BASE: Mapping[str, Mapping[str, Value]] = {
         "country_code": "GB",
         "updated_at": _LONG_AGO,
     },
+    "payments": {
+        "order_id": 5,
+        "kind": "payment",
+        "method": "card",
+        "amount": Decimal("10.00"),
+        "currency_code": "GBP",
+        "booked_at": _LONG_AGO,
+        "updated_at": _LONG_AGO,
+    },
     "promotions": {
         "name": "Summer",
         "discount_percent": Decimal("12.50"),
@@ -97,16 +106,22 @@ class WorkedHistory:
         key = rekey(self.key(line["key"]))
         prefix = line.get("source", "retail")
         identity = dict(zip(self.table.primary_key, key, strict=True))
-        event = None if line["op"] == "tombstone" else self._event(line, key)
         arrived = line.get("delivered")
         timestamp = _time(arrived) if arrived else _time("20:00") + timedelta(seconds=number)
         return Delivery(
             key=key_bytes(identity, self.table, self.connector),
-            value=None if event is None else value_bytes(event, self.table, self.connector, prefix),
+            value=self._value(line, key, prefix),
             partition=int(line.get("partition", 0)),
             timestamp_ms=_milliseconds(timestamp),
             headers=headers(self.connector, prefix),
         )
+
+    def _value(self, line: Cells, key: Key, prefix: str) -> bytes | None:
+        if line["op"] == "tombstone":
+            return None
+        if line["op"] == "malformed":
+            return b"{"
+        return value_bytes(self._event(line, key), self.table, self.connector, prefix)
 
     def _event(self, line: Cells, key: Key) -> Event:
         epoch, place = _epoch_and_place(line["position"])
@@ -264,7 +279,10 @@ def _position_text(place: str) -> str:
     if "/" in place:
         before, _, rest = place.partition("/")
         lsn, _, order = rest.partition("#")
-        last_commit = int(lsn if before == "-" else before)
-        return f"{last_commit:016x}:{int(lsn):016x}:{int(order or 0):016x}"
+        if before == "-":
+            before = lsn
+        elif not order:
+            lsn = "0"
+        return f"{int(before):016x}:{int(lsn):016x}:{int(order or 0):016x}"
     commit, change, serial = [*(int(part) for part in place.split(".")), 0, 0][:3]
     return f"{lsn_text(commit)}:{lsn_text(change)}:{serial:016x}"

@@ -1,0 +1,122 @@
+"""Properties of the reference model itself, for any log: it is a definition and has to be total."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from itertools import pairwise
+from random import Random
+from typing import Any
+
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+
+from ingestion import declarations
+from ingestion.settings import ConnectorName
+from tests.history import reference
+from tests.history.envelopes import Value
+from tests.history.landing_files import Delivery
+from tests.history.logs import TABLES, as_page, complete, logs, worked_log
+from tests.history.reference import BEGINNING_OF_TIME, Change, HistoryRow, Record
+from tests.history.worked import WorkedHistory
+
+DECLARATIONS = declarations.load()
+Histories = dict[tuple[Value, ...], list[HistoryRow]]
+thorough = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def records(log: WorkedHistory) -> list[Record]:
+    """The log's records, each partition's offsets in the order of arrival."""
+    ends: dict[int, int] = {}
+    found = []
+    for _, delivery in log.deliveries():
+        offset = ends.get(delivery.partition, 0)
+        ends[delivery.partition] = offset + 1
+        found.append(_record(delivery, offset))
+    return found
+
+
+def _record(delivery: Delivery, offset: int) -> Record:
+    timestamp = datetime(1970, 1, 1) + timedelta(milliseconds=delivery.timestamp_ms)
+    return Record("t", 0, delivery.partition, offset, timestamp, delivery.key, delivery.value)
+
+
+def accepted(log: WorkedHistory) -> list[Change]:
+    verdicts = [reference.judge(record, log.table, log.source) for record in records(log)]
+    return [verdict for verdict in verdicts if isinstance(verdict, Change)]
+
+
+@given(logs(DECLARATIONS), st.randoms(use_true_random=False))
+@thorough
+def test_order_and_repetition_of_arrival_make_no_difference(
+    log: WorkedHistory, random: Random
+) -> None:
+    changes = accepted(log)
+    shuffled = [*changes, *random.sample(changes, k=len(changes) // 2)]
+    random.shuffle(shuffled)
+    assert reference.history(shuffled) == reference.history(changes)
+
+
+@given(logs(DECLARATIONS))
+@thorough
+def test_intervals_are_whole(log: WorkedHistory) -> None:
+    for rows in reference.history(accepted(log)).values():
+        event(f"{len(rows)} rows")
+        assert rows[-1].valid_to is None
+        for row, following in pairwise(rows):
+            assert row.valid_to == following.valid_from
+            assert row.valid_from <= following.valid_from
+            assert (row.position, "rdcu".index(row.op)) < (
+                following.position,
+                "rdcu".index(following.op),
+            )
+        assert (rows[0].valid_from == BEGINNING_OF_TIME) == (rows[0].op == "r")
+
+
+@given(logs(DECLARATIONS))
+@thorough
+def test_every_commit_has_one_row(log: WorkedHistory) -> None:
+    changes = accepted(log)
+    commits = {(c.key, c.position, c.op) for c in changes if c.is_streamed}
+    rows = [row for rows in reference.history(changes).values() for row in rows]
+    streamed = [(row.key, row.position, row.op) for row in rows if row.op != "r"]
+    assert sorted(streamed, key=str) == sorted(commits, key=str)
+    ids = [reference.version_id(row, log.table) for row in rows]
+    assert len(set(ids)) == len(ids)
+
+
+@given(logs(DECLARATIONS))
+@thorough
+def test_a_fact_belongs_to_one_version_that_is_there(log: WorkedHistory) -> None:
+    histories = reference.history(accepted(log))
+    dimension = {key: reference.collapse(rows, log.table) for key, rows in histories.items()}
+    for key, versions in dimension.items():
+        assert sum(version.is_current for version in versions) <= 1
+        for version, following in pairwise(versions):
+            assert version.valid_from < version.valid_to <= following.valid_from
+        if versions:
+            assert versions[0].valid_from == BEGINNING_OF_TIME
+        for moment in {row.valid_from for row in histories[key]}:
+            member = reference.bind(key, moment, dimension)
+            assert member in versions or (not versions and member == reference.INFERRED_MEMBER)
+
+
+@st.composite
+def complete_logs(draw: st.DrawFn) -> WorkedHistory:
+    """Logs of which nothing was lost and nothing was delivered with other values."""
+    connector: ConnectorName = draw(st.sampled_from(["sqlserver", "postgresql"]))
+    table = draw(st.sampled_from(TABLES))
+    events: list[dict[str, Any]] = draw(complete(connector, table, restores=False))
+    lines = tuple({"run": "1", **line} for line in draw(st.permutations(events)))
+    return worked_log(connector, DECLARATIONS, table, lines)
+
+
+@given(complete_logs())
+@settings(thorough, max_examples=300)
+def test_a_complete_log_gives_what_happened(log: WorkedHistory) -> None:
+    """Of a complete log history is the commits; a read can only be the version before the first."""
+    for rows in reference.history(accepted(log)).values():
+        assert all(row.op != "r" for row in rows[1:]), as_page(log)
+        known = [row for row in rows if row.before is not None]
+        breaks = reference.chain_breaks(rows)
+        assert not breaks, as_page(log)
+        event("chained" if known else "no before image")
