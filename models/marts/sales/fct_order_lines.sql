@@ -18,14 +18,14 @@ touched as (
     select
         changed.order_id,
         changed.line_no
-    from {{ ref('order_items_history') }} as changed
+    from {{ ref('int_order_items__valued') }} as changed
     where changed._cdc_run > {{ consumed_run() }}
     union
     -- a line and its order may arrive in different runs
     select
         items.order_id,
         items.line_no
-    from {{ ref('order_items_history') }} as items
+    from {{ ref('int_order_items__valued') }} as items
     inner join {{ ref('orders_history') }} as changed
         on items.order_id = changed.order_id
     where changed._cdc_run > {{ consumed_run() }}

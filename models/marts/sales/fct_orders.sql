@@ -21,7 +21,7 @@ touched as (
     where changed._cdc_run > {{ consumed_run() }}
     union
     select changed.order_id
-    from {{ ref('order_items_history') }} as changed
+    from {{ ref('int_order_items__valued') }} as changed
     where changed._cdc_run > {{ consumed_run() }}
     union
     {{ touched_by_dimensions(['order_id']) }}
