@@ -62,6 +62,16 @@ class Capture:
         self.create()
         self.wait_until_streaming(seconds=seconds)
 
+    def wait_until_snapshotting(self, *, seconds: float = 120) -> None:
+        """Return when the slot is made: a transaction opened from now on is open over the snapshot.
+
+        Making a slot waits for every transaction that is open before.
+
+        Raises:
+            ServiceError: the connector failed, with its error, or `seconds` passed.
+        """
+        self._wait(self._has_slot, "has made no replication slot", seconds)
+
     def wait_until_streaming(self, *, seconds: float = 120) -> None:
         """Return when the initial snapshot is complete and changes are streamed.
 
@@ -120,6 +130,15 @@ class Capture:
         self._worker.delete(self.name)
         with autocommit_cursor(self._dsn) as database:
             drop_slot(database, self._slot)
+
+    def _has_slot(self) -> bool:
+        with autocommit_cursor(self._dsn) as database:
+            database.execute(
+                "select confirmed_flush_lsn is not null from pg_replication_slots"
+                " where slot_name = %s",
+                (self._slot,),
+            )
+            return database.fetchone() == (True,)
 
     def _streaming(self) -> bool:
         with autocommit_cursor(self._dsn) as database:

@@ -37,6 +37,8 @@ def main(arguments: list[str]) -> int:
     orders = os.fdopen(0, "rb", buffering=0)
     threading.Thread(target=follow, args=(orders, server, stop, float(grace)), daemon=True).start()
     status = server.wait()
+    # What it started and left behind ends with it.
+    kill_group(server)
     return status if status >= 0 else 128 - status
 
 

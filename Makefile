@@ -1,0 +1,84 @@
+# `make help` lists what there is. Every target does its own set-up; done once, it is skipped.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory --silent
+
+BIN := .venv/bin
+PYTHON := $(BIN)/python
+# dbt would send usage statistics; nothing here talks to anyone but your own services.
+export DBT_SEND_ANONYMOUS_USAGE_STATS := false
+
+.PHONY: demo
+demo: setup ## the whole pipeline once: shop, Debezium, Kafka, lake, star schema, reconciled
+	@$(PYTHON) -m playground demo
+
+.PHONY: test
+test: lint ## lint, then all tests but the long ones (TESTS=path chooses)
+	@$(BIN)/pytest -m "not long" $(TESTS)
+
+.PHONY: test-long
+test-long: setup ## the proofs that take minutes
+	@$(BIN)/pytest -m long $(TESTS)
+
+.PHONY: lint
+lint: setup ## ruff, mypy, yamllint, sqlfluff
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/mypy
+	@$(BIN)/yamllint --strict .
+	@$(BIN)/sqlfluff lint --disable-progress-bar --processes 2 models snapshots tests
+
+.PHONY: up
+up: setup ## start the services and the shop in the background, to play with
+	@$(PYTHON) -m playground up
+
+.PHONY: down
+down: setup ## stop them; the data stays in data/
+	@$(PYTHON) -m playground down
+
+.PHONY: bench
+bench: setup ## how fast it is on this machine
+	@$(PYTHON) -m benchmarks
+
+.PHONY: docs
+docs: setup ## the documentation and the column lineage as a static site
+	@$(PYTHON) -m playground docs
+
+.PHONY: lock
+lock: ## choose the newest allowed versions again: requirements/requirements.txt
+	@scripts/lock
+
+.PHONY: clean
+clean: ## remove what running leaves behind: data, dbt's target, logs, caches
+	@if [ -x $(PYTHON) ]; then $(PYTHON) -m playground down; fi
+	rm -rf data target logs build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf spark-warehouse metastore_db derby.log
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+# Set-up. Each step leaves a stamp, newer than what it was made from.
+.PHONY: setup
+setup: ## install everything that the other targets need
+	@$(MAKE) --jobs 2 .venv/.project .jars/.copied
+
+.PHONY: jars
+jars: .jars/.copied
+
+.venv/bin/python:
+	@scripts/setup venv
+
+.venv/.packages: requirements/requirements.txt | .venv/bin/python
+	@scripts/setup packages
+	@touch $@
+
+.venv/.project: pyproject.toml .venv/.packages
+	@scripts/setup project
+	@touch $@
+
+.jars/.copied: $(wildcard jars/pom.xml jars/*/pom.xml)
+	@scripts/setup jars
+	@touch $@
