@@ -551,7 +551,7 @@ def _bury(draft: Draft, tables: tuple[str, ...], column: str, key: Key) -> None:
     buried: list[tuple[str, list[Row]]] = []
     for table in tables:
         found = draft.books.read(
-            f"select to_jsonb(row)::text from public.{table} as row where {column} = %s "  # noqa: S608 - names of ours
+            f"select to_jsonb(row)::text from public.{table} as row where {column} = %s "
             "order by to_jsonb(row)::text",
             (key,),
         )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -77,6 +79,42 @@ def run(
             progress.advance(task, summary.changes)
             second += 1
             time.sleep(max(0.0, begun + second - time.monotonic()))
+
+
+@app.command("sqlserver-events")
+def sqlserver_events(
+    dsn: Dsn = "",
+    salt: Annotated[
+        str,
+        typer.Option(envvar="LAKEHOUSE_PII_SALT", help="Salt of the columns with pii: hash."),
+    ] = "",
+    state: Annotated[Path, typer.Option(help="File that remembers what has been written.")] = Path(
+        "data/shop-sqlserver-events.json"
+    ),
+    quirks: Annotated[
+        bool,
+        typer.Option(help="With redelivery, deferred updates and whatever else SQL Server does."),
+    ] = True,
+) -> None:
+    """Write the shop's activity to Kafka as SQL Server's change events.
+
+    The first call writes a snapshot, each further one what has happened since.
+    """
+    from playground.shop.sqlserver.connector import ALL_QUIRKS, Quirks
+    from playground.shop.sqlserver.writer import SqlServerEvents
+
+    if not salt:
+        raise TerminalError("set LAKEHOUSE_PII_SALT: telephone numbers leave the shop hashed")
+    # Late reads wait for the next call, which may never come.
+    chosen = replace(ALL_QUIRKS, late_reads_every=0) if quirks else Quirks()
+    settings = Settings.from_environment()
+    events = SqlServerEvents(
+        _required(dsn), settings.kafka_bootstrap_servers, salt=salt, quirks=chosen, state=state
+    )
+    snapshot = not events.started
+    written = events.start() if snapshot else events.stream()
+    what = "snapshot" if snapshot else "changes"
+    Console().print(f"{what}: {written:,} records to {settings.kafka_bootstrap_servers}")
 
 
 def _progress() -> Progress:

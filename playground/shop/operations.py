@@ -133,7 +133,7 @@ def purge_orders(draft: Draft, size: int) -> None:
     for table, key in (("order_items", "order_id, line_no"), ("payments", "payment_id")):
         columns = key.split(", ")
         found = books.read(
-            f"select {key} from public.{table} where order_id = any(%s) order by {key}",  # noqa: S608 - names of ours
+            f"select {key} from public.{table} where order_id = any(%s) order by {key}",
             (keys,),
         )
         draft.add(Delete(table, [dict(zip(columns, row, strict=True)) for row in found]))

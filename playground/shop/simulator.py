@@ -415,7 +415,7 @@ class Shop:
 
     def _pool(self, table: str, key: str, condition: str) -> Pool:
         found = self._read(
-            f"select {key} from public.{table} where {condition} order by {key}",  # noqa: S608 - names of ours
+            f"select {key} from public.{table} where {condition} order by {key}",
             (),
         )
         return Pool(value for (value,) in found)

@@ -1,4 +1,3 @@
-# ruff: noqa: S608 - the names in the SQL come from the declarations
 """What a transaction of the shop consists of, as values, and how PostgreSQL executes it.
 
 A statement writes any number of rows of one table. Many rows travel as one JSON parameter, which
