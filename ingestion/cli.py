@@ -8,8 +8,10 @@ import typer
 from rich.console import Console
 
 from ingestion.commands import connector, declarations, landing, topics
+from ingestion.commands.docs import docs
 from ingestion.commands.land import land
 from ingestion.commands.rebuild import diff, rebuild
+from ingestion.commands.reconcile import reconcile
 from ingestion.errors import LakehouseError
 
 app = typer.Typer(
@@ -26,9 +28,11 @@ app.add_typer(declarations.app, name="declarations")
 app.add_typer(connector.app, name="connector")
 app.add_typer(topics.app, name="topics")
 app.command()(land)
+app.command()(docs)
 app.add_typer(landing.app, name="landing")
 app.command()(rebuild)
 app.command()(diff)
+app.command()(reconcile)
 
 
 def main() -> None:
