@@ -1,0 +1,244 @@
+"""Many logs in one warehouse: disjoint keys, one landing zone, the runs that the logs ask for.
+
+A dbt run costs seconds whatever is in it, so hundreds of logs share each one. Each log gets keys of
+its own; after every full build the tables of every log are compared with the reference model.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ingestion.declarations import Declarations, Table
+from tests.history import reference
+from tests.history.envelopes import Value
+from tests.history.landing_files import Delivery, LandingZone
+from tests.history.reference import Change, Record, Rejected, Tombstone
+from tests.history.warehouse import Warehouse
+from tests.history.worked import Key, WorkedHistory
+
+SPACING = 1000
+"""Log n has the integer keys above n * SPACING."""
+
+HistoryLine = tuple[Any, ...]
+Tables = Mapping[str, Mapping[int, set[HistoryLine]]]
+"""Rows by table and number of the log."""
+
+
+@dataclass
+class Batch:
+    """Logs of one connector that share a landing zone and a warehouse."""
+
+    declarations: Declarations
+    logs: Sequence[WorkedHistory]
+    warehouse: Warehouse
+    landed: dict[int, list[Record]] = field(default_factory=lambda: defaultdict(list), init=False)
+    _zone: LandingZone = field(init=False)
+
+    def __post_init__(self) -> None:
+        connector = self.warehouse.connector
+        self._zone = LandingZone(self.warehouse.landing, self.declarations, connector)
+
+    @property
+    def tables(self) -> list[Table]:
+        """The tables that the logs are of."""
+        names = {log.table.name for log in self.logs}
+        return [table for table in self.declarations.tables if table.name in names]
+
+    @property
+    def runs(self) -> list[int]:
+        """The runs that the logs ask for, in order."""
+        return sorted({run for log in self.logs for run, _ in log.deliveries()})
+
+    @property
+    def selection(self) -> list[str]:
+        """What of the dbt project the logs concern."""
+        nodes = [f"+{t.name}_history" for t in self.tables if t.history == "all"]
+        return ["--select", *nodes, *(f"+stg_retail__{table.name}" for table in self.tables)]
+
+    def land(self, run: int) -> None:
+        """Land what all logs have for `run`, each table as one batch."""
+        waiting: dict[str, list[tuple[int, Delivery]]] = defaultdict(list)
+        for number, log in enumerate(self.logs):
+            for asked, delivery in log.deliveries(rekeyed(number, log.table)):
+                if asked == run:
+                    waiting[log.table.name].append((number, delivery))
+        for table in self.tables:
+            pairs = sorted(waiting[table.name], key=lambda pair: pair[1].partition)
+            records = self._zone.land(table, [delivery for _, delivery in pairs])
+            for (number, _), record in zip(pairs, records, strict=True):
+                self.landed[number].append(record)
+
+    def expected(self) -> Tables:
+        """The histories that the reference model gives for what has been landed."""
+        tables: dict[str, dict[int, set[HistoryLine]]] = defaultdict(lambda: defaultdict(set))
+        for number, log in enumerate(self.logs):
+            changes = self._changes(number)
+            for rows in reference.history(changes).values():
+                for row in rows:
+                    tables[log.table.name][number].add(expected_line(row, log.table))
+        return tables
+
+    def expected_verdicts(self) -> Tables:
+        """What the logs have to say of each landed record."""
+        tables: dict[str, dict[int, set[HistoryLine]]] = defaultdict(lambda: defaultdict(set))
+        for number, log in enumerate(self.logs):
+            for record in self.landed[number]:
+                verdict = reference.judge(record, log.table, log.source)
+                tables[log.table.name][number].add(
+                    (record.partition, record.offset, *told(verdict))
+                )
+        return tables
+
+    def _changes(self, number: int) -> list[Change]:
+        log = self.logs[number]
+        verdicts = (reference.judge(r, log.table, log.source) for r in self.landed[number])
+        return [verdict for verdict in verdicts if isinstance(verdict, Change)]
+
+    def histories(self, warehouse: Warehouse | None = None) -> Tables:
+        """The histories that the warehouse holds."""
+        tables: dict[str, dict[int, set[HistoryLine]]] = defaultdict(lambda: defaultdict(set))
+        for table in self.tables:
+            for line in history_lines(warehouse or self.warehouse, table):
+                tables[table.name][_owner(line[0])].add(line)
+        return tables
+
+    def verdicts(self) -> Tables:
+        """What the logs say of each landed record."""
+        owners = {
+            (self.logs[number].table.name, record.partition, record.offset): number
+            for number, records in self.landed.items()
+            for record in records
+        }
+        tables: dict[str, dict[int, set[HistoryLine]]] = defaultdict(lambda: defaultdict(set))
+        for table in self.tables:
+            for line in verdict_lines(self.warehouse, table):
+                tables[table.name][owners[table.name, line[0], line[1]]].add(line)
+        return tables
+
+
+def rekeyed(number: int, table: Table) -> Callable[[Key], Key]:
+    """Moves a key of log `number` to where no other log has one."""
+    if table.column(table.primary_key[0]).type.name == "varchar":
+        return lambda key: key
+
+    def move(key: Key) -> Key:
+        first, *rest = key
+        assert isinstance(first, int)
+        return (number * SPACING + SPACING // 2 + first, *rest)
+
+    return move
+
+
+def _owner(key: Value) -> int:
+    assert isinstance(key, int)
+    return key // SPACING
+
+
+_OWN = (
+    "_cdc_position",
+    "_cdc_op",
+    "is_deleted",
+    "_cdc_committed_at",
+    "_cdc_row_hash",
+    "_cdc_tracked_hash",
+    "_cdc_before_hash",
+    "dbt_scd_id",
+    "dbt_updated_at",
+    "dbt_valid_from",
+    "dbt_valid_to",
+)
+"""Columns of a history that do not depend on arrival, after the declared ones."""
+
+
+def history_lines(warehouse: Warehouse, table: Table) -> Iterable[HistoryLine]:
+    """The rows of a history, without what depends on arrival; the key leads."""
+    names = [column.name for column in table.landed_columns]
+    lines = warehouse.rows(f"select {', '.join([*names, *_OWN])} from history.{table.name}_history")
+    assert len(set(lines)) == len(lines), f"{table.name}_history holds a row twice"
+    return lines
+
+
+def verdict_lines(warehouse: Warehouse, table: Table) -> list[HistoryLine]:
+    """The verdicts of a log: partition, offset, status, reason, position."""
+    return warehouse.rows(
+        f"""
+        select kafka_partition, kafka_offset, _cdc_status, _cdc_reject_reason, _cdc_position
+        from staging.{table.name}__log
+        """
+    )
+
+
+def expected_line(row: reference.HistoryRow, table: Table) -> HistoryLine:
+    """A row of the reference model as `history_lines` gives it."""
+    before = None if row.before is None else reference.values_hash(row.before, table)
+    return (
+        *row.row,
+        row.position,
+        row.op,
+        row.is_deleted,
+        row.committed_at,
+        reference.values_hash(row.row, table),
+        reference.values_hash(row.row, table, table.tracked_columns),
+        before,
+        reference.version_id(row, table),
+        row.committed_at,
+        row.valid_from,
+        row.valid_to,
+    )
+
+
+def told(verdict: reference.Verdict) -> tuple[str, str | None, str | None]:
+    """A verdict as `verdict_lines` gives it."""
+    if isinstance(verdict, Tombstone):
+        return ("tombstone", None, None)
+    if isinstance(verdict, Rejected):
+        return ("rejected", verdict.reason, None)
+    return ("accepted", None, verdict.position)
+
+
+def wrong_logs(expected: Tables, found: Tables) -> list[int]:
+    """The numbers of the logs whose rows are not what they should be."""
+    tables = {*expected, *found}
+    numbers = {
+        number
+        for table in tables
+        for number in {*expected.get(table, {}), *found.get(table, {})}
+        if expected.get(table, {}).get(number, set()) != found.get(table, {}).get(number, set())
+    }
+    return sorted(numbers)
+
+
+def build_all(
+    folder: Path, project: Path, declarations: Declarations, logs: Sequence[WorkedHistory]
+) -> Batch:
+    """A new batch for `logs`, which are of one connector, in `folder`."""
+    connector = logs[0].connector
+    warehouse = Warehouse(project, folder / "landing", folder / "warehouse.duckdb", connector)
+    return Batch(declarations, logs, warehouse)
+
+
+def difference(batch: Batch, number: int) -> str:
+    """What is missing and what is too much in the history of a log, for people."""
+    table = batch.logs[number].table
+    expected = batch.expected().get(table.name, {}).get(number, set())
+    found = batch.histories().get(table.name, {}).get(number, set())
+    names = [*(column.name for column in table.landed_columns), *_OWN]
+    parts = [
+        f"{head}:\n" + "\n".join(_spelled(line, names) for line in sorted(lines, key=str))
+        for head, lines in (("expected", expected - found), ("found", found - expected))
+    ]
+    return "\n".join(parts)
+
+
+def _spelled(line: HistoryLine, names: Sequence[str]) -> str:
+    shown = (
+        f"{name}={value.isoformat(' ') if isinstance(value, datetime) else value}"
+        for name, value in zip(names, line, strict=True)
+        if value is not None and not name.endswith("_hash") and name != "dbt_scd_id"
+    )
+    return "  " + ", ".join(shown)

@@ -1,0 +1,187 @@
+"""History in the warehouse is what the reference model says, whatever comes and however it is run.
+
+Hundreds of random logs, and the worked histories of docs/semantics.md, go through the dbt project
+in several runs: some of them select a part of the nodes, are killed, or rebuild one model. After
+every full build logs and histories equal the reference model; at the end they equal what one run
+into an empty database makes of the same landing zone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+from ingestion import declarations
+from ingestion.settings import ConnectorName
+from tests.history.batches import Batch, build_all, difference, history_lines, wrong_logs
+from tests.history.logs import as_page, logs
+from tests.history.shrinking import shrink
+from tests.history.warehouse import KILLED, Warehouse, copy_project
+from tests.history.worked import EPOCHS, WorkedHistory, load
+
+DECLARATIONS = declarations.load()
+CONNECTORS: tuple[ConnectorName, ...] = ("sqlserver", "postgresql")
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where batches are made: the project's copy and a folder for warehouses."""
+
+    project: Path
+    folder: Path
+    numbers: Iterator[int]
+
+    def batch(self, logs: Sequence[WorkedHistory]) -> Batch:
+        """A batch in a folder of its own."""
+        folder = self.folder / str(next(self.numbers))
+        return build_all(folder, self.project, DECLARATIONS, logs)
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    project = copy_project(tmp_path_factory.mktemp("project"), EPOCHS)
+    return Workshop(project, tmp_path_factory.mktemp("batches"), count())
+
+
+def random_logs(connector: ConnectorName, number: int, of: int) -> list[WorkedHistory]:
+    """`of` random logs, the same for the same `number`."""
+    found: list[WorkedHistory] = []
+
+    @seed(number)
+    @settings(
+        max_examples=of * 2,
+        phases=[Phase.generate],
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(logs(DECLARATIONS, [connector]))
+    def collect(log: WorkedHistory) -> None:
+        if log.log and len(found) < of:
+            found.append(log)
+
+    collect()
+    assert len(found) == of
+    return found
+
+
+def worked_histories(connector: ConnectorName) -> list[WorkedHistory]:
+    return [
+        worked
+        for worked in load(DECLARATIONS)
+        if worked.connector == connector and worked.table.history == "all"
+    ]
+
+
+# --- One batch ------------------------------------------------------------------------------------
+
+
+def run_batch(batch: Batch, random: Random) -> dict[int, str]:
+    """Land and build every run in some way; the logs that went wrong, with how the run was made."""
+    wrong: dict[int, str] = {}
+    for run in batch.runs:
+        batch.land(run)
+        way = build_somehow(batch, random)
+        numbers = {
+            *wrong_logs(batch.expected_verdicts(), batch.verdicts()),
+            *wrong_logs(batch.expected(), batch.histories()),
+        }
+        wrong |= {number: f"run {run}, {way}" for number in numbers if number not in wrong}
+    return wrong
+
+
+def build_somehow(batch: Batch, random: Random) -> str:
+    """Build what has been landed, last of all in full; returns how."""
+    warehouse = batch.warehouse
+    way = random.choice(["plain", "plain", "selected", "killed", "refreshed"])
+    if way == "selected":
+        nodes = random.sample(nodes_of(batch), k=random.randint(1, 3))
+        warehouse.build("--select", *nodes)
+        way = f"after a build of {', '.join(nodes)}"
+    if way == "killed":
+        after = random.randint(8, 60)
+        code = warehouse.killed_build(*batch.selection, after_queries=after)
+        assert code in (0, KILLED)
+        way = f"after a build that was killed before its query {after}"
+    if way == "refreshed":
+        node = random.choice(nodes_of(batch))
+        if warehouse.file.exists():
+            warehouse.build("--full-refresh", "--select", node)
+        way = f"after a full refresh of {node}"
+    warehouse.build(*batch.selection)
+    return way
+
+
+def nodes_of(batch: Batch) -> list[str]:
+    """The nodes that can be built by themselves: a first build needs what is upstream too."""
+    kinds = ("{}__log", "stg_retail__{}", "{}_history")
+    nodes = [kind.format(table.name) for table in batch.tables for kind in kinds]
+    return nodes if batch.warehouse.file.exists() else [f"+{node}" for node in nodes]
+
+
+def explain(workshop: Workshop, batch: Batch, wrong: dict[int, str]) -> str:
+    """One of the wrong logs, as small as it gets, as a page of docs/semantics.md."""
+    number = min(wrong, key=lambda number: len(batch.logs[number].log))
+
+    def fails(candidates: Sequence[WorkedHistory]) -> list[bool]:
+        failed = run_batch(workshop.batch(candidates), AlwaysPlain())
+        return [number in failed for number in range(len(candidates))]
+
+    smallest = shrink(batch.logs[number], fails)
+    alone = workshop.batch([smallest])
+    failed = run_batch(alone, AlwaysPlain())
+    told = difference(alone, 0) if failed else "(it is right when it is built alone and plainly)"
+    return (
+        f"{len(wrong)} of {len(batch.logs)} logs are wrong, this one in {wrong[number]}:\n\n"
+        f"{as_page(smallest)}\n{told}"
+    )
+
+
+class AlwaysPlain(Random):
+    """Chooses the first of all: plain builds."""
+
+    def choice(self, seq):  # type: ignore[no-untyped-def]
+        return seq[0]
+
+
+def check_batch(workshop: Workshop, logs: Sequence[WorkedHistory], random: Random) -> None:
+    batch = workshop.batch(logs)
+    wrong = run_batch(batch, random)
+    if wrong:
+        pytest.fail(explain(workshop, batch, wrong))
+    once = Warehouse(
+        batch.warehouse.project,
+        batch.warehouse.landing,
+        batch.warehouse.file.with_name("once.duckdb"),
+        batch.warehouse.connector,
+    )
+    once.build(*batch.selection)
+    for table in batch.tables:
+        lines = history_lines(batch.warehouse, table)
+        assert set(lines) == set(history_lines(once, table)), table.name
+
+
+# --- Tests ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("connector", CONNECTORS)
+def test_random_and_worked_logs_in_random_runs(
+    connector: ConnectorName, workshop: Workshop
+) -> None:
+    logs = [*worked_histories(connector), *random_logs(connector, number=1, of=160)]
+    check_batch(workshop, logs, Random(1))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", range(2, 12))
+@pytest.mark.parametrize("connector", CONNECTORS)
+def test_many_random_logs_in_random_runs(
+    connector: ConnectorName, number: int, workshop: Workshop
+) -> None:
+    check_batch(workshop, random_logs(connector, number, of=500), Random(number))
