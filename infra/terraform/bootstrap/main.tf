@@ -1,0 +1,412 @@
+# Applied once for each environment by an administrator, before anything else: where the state lives,
+# who may apply, and the boundary that no role made later can leave. Its own state stays local (or
+# wherever the administrator keeps it): it holds no secret.
+provider "aws" {
+  region              = var.region
+  allowed_account_ids = var.account_ids
+
+  default_tags {
+    tags = {
+      Project     = var.project
+      Environment = var.environment
+      ManagedBy   = "terraform-bootstrap"
+      Repository  = var.github_repository
+    }
+  }
+}
+
+data "aws_caller_identity" "this" {}
+
+locals {
+  name       = "${var.project}-${var.environment}"
+  account_id = data.aws_caller_identity.this.account_id
+  role       = "arn:aws:iam::${local.account_id}:role"
+  policy     = "arn:aws:iam::${local.account_id}:policy"
+  catalog    = replace(local.name, "-", "_")
+  here       = "${var.region}:${local.account_id}"
+  boundary   = "${local.policy}/${local.name}-boundary"
+}
+
+# ---------------------------------------------------------------------------------------- state
+
+resource "aws_kms_key" "state" {
+  description             = "Terraform state of ${local.name}."
+  enable_key_rotation     = true
+  deletion_window_in_days = 30
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "AccountDecidesByIam"
+      Effect    = "Allow"
+      Principal = { AWS = "arn:aws:iam::${local.account_id}:root" }
+      Action    = "kms:*"
+      Resource  = "*"
+    }]
+  })
+}
+
+resource "aws_kms_alias" "state" {
+  name          = "alias/${local.name}-terraform"
+  target_key_id = aws_kms_key.state.key_id
+}
+
+resource "aws_s3_bucket" "state" {
+  bucket = "${local.name}-terraform-${local.account_id}"
+
+  lifecycle {
+    prevent_destroy = true
+  }
+}
+
+resource "aws_s3_bucket_ownership_controls" "state" {
+  bucket = aws_s3_bucket.state.id
+
+  rule {
+    object_ownership = "BucketOwnerEnforced"
+  }
+}
+
+resource "aws_s3_bucket_public_access_block" "state" {
+  bucket                  = aws_s3_bucket.state.id
+  block_public_acls       = true
+  block_public_policy     = true
+  ignore_public_acls      = true
+  restrict_public_buckets = true
+}
+
+resource "aws_s3_bucket_versioning" "state" {
+  bucket = aws_s3_bucket.state.id
+
+  versioning_configuration {
+    status = "Enabled"
+  }
+}
+
+resource "aws_s3_bucket_server_side_encryption_configuration" "state" {
+  bucket = aws_s3_bucket.state.id
+
+  rule {
+    bucket_key_enabled = true
+
+    apply_server_side_encryption_by_default {
+      sse_algorithm     = "aws:kms"
+      kms_master_key_id = aws_kms_key.state.arn
+    }
+  }
+}
+
+resource "aws_s3_bucket_logging" "state" {
+  bucket        = aws_s3_bucket.state.id
+  target_bucket = var.access_log_bucket
+  target_prefix = "terraform-state/${local.name}/"
+
+  count = var.access_log_bucket == null ? 0 : 1
+}
+
+resource "aws_s3_bucket_lifecycle_configuration" "state" {
+  bucket = aws_s3_bucket.state.id
+
+  rule {
+    id     = "old-states"
+    status = "Enabled"
+
+    filter {
+      prefix = ""
+    }
+
+    abort_incomplete_multipart_upload {
+      days_after_initiation = 7
+    }
+
+    noncurrent_version_expiration {
+      noncurrent_days = 365
+    }
+  }
+
+  depends_on = [aws_s3_bucket_versioning.state]
+}
+
+resource "aws_s3_bucket_policy" "state" {
+  bucket = aws_s3_bucket.state.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "OnlyTls"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = "s3:*"
+      Resource  = [aws_s3_bucket.state.arn, "${aws_s3_bucket.state.arn}/*"]
+      Condition = { Bool = { "aws:SecureTransport" = "false" } }
+    }]
+  })
+
+  depends_on = [aws_s3_bucket_public_access_block.state]
+}
+
+# ------------------------------------------------------------------------------------- boundary
+# The most that any role of this environment can do, whatever its own policy says. Only this root
+# can change it: the role that applies the rest is denied to.
+
+resource "aws_iam_policy" "boundary" {
+  name        = "${local.name}-boundary"
+  description = "The most that a role of ${local.name} can do: only what carries this environment's name."
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "Buckets"
+        Effect   = "Allow"
+        Action   = ["s3:Get*", "s3:List*", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
+        Resource = ["arn:aws:s3:::${local.name}-*"]
+      },
+      {
+        Sid      = "Kafka"
+        Effect   = "Allow"
+        Action   = ["kafka-cluster:*"]
+        Resource = concat([for kind in ["cluster", "topic", "group", "transactional-id"] : "arn:aws:kafka:${local.here}:${kind}/${local.name}/*"], var.existing_kafka_arns)
+      },
+      {
+        Sid    = "Catalog"
+        Effect = "Allow"
+        Action = ["glue:Get*", "glue:BatchGet*", "glue:CreateTable", "glue:UpdateTable", "glue:DeleteTable", "glue:*Partition*", "glue:StartJobRun", "glue:BatchStopJobRun", "glue:UpdateJob"]
+        Resource = [
+          "arn:aws:glue:${local.here}:catalog", "arn:aws:glue:${local.here}:database/${local.catalog}_*",
+          "arn:aws:glue:${local.here}:table/${local.catalog}_*/*", "arn:aws:glue:${local.here}:job/${local.name}-*",
+          "arn:aws:glue:${local.here}:connection/${local.name}-*",
+        ]
+      },
+      {
+        Sid    = "Logs"
+        Effect = "Allow"
+        Action = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "logs:AssociateKmsKey", "logs:DescribeLogStreams", "logs:GetLogEvents", "logs:FilterLogEvents"]
+        Resource = [
+          for group in ["/${local.name}/*", "/aws-glue/jobs/${local.name}*", "/aws-glue/crawlers-role/${local.name}*", "/aws-glue/iceberg-*"] :
+          "arn:aws:logs:${local.here}:log-group:${group}"
+        ]
+      },
+      {
+        Sid       = "Keys"
+        Effect    = "Allow"
+        Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+        Resource  = "arn:aws:kms:${local.here}:key/*"
+        Condition = { "ForAnyValue:StringLike" = { "kms:ResourceAliases" = "alias/${local.name}-*" } }
+      },
+      {
+        Sid      = "Secrets"
+        Effect   = "Allow"
+        Action   = ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"]
+        Resource = ["arn:aws:secretsmanager:${local.here}:secret:${local.name}/*", "arn:aws:secretsmanager:${local.here}:secret:redshift!*"]
+      },
+      {
+        Sid    = "Warehouse"
+        Effect = "Allow"
+        Action = ["redshift-serverless:GetCredentials", "redshift-serverless:GetWorkgroup", "redshift:GetClusterCredentialsWithIAM", "redshift:DescribeClusters"]
+        # A workgroup's ARN holds an identifier, not its name.
+        Resource = concat(["arn:aws:redshift-serverless:${local.here}:workgroup/*", "arn:aws:redshift:${local.here}:dbname:${local.name}/*", "arn:aws:redshift:${local.here}:cluster:${local.name}"], var.existing_redshift_arns)
+      },
+      {
+        Sid    = "Runs"
+        Effect = "Allow"
+        Action = ["ecs:RunTask", "ecs:StopTask", "ecs:DescribeTasks", "states:StartExecution", "states:ListExecutions", "states:DescribeExecution", "sqs:SendMessage", "events:PutTargets", "events:PutRule", "events:DescribeRule", "kafkaconnect:DescribeConnector", "kafkaconnect:UpdateConnector", "kafkaconnect:DeleteConnector"]
+        Resource = [
+          "arn:aws:ecs:${local.here}:task-definition/${local.name}-*", "arn:aws:ecs:${local.here}:task/${local.name}/*",
+          "arn:aws:states:${local.here}:stateMachine:${local.name}-*", "arn:aws:states:${local.here}:execution:${local.name}-*",
+          "arn:aws:sqs:${local.here}:${local.name}-*", "arn:aws:events:${local.here}:rule/StepFunctionsGetEventsForECSTaskRule",
+          "arn:aws:kafkaconnect:${local.here}:connector/${local.name}-*",
+        ]
+      },
+      {
+        Sid    = "Image"
+        Effect = "Allow"
+        Action = [
+          "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:DescribeImages",
+          "ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart",
+        ]
+        Resource = "arn:aws:ecr:${local.here}:repository/${local.name}"
+      },
+      {
+        Sid      = "HandOnOwnRoles"
+        Effect   = "Allow"
+        Action   = "iam:PassRole"
+        Resource = "${local.role}/${local.name}-*"
+      },
+      {
+        Sid      = "NetworkInterfaces"
+        Effect   = "Allow"
+        Action   = ["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:CreateTags", "ec2:DeleteTags"]
+        Resource = ["arn:aws:ec2:${local.here}:network-interface/*", "arn:aws:ec2:${local.here}:subnet/*", "arn:aws:ec2:${local.here}:security-group/*"]
+      },
+      {
+        # Actions without a resource.
+        Sid    = "WithoutResource"
+        Effect = "Allow"
+        Action = [
+          "cloudwatch:PutMetricData", "ec2:DescribeNetworkInterfaces", "ec2:DescribeRouteTables", "ec2:DescribeSecurityGroups",
+          "ec2:DescribeSubnets", "ec2:DescribeVpcAttribute", "ec2:DescribeVpcEndpoints", "ecr:GetAuthorizationToken",
+          "ecs:DescribeTaskDefinition", "ecs:RegisterTaskDefinition", "glue:GetSecurityConfiguration",
+          "kafkaconnect:CreateConnector", "kafkaconnect:ListConnectors", "logs:CreateLogDelivery", "logs:DeleteLogDelivery",
+          "logs:DescribeLogGroups", "logs:DescribeResourcePolicies", "logs:GetLogDelivery", "logs:ListLogDeliveries",
+          "logs:PutResourcePolicy", "logs:UpdateLogDelivery", "xray:GetSamplingRules", "xray:GetSamplingTargets",
+          "xray:PutTelemetryRecords", "xray:PutTraceSegments",
+        ]
+        Resource = "*"
+      },
+    ]
+  })
+}
+
+# ------------------------------------------------------------------------------- who may apply
+
+resource "aws_iam_openid_connect_provider" "github" {
+  count = var.create_oidc_provider ? 1 : 0
+
+  url            = "https://token.actions.githubusercontent.com"
+  client_id_list = ["sts.amazonaws.com"]
+}
+
+locals {
+  oidc_provider = "arn:aws:iam::${local.account_id}:oidc-provider/token.actions.githubusercontent.com"
+
+  # A plan runs for pull requests, an apply only behind the approval of the GitHub environment.
+  subjects = {
+    plan  = "repo:${var.github_repository}:environment:${var.environment}-plan"
+    apply = "repo:${var.github_repository}:environment:${var.environment}"
+  }
+  state_key = "${aws_s3_bucket.state.arn}/${var.environment}/terraform.tfstate"
+
+  use_state = [
+    { Sid = "ListStates", Effect = "Allow", Action = "s3:ListBucket", Resource = aws_s3_bucket.state.arn },
+    { Sid = "LockState", Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], Resource = "${local.state_key}.tflock" },
+    { Sid = "StateKey", Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = aws_kms_key.state.arn },
+  ]
+
+  # Destroying what holds data needs an administrator; a changed line of Terraform is not enough.
+  protected = var.deletion_protection ? [{
+    Sid    = "KeepWhatHoldsData"
+    Effect = "Deny"
+    Action = [
+      "kafka:DeleteCluster", "kms:ScheduleKeyDeletion", "redshift-serverless:DeleteNamespace", "redshift-serverless:DeleteWorkgroup",
+      "redshift:DeleteCluster", "redshift:DeleteClusterSnapshot", "s3:DeleteBucket", "s3:DeleteObjectVersion",
+      "s3:PutBucketVersioning", "secretsmanager:DeleteSecret",
+    ]
+    Resource = "*"
+  }] : []
+}
+
+resource "aws_iam_role" "terraform" {
+  for_each = local.subjects
+
+  name                 = "${local.name}-terraform-${each.key}"
+  description          = "GitHub Actions: terraform ${each.key} of ${local.name}."
+  max_session_duration = 3600
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Federated = local.oidc_provider }
+      Action    = "sts:AssumeRoleWithWebIdentity"
+      Condition = {
+        StringEquals = {
+          "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com"
+          "token.actions.githubusercontent.com:sub" = each.value
+        }
+      }
+    }]
+  })
+}
+
+# Reading is what a plan does; of contents (objects, secrets) it reads the state only.
+resource "aws_iam_role_policy_attachment" "read" {
+  role       = aws_iam_role.terraform["plan"].name
+  policy_arn = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+}
+
+resource "aws_iam_role_policy" "plan" {
+  name = "state"
+  role = aws_iam_role.terraform["plan"].id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(local.use_state, [
+      { Sid = "ReadState", Effect = "Allow", Action = "s3:GetObject", Resource = local.state_key },
+      {
+        Sid         = "NoContents"
+        Effect      = "Deny"
+        Action      = ["s3:GetObject", "s3:GetObjectVersion"]
+        NotResource = ["${local.state_key}", "${local.state_key}.tflock", "arn:aws:s3:::${local.name}-artifacts-${local.account_id}/*"]
+      },
+    ])
+  })
+}
+
+# Terraform makes resources of some twenty services; PowerUserAccess is all of them without IAM. IAM
+# is granted below, for roles of this environment that carry the boundary only.
+resource "aws_iam_role_policy_attachment" "power" {
+  role       = aws_iam_role.terraform["apply"].name
+  policy_arn = "arn:aws:iam::aws:policy/PowerUserAccess"
+}
+
+resource "aws_iam_role_policy" "apply" {
+  name = "state-and-roles"
+  role = aws_iam_role.terraform["apply"].id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(local.use_state, local.protected, [
+      { Sid = "WriteState", Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject"], Resource = local.state_key },
+      {
+        Sid      = "ReadRoles"
+        Effect   = "Allow"
+        Action   = ["iam:GetRole", "iam:GetRolePolicy", "iam:ListRolePolicies", "iam:ListAttachedRolePolicies", "iam:ListInstanceProfilesForRole", "iam:ListRoleTags"]
+        Resource = "${local.role}/${local.name}-*"
+      },
+      {
+        Sid       = "MakeRolesWithinTheBoundary"
+        Effect    = "Allow"
+        Action    = ["iam:CreateRole", "iam:PutRolePolicy", "iam:DeleteRolePolicy", "iam:PutRolePermissionsBoundary"]
+        Resource  = "${local.role}/${local.name}-*"
+        Condition = { StringEquals = { "iam:PermissionsBoundary" = local.boundary } }
+      },
+      {
+        Sid      = "LookAfterRoles"
+        Effect   = "Allow"
+        Action   = ["iam:DeleteRole", "iam:TagRole", "iam:UntagRole", "iam:UpdateRole", "iam:UpdateRoleDescription", "iam:UpdateAssumeRolePolicy"]
+        Resource = "${local.role}/${local.name}-*"
+      },
+      {
+        Sid      = "HandOnRoles"
+        Effect   = "Allow"
+        Action   = "iam:PassRole"
+        Resource = "${local.role}/${local.name}-*"
+        Condition = {
+          StringEquals = {
+            "iam:PassedToService" = [
+              "ecs-tasks.amazonaws.com", "glue.amazonaws.com", "kafkaconnect.amazonaws.com", "redshift.amazonaws.com",
+              "redshift-serverless.amazonaws.com", "scheduler.amazonaws.com", "states.amazonaws.com", "vpc-flow-logs.amazonaws.com",
+            ]
+          }
+        }
+      },
+      {
+        Sid       = "ServiceLinkedRoles"
+        Effect    = "Allow"
+        Action    = "iam:CreateServiceLinkedRole"
+        Resource  = "${local.role}/aws-service-role/*"
+        Condition = { StringLike = { "iam:AWSServiceName" = ["kafka.amazonaws.com", "kafkaconnect.amazonaws.com", "redshift.amazonaws.com", "ecs.amazonaws.com", "kafka.application-autoscaling.amazonaws.com"] } }
+      },
+      {
+        # Also not through the roles that it may otherwise look after.
+        Sid    = "NotItself"
+        Effect = "Deny"
+        Action = ["iam:*"]
+        Resource = [
+          local.boundary, "${local.role}/${local.name}-terraform-plan", "${local.role}/${local.name}-terraform-apply", local.oidc_provider,
+        ]
+      },
+      {
+        Sid      = "BoundaryStays"
+        Effect   = "Deny"
+        Action   = "iam:DeleteRolePermissionsBoundary"
+        Resource = "${local.role}/${local.name}-*"
+      },
+    ])
+  })
+}

@@ -1,0 +1,89 @@
+variable "project" {
+  description = "First part of every name."
+  type        = string
+  default     = "retail-lakehouse"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{2,18}$", var.project))
+    error_message = "project has 3 to 19 lower-case letters, digits and hyphens."
+  }
+}
+
+variable "environment" {
+  description = "dev, qa or prod."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = contains(["dev", "qa", "prod"], var.environment)
+    error_message = "environment is dev, qa or prod."
+  }
+}
+
+variable "region" {
+  description = "AWS region of the environment and of its state."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z]{2}-[a-z]+-[0-9]$", var.region))
+    error_message = "region is a region's code, for example eu-central-1."
+  }
+}
+
+variable "account_ids" {
+  description = "Accounts that this may be applied to; null: any."
+  type        = list(string)
+  default     = null
+}
+
+variable "github_repository" {
+  description = "Repository whose workflows plan and apply: owner/name."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+$", var.github_repository))
+    error_message = "github_repository is owner/name, without wildcards."
+  }
+}
+
+variable "create_oidc_provider" {
+  description = "Whether to register GitHub as identity provider; an account has one, so only its first environment does."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "deletion_protection" {
+  description = "Whether the applying role is denied to delete what holds data. Always in prod."
+  type        = bool
+  default     = true
+  nullable    = false
+
+  validation {
+    condition     = var.deletion_protection || var.environment != "prod"
+    error_message = "deletion_protection cannot be switched off in prod."
+  }
+}
+
+variable "access_log_bucket" {
+  description = "Bucket of the account for access logs of the state bucket."
+  type        = string
+  default     = null
+}
+
+variable "existing_kafka_arns" {
+  description = "Cluster, topic and group ARNs (with trailing /*) of an existing MSK cluster, when its name is not the environment's."
+  type        = list(string)
+  default     = []
+  nullable    = false
+}
+
+variable "existing_redshift_arns" {
+  description = "ARNs (cluster, dbname) of an existing Redshift, when its name is not the environment's."
+  type        = list(string)
+  default     = []
+  nullable    = false
+}

@@ -1,0 +1,14 @@
+module "platform" {
+  source = "../../modules/platform"
+
+  environment         = "prod"
+  github_repository   = var.github_repository
+  deletion_protection = true
+  network             = { cidr_block = "10.42.0.0/16", azure_sql = var.azure_sql }
+  kafka               = var.kafka
+  connect             = { plugin_file = var.connect_plugin_file }
+  redshift            = var.redshift
+  streaming_groups    = var.streaming_groups
+  dbt                 = var.dbt
+  alarms              = var.alarms
+}

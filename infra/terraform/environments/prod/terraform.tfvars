@@ -1,0 +1,37 @@
+# Sizes of prod.
+region            = "eu-central-1"
+github_repository = "example-org/retail-lakehouse"
+
+# Documentation addresses (RFC 5737): replace them with the ranges of Azure's service tag Sql.<region>
+# of the shop's database. A NAT gateway a zone: the loss of a zone stops no connector.
+azure_sql = {
+  egress       = "nat"
+  cidr_blocks  = ["203.0.113.0/24"]
+  nat_per_zone = true
+}
+
+kafka = {
+  instance_type       = "kafka.m7g.xlarge"
+  volume_size_gib     = 500
+  max_volume_size_gib = 4000
+}
+
+redshift = {
+  mode                    = "provisioned"
+  provisioned             = { node_type = "ra3.xlplus", nodes = 2 }
+  snapshot_retention_days = 35
+}
+
+streaming_groups = {
+  customer-cdc = { tables = ["customers", "customer_addresses"], workers = 2 }
+  order-cdc    = { workers = 4 }
+}
+
+dbt = {
+  task     = { cpu = 2048, memory = 8192 }
+  schedule = "rate(15 minutes)"
+}
+
+alarms = {
+  monthly_budget_usd = 9000
+}

@@ -1,0 +1,119 @@
+# What a connector needs: the plugin, the worker's configuration, its log group. The connector
+# itself is made here when its settings may stand in a state file. They may not as long as a column
+# is declared `pii: hash`: Debezium takes the salt in a setting's name, which no configuration
+# provider replaces. Then an operation makes the connector from the outputs (docs/security.md).
+locals {
+  version_label = replace(var.debezium_version, ".", "-")
+
+  worker_properties = {
+    "key.converter"                                          = "org.apache.kafka.connect.json.JsonConverter"
+    "key.converter.schemas.enable"                           = "false"
+    "value.converter"                                        = "org.apache.kafka.connect.json.JsonConverter"
+    "value.converter.schemas.enable"                         = "false"
+    "config.providers"                                       = "secretsmanager"
+    "config.providers.secretsmanager.class"                  = "com.amazonaws.kafka.config.providers.SecretsManagerConfigProvider"
+    "config.providers.secretsmanager.param.region"           = var.region
+    "config.providers.secretsmanager.param.NotFoundStrategy" = "fail"
+    # A connector that is made again goes on where the last one stopped.
+    "offset.storage.topic" = "__amazon_msk_connect_offsets_${var.name}"
+  }
+  properties = join("\n", [for key in sort(keys(local.worker_properties)) : "${key}=${local.worker_properties[key]}"])
+}
+
+resource "aws_s3_object" "plugin" {
+  count = var.plugin_file == null ? 0 : 1
+
+  bucket      = var.artifacts_bucket
+  key         = var.plugin_key
+  source      = var.plugin_file
+  source_hash = filemd5(var.plugin_file)
+}
+
+resource "aws_mskconnect_custom_plugin" "this" {
+  name         = "${var.name}-debezium-sqlserver-${local.version_label}"
+  description  = "Debezium SQL Server ${var.debezium_version} with the Secrets Manager configuration provider and aws-msk-iam-auth."
+  content_type = "ZIP"
+
+  location {
+    s3 {
+      bucket_arn     = "arn:aws:s3:::${var.artifacts_bucket}"
+      file_key       = var.plugin_key
+      object_version = one(aws_s3_object.plugin[*].version_id)
+    }
+  }
+}
+
+resource "aws_mskconnect_worker_configuration" "this" {
+  # Its content cannot change under one name.
+  name                    = "${var.name}-${substr(sha256(local.properties), 0, 8)}"
+  description             = "JSON without schemas; secrets by reference."
+  properties_file_content = local.properties
+
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+resource "aws_cloudwatch_log_group" "this" {
+  name              = "/${var.name}/connect"
+  retention_in_days = var.log_retention_days
+  kms_key_id        = var.logs_kms_key_arn
+}
+
+resource "aws_mskconnect_connector" "this" {
+  count = var.connector_configuration == null ? 0 : 1
+
+  name                       = "${var.name}-sqlserver"
+  description                = "Change events of the shop's Azure SQL Database."
+  kafkaconnect_version       = var.kafkaconnect_version
+  connector_configuration    = var.connector_configuration
+  service_execution_role_arn = var.role_arn
+
+  capacity {
+    # One task reads the log of one database; more workers would stand idle.
+    provisioned_capacity {
+      mcu_count    = var.mcu_count
+      worker_count = 1
+    }
+  }
+
+  kafka_cluster {
+    apache_kafka_cluster {
+      bootstrap_servers = var.bootstrap_brokers
+
+      vpc {
+        security_groups = [var.security_group_id]
+        subnets         = var.subnet_ids
+      }
+    }
+  }
+
+  kafka_cluster_client_authentication {
+    authentication_type = "IAM"
+  }
+
+  kafka_cluster_encryption_in_transit {
+    encryption_type = "TLS"
+  }
+
+  plugin {
+    custom_plugin {
+      arn      = aws_mskconnect_custom_plugin.this.arn
+      revision = aws_mskconnect_custom_plugin.this.latest_revision
+    }
+  }
+
+  worker_configuration {
+    arn      = aws_mskconnect_worker_configuration.this.arn
+    revision = aws_mskconnect_worker_configuration.this.latest_revision
+  }
+
+  log_delivery {
+    worker_log_delivery {
+      cloudwatch_logs {
+        enabled   = true
+        log_group = aws_cloudwatch_log_group.this.name
+      }
+    }
+  }
+}

@@ -1,0 +1,25 @@
+# The tables are declared once, for dbt. Everything that Terraform makes for a table or a topic is
+# read from that file, so that a new table needs no change here.
+locals {
+  declared  = yamldecode(file("${path.module}/../../../../models/staging/retail/_retail__sources.yml"))
+  source    = one([for source in local.declared.sources : source if source.name == "retail"])
+  connector = local.source.config.meta.connectors[var.connector]
+
+  tables = {
+    for table in local.source.tables : table.name => {
+      description            = table.description
+      topic                  = table.config.meta.topics[var.connector]
+      partitions             = table.config.meta.partitions
+      topic_retention_days   = table.config.meta.topic_retention_days
+      landing_retention_days = table.config.meta.landing_retention_days
+    }
+  }
+
+  # Debezium's own topics, by the folder that their records are landed in (Debezium reference:
+  # topic.heartbeat.prefix, provide.transaction.metadata, include.schema.changes).
+  connector_topics = {
+    debezium_heartbeat      = "__debezium-heartbeat.${local.connector.topic_prefix}"
+    debezium_transaction    = "${local.connector.topic_prefix}.transaction"
+    debezium_schema_changes = local.connector.topic_prefix
+  }
+}

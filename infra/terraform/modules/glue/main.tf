@@ -1,0 +1,310 @@
+locals {
+  database = { for layer in ["landing", "staging", "curated"] : layer => "${replace(var.name, "-", "_")}_${layer}" }
+  landing  = "s3://${var.bucket_names["landing"]}/landing"
+  release  = "s3://${var.bucket_names["artifacts"]}/glue/${var.release}"
+
+  # What the landing job writes (docs of the landing zone): a record as Kafka had it.
+  columns = [
+    { name = "kafka_topic", type = "string", comment = "Topic." },
+    { name = "kafka_partition", type = "int", comment = "Partition of the topic." },
+    { name = "kafka_offset", type = "bigint", comment = "Offset in the partition." },
+    { name = "kafka_timestamp", type = "timestamp", comment = "Kafka's time of the record, UTC." },
+    { name = "kafka_timestamp_type", type = "string", comment = "C: set by the writer, L: by the broker, U: unknown." },
+    { name = "kafka_key", type = "binary", comment = "Key, byte for byte." },
+    { name = "kafka_value", type = "binary", comment = "Value, byte for byte; null for a tombstone." },
+    { name = "kafka_headers", type = "array<struct<key:string,value:binary>>", comment = "Headers." },
+  ]
+  partition_keys = [
+    { name = "incarnation", type = "int", comment = "Number of the topic under its name: a topic made again counts anew." },
+    { name = "landing_date", type = "date", comment = "Day of the batch, UTC." },
+    { name = "topic_partition", type = "int", comment = "Partition of the topic, again, for the reader's sake." },
+  ]
+
+  # A group without tables of its own takes all that no other group names: a newly declared table is
+  # landed without a change here.
+  named = flatten([for group in var.streaming_groups : group.tables])
+  groups = {
+    for name, group in var.streaming_groups : name => merge(group, {
+      tables = sort(length(group.tables) > 0 ? group.tables : [for table in keys(var.tables) : table if !contains(local.named, table)])
+    })
+  }
+}
+
+resource "aws_glue_catalog_database" "this" {
+  for_each = local.database
+
+  name        = each.value
+  description = "Zone ${each.key} of ${var.name}."
+}
+
+resource "aws_glue_catalog_table" "landing" {
+  for_each = var.tables
+
+  database_name = aws_glue_catalog_database.this["landing"].name
+  name          = each.key
+  description   = each.value
+  table_type    = "EXTERNAL_TABLE"
+  parameters = {
+    "EXTERNAL"       = "TRUE"
+    "classification" = "parquet"
+  }
+
+  dynamic "partition_keys" {
+    for_each = local.partition_keys
+
+    content {
+      name    = partition_keys.value.name
+      type    = partition_keys.value.type
+      comment = partition_keys.value.comment
+    }
+  }
+
+  storage_descriptor {
+    location      = "${local.landing}/${each.key}/"
+    input_format  = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
+    output_format = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat"
+
+    ser_de_info {
+      name                  = "parquet"
+      serialization_library = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
+      parameters            = { "serialization.format" = "1" }
+    }
+
+    dynamic "columns" {
+      for_each = local.columns
+
+      content {
+        name    = columns.value.name
+        type    = columns.value.type
+        comment = columns.value.comment
+      }
+    }
+  }
+
+  lifecycle {
+    # The crawler notes its own statistics there.
+    ignore_changes = [parameters]
+  }
+}
+
+resource "aws_glue_security_configuration" "this" {
+  name = var.name
+
+  encryption_configuration {
+    cloudwatch_encryption {
+      cloudwatch_encryption_mode = "SSE-KMS"
+      kms_key_arn                = var.logs_kms_key_arn
+    }
+
+    job_bookmarks_encryption {
+      job_bookmarks_encryption_mode = "CSE-KMS"
+      kms_key_arn                   = var.kms_key_arn
+    }
+
+    s3_encryption {
+      s3_encryption_mode = "SSE-KMS"
+      kms_key_arn        = var.kms_key_arn
+    }
+  }
+}
+
+# There is one such setting an account and region.
+resource "aws_glue_data_catalog_encryption_settings" "this" {
+  count = var.encrypt_catalog ? 1 : 0
+
+  data_catalog_encryption_settings {
+    connection_password_encryption {
+      return_connection_password_encrypted = true
+      aws_kms_key_id                       = var.kms_key_arn
+    }
+
+    encryption_at_rest {
+      catalog_encryption_mode = "SSE-KMS"
+      sse_aws_kms_key_id      = var.kms_key_arn
+    }
+  }
+}
+
+# A network, not a Kafka connection: the job speaks to Kafka itself, with IAM.
+resource "aws_glue_connection" "network" {
+  name            = "${var.name}-network"
+  description     = "Jobs run in the private subnets."
+  connection_type = "NETWORK"
+
+  physical_connection_requirements {
+    availability_zone      = var.availability_zone
+    subnet_id              = var.subnet_id
+    security_group_id_list = [var.security_group_id]
+  }
+}
+
+# Tables and their columns come from the declarations: the crawler adds partitions, and only logs
+# whatever else it finds.
+resource "aws_glue_crawler" "landing" {
+  name                   = "${var.name}-landing"
+  description            = "Registers new partitions of the landing tables."
+  database_name          = aws_glue_catalog_database.this["landing"].name
+  role                   = var.role_arns["crawler"]
+  schedule               = var.crawler_schedule
+  security_configuration = aws_glue_security_configuration.this.name
+
+  catalog_target {
+    database_name = aws_glue_catalog_database.this["landing"].name
+    tables        = [for table in aws_glue_catalog_table.landing : table.name]
+  }
+
+  schema_change_policy {
+    update_behavior = "LOG"
+    delete_behavior = "LOG"
+  }
+
+  configuration = jsonencode({
+    Version       = 1
+    CrawlerOutput = { Partitions = { AddOrUpdateBehavior = "InheritFromTable" } }
+  })
+}
+
+resource "aws_glue_job" "landing" {
+  for_each = local.groups
+
+  name                   = "${var.name}-landing-${each.key}"
+  description            = "Lands the change events of ${length(each.value.tables)} tables, continuously."
+  role_arn               = var.role_arns["landing"]
+  glue_version           = "6.0"
+  worker_type            = each.value.worker_type
+  number_of_workers      = each.value.workers
+  max_retries            = each.value.max_retries
+  maintenance_window     = each.value.maintenance_window
+  security_configuration = aws_glue_security_configuration.this.name
+  connections            = [aws_glue_connection.network.name]
+
+  command {
+    name            = "gluestreaming"
+    script_location = "${local.release}/${var.entry_script}"
+    python_version  = "3"
+  }
+
+  # Two writers of one landing zone would fence each other.
+  execution_property {
+    max_concurrent_runs = 1
+  }
+
+  default_arguments = merge(
+    {
+      "--job-language"                     = "python"
+      "--extra-py-files"                   = "${local.release}/${var.wheel}"
+      "--extra-jars"                       = "s3://${var.bucket_names["artifacts"]}/${var.msk_iam_jar_key}"
+      "--enable-metrics"                   = "true"
+      "--enable-continuous-cloudwatch-log" = "true"
+      "--release"                          = var.release
+      "--tables"                           = join(",", each.value.tables)
+    },
+    { for key, value in var.job_environment : "--${key}" => value },
+  )
+
+  lifecycle {
+    # Releases are the deployment's (docs/runbooks/deployment.md): an apply neither makes nor undoes one.
+    ignore_changes = [
+      command[0].script_location,
+      default_arguments["--extra-py-files"],
+      default_arguments["--release"],
+    ]
+
+    precondition {
+      condition     = length(setsubtract(each.value.tables, keys(var.tables))) == 0
+      error_message = "Group ${each.key} names tables that are not declared: ${join(", ", setsubtract(each.value.tables, keys(var.tables)))}."
+    }
+
+    precondition {
+      condition     = length(distinct(local.named)) == length(local.named)
+      error_message = "A table is in two streaming groups; one job lands a table."
+    }
+
+    precondition {
+      condition     = length(setsubtract(keys(var.tables), flatten([for group in local.groups : group.tables]))) == 0
+      error_message = "No group lands ${join(", ", setsubtract(keys(var.tables), flatten([for group in local.groups : group.tables])))}. Leave one group's tables empty: it takes the rest."
+    }
+  }
+}
+
+resource "aws_glue_job" "batch" {
+  for_each = var.batch_jobs
+
+  name                   = "${var.name}-${each.key}"
+  description            = each.value.description
+  role_arn               = var.role_arns["batch"]
+  glue_version           = "6.0"
+  worker_type            = each.value.worker_type
+  number_of_workers      = each.value.workers
+  max_retries            = 1
+  timeout                = each.value.timeout_minutes
+  security_configuration = aws_glue_security_configuration.this.name
+  connections            = [aws_glue_connection.network.name]
+
+  command {
+    name            = "glueetl"
+    script_location = "${local.release}/${each.value.script}"
+    python_version  = "3"
+  }
+
+  execution_property {
+    max_concurrent_runs = 1
+  }
+
+  default_arguments = {
+    "--job-language"                     = "python"
+    "--extra-py-files"                   = "${local.release}/${var.wheel}"
+    "--enable-metrics"                   = "true"
+    "--enable-continuous-cloudwatch-log" = "true"
+    "--enable-glue-datacatalog"          = "true"
+    "--datalake-formats"                 = "iceberg"
+    "--release"                          = var.release
+  }
+
+  lifecycle {
+    ignore_changes = [
+      command[0].script_location,
+      default_arguments["--extra-py-files"],
+      default_arguments["--release"],
+    ]
+  }
+}
+
+resource "aws_glue_catalog_table_optimizer" "this" {
+  for_each = {
+    for pair in setproduct(var.optimized_tables, ["compaction", "retention", "orphan_file_deletion"]) :
+    "${pair[0]} ${pair[1]}" => { table = pair[0], type = pair[1] }
+  }
+
+  catalog_id    = var.account_id
+  database_name = aws_glue_catalog_database.this["curated"].name
+  table_name    = each.value.table
+  type          = each.value.type
+
+  configuration {
+    role_arn = var.role_arns["optimizer"]
+    enabled  = true
+
+    dynamic "retention_configuration" {
+      for_each = each.value.type == "retention" ? [each.key] : []
+
+      content {
+        iceberg_configuration {
+          snapshot_retention_period_in_days = 7
+          number_of_snapshots_to_retain     = 3
+          clean_expired_files               = true
+        }
+      }
+    }
+
+    dynamic "orphan_file_deletion_configuration" {
+      for_each = each.value.type == "orphan_file_deletion" ? [each.key] : []
+
+      content {
+        iceberg_configuration {
+          orphan_file_retention_period_in_days = 7
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,470 @@
+# Each role is a line in `services` (who may take it) and an entry in `statements` (what it may do).
+# Where AWS knows a resource, the resource is named; the few "*" are actions without one.
+locals {
+  kafka = {
+    cluster = var.msk_cluster_arn
+    topic   = replace(var.msk_cluster_arn, ":cluster/", ":topic/")
+    group   = replace(var.msk_cluster_arn, ":cluster/", ":group/")
+  }
+  topic_arns = { for topic in var.topics : topic => "${local.kafka.topic}/${topic}" }
+
+  logs    = "arn:aws:logs:${var.region}:${var.account_id}:log-group"
+  glue    = "arn:aws:glue:${var.region}:${var.account_id}"
+  ec2     = "arn:aws:ec2:${var.region}:${var.account_id}"
+  ecs     = "arn:aws:ecs:${var.region}:${var.account_id}"
+  states  = "arn:aws:states:${var.region}:${var.account_id}"
+  machine = "${local.states}:stateMachine:${var.name}-run"
+  role    = "arn:aws:iam::${var.account_id}:role"
+
+  landing_objects = ["${var.bucket_arns["landing"]}/landing/*", "${var.bucket_arns["landing"]}/checkpoints/*"]
+  glue_databases  = { for layer in ["landing", "staging", "curated"] : layer => "${replace(var.name, "-", "_")}_${layer}" }
+
+  services = {
+    landing    = "glue.amazonaws.com"
+    batch      = "glue.amazonaws.com"
+    crawler    = "glue.amazonaws.com"
+    optimizer  = "glue.amazonaws.com"
+    connector  = "kafkaconnect.amazonaws.com"
+    dbt        = "ecs-tasks.amazonaws.com"
+    operations = "ecs-tasks.amazonaws.com"
+    execution  = "ecs-tasks.amazonaws.com"
+    runner     = "states.amazonaws.com"
+    scheduler  = "scheduler.amazonaws.com"
+  }
+
+  trust = merge(
+    { for role, service in local.services : role => {
+      Version = "2012-10-17"
+      Statement = [{
+        Effect    = "Allow"
+        Principal = { Service = service }
+        Action    = "sts:AssumeRole"
+        Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
+      }]
+    } },
+    {
+      # Redshift does not document aws:SourceAccount for the roles it takes.
+      redshift = {
+        Version = "2012-10-17"
+        Statement = [{
+          Effect    = "Allow"
+          Principal = { Service = ["redshift.amazonaws.com", "redshift-serverless.amazonaws.com"] }
+          Action    = "sts:AssumeRole"
+        }]
+      }
+      # Only jobs of this repository that run in this GitHub environment, whose rules (approval,
+      # branches) then hold.
+      deploy = {
+        Version = "2012-10-17"
+        Statement = [{
+          Effect    = "Allow"
+          Principal = { Federated = "arn:aws:iam::${var.account_id}:oidc-provider/token.actions.githubusercontent.com" }
+          Action    = "sts:AssumeRoleWithWebIdentity"
+          Condition = {
+            StringEquals = {
+              "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com"
+              "token.actions.githubusercontent.com:sub" = "repo:${var.github_repository}:environment:${var.environment}"
+            }
+          }
+        }]
+      }
+    },
+  )
+
+  # ------------------------------------------------------------------------------- fragments
+
+  use_data_key     = { Sid = "DataKey", Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = var.key_arns["data"] }
+  read_with_key    = { Sid = "DataKey", Effect = "Allow", Action = "kms:Decrypt", Resource = var.key_arns["data"] }
+  open_secrets_key = { Sid = "SecretsKey", Effect = "Allow", Action = "kms:Decrypt", Resource = var.key_arns["secrets"] }
+
+  # Without ListBucket on the whole bucket S3 answers 403 instead of 404 for a missing object.
+  list_landing = { Sid = "ListLanding", Effect = "Allow", Action = ["s3:ListBucket", "s3:GetBucketLocation"], Resource = var.bucket_arns["landing"] }
+
+  own_metrics = {
+    Sid       = "OwnMetrics"
+    Effect    = "Allow"
+    Action    = "cloudwatch:PutMetricData"
+    Resource  = "*"
+    Condition = { StringEquals = { "cloudwatch:namespace" = ["Glue", var.metrics_namespace] } }
+  }
+
+  connect_to_kafka = { Sid = "Cluster", Effect = "Allow", Action = ["kafka-cluster:Connect", "kafka-cluster:DescribeCluster"], Resource = local.kafka.cluster }
+
+  landed_topics   = [for topic in setunion(var.table_topics, var.connector_topics) : local.topic_arns[topic]]
+  redshift_topics = [for topic in var.table_topics : local.topic_arns[topic]]
+
+  # Glue User Guide, "Setting up networking for Glue": what a job in a VPC does with its role.
+  in_vpc = [
+    {
+      Sid      = "NetworkOfTheConnection"
+      Effect   = "Allow"
+      Action   = ["ec2:DescribeSubnets", "ec2:DescribeSecurityGroups", "ec2:DescribeVpcEndpoints", "ec2:DescribeRouteTables", "ec2:DescribeNetworkInterfaces", "ec2:DescribeVpcAttribute"]
+      Resource = "*"
+    },
+    {
+      Sid    = "OwnNetworkInterfaces"
+      Effect = "Allow"
+      Action = "ec2:CreateNetworkInterface"
+      Resource = concat(
+        ["${local.ec2}:network-interface/*"],
+        [for id in var.subnet_ids : "${local.ec2}:subnet/${id}"],
+        ["${local.ec2}:security-group/${var.glue_security_group_id}"],
+      )
+    },
+    {
+      Sid       = "RemoveOwnNetworkInterfaces"
+      Effect    = "Allow"
+      Action    = "ec2:DeleteNetworkInterface"
+      Resource  = "${local.ec2}:network-interface/*"
+      Condition = { StringEquals = { "ec2:Vpc" = "${local.ec2}:vpc/${var.vpc_id}" } }
+    },
+    {
+      Sid       = "TagOwnNetworkInterfaces"
+      Effect    = "Allow"
+      Action    = ["ec2:CreateTags", "ec2:DeleteTags"]
+      Resource  = "${local.ec2}:network-interface/*"
+      Condition = { "ForAllValues:StringEquals" = { "aws:TagKeys" = ["aws-glue-service-resource"] } }
+    },
+  ]
+
+  job_basics = concat(local.in_vpc, [
+    {
+      Sid      = "JobLogs"
+      Effect   = "Allow"
+      Action   = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "logs:AssociateKmsKey"]
+      Resource = ["${local.logs}:/aws-glue/jobs/${var.name}*", "${local.logs}:/aws-glue/jobs/${var.name}*:log-stream:*"]
+    },
+    {
+      Sid      = "OwnCode"
+      Effect   = "Allow"
+      Action   = "s3:GetObject"
+      Resource = "${var.bucket_arns["artifacts"]}/glue/*"
+    },
+    {
+      Sid      = "ConnectionOfTheJob"
+      Effect   = "Allow"
+      Action   = "glue:GetConnection"
+      Resource = ["${local.glue}:catalog", "${local.glue}:connection/${var.name}-network"]
+    },
+    {
+      Sid      = "SecurityConfigurationOfTheJob"
+      Effect   = "Allow"
+      Action   = "glue:GetSecurityConfiguration"
+      Resource = "*"
+    },
+    local.own_metrics,
+    local.use_data_key,
+  ])
+
+  read_landing_tables = {
+    Sid    = "LandingCatalog"
+    Effect = "Allow"
+    Action = ["glue:GetDatabase", "glue:GetTable", "glue:GetTables", "glue:GetPartition", "glue:GetPartitions", "glue:BatchGetPartition"]
+    Resource = [
+      "${local.glue}:catalog",
+      "${local.glue}:database/${local.glue_databases["landing"]}",
+      "${local.glue}:table/${local.glue_databases["landing"]}/*",
+    ]
+  }
+
+  lake_databases = [for layer in ["staging", "curated"] : "${local.glue}:database/${local.glue_databases[layer]}"]
+  lake_tables    = [for layer in ["staging", "curated"] : "${local.glue}:table/${local.glue_databases[layer]}/*"]
+
+  warehouse_login = concat(
+    var.redshift.workgroup_arn == null ? [] : [{
+      Sid      = "LogInToTheWorkgroup"
+      Effect   = "Allow"
+      Action   = ["redshift-serverless:GetCredentials", "redshift-serverless:GetWorkgroup"]
+      Resource = var.redshift.workgroup_arn
+    }],
+    var.redshift.cluster_identifier == null ? [] : [
+      {
+        Sid      = "LogInToTheCluster"
+        Effect   = "Allow"
+        Action   = "redshift:GetClusterCredentialsWithIAM"
+        Resource = "arn:aws:redshift:${var.region}:${var.account_id}:dbname:${coalesce(var.redshift.cluster_identifier, "-")}/${var.redshift.database}"
+      },
+      {
+        Sid      = "FindTheCluster"
+        Effect   = "Allow"
+        Action   = "redshift:DescribeClusters"
+        Resource = "arn:aws:redshift:${var.region}:${var.account_id}:cluster:${coalesce(var.redshift.cluster_identifier, "-")}"
+      },
+    ],
+  )
+
+  # ------------------------------------------------------------------------- roles' statements
+
+  statements = {
+    landing = concat(local.job_basics, [
+      local.list_landing,
+      { Sid = "WriteLanding", Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"], Resource = local.landing_objects },
+      local.connect_to_kafka,
+      { Sid = "ReadTopics", Effect = "Allow", Action = ["kafka-cluster:ReadData", "kafka-cluster:DescribeTopic"], Resource = local.landed_topics },
+      { Sid = "ConsumerGroups", Effect = "Allow", Action = ["kafka-cluster:AlterGroup", "kafka-cluster:DescribeGroup"], Resource = "${local.kafka.group}/lakehouse-landing*" },
+    ])
+
+    batch = concat(local.job_basics, [
+      local.list_landing,
+      local.read_landing_tables,
+      { Sid = "ReadLanding", Effect = "Allow", Action = "s3:GetObject", Resource = "${var.bucket_arns["landing"]}/landing/*" },
+      { Sid = "ListLake", Effect = "Allow", Action = ["s3:ListBucket", "s3:GetBucketLocation"], Resource = [var.bucket_arns["staging"], var.bucket_arns["curated"]] },
+      { Sid = "WriteLake", Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"], Resource = ["${var.bucket_arns["staging"]}/*", "${var.bucket_arns["curated"]}/*"] },
+      {
+        Sid      = "LakeCatalog"
+        Effect   = "Allow"
+        Action   = ["glue:GetDatabase", "glue:GetTable", "glue:GetTables", "glue:CreateTable", "glue:UpdateTable", "glue:DeleteTable"]
+        Resource = concat(["${local.glue}:catalog"], local.lake_databases, local.lake_tables)
+      },
+    ])
+
+    crawler = [
+      local.list_landing,
+      local.read_with_key,
+      { Sid = "ReadLanding", Effect = "Allow", Action = "s3:GetObject", Resource = "${var.bucket_arns["landing"]}/landing/*" },
+      {
+        # It registers partitions; of a table it may change nothing but that.
+        Sid    = "RegisterPartitions"
+        Effect = "Allow"
+        Action = [
+          "glue:GetDatabase", "glue:GetTable", "glue:GetTables", "glue:GetPartition", "glue:GetPartitions",
+          "glue:BatchGetPartition", "glue:CreatePartition", "glue:BatchCreatePartition", "glue:UpdatePartition",
+          "glue:BatchUpdatePartition",
+        ]
+        Resource = local.read_landing_tables.Resource
+      },
+      { Sid = "SecurityConfiguration", Effect = "Allow", Action = "glue:GetSecurityConfiguration", Resource = "*" },
+      {
+        Sid      = "CrawlerLogs"
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "logs:AssociateKmsKey"]
+        Resource = ["${local.logs}:/aws-glue/crawlers-role/${var.name}*", "${local.logs}:/aws-glue/crawlers-role/${var.name}*:log-stream:*"]
+      },
+    ]
+
+    optimizer = [
+      local.use_data_key,
+      { Sid = "ListCurated", Effect = "Allow", Action = ["s3:ListBucket", "s3:GetBucketLocation"], Resource = var.bucket_arns["curated"] },
+      { Sid = "RewriteCurated", Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], Resource = "${var.bucket_arns["curated"]}/*" },
+      {
+        Sid    = "CuratedTables"
+        Effect = "Allow"
+        Action = ["glue:GetTable", "glue:UpdateTable"]
+        Resource = [
+          "${local.glue}:catalog",
+          "${local.glue}:database/${local.glue_databases["curated"]}",
+          "${local.glue}:table/${local.glue_databases["curated"]}/*",
+        ]
+      },
+      {
+        Sid      = "OptimizerLogs"
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]
+        Resource = flatten([for kind in ["compaction", "retention", "orphan-file-deletion"] : ["${local.logs}:/aws-glue/iceberg-${kind}/logs", "${local.logs}:/aws-glue/iceberg-${kind}/logs:log-stream:*"]])
+      },
+    ]
+
+    redshift = [
+      local.connect_to_kafka,
+      { Sid = "ReadTopics", Effect = "Allow", Action = ["kafka-cluster:ReadData", "kafka-cluster:DescribeTopic"], Resource = local.redshift_topics },
+      # Redshift chooses the names of its consumer groups.
+      { Sid = "ConsumerGroups", Effect = "Allow", Action = ["kafka-cluster:AlterGroup", "kafka-cluster:DescribeGroup"], Resource = "${local.kafka.group}/*" },
+      local.read_landing_tables,
+      local.list_landing,
+      { Sid = "ReadLanding", Effect = "Allow", Action = "s3:GetObject", Resource = "${var.bucket_arns["landing"]}/landing/*" },
+      local.read_with_key,
+    ]
+
+    connector = [
+      { Sid = "Cluster", Effect = "Allow", Action = ["kafka-cluster:Connect", "kafka-cluster:DescribeCluster", "kafka-cluster:WriteDataIdempotently"], Resource = local.kafka.cluster },
+      { Sid = "WriteTopics", Effect = "Allow", Action = ["kafka-cluster:WriteData", "kafka-cluster:DescribeTopic"], Resource = local.landed_topics },
+      { Sid = "SchemaHistory", Effect = "Allow", Action = ["kafka-cluster:WriteData", "kafka-cluster:ReadData", "kafka-cluster:DescribeTopic", "kafka-cluster:DescribeTopicDynamicConfiguration"], Resource = local.topic_arns[var.schema_history_topic] },
+      # MSK Connect's own topics and groups (MSK Developer Guide, "IAM access control" of MSK Connect).
+      { Sid = "InternalTopics", Effect = "Allow", Action = ["kafka-cluster:CreateTopic", "kafka-cluster:WriteData", "kafka-cluster:ReadData", "kafka-cluster:DescribeTopic"], Resource = "${local.kafka.topic}/__amazon_msk_connect_*" },
+      { Sid = "Groups", Effect = "Allow", Action = ["kafka-cluster:AlterGroup", "kafka-cluster:DescribeGroup"], Resource = ["${local.kafka.group}/__amazon_msk_connect_*", "${local.kafka.group}/connect-*", "${local.kafka.group}/${var.topic_prefix}-schemahistory"] },
+      { Sid = "ShopDatabase", Effect = "Allow", Action = ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"], Resource = var.secret_arns["shop-database"] },
+      local.open_secrets_key,
+    ]
+
+    dbt = concat(local.warehouse_login, [
+      { Sid = "Manifests", Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject"], Resource = "${var.bucket_arns["artifacts"]}/manifests/*" },
+      local.use_data_key,
+      local.own_metrics,
+    ])
+
+    operations = concat(
+      local.warehouse_login,
+      [
+        local.connect_to_kafka,
+        {
+          Sid    = "ManageTopics"
+          Effect = "Allow"
+          Action = [
+            "kafka-cluster:CreateTopic", "kafka-cluster:DescribeTopic", "kafka-cluster:AlterTopic", "kafka-cluster:ReadData",
+            "kafka-cluster:DescribeTopicDynamicConfiguration", "kafka-cluster:AlterTopicDynamicConfiguration",
+          ]
+          Resource = values(local.topic_arns)
+        },
+        { Sid = "ConsumerGroups", Effect = "Allow", Action = ["kafka-cluster:DescribeGroup", "kafka-cluster:AlterGroup"], Resource = "${local.kafka.group}/lakehouse-*" },
+        local.list_landing,
+        { Sid = "WriteLanding", Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"], Resource = local.landing_objects },
+        { Sid = "Manifests", Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject"], Resource = "${var.bucket_arns["artifacts"]}/manifests/*" },
+        local.use_data_key,
+        { Sid = "Salt", Effect = "Allow", Action = "secretsmanager:GetSecretValue", Resource = var.secret_arns["pii-salt"] },
+        local.open_secrets_key,
+        local.own_metrics,
+        # The connector's settings hold the salt, so this role makes it, not Terraform.
+        {
+          Sid    = "Connector"
+          Effect = "Allow"
+          Action = ["kafkaconnect:DescribeConnector", "kafkaconnect:UpdateConnector", "kafkaconnect:DeleteConnector"]
+          # MSK Connect adds a UUID to the name.
+          Resource = "arn:aws:kafkaconnect:${var.region}:${var.account_id}:connector/${var.name}-sqlserver/*"
+        },
+        { Sid = "MakeConnector", Effect = "Allow", Action = ["kafkaconnect:CreateConnector", "kafkaconnect:ListConnectors"], Resource = "*" },
+        {
+          Sid       = "ConnectorRole"
+          Effect    = "Allow"
+          Action    = "iam:PassRole"
+          Resource  = "${local.role}/${var.name}-connector"
+          Condition = { StringEquals = { "iam:PassedToService" = "kafkaconnect.amazonaws.com" } }
+        },
+      ],
+      var.redshift.admin_secret_arn == null ? [] : [
+        { Sid = "WarehouseAdministrator", Effect = "Allow", Action = "secretsmanager:GetSecretValue", Resource = var.redshift.admin_secret_arn },
+      ],
+    )
+
+    execution = [
+      { Sid = "LogInToEcr", Effect = "Allow", Action = "ecr:GetAuthorizationToken", Resource = "*" },
+      { Sid = "PullImage", Effect = "Allow", Action = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"], Resource = var.repository_arn },
+      { Sid = "TaskLogs", Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = "${local.logs}:/${var.name}/tasks:log-stream:*" },
+      { Sid = "EnvironmentFile", Effect = "Allow", Action = "s3:GetObject", Resource = "${var.bucket_arns["artifacts"]}/environment/*" },
+      { Sid = "EnvironmentFileBucket", Effect = "Allow", Action = "s3:GetBucketLocation", Resource = var.bucket_arns["artifacts"] },
+      local.read_with_key,
+    ]
+
+    runner = [
+      {
+        Sid       = "RunTasks"
+        Effect    = "Allow"
+        Action    = "ecs:RunTask"
+        Resource  = [for family in ["dbt", "operations"] : "${local.ecs}:task-definition/${var.name}-${family}:*"]
+        Condition = { ArnEquals = { "ecs:cluster" = "${local.ecs}:cluster/${var.name}" } }
+      },
+      { Sid = "WatchTasks", Effect = "Allow", Action = ["ecs:DescribeTasks", "ecs:StopTask"], Resource = "${local.ecs}:task/${var.name}/*" },
+      {
+        Sid       = "TaskRoles"
+        Effect    = "Allow"
+        Action    = "iam:PassRole"
+        Resource  = [for role in ["dbt", "operations", "execution"] : "${local.role}/${var.name}-${role}"]
+        Condition = { StringEquals = { "iam:PassedToService" = "ecs-tasks.amazonaws.com" } }
+      },
+      # Step Functions' rule for "runTask.sync" (Step Functions Developer Guide, "IAM policies for ECS").
+      { Sid = "WaitForTasks", Effect = "Allow", Action = ["events:PutTargets", "events:PutRule", "events:DescribeRule"], Resource = "arn:aws:events:${var.region}:${var.account_id}:rule/StepFunctionsGetEventsForECSTaskRule" },
+      { Sid = "OtherRuns", Effect = "Allow", Action = "states:ListExecutions", Resource = local.machine },
+      {
+        # Log delivery has no resources (Step Functions Developer Guide, "Logging using CloudWatch Logs").
+        Sid    = "LogDelivery"
+        Effect = "Allow"
+        Action = [
+          "logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery",
+          "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups",
+        ]
+        Resource = "*"
+      },
+      { Sid = "Traces", Effect = "Allow", Action = ["xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets"], Resource = "*" },
+    ]
+
+    scheduler = [
+      { Sid = "StartRuns", Effect = "Allow", Action = "states:StartExecution", Resource = local.machine },
+      { Sid = "FailedStarts", Effect = "Allow", Action = "sqs:SendMessage", Resource = "arn:aws:sqs:${var.region}:${var.account_id}:${var.name}-failed-starts" },
+      { Sid = "QueueKey", Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = var.key_arns["logs"] },
+    ]
+
+    deploy = [
+      { Sid = "LogInToEcr", Effect = "Allow", Action = "ecr:GetAuthorizationToken", Resource = "*" },
+      {
+        Sid    = "PushImage"
+        Effect = "Allow"
+        Action = [
+          "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:DescribeImages",
+          "ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart",
+        ]
+        Resource = var.repository_arn
+      },
+      { Sid = "Releases", Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject"], Resource = [for prefix in ["glue", "releases", "deployed"] : "${var.bucket_arns["artifacts"]}/${prefix}/*"] },
+      { Sid = "ReadEnvironment", Effect = "Allow", Action = "s3:GetObject", Resource = [for prefix in ["environment", "manifests"] : "${var.bucket_arns["artifacts"]}/${prefix}/*"] },
+      { Sid = "ListArtifacts", Effect = "Allow", Action = ["s3:ListBucket", "s3:GetBucketLocation"], Resource = var.bucket_arns["artifacts"] },
+      local.use_data_key,
+      {
+        Sid      = "Jobs"
+        Effect   = "Allow"
+        Action   = ["glue:GetJob", "glue:UpdateJob", "glue:StartJobRun", "glue:GetJobRun", "glue:GetJobRuns", "glue:BatchStopJobRun"]
+        Resource = "${local.glue}:job/${var.name}-*"
+      },
+      # Neither action knows resources.
+      { Sid = "TaskDefinitions", Effect = "Allow", Action = ["ecs:RegisterTaskDefinition", "ecs:DescribeTaskDefinition"], Resource = "*" },
+      {
+        Sid       = "RunTasks"
+        Effect    = "Allow"
+        Action    = "ecs:RunTask"
+        Resource  = [for family in ["dbt", "operations"] : "${local.ecs}:task-definition/${var.name}-${family}:*"]
+        Condition = { ArnEquals = { "ecs:cluster" = "${local.ecs}:cluster/${var.name}" } }
+      },
+      { Sid = "WatchTasks", Effect = "Allow", Action = ["ecs:DescribeTasks", "ecs:StopTask"], Resource = "${local.ecs}:task/${var.name}/*" },
+      {
+        Sid       = "TaskRoles"
+        Effect    = "Allow"
+        Action    = "iam:PassRole"
+        Resource  = [for role in ["dbt", "operations", "execution"] : "${local.role}/${var.name}-${role}"]
+        Condition = { StringEquals = { "iam:PassedToService" = "ecs-tasks.amazonaws.com" } }
+      },
+      {
+        Sid       = "JobRoles"
+        Effect    = "Allow"
+        Action    = "iam:PassRole"
+        Resource  = [for role in ["landing", "batch"] : "${local.role}/${var.name}-${role}"]
+        Condition = { StringEquals = { "iam:PassedToService" = "glue.amazonaws.com" } }
+      },
+      { Sid = "ReadTaskLogs", Effect = "Allow", Action = ["logs:GetLogEvents", "logs:FilterLogEvents"], Resource = ["${local.logs}:/${var.name}/tasks", "${local.logs}:/${var.name}/tasks:log-stream:*"] },
+      { Sid = "StartRuns", Effect = "Allow", Action = "states:StartExecution", Resource = local.machine },
+      { Sid = "WatchRuns", Effect = "Allow", Action = "states:DescribeExecution", Resource = "${local.states}:execution:${var.name}-run:*" },
+    ]
+  }
+}
+
+resource "aws_iam_role" "this" {
+  for_each = local.trust
+
+  name                 = "${var.name}-${each.key}"
+  description          = local.descriptions[each.key]
+  permissions_boundary = var.permissions_boundary_arn
+  assume_role_policy   = jsonencode(each.value)
+  max_session_duration = 3600
+}
+
+resource "aws_iam_role_policy" "this" {
+  for_each = aws_iam_role.this
+
+  name   = each.key
+  role   = each.value.id
+  policy = jsonencode({ Version = "2012-10-17", Statement = local.statements[each.key] })
+}
+
+locals {
+  descriptions = {
+    landing    = "Glue streaming jobs: Kafka to the landing zone."
+    batch      = "Glue batch jobs: landing to staging to curated."
+    crawler    = "Glue crawler: registers landing partitions."
+    optimizer  = "Glue table optimizers of the curated zone."
+    redshift   = "Redshift: reads the topics and the landing zone."
+    connector  = "Debezium on MSK Connect: writes the topics."
+    dbt        = "ECS task: dbt."
+    operations = "ECS task: topics, schemas, connector, repairs."
+    execution  = "ECS: pulls the image, writes the logs."
+    runner     = "Step Functions: runs tasks one at a time."
+    scheduler  = "EventBridge Scheduler: starts the scheduled dbt build."
+    deploy     = "GitHub Actions: releases of images, jobs and warehouse code."
+  }
+}

@@ -1,0 +1,228 @@
+# One table of alarms. Each alarm's name is a heading of the runbook, which its description links.
+locals {
+  own     = { namespace = var.metrics_namespace, dimensions = { Environment = var.environment } }
+  brokers = { for number in ["1", "2", "3"] : number => { "Cluster Name" = var.msk_cluster_name, "Broker ID" = number } }
+
+  # The project's own metrics. Their absence is an alarm too: nobody measures.
+  own_alarms = {
+    landing-lag = {
+      metric = "LandingLagSeconds", threshold = var.thresholds.landing_lag_seconds, statistic = "Maximum"
+      says   = "The oldest record that is on Kafka but not in the landing zone is too old."
+    }
+    consumer-lag = {
+      metric = "ConsumerLagRecords", threshold = var.thresholds.consumer_lag_records, statistic = "Maximum"
+      says   = "Too many records wait on Kafka to be landed."
+    }
+    lost-records = {
+      metric = "LostOffsets", threshold = 0, statistic = "Maximum"
+      says   = "Records were declared lost in the last day."
+    }
+    streaming-view-errors = {
+      metric = "StreamingViewErrors", threshold = 0, statistic = "Maximum"
+      says   = "A streaming view skipped records or could not refresh."
+    }
+    quarantine-growth = {
+      metric = "QuarantinedRecords", threshold = var.thresholds.quarantined_records, statistic = "Maximum"
+      says   = "More records than usual cannot be read."
+    }
+    stale-marts = {
+      metric = "SecondsSinceLastBuild", threshold = var.thresholds.stale_marts_seconds, statistic = "Maximum"
+      says   = "The last successful dbt build is too long ago."
+    }
+  }
+
+  broker_alarms = merge([
+    for number, dimensions in local.brokers : {
+      "broker-disk ${number}" = {
+        page       = "broker-disk", metric = "KafkaDataLogsDiskUsed", threshold = var.thresholds.broker_disk_percent
+        dimensions = dimensions, says = "Broker ${number}'s disk fills faster than its storage grows."
+      }
+      "broker-cpu ${number}" = {
+        page       = "broker-cpu", metric = "CpuUser", threshold = var.thresholds.broker_cpu_percent
+        dimensions = dimensions, says = "Broker ${number} is busy: the cluster has no room for the loss of one."
+      }
+    }
+  ]...)
+
+  alarms = merge(
+    {
+      for name, alarm in local.own_alarms : name => {
+        page      = name, namespace = local.own.namespace, dimensions = local.own.dimensions, metric = alarm.metric
+        statistic = alarm.statistic, threshold = alarm.threshold, operator = "GreaterThanThreshold"
+        period    = 300, periods = 3, missing = "breaching", says = alarm.says
+      }
+    },
+    {
+      for name, alarm in local.broker_alarms : replace(name, " ", "-") => {
+        page      = alarm.page, namespace = "AWS/Kafka", dimensions = alarm.dimensions, metric = alarm.metric
+        statistic = "Average", threshold = alarm.threshold, operator = "GreaterThanThreshold"
+        period    = 300, periods = 3, missing = "missing", says = alarm.says
+      }
+    },
+    {
+      offline-partitions = {
+        page   = "offline-partitions", namespace = "AWS/Kafka", dimensions = { "Cluster Name" = var.msk_cluster_name }
+        metric = "OfflinePartitionsCount", statistic = "Maximum", threshold = 0, operator = "GreaterThanThreshold"
+        period = 60, periods = 5, missing = "missing", says = "Partitions have no leader: neither written nor read."
+      }
+      connector-down = {
+        page   = "connector-down", namespace = "AWS/KafkaConnect", dimensions = { ConnectorName = var.connector_name }
+        metric = "RunningTaskCount", statistic = "Minimum", threshold = 1, operator = "LessThanThreshold"
+        period = 300, periods = 2, missing = "breaching", says = "Debezium does not run: changes pile up in Azure SQL."
+      }
+      dbt-failed = {
+        page   = "dbt-failed", namespace = "AWS/States", dimensions = { StateMachineArn = var.state_machine_arn }
+        metric = "ExecutionsFailed", statistic = "Sum", threshold = 0, operator = "GreaterThanThreshold"
+        period = 300, periods = 1, missing = "notBreaching", says = "A run failed after its retries."
+      }
+      run-not-started = {
+        page   = "run-not-started", namespace = "AWS/SQS", dimensions = { QueueName = var.failed_starts_queue_name }
+        metric = "ApproximateNumberOfMessagesVisible", statistic = "Maximum", threshold = 0, operator = "GreaterThanThreshold"
+        period = 300, periods = 1, missing = "notBreaching", says = "Scheduler could not start a run."
+      }
+      job-failed = {
+        page   = "job-failed", namespace = "AWS/Events", dimensions = { RuleName = "${var.name}-job-failed" }
+        metric = "MatchedEvents", statistic = "Sum", threshold = 0, operator = "GreaterThanThreshold"
+        period = 300, periods = 1, missing = "notBreaching", says = "A Glue job failed, timed out or was stopped."
+      }
+    },
+  )
+}
+
+resource "aws_sns_topic" "alarms" {
+  name              = "${var.name}-alarms"
+  kms_master_key_id = var.logs_kms_key_arn
+}
+
+resource "aws_sns_topic_policy" "alarms" {
+  arn = aws_sns_topic.alarms.arn
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid       = "AlarmsOfThisAccount"
+        Effect    = "Allow"
+        Principal = { Service = ["cloudwatch.amazonaws.com", "events.amazonaws.com", "budgets.amazonaws.com"] }
+        Action    = "sns:Publish"
+        Resource  = aws_sns_topic.alarms.arn
+        Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
+      },
+      {
+        Sid       = "OnlyTls"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "sns:Publish"
+        Resource  = aws_sns_topic.alarms.arn
+        Condition = { Bool = { "aws:SecureTransport" = "false" } }
+      },
+    ]
+  })
+}
+
+resource "aws_sns_topic_subscription" "email" {
+  for_each = var.alarm_emails
+
+  topic_arn = aws_sns_topic.alarms.arn
+  protocol  = "email"
+  endpoint  = each.value
+}
+
+resource "aws_cloudwatch_metric_alarm" "this" {
+  for_each = local.alarms
+
+  alarm_name          = "${var.name}-${each.key}"
+  alarm_description   = "${each.value.says} What to do: ${var.runbook_url}#${each.value.page}"
+  namespace           = each.value.namespace
+  metric_name         = each.value.metric
+  dimensions          = each.value.dimensions
+  statistic           = each.value.statistic
+  comparison_operator = each.value.operator
+  threshold           = each.value.threshold
+  period              = each.value.period
+  evaluation_periods  = each.value.periods
+  datapoints_to_alarm = each.value.periods
+  treat_missing_data  = each.value.missing
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  ok_actions          = [aws_sns_topic.alarms.arn]
+}
+
+# A stopped streaming job is an event, not a metric.
+resource "aws_cloudwatch_event_rule" "job_failed" {
+  name        = "${var.name}-job-failed"
+  description = "A Glue job of this environment failed, timed out or was stopped."
+  event_pattern = jsonencode({
+    source      = ["aws.glue"]
+    detail-type = ["Glue Job State Change"]
+    detail      = { jobName = var.glue_job_names, state = ["FAILED", "TIMEOUT", "STOPPED", "ERROR"] }
+  })
+}
+
+resource "aws_cloudwatch_event_target" "job_failed" {
+  rule = aws_cloudwatch_event_rule.job_failed.name
+  arn  = aws_sns_topic.alarms.arn
+
+  input_transformer {
+    input_paths    = { job = "$.detail.jobName", state = "$.detail.state", run = "$.detail.jobRunId" }
+    input_template = "\"Glue job <job> is <state> (run <run>). What to do: ${var.runbook_url}#job-failed\""
+  }
+}
+
+resource "aws_budgets_budget" "this" {
+  name         = var.name
+  budget_type  = "COST"
+  time_unit    = "MONTHLY"
+  limit_amount = tostring(var.monthly_budget_usd)
+  limit_unit   = "USD"
+
+  # The tag must be activated for cost allocation once (docs/cost.md).
+  cost_filter {
+    name   = "TagKeyValue"
+    values = ["user:Environment$${var.environment}"]
+  }
+
+  dynamic "notification" {
+    for_each = { ACTUAL = 80, FORECASTED = 100 }
+
+    content {
+      comparison_operator       = "GREATER_THAN"
+      notification_type         = notification.key
+      threshold                 = notification.value
+      threshold_type            = "PERCENTAGE"
+      subscriber_sns_topic_arns = [aws_sns_topic.alarms.arn]
+    }
+  }
+}
+
+resource "aws_cloudwatch_dashboard" "this" {
+  dashboard_name = var.name
+  dashboard_body = jsonencode({
+    widgets = concat(
+      [{
+        type       = "alarm", x = 0, y = 0, width = 24, height = 4
+        properties = { title = "Alarms", alarms = [for alarm in aws_cloudwatch_metric_alarm.this : alarm.arn] }
+      }],
+      [for index, widget in local.widgets : {
+        type       = "metric", x = 12 * (index % 2), y = 4 + 6 * floor(index / 2), width = 12, height = 6
+        properties = { title = widget.title, region = var.region, view = "timeSeries", period = 300, stat = widget.stat, metrics = widget.metrics }
+      }],
+    )
+  })
+}
+
+locals {
+  widgets = [
+    { title = "Landing lag (seconds)", stat = "Maximum", metrics = [[var.metrics_namespace, "LandingLagSeconds", "Environment", var.environment]] },
+    { title = "Records waiting on Kafka", stat = "Maximum", metrics = [[var.metrics_namespace, "ConsumerLagRecords", "Environment", var.environment]] },
+    { title = "Seconds since the last build", stat = "Maximum", metrics = [[var.metrics_namespace, "SecondsSinceLastBuild", "Environment", var.environment]] },
+    {
+      title = "Records that cannot be read, or were lost", stat = "Maximum"
+      metrics = [
+        for metric in ["QuarantinedRecords", "LostOffsets", "StreamingViewErrors"] : [var.metrics_namespace, metric, "Environment", var.environment]
+      ]
+    },
+    { title = "Runs failed", stat = "Sum", metrics = [["AWS/States", "ExecutionsFailed", "StateMachineArn", var.state_machine_arn]] },
+    { title = "Connector: records written", stat = "Average", metrics = [["AWS/KafkaConnect", "SourceRecordWriteRate", "ConnectorName", var.connector_name]] },
+    { title = "Brokers: disk used (percent)", stat = "Average", metrics = [for number in ["1", "2", "3"] : ["AWS/Kafka", "KafkaDataLogsDiskUsed", "Cluster Name", var.msk_cluster_name, "Broker ID", number]] },
+    { title = "Brokers: CPU (percent)", stat = "Average", metrics = [for number in ["1", "2", "3"] : ["AWS/Kafka", "CpuUser", "Cluster Name", var.msk_cluster_name, "Broker ID", number]] },
+  ]
+}

@@ -1,0 +1,246 @@
+data "aws_caller_identity" "this" {}
+
+data "aws_region" "this" {}
+
+locals {
+  name       = "${var.project}-${var.environment}"
+  account_id = data.aws_caller_identity.this.account_id
+  region     = data.aws_region.this.name
+  boundary   = "arn:aws:iam::${local.account_id}:policy/${local.name}-boundary"
+
+  # Folders of the landing zone and what is in them: the declared tables and the connector's topics.
+  landing_tables = merge(
+    { for name, table in module.declarations.tables : name => table.description },
+    { for folder, topic in module.declarations.connector_topics : folder => "Records of Debezium's own topic ${topic}." },
+  )
+
+  landing_settings = {
+    AWS_REGION                        = local.region
+    LAKEHOUSE_SOURCE                  = "sqlserver"
+    LAKEHOUSE_LANDING                 = "s3a://${module.lake.bucket_names["landing"]}/landing"
+    LAKEHOUSE_CHECKPOINTS             = "s3a://${module.lake.bucket_names["landing"]}/checkpoints"
+    LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS = module.msk.bootstrap_brokers
+    LAKEHOUSE_KAFKA_AUTH              = "iam"
+  }
+
+  # Everything that dbt, Ansible, workflows and tasks need to know of this environment.
+  settings = merge(
+    local.landing_settings,
+    {
+      LAKEHOUSE_ENVIRONMENT           = var.environment
+      LAKEHOUSE_ECS_CLUSTER           = module.orchestration.cluster_name
+      LAKEHOUSE_TASK_FAMILY           = "${local.name}-operations"
+      LAKEHOUSE_DBT_TASK_FAMILY       = "${local.name}-dbt"
+      LAKEHOUSE_TASK_SUBNETS          = join(",", module.network.private_subnet_ids)
+      LAKEHOUSE_TASK_SECURITY_GROUPS  = module.network.security_group_ids["tasks"]
+      LAKEHOUSE_IMAGE_REPOSITORY      = module.orchestration.repository_url
+      LAKEHOUSE_GLUE_JOBS             = join(",", values(module.glue.job_names))
+      LAKEHOUSE_GLUE_LANDING_DATABASE = module.glue.database_names["landing"]
+      LAKEHOUSE_STATE_MACHINE         = module.orchestration.state_machine_arn
+      LAKEHOUSE_ARTIFACTS_BUCKET      = module.lake.bucket_names["artifacts"]
+      LAKEHOUSE_MSK_CLUSTER           = module.msk.cluster_arn
+      LAKEHOUSE_SHOP_DATABASE_SECRET  = module.secrets.names["shop-database"]
+      LAKEHOUSE_PII_SALT_SECRET       = module.secrets.names["pii-salt"]
+      LAKEHOUSE_REDSHIFT_HOST         = module.redshift.endpoint.host
+      LAKEHOUSE_REDSHIFT_PORT         = tostring(module.redshift.endpoint.port)
+      LAKEHOUSE_REDSHIFT_DATABASE     = module.redshift.database
+      LAKEHOUSE_REDSHIFT_IAM_ROLE     = module.iam.role_arns["redshift"]
+    },
+    { for key, value in module.connect.connector : "LAKEHOUSE_CONNECT_${upper(key)}" => try(join(",", value), tostring(value)) },
+    { for key, value in {
+      LAKEHOUSE_REDSHIFT_WORKGROUP    = module.redshift.endpoint.workgroup_name
+      LAKEHOUSE_REDSHIFT_CLUSTER_ID   = module.redshift.endpoint.cluster_identifier
+      LAKEHOUSE_REDSHIFT_ADMIN_SECRET = module.redshift.endpoint.admin_secret_arn
+    } : key => value if value != null },
+  )
+  environment_file = join("", [for key in sort(keys(local.settings)) : "${key}=${local.settings[key]}\n"])
+}
+
+module "declarations" {
+  source = "../declarations"
+
+  connector = "sqlserver"
+}
+
+module "encryption" {
+  source = "../encryption"
+
+  name       = local.name
+  account_id = local.account_id
+  region     = local.region
+}
+
+module "network" {
+  source = "../network"
+
+  name                          = local.name
+  account_id                    = local.account_id
+  region                        = local.region
+  cidr_block                    = var.network.cidr_block
+  existing                      = var.network.existing
+  azure_sql                     = var.network.azure_sql
+  unavailable_endpoints         = var.network.unavailable_endpoints
+  prometheus_security_group_ids = var.network.prometheus_security_group_ids
+  logs_kms_key_arn              = module.encryption.key_arns["logs"]
+  permissions_boundary_arn      = local.boundary
+}
+
+module "lake" {
+  source = "../lake"
+
+  name          = local.name
+  account_id    = local.account_id
+  kms_key_arn   = module.encryption.key_arns["data"]
+  tables        = keys(local.landing_tables)
+  force_destroy = !var.deletion_protection
+}
+
+module "secrets" {
+  source = "../secrets"
+
+  name                = local.name
+  account_id          = local.account_id
+  kms_key_arn         = module.encryption.key_arns["secrets"]
+  rotation_lambda_arn = var.shop_database_rotation_lambda_arn
+}
+
+module "msk" {
+  source = "../msk"
+
+  name                = local.name
+  existing            = var.kafka.existing
+  kafka_version       = var.kafka.version
+  instance_type       = var.kafka.instance_type
+  volume_size_gib     = var.kafka.volume_size_gib
+  max_volume_size_gib = var.kafka.max_volume_size_gib
+  subnet_ids          = slice(module.network.private_subnet_ids, 0, 3)
+  security_group_id   = module.network.security_group_ids["msk"]
+  kms_key_arn         = module.encryption.key_arns["data"]
+  logs_kms_key_arn    = module.encryption.key_arns["logs"]
+}
+
+module "iam" {
+  source = "../iam"
+
+  name                     = local.name
+  environment              = var.environment
+  account_id               = local.account_id
+  region                   = local.region
+  github_repository        = var.github_repository
+  permissions_boundary_arn = local.boundary
+  bucket_arns              = module.lake.bucket_arns
+  key_arns                 = module.encryption.key_arns
+  secret_arns              = module.secrets.arns
+  msk_cluster_arn          = module.msk.cluster_arn
+  topics                   = module.declarations.topics
+  table_topics             = [for table in module.declarations.tables : table.topic]
+  connector_topics         = values(module.declarations.connector_topics)
+  schema_history_topic     = module.declarations.schema_history_topic
+  topic_prefix             = module.declarations.topic_prefix
+  repository_arn           = module.orchestration.repository_arn
+  vpc_id                   = module.network.vpc_id
+  subnet_ids               = module.network.private_subnet_ids
+  glue_security_group_id   = module.network.security_group_ids["glue"]
+  redshift = {
+    workgroup_arn      = module.redshift.endpoint.workgroup_arn
+    cluster_identifier = module.redshift.endpoint.cluster_identifier
+    database           = module.redshift.database
+    admin_secret_arn   = module.redshift.endpoint.admin_secret_arn
+  }
+}
+
+module "connect" {
+  source = "../connect"
+
+  name                    = local.name
+  region                  = local.region
+  artifacts_bucket        = module.lake.bucket_names["artifacts"]
+  plugin_file             = var.connect.plugin_file
+  connector_configuration = var.connect.connector_configuration
+  mcu_count               = var.connect.mcu_count
+  role_arn                = module.iam.role_arns["connector"]
+  bootstrap_brokers       = module.msk.bootstrap_brokers
+  subnet_ids              = module.network.private_subnet_ids
+  security_group_id       = module.network.security_group_ids["connect"]
+  logs_kms_key_arn        = module.encryption.key_arns["logs"]
+}
+
+module "glue" {
+  source = "../glue"
+
+  name              = local.name
+  account_id        = local.account_id
+  kms_key_arn       = module.encryption.key_arns["data"]
+  logs_kms_key_arn  = module.encryption.key_arns["logs"]
+  bucket_names      = module.lake.bucket_names
+  role_arns         = module.iam.role_arns
+  tables            = local.landing_tables
+  streaming_groups  = var.streaming_groups
+  batch_jobs        = var.lake_target.batch_jobs
+  optimized_tables  = var.lake_target.optimized_tables
+  job_environment   = local.landing_settings
+  release           = var.release
+  encrypt_catalog   = var.encrypt_catalog
+  availability_zone = one(slice(concat(module.network.availability_zones, [null]), 0, 1))
+  subnet_id         = module.network.private_subnet_ids[0]
+  security_group_id = module.network.security_group_ids["glue"]
+}
+
+module "redshift" {
+  source = "../redshift"
+
+  name                    = local.name
+  account_id              = local.account_id
+  mode                    = var.redshift.mode
+  existing                = var.redshift.existing
+  serverless              = var.redshift.serverless
+  provisioned             = var.redshift.provisioned
+  snapshot_retention_days = var.redshift.snapshot_retention_days
+  deletion_protection     = var.deletion_protection
+  role_arn                = module.iam.role_arns["redshift"]
+  subnet_ids              = module.network.private_subnet_ids
+  security_group_id       = module.network.security_group_ids["redshift"]
+  kms_key_arn             = module.encryption.key_arns["data"]
+  secrets_kms_key_arn     = module.encryption.key_arns["secrets"]
+  logs_kms_key_arn        = module.encryption.key_arns["logs"]
+}
+
+module "orchestration" {
+  source = "../orchestration"
+
+  name                 = local.name
+  account_id           = local.account_id
+  region               = local.region
+  artifacts_bucket     = module.lake.bucket_names["artifacts"]
+  environment_file     = local.environment_file
+  role_arns            = module.iam.role_arns
+  release              = var.release
+  dbt_task             = var.dbt.task
+  dbt_schedule         = var.dbt.schedule
+  dbt_schedule_enabled = var.dbt.schedule_enabled
+  dbt_command          = ["dbt", "build", "--target", var.environment]
+  subnet_ids           = module.network.private_subnet_ids
+  security_group_id    = module.network.security_group_ids["tasks"]
+  kms_key_arn          = module.encryption.key_arns["data"]
+  logs_kms_key_arn     = module.encryption.key_arns["logs"]
+  force_destroy        = !var.deletion_protection
+}
+
+module "monitoring" {
+  source = "../monitoring"
+
+  name                     = local.name
+  environment              = var.environment
+  account_id               = local.account_id
+  region                   = local.region
+  runbook_url              = "https://github.com/${var.github_repository}/blob/main/docs/runbooks/alarms.md"
+  alarm_emails             = var.alarms.emails
+  thresholds               = var.alarms.thresholds
+  monthly_budget_usd       = var.alarms.monthly_budget_usd
+  msk_cluster_name         = module.msk.cluster_name
+  connector_name           = module.connect.connector.name
+  state_machine_arn        = module.orchestration.state_machine_arn
+  failed_starts_queue_name = module.orchestration.failed_starts_queue_name
+  glue_job_names           = concat(values(module.glue.job_names), values(module.glue.batch_job_names))
+  logs_kms_key_arn         = module.encryption.key_arns["logs"]
+}

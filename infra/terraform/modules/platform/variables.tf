@@ -1,0 +1,203 @@
+variable "project" {
+  description = "First part of every name."
+  type        = string
+  default     = "retail-lakehouse"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{2,18}$", var.project))
+    error_message = "project has 3 to 19 lower-case letters, digits and hyphens: bucket and role names have limits."
+  }
+}
+
+variable "environment" {
+  description = "dev, qa or prod."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = contains(["dev", "qa", "prod"], var.environment)
+    error_message = "environment is dev, qa or prod."
+  }
+}
+
+variable "github_repository" {
+  description = "Repository whose workflows deploy, and where the runbooks are: owner/name."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+$", var.github_repository))
+    error_message = "github_repository is owner/name, without wildcards."
+  }
+}
+
+variable "deletion_protection" {
+  description = "Whether buckets and images that hold something, and the cluster's last state, survive a destroy. Always in prod."
+  type        = bool
+  nullable    = false
+
+  validation {
+    condition     = var.deletion_protection || var.environment != "prod"
+    error_message = "deletion_protection cannot be switched off in prod."
+  }
+}
+
+variable "release" {
+  description = "Release of the first apply; afterwards the deployment says what runs."
+  type        = string
+  default     = "initial"
+  nullable    = false
+}
+
+variable "network" {
+  description = "Addresses or an existing VPC, and the way to Azure SQL (module network)."
+  type = object({
+    cidr_block = optional(string, "10.40.0.0/16")
+    existing = optional(object({
+      vpc_id             = string
+      private_subnet_ids = list(string)
+      route_table_ids    = optional(list(string), [])
+    }))
+    azure_sql = object({
+      egress             = string
+      cidr_blocks        = optional(set(string), [])
+      nat_per_zone       = optional(bool, false)
+      transit_gateway_id = optional(string)
+      vpn_gateway_id     = optional(string)
+    })
+    unavailable_endpoints         = optional(set(string), [])
+    prometheus_security_group_ids = optional(set(string), [])
+  })
+  nullable = false
+}
+
+variable "kafka" {
+  description = "Size of the MSK cluster, or an existing one (module msk)."
+  type = object({
+    version             = optional(string, "4.1.x.kraft")
+    instance_type       = optional(string, "kafka.m7g.large")
+    volume_size_gib     = optional(number, 100)
+    max_volume_size_gib = optional(number, 1000)
+    existing = optional(object({
+      arn               = string
+      name              = string
+      bootstrap_brokers = string
+    }))
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "connect" {
+  description = "Plugin to upload, size of the worker, and the connector's settings if Terraform shall make it (module connect)."
+  type = object({
+    plugin_file             = optional(string)
+    connector_configuration = optional(map(string))
+    mcu_count               = optional(number, 1)
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "streaming_groups" {
+  description = "Streaming jobs of the landing zone and the tables they land (module glue)."
+  type = map(object({
+    tables             = optional(set(string), [])
+    worker_type        = optional(string, "G.1X")
+    workers            = optional(number, 2)
+    max_retries        = optional(number, 3)
+    maintenance_window = optional(string, "Sun:03")
+  }))
+  nullable = false
+}
+
+variable "lake_target" {
+  description = "Batch jobs and optimized tables of the lake; empty until the lake target is used (module glue)."
+  type = object({
+    batch_jobs = optional(map(object({
+      description     = string
+      script          = string
+      worker_type     = optional(string, "G.1X")
+      workers         = optional(number, 2)
+      timeout_minutes = optional(number, 120)
+    })), {})
+    optimized_tables = optional(set(string), [])
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "encrypt_catalog" {
+  description = "Whether this environment sets the encryption of the account's Glue catalog; in a shared account only one does."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "redshift" {
+  description = "Kind and size of the warehouse (module redshift)."
+  type = object({
+    mode = string
+    existing = optional(object({
+      host               = string
+      port               = optional(number, 5439)
+      workgroup_name     = optional(string)
+      workgroup_arn      = optional(string)
+      cluster_identifier = optional(string)
+      admin_secret_arn   = optional(string)
+    }))
+    serverless = optional(object({
+      base_rpus         = optional(number, 8)
+      max_rpus          = optional(number, 64)
+      rpu_hours_per_day = optional(number, 100)
+      breach_action     = optional(string, "emit-metric")
+    }), {})
+    provisioned = optional(object({
+      node_type                           = optional(string, "ra3.large")
+      nodes                               = optional(number, 2)
+      snapshot_schedule                   = optional(string, "rate(8 hours)")
+      concurrency_scaling_minutes_per_day = optional(number, 60)
+      spectrum_tib_per_day                = optional(number, 1)
+    }), {})
+    snapshot_retention_days = optional(number, 7)
+  })
+  nullable = false
+}
+
+variable "dbt" {
+  description = "Size and schedule of the dbt build (module orchestration)."
+  type = object({
+    task = optional(object({
+      cpu    = optional(number, 1024)
+      memory = optional(number, 4096)
+    }), {})
+    schedule         = optional(string, "cron(0/15 * * * ? *)")
+    schedule_enabled = optional(bool, true)
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "alarms" {
+  description = "Who is told, limits, monthly budget in US dollars (module monitoring)."
+  type = object({
+    emails             = optional(set(string), [])
+    monthly_budget_usd = number
+    thresholds = optional(object({
+      landing_lag_seconds  = optional(number, 900)
+      consumer_lag_records = optional(number, 1000000)
+      quarantined_records  = optional(number, 100)
+      stale_marts_seconds  = optional(number, 7200)
+      broker_disk_percent  = optional(number, 75)
+      broker_cpu_percent   = optional(number, 60)
+    }), {})
+  })
+  nullable = false
+}
+
+variable "shop_database_rotation_lambda_arn" {
+  description = "Function that rotates the login in Azure SQL Database; null: by hand (docs/security.md)."
+  type        = string
+  default     = null
+}
