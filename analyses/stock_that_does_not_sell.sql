@@ -1,0 +1,44 @@
+-- What lies in stock although none of it was sold in the last 30 days of the data? By store, with the
+-- money that is bound in it at purchase price.
+with
+
+last_day as (
+    select max(movements.moved_date) as moved_date
+    from {{ ref('fct_inventory_movements') }} as movements
+    where not movements.is_deleted
+),
+
+stock as (
+    select
+        movements.store_id,
+        movements.product_id,
+        sum(movements.quantity) as unit_count,
+        sum(
+            case
+                when movements.reason = 'sale'
+                    and movements.moved_date > {{ dbt.dateadd('day', -30, 'last_day.moved_date') }}
+                    then 1
+                else 0
+            end
+        ) as recent_sales
+    from {{ ref('fct_inventory_movements') }} as movements
+    cross join last_day
+    where not movements.is_deleted
+    group by movements.store_id, movements.product_id
+)
+
+select
+    stores.store_name,
+    products.product_name,
+    products.is_discontinued,
+    stock.unit_count,
+    products.currency_code,
+    cast(stock.unit_count * cast(products.unit_cost as decimal(18, 4)) as decimal(38, 4))
+        as bound_amount
+from stock
+inner join {{ ref('dim_product') }} as products
+    on stock.product_id = products.product_id
+inner join {{ ref('dim_store') }} as stores
+    on stock.store_id = stores.store_id
+where stock.unit_count > 0 and stock.recent_sales = 0
+order by stock.unit_count desc, stores.store_name, products.product_name
