@@ -8,13 +8,14 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from infra.delivery import environment, glue, images
+from infra.delivery import administrator, environment, github, glue, images, models
 from infra.delivery.environment import DeliveryError, checked_release
 from infra.delivery.tasks import TaskRunner, inert_workflow_commands
 
@@ -47,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
 
     for name, command, description in (
         ("has-image", _has_image, "Print true or false: is the image in the registry?"),
+        ("image-name", _image_name, "Print the image's full name."),
         ("stage-image", _stage_image, "Register candidates with the release's image."),
         ("activate-image", _activate_image, "Make the release what the schedule runs."),
         ("activate-glue", _activate_glue, "Point the Glue jobs at the release, restart streams."),
@@ -63,13 +65,29 @@ def _parser() -> argparse.ArgumentParser:
     show = commands.add_parser("show", help="Print what is in place.")
     show.set_defaults(command=_show)
 
-    upload = commands.add_parser("upload-state", help="Upload dbt's manifest to compare with.")
-    upload.add_argument("manifest", type=Path)
-    upload.set_defaults(command=_upload_state)
+    fetch = commands.add_parser(
+        "fetch-production", help="Bring prod's manifest from GitHub, for --compare-with production."
+    )
+    fetch.set_defaults(command=_fetch_production)
 
-    download = commands.add_parser("download-state", help="Download dbt's manifest.")
-    download.add_argument("manifest", type=Path)
-    download.set_defaults(command=_download_state)
+    manifest = commands.add_parser("download-manifest", help="The last deployment's manifest.")
+    manifest.add_argument("path", type=Path)
+    manifest.set_defaults(command=_download_manifest)
+
+    build = commands.add_parser(
+        "build-models", help="Inside the VPC: dbt build of what a release changes."
+    )
+    build.add_argument("--compare-with", choices=models.STATES, default="production")
+    build.add_argument("--full-refresh", action="store_true")
+    build.set_defaults(command=_build_models)
+
+    as_administrator = commands.add_parser(
+        "as-administrator", help="Inside the VPC: run a program with the administrator's login."
+    )
+    as_administrator.add_argument(
+        "words", nargs="+", metavar="WORD", help="The program, after `--`."
+    )
+    as_administrator.set_defaults(command=_as_administrator)
     return parser
 
 
@@ -96,6 +114,11 @@ def _has_image(options: argparse.Namespace) -> int:
     return 0
 
 
+def _image_name(options: argparse.Namespace) -> int:
+    _print(images.image_name(_environment(), options.release))
+    return 0
+
+
 def _stage_image(options: argparse.Namespace) -> int:
     staged = images.stage(_client("ecs"), _client("ecr"), _environment(), options.release)
     _print("\n".join(f"candidate: {arn}" for arn in staged))
@@ -110,8 +133,8 @@ def _activate_image(options: argparse.Namespace) -> int:
 
 
 def _activate_glue(options: argparse.Namespace) -> int:
-    clients = _client("glue"), _client("s3"), _client("ssm")
-    jobs = glue.activate(*clients, _environment(), options.release)
+    aws = glue.Aws(_client("glue"), _client("s3"), _client("ssm"))
+    jobs = glue.activate(aws, _environment(), options.release)
     _print("\n".join(f"{job}: release {options.release}" for job in jobs))
     return 0
 
@@ -129,17 +152,42 @@ def _show(_options: argparse.Namespace) -> int:
     return 0
 
 
-def _upload_state(options: argparse.Namespace) -> int:
-    bucket = _environment().artifacts
-    _client("s3").upload_file(str(options.manifest), bucket, environment.STATE)
+def _fetch_production(_options: argparse.Namespace) -> int:
+    manifest = github.production_manifest(os.environ)
+    if manifest is None:
+        _print("prod has no manifest yet: every model will be built")
+        return 0
+    _client("s3").put_object(Bucket=_environment().artifacts, Key=environment.STATE, Body=manifest)
     return 0
 
 
-def _download_state(options: argparse.Namespace) -> int:
+def _download_manifest(options: argparse.Namespace) -> int:
     bucket = _environment().artifacts
-    options.manifest.parent.mkdir(parents=True, exist_ok=True)
-    _client("s3").download_file(bucket, environment.STATE, str(options.manifest))
+    options.path.parent.mkdir(parents=True, exist_ok=True)
+    _client("s3").download_file(bucket, environment.DEPLOYED, str(options.path))
     return 0
+
+
+def _build_models(options: argparse.Namespace) -> int:
+    what = models.Build(
+        target=os.environ["LAKEHOUSE_ENVIRONMENT"],
+        compare_with=options.compare_with,
+        full_refresh=options.full_refresh,
+        directory=Path(os.environ.get("DBT_TARGET_PATH", "target")).absolute(),
+    )
+    return models.build(_client("s3"), os.environ["LAKEHOUSE_ARTIFACTS_BUCKET"], _dbt, what)
+
+
+def _as_administrator(options: argparse.Namespace) -> int:
+    """Without LAKEHOUSE_REDSHIFT_ADMIN_SECRET the program connects as the environment says."""
+    secret = os.environ.get("LAKEHOUSE_REDSHIFT_ADMIN_SECRET", "")
+    login = administrator.login(_client("secretsmanager"), secret) if secret else {}
+    completed = subprocess.run(options.words, env={**os.environ, **login}, check=False)
+    return completed.returncode
+
+
+def _dbt(arguments: Sequence[str]) -> int:
+    return subprocess.run(["dbt", *arguments], check=False).returncode
 
 
 def _print(line: str) -> None:

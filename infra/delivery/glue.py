@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,21 @@ from infra.delivery.tasks import Clock
 
 STREAMING = "gluestreaming"
 RUNNING = ("STARTING", "RUNNING", "STOPPING", "WAITING")
-# Arguments whose value is a file of the release, or a list of such files.
-FILE_ARGUMENTS = ("--extra-py-files", "--extra-jars")
+# Jars carry their version in their name and stay the same from release to release.
+JARS = "jars"
+
+
+@dataclass(frozen=True)
+class Aws:
+    """The clients that activation needs."""
+
+    glue: Any
+    s3: Any
+    ssm: Any
 
 
 def publish(s3: Any, environment: Environment, release: str, directory: Path) -> list[str]:
-    """Upload the files of `directory` as the artifacts of `release`; their keys.
+    """Upload the files of `directory` as the artifacts of `release`, and its jars; their keys.
 
     A release is published once: doing it again with the same content changes nothing.
 
@@ -27,11 +37,15 @@ def publish(s3: Any, environment: Environment, release: str, directory: Path) ->
     files = sorted(path for path in directory.iterdir() if path.is_file())
     if not files:
         raise DeliveryError(f"{directory} holds no artifacts: build them first")
-    return [_put_once(s3, environment.artifacts, release, path) for path in files]
+    keys = {f"glue/{release}/{path.name}": path for path in files}
+    keys |= {f"glue/{JARS}/{path.name}": path for path in sorted((directory / JARS).glob("*.jar"))}
+    for key, path in keys.items():
+        _put_once(s3, environment.artifacts, key, path)
+    return list(keys)
 
 
 def activate(
-    glue: Any, s3: Any, ssm: Any, environment: Environment, release: str, clock: Clock | None = None
+    aws: Aws, environment: Environment, release: str, clock: Clock | None = None
 ) -> list[str]:
     """Point every job at the files of `release`, restart those that stream; the jobs' names.
 
@@ -40,20 +54,19 @@ def activate(
     Raises:
         DeliveryError: the release lacks a file that a job needs; no job has been changed then.
     """
-    published = _published(s3, environment, release)
-    jobs = [glue.get_job(JobName=name)["Job"] for name in environment.glue_jobs]
-    updates = {job["Name"]: _update(glue, job, release, published) for job in jobs}
+    published = _published(aws.s3, environment, release)
+    jobs = [aws.glue.get_job(JobName=name)["Job"] for name in environment.glue_jobs]
+    updates = {job["Name"]: _update(aws.glue, job, release, published) for job in jobs}
     for name, update in updates.items():
-        glue.update_job(JobName=name, JobUpdate=update)
+        aws.glue.update_job(JobName=name, JobUpdate=update)
     for job in jobs:
         if job["Command"]["Name"] == STREAMING:
-            _restart(glue, job["Name"], clock or Clock())
-    remember(ssm, environment, "glue", release)
+            _restart(aws.glue, job["Name"], clock or Clock())
+    remember(aws.ssm, environment, "glue", release)
     return list(updates)
 
 
-def _put_once(s3: Any, bucket: str, release: str, path: Path) -> str:
-    key = f"glue/{release}/{path.name}"
+def _put_once(s3: Any, bucket: str, key: str, path: Path) -> None:
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     try:
@@ -69,7 +82,6 @@ def _put_once(s3: Any, bucket: str, release: str, path: Path) -> str:
                 f"s3://{bucket}/{key} exists with other content: a release never changes; "
                 "tag a new one"
             ) from error
-    return key
 
 
 def _published(s3: Any, environment: Environment, release: str) -> dict[str, str]:
@@ -111,11 +123,11 @@ def _update(
     update["Command"] = job["Command"] | {
         "ScriptLocation": of_release(job["Command"]["ScriptLocation"])
     }
-    arguments = dict(job.get("DefaultArguments", {}))
-    for name in FILE_ARGUMENTS:
-        if name in arguments:
-            arguments[name] = ",".join(of_release(uri) for uri in arguments[name].split(","))
-    update["DefaultArguments"] = arguments
+    arguments = job.get("DefaultArguments", {})
+    update["DefaultArguments"] = arguments | {
+        "--extra-py-files": of_release(arguments["--extra-py-files"]),
+        "--release": release,
+    }
     return update
 
 

@@ -10,6 +10,11 @@ from infra.delivery.tasks import CONTAINER
 FAMILIES = ("operations", "dbt")
 
 
+def image_name(environment: Environment, release: str) -> str:
+    """The image of `release` in the environment's registry, as Docker and ECS name it."""
+    return f"{environment.image_repository}:{release}"
+
+
 def has_image(ecr: Any, environment: Environment, release: str) -> bool:
     """Whether the environment's registry holds the image of `release`."""
     repository = environment.image_repository.partition("/")[2]
@@ -55,7 +60,7 @@ def _register(
             f"{environment.image_repository} has no image {release}: deploy that release first "
             "(workflow deploy-warehouse builds it)"
         )
-    image = f"{environment.image_repository}:{release}"
+    image = image_name(environment, release)
     revisions = []
     for kind in FAMILIES:
         template = ecs.describe_task_definition(

@@ -1,0 +1,12 @@
+#!/bin/sh
+# Make the project's own command line and modules known to a Python environment.
+# usage: install_project.sh <prefix> <project>
+# The project stays where it is: dbt and the declarations are read from its folders.
+set -eu
+prefix=$1
+project=$2
+
+site_packages=$("$prefix/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+printf '%s\n' "$project" >"$site_packages/retail_lakehouse.pth"
+printf '#!%s\nfrom ingestion.cli import main\nmain()\n' "$prefix/bin/python" >"$prefix/bin/lakehouse"
+chmod 755 "$prefix/bin/lakehouse"

@@ -1,0 +1,131 @@
+"""The warehouse playbook: what it asks of dbt, and what it keeps to itself.
+
+dbt is a stand-in here that notes its arguments and login; the operations themselves are proved with
+the warehouse (tests/redshift).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from tests.infra.ansible.conftest import RunPlaybook
+
+PASSWORD = "correct horse battery staple"
+NAMES = ("METHOD", "USER", "PASSWORD")
+DBT = f"""#!{sys.executable}
+import json, os, pathlib, sys
+notes = pathlib.Path(os.environ["NOTES"])
+login = {{name: os.environ.get("LAKEHOUSE_REDSHIFT_" + name) for name in {NAMES}}}
+notes.write_text(json.dumps({{"arguments": sys.argv[1:], "login": login, "folder": os.getcwd()}}))
+print(os.environ["SAYS"])
+sys.exit(int(os.environ.get("CODE", "0")))
+"""
+PLAN = "10:00:00  -- role loader\ncreate role loader;\n10:00:00  1 statements sent"
+NOTHING = "10:00:00  nothing to do: the warehouse is as declared"
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[dict[str, str]]:
+    """A Secrets Manager with the administrator's secret, as the variables that lead to it."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    variables = {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+    }
+    secrets = boto3.client(
+        "secretsmanager",
+        endpoint_url=variables["AWS_ENDPOINT_URL"],
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        region_name="eu-central-1",
+    )
+    secret = json.dumps({"username": "admin", "password": PASSWORD})
+    name = f"warehouse-{uuid.uuid4()}"
+    arn = secrets.create_secret(Name=name, SecretString=secret)["ARN"]
+    yield {**variables, "LAKEHOUSE_REDSHIFT_ADMIN_SECRET": arn}
+    secrets.delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
+    server.stop()
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    """Where the stand-in for dbt, which is found first, leaves its notes."""
+    program = tmp_path / "bin" / "dbt"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(DBT)
+    program.chmod(0o755)
+    return tmp_path / "notes.json"
+
+
+def test_carries_the_operation_out_as_administrator_and_shows_no_password(
+    run_playbook: RunPlaybook, aws: dict[str, str], notes: Path
+) -> None:
+    play = run_playbook(
+        "warehouse",
+        "-vvv",
+        stage="qa",
+        environment={**aws, "NOTES": str(notes), "SAYS": PLAN},
+    )
+
+    assert play.returncode == 0, play.output
+    assert play.stats["changed"] == 1
+    assert "create role loader;" in play.output
+    assert PASSWORD not in play.output
+    noted = json.loads(notes.read_text())
+    assert noted["login"] == {"METHOD": "database", "USER": "admin", "PASSWORD": PASSWORD}
+    assert noted["arguments"][1:5] == ["run-operation", "deploy_streaming", "--target", "qa"]
+    assert json.loads(noted["arguments"][6]) == {"dry_run": False}
+    assert (Path(noted["folder"]) / "dbt_project.yml").exists()
+
+
+def test_changes_nothing_where_nothing_is_to_do_or_in_check_mode(
+    run_playbook: RunPlaybook, aws: dict[str, str], notes: Path
+) -> None:
+    again = run_playbook(
+        "warehouse",
+        "--check",
+        stage="qa",
+        environment={**aws, "NOTES": str(notes), "SAYS": NOTHING},
+    )
+
+    assert again.returncode == 0, again.output
+    assert again.stats["changed"] == 0
+    assert json.loads(json.loads(notes.read_text())["arguments"][6]) == {"dry_run": True}
+
+
+def test_says_what_dbt_says_when_it_fails(
+    run_playbook: RunPlaybook, aws: dict[str, str], notes: Path
+) -> None:
+    play = run_playbook(
+        "warehouse",
+        stage="dev",
+        environment={**aws, "NOTES": str(notes), "SAYS": "no such cluster", "CODE": "2"},
+    )
+
+    assert play.returncode != 0
+    assert "no such cluster" in play.output
+    assert PASSWORD not in play.output
+
+
+def test_names_the_secret_that_cannot_be_read(
+    run_playbook: RunPlaybook, aws: dict[str, str]
+) -> None:
+    play = run_playbook(
+        "warehouse",
+        stage="dev",
+        environment={**aws, "LAKEHOUSE_REDSHIFT_ADMIN_SECRET": "other-secret"},
+    )
+    assert play.returncode != 0
+    assert "cannot read the secret other-secret (ResourceNotFoundException)" in play.output
