@@ -23,10 +23,6 @@ JARS = Path(ingestion.__file__).parent.parent / ".jars/spark"
 
 SESSION_OPTIONS = {
     "spark.sql.session.timeZone": "UTC",
-    # A task's file moves once, into the batch's staging folder, which nobody reads but us: what
-    # a task that ran twice leaves there is sorted out before anything becomes visible.
-    "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "2",
-    "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
     "spark.sql.streaming.minBatchesToRetain": "10",
     "spark.sql.streaming.numRecentProgressUpdates": "5",
 }
@@ -41,6 +37,10 @@ LOCAL_OPTIONS = {
     "spark.sql.catalogImplementation": "in-memory",
 }
 WRITE_OPTIONS = {
+    # A task's file moves once, into the batch's staging folder, which nobody reads but us: what
+    # a task that ran twice leaves there is sorted out before anything becomes visible.
+    "mapreduce.fileoutputcommitter.algorithm.version": "2",
+    "mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
     "compression": "zstd",
     "parquet.compression.codec.zstd.level": "1",
     # Values repeat too rarely for a dictionary; trying one costs more than it saves.
@@ -60,11 +60,17 @@ def local_session() -> SparkSession:
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.master("local[2]").appName("lakehouse landing")
-    options = SESSION_OPTIONS | LOCAL_OPTIONS | s3a_options()
-    options["spark.driver.extraClassPath"] = f"{JARS}/*"
+    options = LOCAL_OPTIONS | s3a_options() | {"spark.driver.extraClassPath": f"{JARS}/*"}
     for name, value in options.items():
         builder = builder.config(name, value)
-    return builder.getOrCreate()
+    return configured(builder.getOrCreate())
+
+
+def configured(spark: SparkSession) -> SparkSession:
+    """`spark` with the options that landing relies on, wherever it runs."""
+    for name, value in SESSION_OPTIONS.items():
+        spark.conf.set(name, value)
+    return spark
 
 
 def s3a_options() -> dict[str, str]:
@@ -84,12 +90,21 @@ def read_stream(
     spark: SparkSession, settings: Settings, starts: Iterable[Start], max_offsets: int
 ) -> DataFrame:
     """The stream of exactly the partitions in `starts`, each from its offset on."""
+    return (
+        spark.readStream.format("kafka")
+        .options(**read_options(settings, starts, max_offsets))
+        .load()
+    )
+
+
+def read_options(settings: Settings, starts: Iterable[Start], max_offsets: int) -> dict[str, str]:
+    """The options of Spark's Kafka source for it."""
     assigned: dict[str, list[int]] = {}
     offsets: dict[str, dict[str, int]] = {}
     for start in starts:
         assigned.setdefault(start.topic, []).append(start.partition.number)
         offsets.setdefault(start.topic, {})[str(start.partition.number)] = start.from_offset
-    options = {
+    return {
         "kafka.bootstrap.servers": settings.kafka_bootstrap_servers,
         "assign": json.dumps(assigned),
         "startingOffsets": json.dumps(offsets),
@@ -106,7 +121,6 @@ def read_stream(
         "kafkaConsumer.pollTimeoutMs": "30000",
         **{f"kafka.{name}": value for name, value in java_security(settings.kafka_auth).items()},
     }
-    return spark.readStream.format("kafka").options(**options).load()
 
 
 def start_query(

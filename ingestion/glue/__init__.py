@@ -1,0 +1,1 @@
+"""Entry scripts for AWS Glue; they import awsglue, which exists there only."""

@@ -1,0 +1,175 @@
+"""The Glue entry script under a stub that allows what awsglue has, and nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import threading
+import types
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from ingestion import declarations
+from ingestion.errors import TerminalError
+from ingestion.landing.job import Landing
+from ingestion.landing.plan import Subscription
+from tests.integration.landing.conftest import TABLE, Feed, Zone
+from tests.integration.landing.test_landing import wait_for
+
+
+class GlueArgumentError(Exception):
+    pass
+
+
+def get_resolved_options(args: list[str], options: list[str]) -> dict[str, str]:
+    """As awsglue.utils.getResolvedOptions: all that is asked for is required, the rest ignored."""
+    parser = argparse.ArgumentParser(exit_on_error=False, allow_abbrev=False)
+    for option in options:
+        if option.startswith("job-bookmark"):
+            raise GlueArgumentError(f"reserved: {option}")
+        parser.add_argument(f"--{option}", required=True)
+    parsed, _ = parser.parse_known_args(args[1:])
+    return vars(parsed)
+
+
+class GlueContext:
+    def __init__(self, sparkContext: Any) -> None:  # noqa: N803 - awsglue's own name
+        from pyspark import SparkContext
+        from pyspark.sql import SparkSession
+
+        assert isinstance(sparkContext, SparkContext)
+        self.spark_session = SparkSession(sparkContext)
+
+
+class GlueJob:
+    calls: ClassVar[list[str]] = []
+
+    def __init__(self, glue_context: GlueContext) -> None:
+        assert isinstance(glue_context, GlueContext)
+
+    def init(self, job_name: str, args: dict[str, str]) -> None:
+        assert args["JOB_NAME"] == job_name
+        self.calls.append("init")
+
+    def commit(self) -> None:
+        self.calls.append("commit")
+
+
+@pytest.fixture
+def awsglue(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name, content in {
+        "awsglue": {},
+        "awsglue.utils": {"getResolvedOptions": get_resolved_options},
+        "awsglue.context": {"GlueContext": GlueContext},
+        "awsglue.job": {"Job": GlueJob},
+    }.items():
+        module = types.ModuleType(name)
+        vars(module).update(content)
+        monkeypatch.setitem(sys.modules, name, module)
+    GlueJob.calls = []
+    yield
+
+
+def arguments(zone: Zone, **changed: str) -> list[str]:
+    given = {
+        "JOB_NAME": "landing",
+        "bootstrap_servers": zone.broker.bootstrap_servers,
+        "landing": zone.landing,
+        "checkpoints": zone.checkpoints,
+        "source": "postgresql",
+        "declarations": str(declarations.SOURCES_FILE),
+        "kafka_auth": "none",
+        "interval": "0.2",
+    } | changed
+    pairs = [part for name, value in given.items() for part in (f"--{name}", value)]
+    return ["landing.py", *pairs, "--enable-metrics", "true"]
+
+
+def test_it_lands_until_it_is_stopped(
+    awsglue: None, zone: Zone, feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ingestion.glue import landing
+
+    feed.create(1).produce(5)
+    stopping = threading.Event()
+    monkeypatch.setattr(
+        landing, "Landing", lambda job, spark, notice, _: Landing(job, spark, notice, stopping)
+    )
+    monkeypatch.setattr(landing, "subscriptions", lambda *_: (Subscription(TABLE, feed.topic),))
+    zone.start_spark()
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            landing.main(arguments(zone))
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        wait_for(lambda: bool(failures) or sum(zone.landed().values()) == 5)
+    finally:
+        stopping.set()
+        thread.join()
+    assert failures == []
+    assert GlueJob.calls == ["init", "commit"]
+    assert zone.landed() == feed.truth()
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"source": "oracle"}, "LAKEHOUSE_SOURCE is 'oracle'; allowed values"),
+        ({"tables": "customers,nonsense"}, "no table 'nonsense' to land; there are: customers"),
+        ({"interval": "soon"}, "--interval and --max_offsets are numbers"),
+    ],
+    ids=["source", "tables", "interval"],
+)
+def test_wrong_arguments_are_named(zone: Zone, changed: dict[str, str], message: str) -> None:
+    from ingestion.glue import landing
+
+    given = arguments(zone, **changed)[1:-2]
+    resolved = dict(zip([name[2:] for name in given[::2]], given[1::2], strict=True))
+    with pytest.raises(TerminalError, match=message):
+        landing.parse(landing.DEFAULTS | resolved, {})
+
+
+def test_jobs_land_any_group_of_tables_with_iam(zone: Zone) -> None:
+    from ingestion.glue import landing
+    from ingestion.landing.spark import read_options
+
+    given = arguments(zone, tables="customers, customer_addresses", kafka_auth="iam")[1:-2]
+    resolved = dict(zip([name[2:] for name in given[::2]], given[1::2], strict=True))
+    job = landing.parse(landing.DEFAULTS | resolved, {"AWS_REGION": "eu-central-1"}).job
+    assert [s.table for s in job.subscriptions()] == ["customers", "customer_addresses"]
+    assert job.settings.aws_region == "eu-central-1"
+    options = read_options(job.settings, [], 10)
+    assert options["kafka.sasl.mechanism"] == "AWS_MSK_IAM"
+    assert options["kafka.security.protocol"] == "SASL_SSL"
+
+
+def test_the_wheel_runs_on_python_3_13_and_brings_the_entry_script(tmp_path: Path) -> None:
+    root, source = declarations.SOURCES_FILE.parents[3], tmp_path / "source"
+    for part in ("ingestion", "requirements"):
+        shutil.copytree(root / part, source / part)
+    for file in ("pyproject.toml", "README.md"):
+        shutil.copy(root / file, source)
+    command = ["pip", "wheel", "--no-deps", "--no-build-isolation", "-q", "-w", str(tmp_path)]
+    built = subprocess.run(
+        [sys.executable, "-m", *command, str(source)], capture_output=True, text=True, check=False
+    )
+    assert built.returncode == 0, built.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.name.endswith("-py3-none-any.whl")
+    with zipfile.ZipFile(wheel) as content:
+        names = content.namelist()
+        metadata = next(name for name in names if name.endswith("METADATA"))
+        assert "Requires-Python: >=3.11" in content.read(metadata).decode()
+    assert {"ingestion/glue/landing.py", "ingestion/landing/job.py"} <= set(names)
