@@ -27,9 +27,6 @@
     {% for name in meta if name.startswith(('sequence', 'apply_', 'track_', 'arrival')) and name not in allowed %}
         {% do _refuse_cdc("meta." ~ name ~ " is unknown; allowed: " ~ allowed | join(', ')) %}
     {% endfor %}
-    {% if not config.get('unique_key') %}
-        {% do _refuse_cdc("unique_key is missing: a column or a list of columns") %}
-    {% endif %}
     {% if not config.get('updated_at') %}
         {% do _refuse_cdc("updated_at is missing: the column with the commit time") %}
     {% endif %}

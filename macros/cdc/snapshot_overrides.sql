@@ -30,14 +30,14 @@
 
 {% macro duckdb__snapshot_merge_sql(target, source, insert_cols) %}
     {% if config.get('strategy') != 'cdc' %}
-        {{ return(dbt_duckdb.duckdb__snapshot_merge_sql(target, source, insert_cols)) }}
+        {{ return(dbt.duckdb__snapshot_merge_sql(target, source, insert_cols)) }}
     {% endif %}
     {{ cdc_merge_sql(target, source, insert_cols) }}
 {% endmacro %}
 
 {% macro redshift__snapshot_merge_sql(target, source, insert_cols) %}
     {% if config.get('strategy') != 'cdc' %}
-        {{ return(dbt_redshift.redshift__snapshot_merge_sql(target, source, insert_cols)) }}
+        {{ return(dbt.redshift__snapshot_merge_sql(target, source, insert_cols)) }}
     {% endif %}
     {{ cdc_merge_sql(target, source, insert_cols) }}
 {% endmacro %}

@@ -66,15 +66,16 @@ strict as (
         case
             when not coalesce(named.is_valid, false) then false
             when
-                regexp_matches(named.value_text, ',\s*[}\]]')
-                or contains(named.value_text, 'nan')
-                or contains(named.value_text, 'NaN')
-                or contains(named.value_text, 'nf')
+                regexp_matches(named.value_text, ',\s*[}\]]|[}\]]{4}')
+                or regexp_matches(named.value_text, '(?i):\s*-?(nan|inf)')
                 or coalesce(named.row_keys <> {{ names }}, true)
                 then
                     coalesce(len(named.row_keys) = len(list_distinct(named.row_keys)), true)
-                    and not regexp_matches({{ bare }}, ',\s*[}\]]|nan|NaN|inf|Inf')
-                    and length({{ bare }}) - length(translate({{ bare }}, '[{', '')) <= 100
+                    and not regexp_matches({{ bare }}, ',\s*[}\]]|(?i:nan|inf)')
+                    and not (
+                        regexp_matches({{ bare }}, '[}\]]{4}')
+                        and length({{ bare }}) - length(translate({{ bare }}, '[{', '')) > 100
+                    )
             else true
         end as is_json
     from named
@@ -99,7 +100,7 @@ events as (
         strict.event.source.{{ field }},
         {%- endfor %}
         strict.event.transaction.total_order,
-        strict.event.source is not null as has_source,
+        strict.event.source.name is not null as has_source,
         coalesce(len(strict.row_keys) > 0, false) as has_row,
         strict.event.before is not null as has_before_image,
         case when strict.row_keys <> {{ names }}
@@ -108,9 +109,9 @@ events as (
             ), ','), '')
         end as missing_columns,
         case when strict.row_keys <> {{ names }}
-            then nullif(array_to_string(list_filter(
+            then nullif(array_to_string(list_sort(list_filter(
                 strict.row_keys, lambda name: not list_contains({{ names }}, name)
-            ), ','), '')
+            )), ','), '')
         end as unknown_columns
         {%- for column in columns %}
         {%- set row = "case when strict.event.op = 'd' then strict.event.before." ~ column['source_name']

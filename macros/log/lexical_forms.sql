@@ -25,14 +25,23 @@
     {% do return(forms[type['name']]) %}
 {% endmacro %}
 
-{#- Boolean SQL: the text is of the type's form; for integers also within its range. -#}
+{#-
+  Boolean SQL: the text is of the type's form; for integers also within its range, which is decided on
+  the digits: texts of equal length order as their numbers do, and no cast has to be tried.
+-#}
 {% macro has_form(text, type) -%}
-    {%- set bits = {'smallint': 15, 'integer': 31, 'bigint': 63}.get(type['name']) -%}
-    {%- if bits -%}
-        case when {{ matches(text, lexical_form(type)) }}
-            then cast({{ text }} as decimal(20, 0)) between -{{ 2 ** bits }} and {{ 2 ** bits - 1 }}
-            else false
-        end
+    {%- set largest = {'smallint': '32767', 'integer': '2147483647', 'bigint': '9223372036854775807'}
+        .get(type['name']) -%}
+    {%- if largest -%}
+        (
+            {{ matches(text, lexical_form(type)) }}
+            and (
+                length({{ text }}) < {{ largest | length }}
+                or length(replace({{ text }}, '-', '')) < {{ largest | length }}
+                or replace({{ text }}, '-', '') <= '{{ largest }}'
+                or {{ text }} = '-{{ largest[:-1] }}8'
+            )
+        )
     {%- else -%}
         {{ matches(text, lexical_form(type)) }}
     {%- endif -%}
@@ -41,7 +50,7 @@
 {#- SQL: the typed value of a text that has the form of `type`. -#}
 {% macro typed_value(text, type) -%}
     {%- if type['name'] == 'varchar' -%}
-        cast({{ text }} as varchar({{ type['length'] }}))
+        cast({{ text }} as varchar({{ varchar_length(type['length']) }}))
     {%- elif type['name'] == 'decimal' -%}
         cast({{ text }} as decimal({{ type['precision'] }}, {{ type['scale'] }}))
     {%- elif type['name'] == 'boolean' -%}

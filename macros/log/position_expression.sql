@@ -5,7 +5,8 @@
   SQL Server: commit_lsn, change_lsn, event_serial_no; an initial snapshot read has no change_lsn and
   gets zeros, so it precedes every change of its commit. PostgreSQL: the LSN of the last commit before
   the transaction (source.sequence), the record's own LSN, the place in the transaction; a record's
-  LSN alone would put a transaction that stayed open behind a snapshot read made meanwhile.
+  LSN alone would put a transaction that stayed open behind a snapshot read made meanwhile. A read that
+  names the last commit came before every change that names the same one.
 -#}
 {% macro position_expression(events) %}
     {% set zeros = '00000000:00000000:0000' %}
@@ -34,7 +35,11 @@
                 and {{ matches('coalesce(' ~ events ~ ".total_order, '0')", number_form) }}
                 then
                     {{ hex16("coalesce(" ~ _last_commit_lsn(events) ~ ", " ~ events ~ ".lsn)") }}
-                    || ':' || {{ hex16(events ~ '.lsn') }}
+                    || ':' || case
+                        when {{ events }}.op = 'r' and {{ _last_commit_lsn(events) }} is not null
+                            then '{{ '0' * 16 }}'
+                        else {{ hex16(events ~ '.lsn') }}
+                    end
                     || ':' || {{ hex16("coalesce(" ~ events ~ ".total_order, '0')") }}
         end
     {% endif %}

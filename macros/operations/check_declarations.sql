@@ -4,6 +4,12 @@
   is taken over; any other stops the run, because old rows and new rows would mean different things.
 -#}
 {% macro check_declarations() %}
+    {% if execute and invocation_writes() and not flags.FULL_REFRESH %}
+        {% do _check_declarations() %}
+    {% endif %}
+{% endmacro %}
+
+{% macro _check_declarations() %}
     {% set known = {} %}
     {% set accepted_sql %}
         select table_name, declaration, columns
@@ -13,7 +19,7 @@
     {% for row in run_query(accepted_sql).rows %}
         {% do known.update({row[0]: {'declaration': row[1], 'columns': fromjson(row[2])}}) %}
     {% endfor %}
-    {% for table in declared_tables() if not flags.FULL_REFRESH and table in known %}
+    {% for table in declared_tables() if table in known %}
         {% set problem = incompatible_change(known[table]['columns'], declared_columns(table)) %}
         {% if problem %}
             {% do run_query(drop_run_sql()) %}

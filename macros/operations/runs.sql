@@ -4,7 +4,7 @@
 -#}
 
 {#- on-run-start: creates what is missing in `operations`, refuses a second live run, takes a number. -#}
-{% macro start_run(writes=none, check=true) %}
+{% macro start_run(writes=none) %}
     {% if execute and (invocation_writes() if writes is none else writes) %}
         {% do run_query(create_operations_sql()) %}
         {% do run_query(take_run_number_sql()) %}
@@ -19,7 +19,6 @@
                 ~ " (var run_expires_after_minutes: " ~ var('run_expires_after_minutes') ~ ")."
             ) %}
         {% endif %}
-        {% if check %}{% do check_declarations() %}{% endif %}
     {% endif %}
 {% endmacro %}
 

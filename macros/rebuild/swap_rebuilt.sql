@@ -33,7 +33,7 @@
     {% endif %}
     {#- reading the columns has begun a transaction of dbt's own -#}
     {% do adapter.commit() %}
-    {% do start_run(writes=true, check=false) %}
+    {% do start_run(writes=true) %}
     {% set swap_sql %}
         begin;
         {% if var('keys', none) %}

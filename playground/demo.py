@@ -1,0 +1,302 @@
+"""The demo: a shop's database changes travel through Debezium, Kafka and the lake into a star.
+
+Everything is real and runs here: PostgreSQL, Debezium, Kafka, the landing job, dbt on DuckDB. The
+services stop at the end; the landing zone, the warehouse file and the docs stay under `data/demo`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from ingestion.declarations import load
+from ingestion.errors import TerminalError
+from ingestion.settings import Settings
+from playground.services import SHOP_DATABASE, Capture, Services
+from playground.shop import schema
+from playground.shop.opening import Scale
+from playground.shop.simulator import Shop
+
+_LANDING_SECONDS = 180.0
+
+
+@dataclass
+class _Build:
+    name: str
+    seconds: float
+    nodes: int
+    tests: int
+    warnings: int
+
+
+@dataclass
+class _Report:
+    changes: int = 0
+    updates_and_deletes: int = 0
+    builds: list[_Build] = field(default_factory=list)
+    timings: list[tuple[str, float]] = field(default_factory=list)
+
+
+class Demo:
+    """One run of the demo in `root`, which is emptied first."""
+
+    def __init__(self, root: Path, rounds: int, changes: int, seed: int) -> None:
+        self._root = root
+        self._rounds = rounds
+        self._changes = changes
+        self._seed = seed
+        self._console = Console(highlight=False)
+        self._report = _Report()
+
+    def run(self) -> None:
+        """Run every step, then say what came out and where it is.
+
+        Raises:
+            LakehouseError: a step failed; the services are stopped, the logs stay.
+        """
+        started = time.monotonic()
+        if self._root.exists():
+            shutil.rmtree(self._root)
+        self._root.mkdir(parents=True)
+        with self._step("services: PostgreSQL, Kafka, Kafka Connect"):
+            services = Services(self._root / "services", postgres=True, kafka=True, connect=True)
+            services.__enter__()
+        try:
+            environment = self._environment(services)
+            self._pipeline(services, environment)
+            with self._step("reconcile: the shop's audit against the warehouse"):
+                self._command(environment, "lakehouse", "reconcile", show=True)
+        finally:
+            services.__exit__(None, None, None)
+        with self._step("docs: catalog and lineage of columns"):
+            self._command(environment, "lakehouse", "docs", "--output", str(self._root / "docs"))
+        self._summary(environment, time.monotonic() - started)
+
+    def _environment(self, services: Services) -> dict[str, str]:
+        return {
+            **os.environ,
+            **services.environment(),
+            "LAKEHOUSE_LANDING": str(self._root / "landing"),
+            "LAKEHOUSE_CHECKPOINTS": str(self._root / "checkpoints"),
+            "LAKEHOUSE_DUCKDB": str(self._root / "warehouse.duckdb"),
+            "DBT_LOG_PATH": str(self._root / "logs"),
+            "DBT_TARGET_PATH": str(self._root / "target"),
+        }
+
+    def _pipeline(self, services: Services, environment: Mapping[str, str]) -> None:
+        dsn = services.postgres.create_database(SHOP_DATABASE)
+        settings = Settings.from_environment(environment)
+        services.create_topics(settings.source)
+        with self._landing_job(environment), self._shop(dsn) as shop:
+            capture = services.capture(dsn)
+            with self._step("Debezium's snapshot, with a transaction left open over it"):
+                capture.create()
+                capture.wait_until_snapshotting()
+                with shop.transaction_left_open():
+                    capture.wait_until_streaming()
+            self._follow(capture, settings, environment, "first build: everything from landing")
+            for number in range(1, self._rounds + 1):
+                with self._step(f"round {number}: customers at work"):
+                    summary = shop.round(changes=self._changes, at=datetime.now(UTC))
+                    self._report.changes += summary.changes
+                    self._report.updates_and_deletes += summary.updates_and_deletes
+                self._follow(capture, settings, environment, f"build {number}: only what changed")
+
+    @contextmanager
+    def _shop(self, dsn: str) -> Iterator[Shop]:
+        schema.create(dsn)
+        with Shop(dsn, seed=self._seed, scale=Scale(), started_at=datetime.now(UTC)) as shop:
+            with self._step("the shop opens: customers, products, orders"):
+                shop.seed()
+            yield shop
+
+    def _follow(
+        self, capture: Capture, settings: Settings, environment: Mapping[str, str], name: str
+    ) -> None:
+        with self._step("Debezium and landing catch up"):
+            capture.wait_until_delivered()
+            _wait_until_landed(settings)
+        with self._step(f"dbt, {name}") as timer:
+            self._command(environment, "dbt", "build", "--target", "local")
+        self._report.builds.append(_read_build(name, timer, Path(environment["DBT_TARGET_PATH"])))
+
+    @contextmanager
+    def _landing_job(self, environment: Mapping[str, str]) -> Iterator[None]:
+        log = self._root / "logs" / "landing.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("w") as output:
+            job = subprocess.Popen(
+                [_program("lakehouse"), "land", "--interval", "1", "--refresh", "2"],
+                env=dict(environment),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+            try:
+                yield
+            finally:
+                job.terminate()
+                code = job.wait(timeout=60)
+        if code != 0:
+            raise TerminalError(f"landing ended with exit code {code}; its log is {log}")
+
+    def _command(
+        self, environment: Mapping[str, str], program: str, *arguments: str, show: bool = False
+    ) -> None:
+        result = subprocess.run(
+            [_program(program), *arguments],
+            env={**environment, "COLUMNS": str(self._console.width)},
+            check=False,
+            stdout=None if show else subprocess.PIPE,
+            stderr=None if show else subprocess.STDOUT,
+            text=True,
+        )
+        if result.returncode != 0:
+            tail = "" if show else f":\n{result.stdout[-6000:]}"
+            raise TerminalError(f"{program} {arguments[0]} failed{tail}")
+
+    @contextmanager
+    def _step(self, name: str) -> Iterator[list[float]]:
+        """Print the step and its seconds; the yielded list holds them once the step is over."""
+        self._console.print(f"[bold cyan]▸[/] {name}", soft_wrap=True)
+        started = time.monotonic()
+        seconds: list[float] = []
+        yield seconds
+        seconds.append(time.monotonic() - started)
+        self._report.timings.append((name, seconds[0]))
+        self._console.print(f"  [green]done[/] in {seconds[0]:.1f} s")
+
+    def _summary(self, environment: Mapping[str, str], seconds: float) -> None:
+        counts = _count(Path(environment["LAKEHOUSE_DUCKDB"]))
+        facts = Table(title="What came out", show_header=False)
+        facts.add_row("change events landed", f"{counts['events']:,}")
+        facts.add_row("row changes of the rounds", f"{self._report.changes:,}")
+        facts.add_row("  of them updates and deletes", f"{self._report.updates_and_deletes:,}")
+        facts.add_row("versions in the histories", f"{counts['versions']:,}")
+        facts.add_row("customer versions in dim_customer", f"{counts['customer_versions']:,}")
+        facts.add_row("orders in fct_orders", f"{counts['orders']:,}")
+        facts.add_row("records in quarantine", f"{counts['quarantined']:,}")
+        facts.add_row("time, all included", f"{seconds:.0f} s")
+        self._console.print(facts)
+        builds = Table("build", "seconds", "nodes", "tests", "warnings", title="dbt")
+        for build in self._report.builds:
+            builds.add_row(
+                build.name,
+                f"{build.seconds:.1f}",
+                str(build.nodes),
+                str(build.tests),
+                str(build.warnings),
+            )
+        self._console.print(builds)
+        warehouse = environment["LAKEHOUSE_DUCKDB"]
+        python = Path(sys.executable)
+        self._console.print("[bold]Look around[/]")
+        for what, line in (
+            ("the docs", f"xdg-open {self._root / 'docs' / 'index.html'}"),
+            (
+                "the warehouse",
+                f"{_relative(python)} -c \"import duckdb; duckdb.connect('{warehouse}', "
+                "read_only=True).sql('from marts.agg_daily_sales limit 10').show()\"",
+            ),
+            ("the services again, with a shop that never closes", "make up"),
+        ):
+            self._console.print(f"  {what}:\n    {line}", soft_wrap=True)
+
+
+def _program(name: str) -> str:
+    return str(Path(sys.executable).with_name(name))
+
+
+def _relative(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _wait_until_landed(settings: Settings) -> None:
+    """Wait until the ledger covers what the brokers hold at this moment.
+
+    Raises:
+        TerminalError: landing has not come that far in time.
+    """
+    from ingestion.landing.kafka import Brokers
+    from ingestion.landing.ledger import Ledger
+    from ingestion.landing.storage import open_storage
+    from ingestion.landing.subscriptions import subscriptions
+
+    wanted = subscriptions(load(), settings.source)
+    topics = Brokers(settings).topics({subscription.topic for subscription in wanted})
+    ends = {
+        (name, number): offsets.latest
+        for name, topic in topics.items()
+        for number, offsets in topic.partitions.items()
+        if offsets.latest > offsets.earliest
+    }
+    ledger = Ledger(open_storage(settings.landing))
+    deadline = time.monotonic() + _LANDING_SECONDS
+    while True:
+        ledger.refresh()
+        landed = {
+            (position.topic, partition.number): position.until_offset
+            for partition, position in ledger.progress.positions.items()
+        }
+        behind = {place: end for place, end in ends.items() if landed.get(place, 0) < end}
+        if not behind:
+            return
+        if time.monotonic() > deadline:
+            raise TerminalError(
+                f"landing is still behind after {_LANDING_SECONDS:.0f} s: "
+                + ", ".join(f"{topic}[{number}]" for topic, number in sorted(behind))
+            )
+        time.sleep(0.2)
+
+
+def _read_build(name: str, seconds: list[float], target: Path) -> _Build:
+    results = json.loads((target / "run_results.json").read_text(encoding="utf-8"))["results"]
+    tests = [
+        result for result in results if result["unique_id"].startswith(("test.", "unit_test."))
+    ]
+    return _Build(
+        name=name,
+        seconds=seconds[0],
+        nodes=len(results) - len(tests),
+        tests=len(tests),
+        warnings=sum(result["status"] == "warn" for result in tests),
+    )
+
+
+def _count(warehouse: Path) -> dict[str, int]:
+    import duckdb
+
+    declared = load().tables
+    histories = " union all ".join(
+        f"select dbt_scd_id from history.{table.name}_history"
+        for table in declared
+        if table.history == "all"
+    )
+    queries = {
+        "events": "select sum(n) from ("
+        + " union all ".join(
+            f"select count(*) as n from staging.{table.name}__log" for table in declared
+        )
+        + ")",
+        "versions": f"select count(*) from ({histories})",
+        "customer_versions": "select count(*) from marts.dim_customer",
+        "orders": "select count(*) from marts.fct_orders where not is_deleted",
+        "quarantined": "select count(*) from staging.quarantine",
+    }
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        counts = {}
+        for name, query in queries.items():
+            row = connection.execute(query).fetchone()
+            counts[name] = int(row[0]) if row else 0
+    return counts
