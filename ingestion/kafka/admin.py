@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -92,6 +93,7 @@ class Topics:
             operation_timeout=TIMEOUT_SECONDS,
         )
         self._wait(answers, "create topic", harmless=KafkaError.TOPIC_ALREADY_EXISTS)
+        self._until(lambda: len(self._existing(wanted)) == len(wanted), "see the new topics")
 
     def alter(self, name: str, settings: Mapping[str, str]) -> None:
         """Set `settings` of topic `name`; others stay as they are."""
@@ -105,6 +107,10 @@ class Topics:
         )
         answers = self._admin.incremental_alter_configs([resource], request_timeout=TIMEOUT_SECONDS)
         self._wait(answers, "alter topic")
+        self._until(
+            lambda: settings.items() <= self.describe([name])[name].settings.items(),
+            f"see the new settings of topic {name}",
+        )
 
     def add_partitions(self, name: str, total: int) -> None:
         """Give topic `name` partitions until it has `total`."""
@@ -112,6 +118,10 @@ class Topics:
             [NewPartitions(name, total)], request_timeout=TIMEOUT_SECONDS
         )
         self._wait(answers, "add partitions to topic")
+        self._until(
+            lambda: self.describe([name])[name].partitions == total,
+            f"see the new partitions of topic {name}",
+        )
 
     def delete(self, names: Iterable[str]) -> None:
         """Delete topics with all they hold; those that do not exist are fine."""
@@ -119,6 +129,7 @@ class Topics:
         if wanted:
             answers = self._admin.delete_topics(wanted, operation_timeout=TIMEOUT_SECONDS)
             self._wait(answers, "delete topic", harmless=KafkaError.UNKNOWN_TOPIC_OR_PART)
+            self._until(lambda: not self._existing(wanted), "see the topics go")
 
     def _existing(self, names: Iterable[str]) -> dict[str, Any]:
         answers = self._admin.describe_topics(
@@ -136,6 +147,17 @@ class Topics:
         for key, future in answers.items():
             with self._errors(f"{doing} {getattr(key, 'name', key)}", harmless=harmless):
                 future.result()
+
+    def _until(self, reached: Callable[[], bool], doing: str) -> None:
+        """Wait until the brokers show what the controller has answered for: they follow it."""
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        while not reached():
+            if time.monotonic() > deadline:
+                raise TransientError(
+                    f"cannot {doing}: the broker at {self._where} does not show it after "
+                    f"{TIMEOUT_SECONDS} s"
+                )
+            time.sleep(0.05)
 
     @contextmanager
     def _errors(self, doing: str, harmless: int | None = None) -> Iterator[None]:

@@ -10,7 +10,6 @@ created again when the worker has been started again.
 from __future__ import annotations
 
 import json
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -53,6 +52,14 @@ class ConnectorStatus:
     def failed(self) -> bool:
         """Whether the connector or its task has given up."""
         return "FAILED" in (self.state, *self.task_states)
+
+
+@dataclass(frozen=True)
+class CheckedSetting:
+    """A setting that a connector knows, and what is wrong with its value."""
+
+    name: str
+    errors: tuple[str, ...]
 
 
 class ConnectWorker:
@@ -106,8 +113,23 @@ class ConnectWorker:
         self.wait_until_ready()
 
     def create(self, name: str, settings: Mapping[str, str]) -> None:
-        """Create connector `name`, or give it other settings; `wait_until_running` waits for it."""
-        self._request("PUT", f"/connectors/{name}/config", dict(settings))
+        """Create connector `name`, or give it other settings.
+
+        Raises:
+            ServiceError: the settings are refused; names each of them with the reason.
+        """
+        try:
+            self._request("PUT", f"/connectors/{name}/config", settings)
+        except ServiceError as error:
+            # The worker itself often answers no more than that there was an exception.
+            problems = [
+                f"{checked.name}: {reason}"
+                for checked in self.validate({**settings, "name": name})
+                for reason in checked.errors
+            ]
+            if not problems:
+                raise
+            raise ServiceError(f"connector {name} is refused: {'; '.join(problems)}") from error
 
     def delete(self, name: str) -> None:
         """Remove connector `name`; its position stays known to the worker."""
@@ -142,19 +164,6 @@ class ConnectWorker:
             found["connector"]["state"], tuple(task["state"] for task in tasks), "\n".join(traces)
         )
 
-    def wait_until_running(self, name: str, *, seconds: float = 60) -> None:
-        """Return when the connector and its task run.
-
-        Raises:
-            ServiceError: one of them failed, with its error, or `seconds` passed.
-        """
-        deadline = time.monotonic() + seconds
-        while not (status := self.status(name)).running:
-            self.raise_if_failed(name, status)
-            if time.monotonic() > deadline:
-                raise ServiceError(f"connector {name} does not run after {seconds:.0f} s: {status}")
-            time.sleep(0.05)
-
     def raise_if_failed(self, name: str, status: ConnectorStatus | None = None) -> None:
         """Raise ServiceError with the connector's own error if it has failed."""
         found = status or self.status(name)
@@ -163,10 +172,17 @@ class ConnectWorker:
                 f"connector {name} failed; its log is {self.process.log}:\n{found.trace}"
             )
 
-    def validate(self, plugin: str, settings: Mapping[str, str]) -> list[dict[str, Any]]:
-        """What the connector class `plugin` says of `settings`: one entry a setting it knows."""
+    def validate(self, settings: Mapping[str, str]) -> tuple[CheckedSetting, ...]:
+        """What the connector's class says of `settings`: one entry a setting that it knows."""
+        plugin = settings["connector.class"]
         answer = self._request("PUT", f"/connector-plugins/{plugin}/config/validate", settings)
-        return [entry["value"] | entry["definition"] for entry in answer["configs"]]
+        return tuple(
+            CheckedSetting(
+                entry["definition"]["name"],
+                tuple(entry["value"]["errors"] if entry["value"] else ()),
+            )
+            for entry in answer["configs"]
+        )
 
     def _answers(self) -> bool:
         try:

@@ -175,7 +175,7 @@ def autocommit_cursor(dsn: str) -> Iterator[cursor]:
 
 
 def drop_slot(database: cursor, slot: str) -> None:
-    """Drop a replication slot, and end the session that still holds it."""
+    """Drop a replication slot, if it exists, and end the session that still holds it."""
     deadline = time.monotonic() + 10
     while True:
         database.execute(
@@ -189,5 +189,7 @@ def drop_slot(database: cursor, slot: str) -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
+        except psycopg2.errors.UndefinedObject:
+            return
         else:
             return

@@ -1,0 +1,40 @@
+"""The connectors' settings against Debezium's and Kafka Connect's own classes."""
+
+from __future__ import annotations
+
+import pytest
+
+from ingestion.connectors import render
+from ingestion.declarations import load
+
+# Families of settings whose members have names of their own, or belong to a part that the
+# connector starts: Debezium's reference, "pass-through" properties.
+FAMILIES = (
+    "column.mask.hash.v2.",
+    "database.",
+    "driver.",
+    "key.converter.",
+    "producer.override.",
+    "schema.history.internal.",
+    "value.converter.",
+)
+
+
+@pytest.mark.parametrize("connector", ["postgresql", "sqlserver"])
+def test_every_setting_is_one_that_the_connector_knows(services, connector):
+    settings = render(
+        load(), connector, salt="x" * 32, bootstrap_servers="127.0.0.1:9092", auth="none"
+    )
+    known = {checked.name for checked in services.connect.validate({**settings, "name": "any"})}
+    unknown = {name for name in settings if name not in known and not name.startswith(FAMILIES)}
+    assert not unknown
+
+
+@pytest.mark.parametrize("connector", ["postgresql", "sqlserver"])
+def test_no_value_is_wrong_but_the_databases_place_and_secrets(services, connector):
+    settings = render(
+        load(), connector, salt="x" * 32, bootstrap_servers="127.0.0.1:9092", auth="none"
+    )
+    checked = services.connect.validate({**settings, "name": "any"})
+    wrong = {setting.name for setting in checked if setting.errors}
+    assert wrong <= {"database.hostname", "database.port", "database.user", "database.password"}

@@ -1,0 +1,141 @@
+"""`lakehouse topics` on a real broker."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from ingestion.cli import app
+from ingestion.declarations import load
+from ingestion.kafka.admin import Topics
+from ingestion.kafka.topics import DAY_MILLISECONDS, Topic, desired_topics
+from tests.integration.records import settings_of, write
+
+
+@pytest.fixture
+def lakehouse(clean_broker, monkeypatch):
+    """Runs a command line; returns exit code and what was printed."""
+    for name, value in clean_broker.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("LAKEHOUSE_SOURCE", "postgresql")
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments):
+        result = CliRunner().invoke(app, ["topics", *arguments], catch_exceptions=False)
+        return result.exit_code, result.output
+
+    return run
+
+
+@pytest.fixture
+def topics(clean_broker):
+    return Topics(settings_of(clean_broker))
+
+
+@pytest.mark.parametrize("source", ["postgresql", "sqlserver"])
+def test_apply_makes_every_declared_topic_and_check_agrees(lakehouse, topics, source):
+    assert lakehouse("check", "--source", source)[0] == 1
+    code, output = lakehouse("apply", "--source", source)
+    assert code == 0, output
+    desired = desired_topics(load(), source)
+    assert set(topics.describe(topic.name for topic in desired)) == {t.name for t in desired}
+    code, output = lakehouse("check", "--source", source)
+    assert (code, "as declared" in output) == (0, True)
+
+
+def test_applying_again_changes_nothing(lakehouse, topics):
+    lakehouse("apply")
+    names = [topic.name for topic in desired_topics(load(), "postgresql")]
+    before = topics.describe(names)
+    code, output = lakehouse("apply")
+    assert (code, "0 created, 0 settings changed" in output) == (0, True)
+    assert topics.describe(names) == before
+
+
+def test_a_record_gets_the_brokers_time(lakehouse, topics):
+    lakehouse("apply")
+    [customers] = topics.describe(["retail.public.customers"]).values()
+    assert customers.settings["message.timestamp.type"] == "LogAppendTime"
+
+
+def make_different(topics):
+    """customers: one partition instead of four, kept for ever, dated by its writers."""
+    topics.create([Topic("retail.public.customers", 1, -1)], replication_factor=1)
+    topics.alter("retail.public.customers", {"message.timestamp.type": "CreateTime"})
+
+
+def test_existing_topics_are_left_alone_and_each_difference_is_named(lakehouse, topics):
+    make_different(topics)
+    before = topics.describe(["retail.public.customers"])
+    code, output = lakehouse("apply")
+    assert code == 1
+    for option in ("--add-partitions", "--alter-settings", "--shorten-retention"):
+        assert option in output
+    assert topics.describe(["retail.public.customers"]) == before
+    assert lakehouse("check")[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "change"),
+    [
+        ("--add-partitions", lambda topic: topic.partitions == 4),
+        (
+            "--alter-settings",
+            lambda topic: topic.settings["message.timestamp.type"] == "LogAppendTime",
+        ),
+        (
+            "--shorten-retention",
+            lambda topic: topic.settings["retention.ms"] == str(7 * DAY_MILLISECONDS),
+        ),
+    ],
+)
+def test_each_option_allows_its_change_and_no_other(lakehouse, topics, option, change):
+    make_different(topics)
+    code, output = lakehouse("apply", option)
+    assert code == 1, output
+    [topic] = topics.describe(["retail.public.customers"]).values()
+    assert change(topic)
+    assert lakehouse("check")[1].count("retail.public.customers") == 2
+
+
+def test_all_options_together_make_it_as_declared(lakehouse, topics):
+    make_different(topics)
+    code, output = lakehouse("apply", "--add-partitions", "--alter-settings", "--shorten-retention")
+    assert code == 0, output
+    assert lakehouse("check")[0] == 0
+
+
+def test_more_copies_than_there_are_is_a_difference_that_no_option_mends(lakehouse):
+    lakehouse("apply")
+    code, output = lakehouse("check", "--replication-factor", "3")
+    assert (code, "reassign" in output) == (1, True)
+
+
+def test_describe_shows_what_the_broker_has(lakehouse):
+    lakehouse("apply")
+    code, output = lakehouse("describe")
+    assert (code, output.count("LogAppendTime")) == (0, len(desired_topics(load(), "postgresql")))
+
+
+def test_peek_shows_records_with_their_coordinates(lakehouse, clean_broker):
+    lakehouse("apply")
+    write(clean_broker, "retail.transaction", b'{"status": "BEGIN"}', b"\xff\x00")
+    code, output = lakehouse("peek", "retail.transaction", "--count", "5")
+    decoder, records, rest = json.JSONDecoder(), [], output.strip()
+    while rest:
+        record, end = decoder.raw_decode(rest)
+        records.append(record)
+        rest = rest[end:].strip()
+    assert code == 0
+    assert [(r["offset"], r["value"]) for r in records] == [(0, {"status": "BEGIN"}), (1, "ff00")]
+
+
+def test_a_broker_that_is_not_there_is_named(monkeypatch):
+    monkeypatch.setattr("ingestion.kafka.admin.TIMEOUT_SECONDS", 1)
+    monkeypatch.setenv("LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    result = CliRunner().invoke(app, ["topics", "check"])
+    assert result.exit_code == 1
+    assert "127.0.0.1:1" in str(result.exception)
+    assert "LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS" in str(result.exception)

@@ -1,0 +1,149 @@
+"""The connectors' settings: the committed files, and what the declarations add to them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from ingestion.connectors import FOLDER, cdc_sql, render, source_table
+from ingestion.declarations import load
+from ingestion.errors import TerminalError
+from ingestion.kafka.topics import MAX_MESSAGE_BYTES
+
+SALT = "a-salt-of-thirty-two-characters-"
+CONNECTORS = ["sqlserver", "postgresql"]
+
+
+def committed(connector):
+    return json.loads((FOLDER / f"{connector}.json").read_text())
+
+
+def rendered(connector, declarations=None, auth="none"):
+    return render(
+        declarations or load(),
+        connector,
+        salt=SALT,
+        bootstrap_servers="broker:9098",
+        auth=auth,
+    )
+
+
+def decisive_settings():
+    """(setting, connector, value) of each row of the README's table; '-' is: not set at all."""
+    lines = (FOLDER / "README.md").read_text().splitlines()
+    rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| `")]
+    for setting, sqlserver, postgresql, why in (row for row in rows if len(row) == 4):
+        assert why.strip()
+        yield setting.strip("`"), "sqlserver", sqlserver
+        yield setting.strip("`"), "postgresql", postgresql
+
+
+@pytest.mark.parametrize(("setting", "connector", "value"), list(decisive_settings()))
+def test_the_settings_that_decide_are_what_the_readme_says_and_why(setting, connector, value):
+    assert committed(connector).get(setting, "-") == value
+
+
+def test_the_readme_explains_the_settings_that_order_and_types_hang_on():
+    explained = {setting for setting, _, _ in decisive_settings()}
+    assert explained >= {
+        "data.query.mode",
+        "decimal.handling.mode",
+        "time.precision.mode",
+        "provide.transaction.metadata",
+        "tombstones.on.delete",
+        "value.converter.schemas.enable",
+        "value.converter.replace.null.with.default",
+    }
+
+
+@pytest.mark.parametrize("connector", CONNECTORS)
+def test_records_keep_their_envelope_and_fit_their_topic(connector):
+    settings = committed(connector)
+    assert not [name for name in settings if name.startswith("transforms")]
+    assert settings["producer.override.max.request.size"] == str(MAX_MESSAGE_BYTES)
+
+
+@pytest.mark.parametrize("connector", CONNECTORS)
+def test_every_secret_of_the_committed_file_is_a_reference(connector):
+    for name in ("hostname", "port", "user", "password"):
+        assert committed(connector)[f"database.{name}"].startswith("${secretsmanager:")
+
+
+@pytest.mark.parametrize("connector", CONNECTORS)
+def test_exactly_the_declared_tables_are_captured(connector):
+    declarations = load()
+    prefix = declarations.connectors[connector].topic_prefix
+    included = rendered(connector)["table.include.list"].split(",")
+    topics = [table.topics[connector] for table in declarations.tables]
+    database = f"{prefix}." if connector == "postgresql" else f"{prefix}.retail."
+    assert [database + table for table in included] == topics
+
+
+@pytest.mark.parametrize(
+    ("connector", "excluded", "hashed"),
+    [
+        ("sqlserver", "dbo.Customers.PasswordHash", "dbo.Customers.Phone"),
+        ("postgresql", "public.customers.password_hash", "public.customers.phone"),
+    ],
+)
+def test_personal_data_is_held_back_or_hashed_where_it_is_declared_so(connector, excluded, hashed):
+    settings = rendered(connector)
+    assert settings["column.exclude.list"] == excluded
+    assert settings[f"column.mask.hash.v2.SHA-256.with.salt.{SALT}"] == hashed
+
+
+def test_a_column_declared_hashed_tomorrow_is_hashed_without_touching_the_connectors():
+    declarations = load()
+    customers = declarations.table("customers")
+    columns = tuple(
+        replace(column, pii="hash") if column.name == "email" else column
+        for column in customers.columns
+    )
+    changed = replace(
+        declarations,
+        tables=tuple(
+            replace(table, columns=columns) if table is customers else table
+            for table in declarations.tables
+        ),
+    )
+    assert rendered("sqlserver", changed)[f"column.mask.hash.v2.SHA-256.with.salt.{SALT}"] == (
+        "dbo.Customers.Email,dbo.Customers.Phone"
+    )
+
+
+@pytest.mark.parametrize("salt", ["", "short", "a salt with blanks in it, long enough"])
+def test_without_a_good_salt_nothing_is_rendered(salt):
+    with pytest.raises(TerminalError, match="LAKEHOUSE_PII_SALT"):
+        render(load(), "sqlserver", salt=salt, bootstrap_servers="broker:9098", auth="none")
+
+
+def test_sql_server_keeps_its_schema_history_on_the_same_brokers_with_the_same_identity():
+    plain, iam = rendered("sqlserver"), rendered("sqlserver", auth="iam")
+    history = "schema.history.internal"
+    assert plain[f"{history}.kafka.topic"] == "schema-history.retail"
+    assert plain[f"{history}.kafka.bootstrap.servers"] == "broker:9098"
+    for client in ("producer", "consumer"):
+        assert iam[f"{history}.{client}.sasl.mechanism"] == "AWS_MSK_IAM"
+    assert not [name for name in plain if "sasl" in name]
+
+
+def test_a_topic_that_debezium_would_never_write_to_is_refused():
+    declarations = load()
+    stores = replace(declarations.table("stores"), topics={"postgresql": "shop.stores"})
+    with pytest.raises(TerminalError, match=r"table stores: .*retail\.<schema>\.<table>"):
+        source_table(declarations, stores, "postgresql")
+
+
+def test_the_committed_cdc_sql_is_what_the_declarations_give():
+    assert (FOLDER / "enable_cdc.sql").read_text() == cdc_sql(load()), (
+        "write it again: lakehouse connector cdc-sql > connectors/enable_cdc.sql"
+    )
+
+
+def test_excluded_columns_do_not_even_reach_the_change_tables():
+    script = cdc_sql(load())
+    assert "PasswordHash" not in script
+    assert "dbo.Customers.Phone is shorter than the 64 characters" in script
+    assert script.count("exec sys.sp_cdc_enable_table") == len(load().tables)
