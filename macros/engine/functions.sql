@@ -42,3 +42,8 @@
 {% macro differs(a, b) -%}
     coalesce({{ a }} <> {{ b }}, ({{ a }} is null) <> ({{ b }} is null))
 {%- endmacro %}
+
+{#- The n of varchar(n) that holds so many characters: Redshift counts bytes, up to four a character. -#}
+{% macro varchar_length(characters) %}{{ return(adapter.dispatch('varchar_length')(characters)) }}{% endmacro %}
+{% macro duckdb__varchar_length(characters) %}{{ return(characters) }}{% endmacro %}
+{% macro redshift__varchar_length(characters) %}{{ return([characters * 4, 65535] | min) }}{% endmacro %}

@@ -1,0 +1,190 @@
+{#-
+  Redshift's body of decoded_events: the record as a SUPER. Navigation and casts of a SUPER are lax
+  (what is absent and what fails both become null), so nothing is cast that JSON_TYPEOF has not named
+  first: absent (no type), JSON null ('null'), text, and anything else stay apart. Numbers and booleans
+  come through JSON_SERIALIZE, which writes them as they are.
+
+  Attribute names are CamelCase on SQL Server: the pre-hook sets enable_case_sensitive_super_attribute.
+-#}
+{% macro redshift__decoded_events(table, columns) %}
+{% set position_fields = {
+    'postgresql': ['lsn', 'sequence'],
+    'sqlserver': ['commit_lsn', 'change_lsn', 'event_serial_no'],
+}[source_connector()] %}
+parsed as (
+    select
+        records.kafka_topic,
+        records._cdc_incarnation,
+        records.kafka_partition,
+        records.kafka_offset,
+        records.kafka_timestamp,
+        records.kafka_key,
+        records.kafka_value,
+        case when can_json_parse(records.kafka_value) then json_parse(records.kafka_value) end as event,
+        case when octet_length(records.kafka_value) <= 65535 and can_json_parse(records.kafka_value)
+            then from_varbyte(records.kafka_value, 'utf-8')
+        end as value_text
+    from records
+),
+
+enveloped as (
+    select
+        parsed.*,
+        {{ _redshift_scalar('parsed.event."op"') }} as op,
+        parsed.event."source" as event_source,
+        parsed.event."before" as before_image,
+        case
+            when parsed.event is not null then true
+            when octet_length(parsed.kafka_value) <= 32767
+                then {{ _redshift_is_utf8('parsed.kafka_value') }}
+            else true
+        end as is_utf8,
+        -- a change event has some six opening brackets outside strings
+        case
+            when parsed.event is null then false
+            when length(parsed.value_text) - length(translate(parsed.value_text, '[{', '')) > 100
+                then
+                    length({{ _redshift_bare('parsed.value_text') }})
+                    - length(translate({{ _redshift_bare('parsed.value_text') }}, '[{', '')) <= 100
+            else true
+        end as is_json
+    from parsed
+),
+
+imaged as (
+    select
+        enveloped.*,
+        case when enveloped.op = 'd' then enveloped.event."before" else enveloped.event."after" end
+            as row_image
+    from enveloped
+),
+
+undeclared as (
+    select
+        imaged._cdc_incarnation,
+        imaged.kafka_partition,
+        imaged.kafka_offset,
+        listagg(cast(attribute as varchar(1000)), ',')
+            within group (order by cast(attribute as varchar(1000))) as unknown_columns
+    from imaged, unpivot imaged.row_image as attribute_value at attribute
+    where cast(attribute as varchar(1000)) not in (
+        '{{ columns | map(attribute="source_name") | join("', '") }}'
+    )
+    group by imaged._cdc_incarnation, imaged.kafka_partition, imaged.kafka_offset
+),
+
+events as (
+    select
+        imaged.kafka_topic,
+        imaged._cdc_incarnation,
+        imaged.kafka_partition,
+        imaged.kafka_offset,
+        imaged.kafka_timestamp,
+        imaged.kafka_key,
+        imaged.kafka_value,
+        imaged.is_utf8,
+        imaged.is_json,
+        imaged.op,
+        {{ _redshift_scalar('imaged.event_source."name"') }} as source_name,
+        {{ _redshift_scalar('imaged.event_source."snapshot"') }} as snapshot,
+        {{ _redshift_scalar('imaged.event_source."ts_ms"') }} as committed_ms,
+        {%- for field in position_fields %}
+        {{ _redshift_scalar('imaged.event_source."' ~ field ~ '"') }} as {{ field }},
+        {%- endfor %}
+        {{ _redshift_scalar('imaged.event."transaction"."total_order"') }} as total_order,
+        coalesce(json_typeof(imaged.event_source) = 'object', false) as has_source,
+        coalesce(
+            json_typeof(imaged.row_image) = 'object' and json_size(imaged.row_image) > 2, false
+        ) as has_row,
+        coalesce(json_typeof(imaged.before_image) = 'object', false) as has_before_image,
+        nullif(
+            substring(
+                ''
+                {%- for column in columns %}
+                || case when json_typeof(imaged.row_image."{{ column['source_name'] }}") is null
+                    then ',{{ column["source_name"] }}' else ''
+                end
+                {%- endfor %},
+                2
+            ),
+            ''
+        ) as missing_columns,
+        undeclared.unknown_columns
+        {%- for column in columns %}
+        {%- for image in ['row', 'before'] %}
+        {%- set value = 'imaged.' ~ image ~ '_image."' ~ column['source_name'] ~ '"' %}
+        {%- if column['type']['name'] in ['varchar', 'decimal'] %},
+        {{ _redshift_string(value) }} as {{ image }}__{{ column['name'] }},
+        {{ _redshift_is_no_text(value) }} as {{ image }}_is_other__{{ column['name'] }}
+        {%- else %},
+        {{ _redshift_scalar(value) }} as {{ image }}__{{ column['name'] }}
+        {%- endif %}
+        {%- endfor %}
+        {%- endfor %}
+    from imaged
+    left join undeclared
+        on
+            imaged._cdc_incarnation = undeclared._cdc_incarnation
+            and imaged.kafka_partition = undeclared.kafka_partition
+            and imaged.kafka_offset = undeclared.kafka_offset
+)
+{% endmacro %}
+
+{#-
+  SQL: a JSON scalar as text; null for absent and JSON null. What no lexical form takes keeps a mark
+  that none takes either: a number with an exponent (a float in a SUPER), an object, an array.
+-#}
+{% macro _redshift_scalar(value) -%}
+    case json_typeof({{ value }})
+        when 'string' then {{ _redshift_string(value) }}
+        when 'number' then case when is_float({{ value }}) then 'float' else json_serialize({{ value }}) end
+        when 'boolean' then json_serialize({{ value }})
+        when 'object' then '{}'
+        when 'array' then '[]'
+    end
+{%- endmacro %}
+
+{#- SQL: the text of a JSON string, null for anything else. -#}
+{% macro _redshift_string(value) -%}
+    case when json_typeof({{ value }}) = 'string' and not {{ _redshift_has_nul(value) }}
+        then cast({{ value }} as varchar(65535))
+    end
+{%- endmacro %}
+
+{#- Boolean SQL: neither a JSON null nor a string that every engine can hold (none holds U+0000). -#}
+{% macro _redshift_is_no_text(value) -%}
+    coalesce(
+        json_typeof({{ value }}) not in ('string', 'null')
+        or (json_typeof({{ value }}) = 'string' and {{ _redshift_has_nul(value) }}),
+        false
+    )
+{%- endmacro %}
+
+{#- JSON_SERIALIZE fails above 65,535 bytes, escapes included, so only shorter values are looked at. -#}
+{% macro _redshift_has_nul(value) -%}
+    case
+        when json_size({{ value }}) > 65535 then false
+        when strpos(json_serialize({{ value }}), '\\u0000') = 0 then false
+        else json_serialize({{ value }}) ~ '(^|[^\\\\])(\\\\\\\\)*\\\\u0000'
+    end
+{%- endmacro %}
+
+{#- SQL: JSON text without the contents of its strings. -#}
+{% macro _redshift_bare(text) -%}
+    regexp_replace({{ text }}, '"([^"\\\\]|\\\\.)*"', '', 1, 'p')
+{%- endmacro %}
+
+{#- Boolean SQL: the bytes are UTF-8 (RFC 3629, section 4), looked at as hexadecimal digits. -#}
+{% macro _redshift_is_utf8(value) -%}
+    {%- set tail = '[89ab][0-9a-f]' -%}
+    lower(from_varbyte({{ value }}, 'hex')) ~ '^(
+        {{- '[0-7][0-9a-f]' -}}
+        |(c[2-9a-f]|d[0-9a-f]){{ tail -}}
+        |e0[ab][0-9a-f]{{ tail -}}
+        |(e[1-9abcef]){{ tail }}{{ tail -}}
+        |ed[89][0-9a-f]{{ tail -}}
+        |f0[9ab][0-9a-f]{{ tail }}{{ tail -}}
+        |f[1-3]{{ tail }}{{ tail }}{{ tail -}}
+        |f48[0-9a-f]{{ tail }}{{ tail -}}
+    )*$'
+{%- endmacro %}

@@ -1,0 +1,602 @@
+"""What Redshift has and PostgreSQL has no place for: external schemas, streaming views, Spectrum.
+
+Kafka is read when a streaming view is refreshed; Parquet and JSON files when a query names their
+table. Both go into ordinary tables of PostgreSQL, in a transaction of the stand-in's own.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import psycopg2.extras
+from psycopg2.extensions import cursor
+from sqlglot import exp
+
+from tests.redshift.standin.dialect import to_postgres
+from tests.redshift.standin.rules import Refused
+from tests.redshift.standin.translation import parse_one, rewrite, schema_and_table
+from tests.redshift.standin.wire import Session
+
+# The columns of a Kafka stream (materialized-view-streaming-ingestion, "Streaming ingestion from Kafka").
+_STREAM_COLUMNS = {
+    "kafka_partition": "bigint",
+    "kafka_offset": "bigint",
+    "kafka_timestamp_type": "char(1)",
+    "kafka_timestamp": "timestamp",
+    "kafka_key": "bytea",
+    "kafka_value": "bytea",
+    "kafka_headers": "redshift.super",
+    "refresh_time": "timestamp",
+}
+# Larger records are skipped and listed in SYS_STREAM_SCAN_ERRORS.
+MAX_RECORD_BYTES = 16 * 1024 * 1024
+# Parquet's types as Spectrum takes them for a column (c-spectrum-external-tables; data type pages).
+_PARQUET = {
+    "int32": {"integer", "int", "int4", "smallint"},
+    "int64": {"bigint", "int8"},
+    "string": {"varchar", "character varying"},
+    "binary": {"varbyte", "varbinary", "binary varying"},
+    "timestamp[us]": {"timestamp"},
+}
+_COLUMN = re.compile(r"\s*\"?(?P<name>\w+)\"?\s+(?P<type>[a-z ]+?)\s*(?P<size>\(\d+(?:,\s*\d+)?\))?\s*\Z", re.I)
+
+
+def quote(text: str) -> str:
+    """`text` as a PostgreSQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+class Books:
+    """The stand-in's books in PostgreSQL, at `dsn`; `buckets` maps S3 buckets to folders."""
+
+    def __init__(self, dsn: str, buckets: dict[str, Path]) -> None:
+        self._dsn = dsn
+        self._buckets = buckets
+        self._lock = threading.RLock()
+        self.max_record_bytes = MAX_RECORD_BYTES
+
+    def _connect(self) -> psycopg2.extensions.connection:
+        return psycopg2.connect(self._dsn)
+
+    def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        with self._connect() as connection, connection.cursor() as database:
+            database.execute(sql, values)
+            return database.fetchall()
+
+    def _run(self, *statements: tuple[str, tuple[object, ...]]) -> None:
+        connection = self._connect()
+        try:
+            with connection, connection.cursor() as database:
+                for sql, values in statements:
+                    database.execute(sql, values)
+        finally:
+            connection.close()
+
+    def attributes_sql(self, name: str, attributes: str) -> list[str]:
+        """Keeps a table's distribution and sort keys, which APPEND compares."""
+        schema, table = schema_and_table(name)
+        style = " ".join(attributes.lower().split())
+        style = re.sub(r"backup (yes|no)|auto refresh (yes|no)", "", style).strip()
+        return [
+            f"insert into standin.table_attributes values ({quote(schema)}, {quote(table)},"
+            f" {quote(style)}) on conflict (schema_name, table_name) do update set attributes ="
+            " excluded.attributes"
+        ]
+
+    # ------------------------------------------------------------------------- external schemas
+
+    def create_external_schema(
+        self, name: str, options: str, if_not_exists: bool, session: Session
+    ) -> str:
+        schema = name.strip('"').lower()
+        kind = self._check_options(options)
+        if kind == "catalog" and session.in_transaction and "create external database" in options:
+            raise Refused("CREATE EXTERNAL SCHEMA … CREATE EXTERNAL DATABASE cannot run inside a transaction block")
+        if self._rows("select 1 from standin.external_schemas where name = %s", schema):
+            if if_not_exists:
+                return "do $$ begin end $$"
+            raise Refused(f'Schema "{schema}" already exists')
+        return (
+            "do $standin$ begin"
+            f" create schema if not exists {schema};"
+            f" insert into standin.external_schemas values ({quote(schema)}, {quote(kind)}, {quote(options)});"
+            " end $standin$"
+        )
+
+    def alter_external_schema(self, name: str, options: str) -> str:
+        schema = name.strip('"').lower()
+        rows = self._rows("select kind, options from standin.external_schemas where name = %s", schema)
+        if not rows:
+            raise Refused(f'external schema "{schema}" does not exist')
+        uri = re.search(r"uri\s+'([^']*)'", options, re.I)
+        changed = rows[0][1]
+        if uri:
+            changed = re.sub(r"uri\s+'[^']*'", uri[0], changed, flags=re.I)
+        return f"update standin.external_schemas set options = {quote(changed)} where name = {quote(schema)}"
+
+    @staticmethod
+    def _check_options(options: str) -> str:
+        """The grammar of CREATE EXTERNAL SCHEMA for the two kinds that are used here."""
+        role = r"iam_role\s+(default|'arn:aws[^']*:iam::\d{12}:role/[^']+')"
+        kafka = (
+            rf"from\s+(kafka|msk)(\s+{role})?\s+authentication\s+(none|iam|mtls)"
+            r"(\s+(authentication_arn|secret_arn)\s+'[^']+')?\s+uri\s+'[^']+'"
+        )
+        catalog = (
+            rf"from\s+data\s+catalog\s+database\s+'[^']+'(\s+region\s+'[^']+')?\s+{role}"
+            r"(\s+create\s+external\s+database\s+if\s+not\s+exists)?"
+        )
+        if re.fullmatch(kafka, options.strip(), re.I | re.S):
+            if re.search(r"authentication\s+iam", options, re.I) and not re.search(role, options, re.I):
+                raise Refused("IAM_ROLE is required with AUTHENTICATION IAM")
+            return "kafka"
+        if re.fullmatch(catalog, options.strip(), re.I | re.S):
+            return "catalog"
+        raise Refused(f'syntax error at or near "{options.split()[1]}"')
+
+    # -------------------------------------------------------------------------- streaming views
+
+    def create_streaming_view(
+        self, name: str, attributes: str, query: str, session: Session
+    ) -> str:
+        schema, view = schema_and_table(name)
+        tree = parse_one(query)
+        if isinstance(tree, exp.Subquery):
+            tree = tree.this
+        kafka_schema, topic = self._check_stream_query(tree, session)
+        with self._lock, self._connect() as connection, connection.cursor() as database:
+            self._stage(database, [])
+            translated = self._stream_sql(tree, session)
+            database.execute(f"create temporary table _shape as {translated}")
+            database.execute(
+                "select attname, format_type(atttypid, atttypmod) from pg_attribute"
+                " where attrelid = 'pg_temp._shape'::regclass and attnum > 0 order by attnum"
+            )
+            columns = ", ".join(f'"{column}" {kind}' for column, kind in database.fetchall())
+            connection.rollback()
+        auto = bool(re.search(r"auto\s+refresh\s+yes", attributes, re.I))
+        style = self.attributes_sql(name, attributes)[0]
+        return (
+            f"do $standin$ begin create table {schema}.{view} ({columns}); {style};"
+            f" insert into standin.streaming_views values ({quote(schema)}, {quote(view)},"
+            f" {quote(kafka_schema)}, {quote(topic)}, {quote(query)}, {auto}); end $standin$"
+        )
+
+    def _check_stream_query(self, tree: exp.Expression, session: Session) -> tuple[str, str]:
+        """materialized-view-streaming-ingestion, "limitations": one stream, no join, no subquery.
+
+        Returns the external schema and the topic, whose case counts only where identifiers' does.
+        """
+        reason = "Materialized view over stream could not be created, reason: {}"
+        if not isinstance(tree, exp.Select):
+            raise Refused(reason.format("Only a SELECT is supported."))
+        tables = list(tree.find_all(exp.Table))
+        if len(tables) != 1 or tree.args.get("joins"):
+            raise Refused(reason.format("Joins are not supported."))
+        if len(list(tree.find_all(exp.Select))) > 1:
+            raise Refused(reason.format("Column aliases are not supported."))
+        if any(tree.args.get(part) for part in ("order", "limit", "group", "qualify", "distinct")):
+            raise Refused(reason.format("ORDER BY, LIMIT, GROUP BY and DISTINCT are not supported."))
+        table = tables[0]
+        if not self._rows(
+            "select 1 from standin.external_schemas where name = %s and kind = 'kafka'", table.db.lower()
+        ):
+            raise Refused(f'relation "{table.db}.{table.name}" is not a stream')
+        case_sensitive = session.is_on("enable_case_sensitive_identifier") and table.this.quoted
+        return table.db.lower(), table.name if case_sensitive else table.name.lower()
+
+    @staticmethod
+    def _stream_sql(tree: exp.Expression, session: Session) -> str:
+        tree = tree.copy()
+        next(tree.find_all(exp.Table)).replace(exp.table_("_stream"))
+        return to_postgres(rewrite(tree, session))
+
+    @staticmethod
+    def _stage(database: cursor, records: list[tuple[object, ...]]) -> None:
+        columns = ", ".join(f"{name} {kind}" for name, kind in _STREAM_COLUMNS.items())
+        database.execute(f"create temporary table _stream ({columns}) on commit drop")
+        psycopg2.extras.execute_values(
+            database,
+            "insert into _stream values %s",
+            records,
+            template="(%s, %s, %s, %s, %s, %s, null, %s)",
+        )
+
+    def refresh(self, name: str, session: Session) -> str:
+        schema, view = schema_and_table(name)
+        rows = self._rows(
+            "select v.topic, v.query, s.options from standin.streaming_views as v"
+            " inner join standin.external_schemas as s on v.kafka_schema = s.name"
+            " where v.schema_name = %s and v.table_name = %s",
+            schema,
+            view,
+        )
+        if not rows:
+            raise Refused(f'materialized view "{view}" does not exist')
+        topic, query, options = rows[0]
+        uri = re.search(r"uri\s+'([^']*)'", options, re.I)
+        positions = dict(
+            self._rows(
+                "select kafka_partition, next_offset from standin.stream_positions"
+                " where schema_name = %s and table_name = %s",
+                schema,
+                view,
+            )
+        )
+        now = datetime.now(UTC).replace(tzinfo=None)
+        records, reached, skipped = read_stream(
+            uri[1] if uri else "", topic, positions, now, self.max_record_bytes
+        )
+        tree = parse_one(query)
+        tree = tree.this if isinstance(tree, exp.Subquery) else tree
+        failure = None
+        with self._lock:
+            connection = self._connect()
+            try:
+                with connection, connection.cursor() as database:
+                    self._stage(database, records)
+                    sql = self._stream_sql(tree, session)
+                    database.execute(f"insert into {schema}.{view} {sql}")
+                    self._keep_positions(database, schema, view, topic, reached, skipped)
+            except psycopg2.Error as error:
+                failure = str(error).splitlines()[0]
+            finally:
+                connection.close()
+        self._run(
+            (
+                "insert into standin.refreshes (schema_name, table_name, status) values (%s, %s, %s)",
+                (schema, view, "Failed" if failure else "Refresh successfully updated MV incrementally"),
+            )
+        )
+        if failure:
+            raise Refused(f"Refresh of materialized view {view} failed: {failure}")
+        return "do $$ begin end $$"
+
+    @staticmethod
+    def _keep_positions(
+        database: cursor,
+        schema: str,
+        view: str,
+        topic: str,
+        reached: dict[int, int],
+        skipped: list[tuple[int, int, int]],
+    ) -> None:
+        for partition, offset in reached.items():
+            database.execute(
+                "insert into standin.stream_positions values (%s, %s, %s, %s)"
+                " on conflict (schema_name, table_name, kafka_partition)"
+                " do update set next_offset = excluded.next_offset",
+                (schema, view, partition, offset),
+            )
+            database.execute(
+                "insert into redshift.sys_stream_scan_states (stream_name, mv_name, partition_id,"
+                " latest_position, record_time) values (%s, %s, %s, %s, redshift.getdate())",
+                (topic, view, str(partition), str(offset - 1)),
+            )
+        for partition, offset, size in skipped:
+            database.execute(
+                "insert into redshift.sys_stream_scan_errors (stream_name, mv_name, partition_id,"
+                " position, error_reason, record_time) values (%s, %s, %s, %s, %s, redshift.getdate())",
+                (topic, view, str(partition), str(offset), f"record of {size} bytes is too large"),
+            )
+
+    def drop_streaming_view(self, name: str, if_exists: bool) -> str:
+        schema, view = schema_and_table(name)
+        found = self._rows(
+            "select 1 from standin.streaming_views where schema_name = %s and table_name = %s", schema, view
+        )
+        if not found:
+            if if_exists:
+                return "do $$ begin end $$"
+            raise Refused(f'materialized view "{view}" does not exist')
+        where = f"where schema_name = {quote(schema)} and table_name = {quote(view)}"
+        return (
+            f"do $standin$ begin drop table {schema}.{view} cascade;"
+            f" delete from standin.streaming_views {where}; delete from standin.stream_positions {where};"
+            " end $standin$"
+        )
+
+    def append(self, target: str, source: str, extra: str) -> str:
+        """ALTER TABLE APPEND: all rows move; columns, distribution and sort keys have to agree."""
+        target_name, source_name = schema_and_table(target), schema_and_table(source)
+        shapes = []
+        for schema, table in (target_name, source_name):
+            columns = dict(
+                self._rows(
+                    "select attname, format_type(atttypid, atttypmod) from pg_attribute as a"
+                    " inner join pg_class as c on a.attrelid = c.oid"
+                    " inner join pg_namespace as n on c.relnamespace = n.oid"
+                    " where n.nspname = %s and c.relname = %s and attnum > 0 and not attisdropped",
+                    schema,
+                    table,
+                )
+            )
+            if not columns:
+                raise Refused(f'relation "{schema}.{table}" does not exist')
+            shapes.append(columns)
+        attributes = [
+            (self._rows(
+                "select attributes from standin.table_attributes where schema_name = %s and table_name = %s",
+                *name,
+            ) or [("",)])[0][0]
+            for name in (target_name, source_name)
+        ]
+        if attributes[0] != attributes[1]:
+            raise Refused(
+                "ALTER TABLE APPEND: source and target must have the same distribution style and sort"
+                f" keys: {attributes[0]!r}, {attributes[1]!r}"
+            )
+        into, out_of = shapes
+        if any(into[name] != kind for name, kind in out_of.items() if name in into):
+            raise Refused("ALTER TABLE APPEND: columns of one name must have identical attributes")
+        if (set(out_of) - set(into) and extra != "ignoreextra") or (
+            set(into) - set(out_of) and extra != "filltarget"
+        ):
+            raise Refused("ALTER TABLE APPEND: columns differ; use IGNOREEXTRA or FILLTARGET")
+        common = ", ".join(f'"{name}"' for name in out_of if name in into)
+        full_target, full_source = ".".join(target_name), ".".join(source_name)
+        return (
+            f"do $standin$ begin lock table {full_source} in exclusive mode;"
+            f" insert into {full_target} ({common}) select {common} from {full_source};"
+            f" delete from {full_source}; end $standin$"
+        )
+
+    # --------------------------------------------------------------------------------- Spectrum
+
+    def create_external_table(self, name: str, columns: str, rest: str) -> str:
+        schema, table = schema_and_table(name)
+        if not self._rows(
+            "select 1 from standin.external_schemas where name = %s and kind = 'catalog'", schema
+        ):
+            raise Refused(f'external schema "{schema}" does not exist')
+        clauses = re.fullmatch(
+            r"\s*(?:partitioned\s+by\s*\((?P<partitions>[^)]*)\)\s*)?"
+            r"(?P<format>stored\s+as\s+parquet|row\s+format\s+serde\s+'org\.openx\.data\.jsonserde\.JsonSerDe')"
+            r"\s*location\s+'(?P<location>s3://[^']+/)'\s*",
+            rest,
+            re.I | re.S,
+        )
+        if clauses is None:
+            raise Refused('syntax error in CREATE EXTERNAL TABLE')
+        own = _columns(columns[1:-1])
+        parts = _columns(clauses["partitions"] or "")
+        kind = "parquet" if "parquet" in clauses["format"].lower() else "json"
+        shape = ", ".join(
+            f'"{column}" {_postgres_type(type_name, size)}' for column, type_name, size in [*own, *parts]
+        )
+        return (
+            f"do $standin$ begin create table {schema}.{table} ({shape}, \"$path\" text);"
+            f" insert into standin.external_tables values ({quote(schema)}, {quote(table)},"
+            f" {quote(clauses['location'])}, {quote(kind)}, {quote(json.dumps(own))},"
+            f" {quote(json.dumps(parts))}); end $standin$"
+        )
+
+    def add_partitions(self, name: str, rest: str) -> str:
+        schema, table = schema_and_table(name)
+        if_not_exists = bool(re.match(r"if\s+not\s+exists", rest, re.I))
+        found = re.findall(r"partition\s*\(([^)]*)\)\s*location\s+'(s3://[^']+)'", rest, re.I)
+        if not found:
+            raise Refused('syntax error at or near "partition"')
+        conflict = " on conflict do nothing" if if_not_exists else ""
+        values = ", ".join(
+            f"({quote(schema)}, {quote(table)}, {quote(location)},"
+            f" {quote(json.dumps(dict(_pairs(pairs))))})"
+            for pairs, location in found
+        )
+        return f"insert into standin.external_partitions values {values}{conflict}"
+
+    def sync_external_tables(self, sql: str) -> None:
+        """Bring the tables that `sql` names up to what lies in their folders."""
+        lowered = sql.lower()
+        for schema, table, location, kind, columns, partitions in self._rows(
+            "select schema_name, table_name, location, format, columns, partitions"
+            " from standin.external_tables"
+        ):
+            if not re.search(rf'"?\b{schema}\b"?\."?{table}\b', lowered):
+                continue
+            with self._lock:
+                self._sync(schema, table, location, kind, json.loads(columns), json.loads(partitions))
+
+    def _sync(
+        self,
+        schema: str,
+        table: str,
+        location: str,
+        kind: str,
+        columns: list[list[str]],
+        partitions: list[list[str]],
+    ) -> None:
+        folders: list[tuple[str, dict[str, str]]] = [(location, {})]
+        if partitions:
+            folders = [
+                (place, json.loads(values))
+                for place, values in self._rows(
+                    "select location, partition_values from standin.external_partitions"
+                    " where schema_name = %s and table_name = %s",
+                    schema,
+                    table,
+                )
+            ]
+        present = {
+            str(path): (path, values)
+            for place, values in folders
+            for path in self._files(place)
+        }
+        known = {
+            row[0]
+            for row in self._rows(
+                "select path from standin.external_files where schema_name = %s and table_name = %s",
+                schema,
+                table,
+            )
+        }
+        gone, fresh = known - present.keys(), present.keys() - known
+        if not gone and not fresh:
+            return
+        connection = self._connect()
+        try:
+            with connection, connection.cursor() as database:
+                for path in gone:
+                    database.execute(f'delete from {schema}.{table} where "$path" = %s', (path,))
+                    database.execute(
+                        "delete from standin.external_files where schema_name = %s and table_name = %s"
+                        " and path = %s",
+                        (schema, table, path),
+                    )
+                for path in sorted(fresh):
+                    file, values = present[path]
+                    rows = [
+                        (*row, *(values[part[0]] for part in partitions), path)
+                        for row in _read_file(file, kind, columns)
+                    ]
+                    psycopg2.extras.execute_values(
+                        database, f"insert into {schema}.{table} values %s", rows
+                    )
+                    database.execute(
+                        "insert into standin.external_files values (%s, %s, %s)", (schema, table, path)
+                    )
+        finally:
+            connection.close()
+
+    def _files(self, location: str) -> Iterator[Path]:
+        """Files below `location`; Spectrum ignores names that begin with ., _ or # or end in ~."""
+        bucket, _, key = location.removeprefix("s3://").partition("/")
+        if bucket not in self._buckets:
+            raise Refused(f"S3 Query Exception (Listing): the bucket {bucket} does not exist")
+        folder = self._buckets[bucket] / key
+        if folder.is_dir():
+            for path in sorted(folder.rglob("*")):
+                hidden = any(
+                    part[0] in "._#" or part.endswith("~") for part in path.relative_to(folder).parts
+                )
+                if path.is_file() and not hidden:
+                    yield path
+
+
+def _columns(text: str) -> list[tuple[str, str, str]]:
+    found = []
+    for part in re.split(r",(?![^(]*\))", text):
+        if not part.strip():
+            continue
+        match = _COLUMN.match(part)
+        if match is None:
+            raise Refused(f'syntax error at or near "{part.split()[0]}"')
+        found.append((match["name"].lower(), match["type"].lower().strip(), match["size"] or ""))
+    return found
+
+
+def _pairs(text: str) -> Iterator[tuple[str, str]]:
+    for pair in text.split(","):
+        name, _, value = pair.partition("=")
+        yield name.strip().lower(), value.strip().strip("'")
+
+
+def _postgres_type(name: str, size: str) -> str:
+    return "bytea" if name.startswith("varb") or name.startswith("binary") else f"{name}{size}"
+
+
+def _read_file(
+    path: Path, kind: str, columns: list[list[str]]
+) -> Iterable[tuple[object, ...]]:
+    if kind == "json":
+        for line in path.read_text(encoding="utf-8").splitlines():
+            document = json.loads(line)
+            yield tuple(document.get(name) for name, _type, _size in columns)
+        return
+    import pyarrow.parquet as pq
+
+    names = [name for name, _type, _size in columns]
+    file = pq.ParquetFile(path)
+    schema = file.schema_arrow
+    for name, type_name, _size in columns:
+        index = schema.get_field_index(name)
+        if index >= 0 and type_name not in _PARQUET.get(str(schema.field(index).type), set()):
+            raise Refused(
+                f"Spectrum Scan Error: File '{path.name}' has an incompatible Parquet schema for column"
+                f" '{name}'. Column type: {type_name.upper()}, Parquet schema: {schema.field(index).type}"
+            )
+    for batch in file.iter_batches(columns=[name for name in names if name in schema.names]):
+        for row in batch.to_pylist():
+            yield tuple(row.get(name) for name in names)
+
+
+def read_stream(
+    servers: str, topic: str, positions: dict[int, int], now: datetime, max_bytes: int
+) -> tuple[list[tuple[object, ...]], dict[int, int], list[tuple[int, int, int]]]:
+    """The records of `topic` from `positions` (default: the earliest) to its present end.
+
+    Returns rows for `_STREAM_COLUMNS` (without headers), the offsets reached, and what was skipped as
+    too large: partition, offset, bytes.
+    """
+    from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+    consumer = Consumer(
+        {
+            "bootstrap.servers": servers,
+            "group.id": "standin",
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "fetch.message.max.bytes": 20 * 1024 * 1024,
+            "enable.partition.eof": True,
+        }
+    )
+    try:
+        metadata = consumer.list_topics(topic, timeout=20).topics.get(topic)
+        if metadata is None or metadata.error is not None:
+            raise Refused(f"Kafka topic {topic} does not exist")
+        ends: dict[int, int] = {}
+        assigned = []
+        for partition in metadata.partitions:
+            low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=20)
+            start = max(positions.get(partition, low), low)
+            ends[partition] = max(high, start)
+            if start < high:
+                assigned.append(TopicPartition(topic, partition, start))
+        consumer.assign(assigned)
+        waiting = {each.partition for each in assigned}
+        records: list[tuple[object, ...]] = []
+        skipped: list[tuple[int, int, int]] = []
+        while waiting:
+            message = consumer.poll(20)
+            if message is None:
+                raise Refused(f"Kafka topic {topic} did not answer")
+            error = message.error()
+            if error is not None:
+                if error.name() == "_PARTITION_EOF":
+                    waiting.discard(message.partition())
+                    continue
+                raise KafkaException(error)
+            partition, offset = message.partition(), message.offset()
+            if offset >= ends[partition]:
+                waiting.discard(partition)
+                continue
+            value = message.value()
+            if value is not None and len(value) > max_bytes:
+                skipped.append((partition, offset, len(value)))
+            else:
+                kind, moment = message.timestamp()
+                records.append(
+                    (
+                        partition,
+                        offset,
+                        {1: "C", 2: "L"}.get(kind, "U"),
+                        datetime.fromtimestamp(moment / 1000, UTC).replace(tzinfo=None),
+                        message.key(),
+                        value,
+                        now,
+                    )
+                )
+            if offset + 1 >= ends[partition]:
+                waiting.discard(partition)
+        return records, ends, skipped
+    finally:
+        consumer.close()
+
+

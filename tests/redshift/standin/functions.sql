@@ -1,0 +1,311 @@
+-- What Redshift has and PostgreSQL has not: SUPER, functions, system views. Sources: the pages of the
+-- Amazon Redshift Database Developer Guide with the same names.
+create schema redshift;
+create schema standin;
+
+-- SUPER: a type of its own, so that nothing works on it which Redshift does not have.
+create type redshift.super as (v json);
+
+create function redshift.nav(value redshift.super, attribute text) returns redshift.super
+language sql immutable strict as $$
+    select case
+        when json_typeof((value).v) = 'object' and (value).v -> attribute is not null
+            then row((value).v -> attribute)::redshift.super
+    end
+$$;
+
+-- CAN_JSON_PARSE, JSON_PARSE: no duplicate names in one object, no string over 65,535 bytes, no more
+-- than 1,000 levels, 16 MB (SUPER configurations; SUPER type limitations).
+create function standin.longest_string(value json) returns int language sql immutable as $$
+    select coalesce(max(length(match[1])), 0)
+    from regexp_matches(value::text, '"((?:[^"\\]|\\.)*)"', 'g') as match
+$$;
+
+create function redshift.can_json_parse(value bytea) returns boolean language plpgsql immutable as $$
+declare
+    content text;
+begin
+    if value is null then
+        return null;
+    end if;
+    content := convert_from(value, 'UTF8');
+    if not content is json with unique keys then
+        return false;
+    end if;
+    -- the cast to jsonb refuses what `is json` lets through (lone surrogates, depth)
+    perform replace(content, '\u0000', '')::jsonb;
+    return octet_length(value) <= 16777216
+        and (octet_length(value) <= 65535 or standin.longest_string(content::json) <= 65535)
+        and standin.depth(content) <= 1000;
+exception when others then
+    return false;
+end
+$$;
+
+create function standin.depth(content text) returns int language sql immutable as $$
+    select case when length(content) - length(translate(content, '[{', '')) <= 1000 then 0 else (
+        select coalesce(max(depth), 0)
+        from (
+            select sum(case when letter in ('[', '{') then 1 when letter in (']', '}') then -1 else 0 end)
+                over (order by place) as depth
+            from regexp_split_to_table(
+                regexp_replace(content, '"(?:[^"\\]|\\.)*"', '', 'g'), ''
+            ) with ordinality as letters(letter, place)
+        ) as depths
+    ) end
+$$;
+
+create function redshift.json_parse(value bytea) returns redshift.super language plpgsql immutable as $$
+begin
+    if value is null then
+        return null;
+    end if;
+    if not redshift.can_json_parse(value) then
+        raise exception using message = 'Invalid JSON format: the value could not be parsed';
+    end if;
+    return row(convert_from(value, 'UTF8')::json)::redshift.super;
+end
+$$;
+
+create function redshift.can_json_parse(value text) returns boolean language sql immutable as
+    $$ select redshift.can_json_parse(convert_to(value, 'UTF8')) $$;
+create function redshift.json_parse(value text) returns redshift.super language sql immutable as
+    $$ select redshift.json_parse(convert_to(value, 'UTF8')) $$;
+
+create function redshift.json_typeof(value redshift.super) returns varchar language sql immutable strict as
+    $$ select json_typeof((value).v)::varchar $$;
+
+create function redshift.json_size(value redshift.super) returns int language sql immutable strict as
+    $$ select octet_length((value).v::text) $$;
+
+create function redshift.json_serialize(value redshift.super) returns varchar
+language plpgsql immutable strict as $$
+begin
+    if octet_length((value).v::text) > 65535 then
+        raise exception using message = 'JSON_SERIALIZE: the result exceeds the maximum of 65535 bytes';
+    end if;
+    return btrim((value).v::text, E' \t\n\r')::varchar;
+end
+$$;
+
+-- a number with an exponent becomes a FLOAT8
+create function redshift.is_float(value redshift.super) returns boolean language sql immutable strict as
+    $$ select json_typeof((value).v) = 'number' and (value).v::text ~ '[eE]' $$;
+
+-- SUPER to VARCHAR: scalars, and null for what is none (cast_super_null_on_error = on, the default)
+create function standin.super_to_varchar(value redshift.super) returns varchar
+language sql immutable strict as
+    $$ select case when json_typeof((value).v) = 'string' then ((value).v #>> '{}')::varchar end $$;
+create cast (redshift.super as varchar) with function standin.super_to_varchar(redshift.super);
+
+-- what UNPIVOT iterates over
+create function redshift.entries(value redshift.super) returns table (val redshift.super, attr varchar)
+language sql immutable as $$
+    select row(pair.value)::redshift.super, pair.key::varchar
+    from json_each(case when json_typeof((value).v) = 'object' then (value).v end) as pair
+$$;
+
+create function redshift.from_varbyte(value bytea, format text) returns varchar
+language plpgsql immutable strict as $$
+declare
+    content text;
+begin
+    if lower(format) in ('hex', 'binary') then
+        content := encode(value, 'hex');
+    else
+        content := convert_from(value, 'UTF8');
+    end if;
+    if octet_length(content) > 65535 then
+        raise exception using message = 'FROM_VARBYTE: the result exceeds the maximum of 65535 bytes';
+    end if;
+    return content::varchar;
+end
+$$;
+
+create function redshift.getdate() returns timestamp language sql stable as
+    $$ select date_trunc('second', now() at time zone 'UTC') $$;
+
+create function redshift.dateadd(part text, amount bigint, start timestamp) returns timestamp
+language sql immutable strict as $$
+    select start + amount * case
+        when part in ('millisecond', 'milliseconds', 'ms') then interval '1 millisecond'
+        when part in ('microsecond', 'microseconds', 'us') then interval '1 microsecond'
+        when part in ('second', 'minute', 'hour', 'day', 'week', 'month', 'year')
+            then ('1 ' || part)::interval
+    end
+$$;
+
+create function redshift.datediff(part text, start timestamp, finish timestamp) returns bigint
+language sql immutable strict as $$
+    select case part
+        when 'second' then (
+            extract(epoch from date_trunc('second', finish))
+            - extract(epoch from date_trunc('second', start)))::bigint
+        when 'millisecond' then (
+            extract(epoch from date_trunc('milliseconds', finish)) * 1000
+            - extract(epoch from date_trunc('milliseconds', start)) * 1000)::bigint
+        when 'minute' then (
+            extract(epoch from date_trunc('minute', finish))
+            - extract(epoch from date_trunc('minute', start)))::bigint / 60
+        when 'hour' then (
+            extract(epoch from date_trunc('hour', finish))
+            - extract(epoch from date_trunc('hour', start)))::bigint / 3600
+        when 'day' then (finish::date - start::date)::bigint
+        when 'year' then (extract(year from finish) - extract(year from start))::bigint
+        when 'month' then (
+            (extract(year from finish) - extract(year from start)) * 12
+            + extract(month from finish) - extract(month from start))::bigint
+    end
+$$;
+
+create function redshift.convert_timezone(source text, target text, moment timestamp)
+returns timestamp language sql immutable strict as
+    $$ select (moment at time zone source) at time zone target $$;
+
+create function redshift.len(value text) returns int language sql immutable strict as
+    $$ select length(value) $$;
+
+create function redshift.sha2(value text, bits int) returns varchar language sql immutable strict as
+    $$ select encode(sha256(convert_to(value, 'UTF8')), 'hex')::varchar $$;
+
+create function redshift.trunc(value timestamp) returns date language sql immutable strict as
+    $$ select value::date $$;
+
+-- 'e': the first group; 'p': Perl's expressions, in which backslashes mean the same to PostgreSQL
+create function redshift.regexp_substr(
+    value text, pattern text, start int default 1, occurrence int default 1, parameters text default 'c'
+) returns varchar language sql immutable strict as $$
+    select coalesce(
+        regexp_substr(
+            value, pattern, start, occurrence,
+            replace(replace(parameters, 'e', ''), 'p', ''),
+            case when parameters like '%e%' then 1 else 0 end
+        ),
+        ''
+    )::varchar
+$$;
+create function redshift.regexp_replace(
+    value text, pattern text, replacement text, start int default 1, parameters text default 'c'
+) returns varchar language sql immutable strict as $$
+    select regexp_replace(value, pattern, replacement, start, 0, replace(parameters, 'p', ''))::varchar
+$$;
+create function redshift.regexp_count(value text, pattern text) returns int
+language sql immutable strict as $$ select regexp_count(value, pattern) $$;
+
+-- VARCHAR(n) counts bytes; an explicit cast cuts off what is too long, at a whole character
+create function redshift.fit(value text, bytes int) returns varchar language plpgsql immutable strict as $$
+declare
+    kept text := left(value, bytes);
+begin
+    while octet_length(kept) > bytes loop
+        kept := left(kept, -greatest(1, (octet_length(kept) - bytes) / 4));
+    end loop;
+    return kept::varchar;
+end
+$$;
+
+-- --------------------------------------------------------------------------- the stand-in's own books
+create table standin.external_schemas (name text primary key, kind text not null, options text not null);
+create table standin.external_tables (
+    schema_name text, table_name text, location text not null, format text not null,
+    columns text not null, partitions text not null, primary key (schema_name, table_name)
+);
+create table standin.external_partitions (
+    schema_name text, table_name text, location text not null, partition_values text not null,
+    primary key (schema_name, table_name, location)
+);
+create table standin.external_files (
+    schema_name text, table_name text, path text, primary key (schema_name, table_name, path)
+);
+create table standin.streaming_views (
+    schema_name text, table_name text, kafka_schema text not null, topic text not null,
+    query text not null, auto_refresh boolean not null, primary key (schema_name, table_name)
+);
+create table standin.stream_positions (
+    schema_name text, table_name text, kafka_partition bigint, next_offset bigint not null,
+    primary key (schema_name, table_name, kafka_partition)
+);
+create table standin.table_attributes (
+    schema_name text, table_name text, attributes text not null, primary key (schema_name, table_name)
+);
+create table standin.late_binding_views (schema_name text, view_name text, primary key (schema_name, view_name));
+create table standin.masking_policies (name text primary key, input text not null, expression text not null);
+create table standin.attached_policies (
+    policy text, relation text, columns text, grantee text, priority int,
+    primary key (policy, relation, columns, grantee)
+);
+create table standin.refreshes (
+    schema_name text, table_name text, status text, refreshed_at timestamp default redshift.getdate()
+);
+
+-- ------------------------------------------------------------------------------------- system views
+create table redshift.sys_stream_scan_errors (
+    external_schema_name text, stream_name text, mv_name text, partition_id text, position text,
+    error_code int, error_reason text, record_time timestamp
+);
+create table redshift.sys_stream_scan_states (
+    external_schema_name text, stream_name text, mv_name text, partition_id text, latest_position text,
+    scanned_rows bigint, skipped_rows bigint, record_time timestamp,
+    stream_record_time_min timestamp, stream_record_time_max timestamp
+);
+create view redshift.sys_mv_refresh_history as
+    select current_database()::text as database_name, schema_name, table_name as mv_name, status,
+        'Manual'::text as refresh_type, refreshed_at as start_time, refreshed_at as end_time,
+        0::bigint as duration
+    from standin.refreshes;
+create view redshift.svv_mv_info as
+    select current_database()::text as database_name, schema_name, 'standin'::text as user_name,
+        table_name as name, 'f'::char(1) as is_stale, case when auto_refresh then 't' else 'f' end as autorefresh,
+        1 as state
+    from standin.streaming_views;
+create view redshift.svv_external_schemas as
+    select 0 as esoid, case kind when 'kafka' then 7 else 1 end as eskind, name as schemaname, 0 as esowner,
+        'dev'::text as databasename, options as esoptions
+    from standin.external_schemas;
+create view redshift.svv_external_tables as
+    select schema_name as schemaname, table_name as tablename, location, columns from standin.external_tables;
+create view redshift.svv_external_partitions as
+    select schema_name as schemaname, table_name as tablename, partition_values as "values", location
+    from standin.external_partitions;
+create view pg_catalog.svv_external_columns as
+    select ''::text as schemaname, ''::text as tablename, ''::text as columnname, ''::text as external_type,
+        0 as columnnum, 0 as part_key
+    where false;
+create view redshift.svv_roles as
+    select oid::int as role_id, rolname::text as role_name, 'standin'::text as role_owner
+    from pg_roles where not rolcanlogin and rolname not like 'pg\_%';
+create view redshift.svv_role_grants as
+    select m.member::int as role_id, member.rolname::text as role_name, granted.rolname::text as granted_role_name
+    from pg_auth_members as m
+    inner join pg_roles as member on m.member = member.oid
+    inner join pg_roles as granted on m.roleid = granted.oid;
+create view redshift.svv_masking_policy as
+    select name as policy_name, input as input_columns, expression as policy_expression
+    from standin.masking_policies;
+create view redshift.svv_attached_masking_policy as
+    select policy as policy_name, split_part(relation, '.', 1) as schema_name,
+        split_part(relation, '.', 2) as table_name, columns as input_columns, columns as output_columns,
+        grantee, 'role'::text as grantee_type, priority
+    from standin.attached_policies;
+create view pg_catalog.svv_table_info as
+    select current_database()::text as database, n.nspname::text as schema, c.oid as table_id,
+        c.relname::text as "table", 'N'::text as encoded, coalesce(a.attributes, 'AUTO(ALL)') as diststyle,
+        null::text as sortkey1, 0 as max_varchar, null::text as sortkey1_enc, 0 as sortkey_num, 0::bigint as size,
+        0.0 as pct_used, 0.0 as unsorted, 0.0 as stats_off, 0::numeric as tbl_rows, 0.0 as skew_sortkey1,
+        0.0 as skew_rows
+    from pg_class as c
+    inner join pg_namespace as n on c.relnamespace = n.oid
+    left join standin.table_attributes as a on a.schema_name = n.nspname and a.table_name = c.relname
+    where c.relkind = 'r' and n.nspname not in ('pg_catalog', 'information_schema', 'standin', 'redshift');
+create table redshift.stv_inflight (pid int, query bigint, text text);
+create table redshift.sys_query_detail (table_id oid, step_name text, start_time timestamp);
+
+create function redshift.pg_get_late_binding_view_cols() returns setof record language sql stable as $$
+    select n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod)::varchar, a.attnum::int
+    from standin.late_binding_views as v
+    inner join pg_namespace as n on v.schema_name = n.nspname
+    inner join pg_class as c on c.relnamespace = n.oid and c.relname = v.view_name
+    inner join pg_attribute as a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+$$;
+grant usage on schema redshift, standin to public;
+grant select on all tables in schema redshift, standin to public;

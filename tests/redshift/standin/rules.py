@@ -1,0 +1,289 @@
+"""What Redshift refuses and PostgreSQL does not: one table of rules with their sources.
+
+A rule looks at a parsed statement and says what it finds. Sources are page names of the Amazon
+Redshift Database Developer Guide; "unverified" marks what is refused here on purpose because no page
+says that it works (docs/redshift.md lists these for the first deployment).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from tests.redshift.standin.dialect import MARK
+
+Look = Callable[[exp.Expression], bool]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`message` is raised for a statement on which `applies`; `example` is one that is refused."""
+
+    name: str
+    source: str
+    message: str
+    example: str
+    applies: Look
+
+
+class Refused(Exception):
+    """Redshift refuses the statement, with this message."""
+
+
+def check(tree: exp.Expression) -> None:
+    """Raise Refused for the first rule that applies to `tree`."""
+    for rule in RULES:
+        if rule.applies(tree):
+            raise Refused(rule.message)
+
+
+def _has(*kinds: type[exp.Expression]) -> Look:
+    return lambda tree: tree.find(*kinds) is not None
+
+
+def _argument(kind: type[exp.Expression], name: str) -> Look:
+    return lambda tree: any(node.args.get(name) for node in tree.find_all(kind))
+
+
+def function_name(node: exp.Anonymous) -> str:
+    """The name of a called function, in lower case."""
+    return str(node.name).lower().removeprefix(MARK)
+
+
+def _calls(*names: str) -> Look:
+    return lambda tree: any(function_name(call) in names for call in tree.find_all(exp.Anonymous))
+
+
+def _series_with_tables(tree: exp.Expression) -> bool:
+    return _calls("generate_series")(tree) and any(
+        table.name and not isinstance(table.this, exp.Func) for table in tree.find_all(exp.Table)
+    )
+
+
+def _unknown_function(tree: exp.Expression) -> bool:
+    return any(function_name(call) not in FUNCTIONS for call in tree.find_all(exp.Anonymous))
+
+
+def _frames(tree: exp.Expression) -> Iterator[tuple[exp.Window, exp.WindowSpec | None]]:
+    for window in tree.find_all(exp.Window):
+        spec = window.args.get("spec")
+        yield window, spec if isinstance(spec, exp.WindowSpec) else None
+
+
+def _range_frame(tree: exp.Expression) -> bool:
+    return any(
+        spec is not None and str(spec.args.get("kind", "")).upper() != "ROWS"
+        for _window, spec in _frames(tree)
+    )
+
+
+def _ordered_aggregate_without_frame(tree: exp.Expression) -> bool:
+    return any(
+        spec is None
+        and window.args.get("order") is not None
+        and isinstance(window.this, (exp.Sum, exp.Count, exp.Min, exp.Max, exp.Avg))
+        for window, spec in _frames(tree)
+    )
+
+
+def _distinct_window(tree: exp.Expression) -> bool:
+    return any(window.this.find(exp.Distinct) is not None for window, _spec in _frames(tree))
+
+
+def _values_table(tree: exp.Expression) -> bool:
+    return any(not isinstance(node.parent, exp.Insert) for node in tree.find_all(exp.Values))
+
+
+def _type_named(*names: str) -> Look:
+    def look(tree: exp.Expression) -> bool:
+        return any(
+            kind.this.name.lower() in names if hasattr(kind.this, "name") else False
+            for kind in tree.find_all(exp.DataType)
+        )
+
+    return look
+
+
+def _merge_whens(tree: exp.Expression) -> list[exp.When]:
+    return list(tree.find_all(exp.When)) if isinstance(tree, exp.Merge) else []
+
+
+def _merge_condition(tree: exp.Expression) -> bool:
+    return any(when.args.get("condition") for when in _merge_whens(tree))
+
+
+def _merge_not_two(tree: exp.Expression) -> bool:
+    matched = sorted(bool(when.args.get("matched")) for when in _merge_whens(tree))
+    return isinstance(tree, exp.Merge) and matched != [False, True]
+
+
+def _merge_target_alias(tree: exp.Expression) -> bool:
+    return isinstance(tree, exp.Merge) and bool(tree.this.alias)
+
+
+def _merge_with(tree: exp.Expression) -> bool:
+    return isinstance(tree, exp.Merge) and tree.args.get("with_") is not None
+
+
+def _merge_source_reads_target(tree: exp.Expression) -> bool:
+    if not isinstance(tree, exp.Merge):
+        return False
+    using = tree.args["using"]
+    return isinstance(using, exp.Subquery) and any(
+        table.name == tree.this.name and table.db == tree.this.db
+        for table in using.find_all(exp.Table)
+    )
+
+
+def _outer_names(select: exp.Select) -> set[str]:
+    return {
+        (source.alias or source.name).lower()
+        for source in [
+            *([select.args["from_"].this] if select.args.get("from_") else []),
+            *(join.this for join in select.args.get("joins") or []),
+        ]
+        if isinstance(source, (exp.Table, exp.Subquery))
+    }
+
+
+def _skipping_correlation(tree: exp.Expression) -> bool:
+    """A column of a query two or more levels up, seen from a subquery."""
+    for select in tree.find_all(exp.Select):
+        chain = []
+        node: exp.Expression | None = select
+        while node is not None:
+            if isinstance(node, exp.Select):
+                chain.append(_outer_names(node))
+            if isinstance(node, (exp.CTE, exp.From, exp.Join)) and not _in_condition(node, select):
+                break
+            node = node.parent
+        if len(chain) < 3:
+            continue
+        near = chain[0] | chain[1]
+        for column in select.find_all(exp.Column):
+            if column.find_ancestor(exp.Select) is not select:
+                continue
+            name = column.parts[0].name.lower() if len(column.parts) > 1 else ""
+            if name and name not in near and any(name in names for names in chain[2:]):
+                return True
+    return False
+
+
+def _in_condition(node: exp.Expression, inner: exp.Expression) -> bool:
+    on = node.args.get("on") if isinstance(node, exp.Join) else None
+    return on is not None and any(part is inner for part in on.walk())
+
+
+def _correlated_limit(tree: exp.Expression) -> bool:
+    """LIMIT or ORDER BY in a subquery that names a relation of the query around it."""
+    for select in tree.find_all(exp.Select):
+        if not (select.args.get("limit") or select.args.get("order")):
+            continue
+        outer = select.parent.find_ancestor(exp.Select) if select.parent else None
+        if outer is None or select.find_ancestor(exp.CTE, exp.From) is not None:
+            continue
+        inner_names, outer_names = _outer_names(select), _outer_names(outer)
+        for column in select.find_all(exp.Column):
+            name = column.parts[0].name.lower() if len(column.parts) > 1 else ""
+            if name and name not in inner_names and name in outer_names:
+                return True
+    return False
+
+
+_DIST = "c_unsupported-postgresql-features"
+_TYPES = "c_unsupported-postgresql-datatypes"
+_MERGE = "r_MERGE"
+
+RULES: tuple[Rule, ...] = (
+    Rule("on_conflict", "r_INSERT_30", 'syntax error at or near "on"',
+         "insert into t values (1) on conflict do nothing", _argument(exp.Insert, "conflict")),
+    Rule("returning", "r_INSERT_30", 'syntax error at or near "returning"',
+         "delete from t where a = 1 returning a", _has(exp.Returning)),
+    Rule("filter", "c_Aggregate_Functions", 'syntax error at or near "filter"',
+         "select sum(a) filter (where a > 1) from t", _has(exp.Filter)),
+    Rule("lateral", "r_FROM_clause30", 'syntax error at or near "lateral"',
+         "select 1 from t, lateral (select t.a) as x", _has(exp.Lateral)),
+    Rule("distinct_on", _DIST, "SELECT DISTINCT ON is not supported",
+         "select distinct on (a) a, b from t",
+         lambda tree: any(node.args.get("on") for node in tree.find_all(exp.Distinct))),
+    Rule("array_constructor", _TYPES, 'syntax error at or near "["',
+         "select array[1, 2]", _has(exp.Array)),
+    Rule("json_operators", _TYPES, 'syntax error at or near "->"',
+         "select a ->> 'x' from t",
+         _has(exp.JSONExtract, exp.JSONExtractScalar, exp.JSONBExtract, exp.JSONBExtractScalar,
+              exp.JSONBContains)),
+    Rule("postgresql_types", _TYPES,
+         "Unsupported PostgreSQL data type: arrays, json, jsonb, uuid, xml, bytea, inet, money, bit, serial",
+         "select cast(a as jsonb) from t",
+         _type_named("json", "jsonb", "uuid", "xml", "inet", "money", "bit", "serial", "bigserial",
+                     "array", "bytea", "hstore")),
+    Rule("values_as_table", _DIST, 'syntax error at or near "values"',
+         "select * from (values (1), (2)) as t(a)", _values_table),
+    Rule("generate_series_with_tables", "c_SQL_functions_leader_node_only",
+         "Specified types or functions (one per INFO message) not supported on Redshift tables.",
+         "select t.a from t join generate_series(1, 3) as g on true", _series_with_tables),
+    Rule("window_range", "r_Window_function_synopsis", "RANGE frames are not supported; use ROWS",
+         "select sum(a) over (order by b range between unbounded preceding and current row) from t",
+         _range_frame),
+    Rule("window_frame_required", "r_Window_function_synopsis",
+         "Aggregate window functions with an ORDER BY clause require a frame clause",
+         "select sum(a) over (partition by c order by b) from t", _ordered_aggregate_without_frame),
+    Rule("window_distinct", "r_Window_function_synopsis",
+         "DISTINCT is not supported for window functions",
+         "select count(distinct a) over (partition by b) from t", _distinct_window),
+    Rule("is_distinct_from", "unverified", 'syntax error at or near "distinct"',
+         "select a is distinct from b from t", _has(exp.NullSafeEQ, exp.NullSafeNEQ)),
+    Rule("merge_condition", _MERGE, 'syntax error at or near "and"',
+         "merge into t using s on t.a = s.a when matched and s.b > 1 then update set b = s.b"
+         " when not matched then insert values (s.a, s.b)", _merge_condition),
+    Rule("merge_one_of_each", _MERGE,
+         "MERGE requires exactly one WHEN MATCHED and one WHEN NOT MATCHED clause",
+         "merge into t using s on t.a = s.a when matched then update set b = s.b", _merge_not_two),
+    Rule("merge_target_alias", _MERGE, "MERGE target table cannot have an alias",
+         "merge into t as x using s on x.a = s.a when matched then update set b = s.b"
+         " when not matched then insert values (s.a, s.b)", _merge_target_alias),
+    Rule("merge_with", _MERGE, "MERGE does not support a WITH clause",
+         "with s as (select 1 as a) merge into t using s on t.a = s.a when matched then delete"
+         " when not matched then insert values (s.a)", _merge_with),
+    Rule("merge_source_reads_target", _MERGE,
+         "Source view/subquery in Merge statement cannot reference target table",
+         "merge into t using (select a, b from t) as s on t.a = s.a when matched then update set b ="
+         " s.b when not matched then insert values (s.a, s.b)", _merge_source_reads_target),
+    Rule("correlation_skips_a_level", "r_correlated_subqueries",
+         "This type of correlated subquery pattern is not supported yet",
+         "select t.a from t where exists (select 1 from s where s.b = (select max(u.b) from u"
+         " where u.a = t.a))", _skipping_correlation),
+    Rule("correlation_with_limit", "r_correlated_subqueries",
+         "This type of correlated subquery pattern is not supported yet",
+         "select t.a, (select s.b from s where s.a = t.a order by s.b limit 1) from t",
+         _correlated_limit),
+    Rule("tablesample", _DIST, 'syntax error at or near "tablesample"',
+         "select a from t tablesample bernoulli (10)", _has(exp.TableSample)),
+    Rule("for_update", "r_SELECT_synopsis", "SELECT FOR UPDATE is not supported",
+         "select a from t for update", _has(exp.Lock)),
+    Rule("unknown_function", "c_SQL_functions", "function does not exist",
+         "select gen_random_uuid()", _unknown_function),
+)  # fmt: skip
+
+# Functions of Redshift that our SQL and dbt's adapter use, and where they are: in PostgreSQL with the
+# same meaning, or in schema `redshift` (functions.sql). Everything else does not exist.
+_POSTGRES = {
+    "md5", "translate", "replace", "lpad", "rpad", "length", "octet_length", "strpos", "to_hex",
+    "to_char", "date_trunc", "mod", "concat", "left", "right", "split_part", "ltrim", "rtrim",
+    "btrim", "bool_and", "bool_or", "pg_backend_pid", "has_table_privilege", "has_schema_privilege",
+    "current_database", "current_schema", "version", "generate_series", "chr", "ascii", "floor",
+    "ceil", "ceiling", "power", "sqrt", "sign", "initcap", "reverse", "repeat", "ntile",
+    "percent_rank", "cume_dist", "obj_description", "col_description", "pg_get_userbyid",
+    "pg_terminate_backend", "format_type", "pg_get_viewdef", "quote_ident", "stddev", "variance",
+    "to_date", "to_timestamp", "date_part",
+}  # fmt: skip
+_OURS = {
+    "can_json_parse", "json_parse", "json_typeof", "json_size", "json_serialize", "is_float",
+    "from_varbyte", "getdate", "dateadd", "datediff", "convert_timezone", "len", "sha2", "trunc",
+    "regexp_substr", "regexp_replace", "regexp_count", "pg_get_late_binding_view_cols",
+}  # fmt: skip
+FUNCTIONS: dict[str, str] = {name: name for name in _POSTGRES} | {
+    name: f"redshift.{name}" for name in _OURS
+}

@@ -1,0 +1,83 @@
+"""The stand-in as a whole: a PostgreSQL with its books, and the proxy in front of it."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from playground.services.postgres import PostgresServer, autocommit_cursor
+from tests.redshift.standin.books import Books
+from tests.redshift.standin.statements import Statements
+from tests.redshift.standin.wire import Backend, Proxy
+
+DATABASE = "dev"
+_SHIMS = Path(__file__).parent / "functions.sql"
+
+
+class StandIn:
+    """A context manager: a database like a new Redshift, with `engineer` as its administrator."""
+
+    user = "engineer"
+
+    def __init__(self, postgres: PostgresServer, buckets: dict[str, Path]) -> None:
+        self._postgres = postgres
+        self._database = f"redshift_{secrets.token_hex(4)}"
+        self.password = secrets.token_hex(12)
+        self.passwords = {self.user: self.password}
+        self._buckets = buckets
+        # what the warehouse's parameter group says; docs/redshift.md
+        self.parameters = {"enable_case_sensitive_identifier": "true"}
+
+    def __enter__(self) -> Self:
+        self.dsn = self._postgres.create_database(self._database)
+        secret = secrets.token_hex(12)
+        login = f"proxy_{secrets.token_hex(4)}"
+        with autocommit_cursor(self.dsn) as database:
+            database.execute(f"create role {login} superuser login password '{secret}'")
+            database.execute("select 1 from pg_roles where rolname = %s", (self.user,))
+            if database.fetchone() is None:
+                database.execute(f"create role {self.user} superuser login")
+            database.execute("set allow_system_table_mods = on")
+            database.execute(_SHIMS.read_text(encoding="utf-8"))
+            database.execute(
+                f'alter database {self._database} set search_path = "$user", public, redshift'
+            )
+        self._login = login
+        self.books = Books(self.dsn, self._buckets)
+        self.statements = Statements(self.books)
+        self._proxy = Proxy(
+            Backend("127.0.0.1", self._postgres.port, login, secret),
+            self.statements.translate,
+            self.passwords,
+            self.parameters,
+        )
+        self._proxy.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._proxy.stop()
+        self._postgres.drop_database(self._database)
+        with autocommit_cursor(self._postgres.dsn()) as database:
+            database.execute(f"drop role if exists {self._login}")
+            database.execute(
+                "select rolname from pg_roles where not rolcanlogin and rolname !~ '^pg_'"
+            )
+            for (role,) in database.fetchall():
+                database.execute(f'drop role "{role}"')
+
+    @property
+    def port(self) -> int:
+        """The proxy's port on the loopback interface."""
+        return self._proxy.port
+
+    @property
+    def database(self) -> str:
+        """The name of the database that clients connect to."""
+        return self._database

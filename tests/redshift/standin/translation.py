@@ -1,0 +1,263 @@
+"""Queries and changes of rows: a parsed Redshift statement becomes PostgreSQL's.
+
+What is rewritten: SUPER navigation, UNPIVOT, QUALIFY, functions, lengths in bytes, identifiers' case.
+What is refused is in `rules`.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import count
+
+from sqlglot import exp
+from sqlglot.errors import ParseError, TokenError
+
+from tests.redshift.standin.dialect import parse_redshift, to_postgres
+from tests.redshift.standin.rules import FUNCTIONS, Refused, check, function_name
+from tests.redshift.standin.wire import Session
+
+_PART_FUNCTIONS = {"dateadd", "datediff"}
+
+
+def parse_one(sql: str) -> exp.Expression:
+    """The one statement in `sql`; Refused when it is not SQL or more than one."""
+    try:
+        trees = parse_redshift(sql)
+    except (ParseError, TokenError, TypeError) as error:
+        raise Refused(f"syntax error: {error}") from error
+    if len(trees) != 1:
+        raise Refused("cannot insert multiple commands into a prepared statement")
+    return trees[0]
+
+
+def translate_query(sql: str, session: Session) -> str:
+    """`sql` (a query, INSERT, UPDATE, DELETE or MERGE) as PostgreSQL's SQL."""
+    tree = parse_one(sql)
+    return to_postgres(rewrite(tree, session))
+
+
+def rewrite(tree: exp.Expression, session: Session) -> exp.Expression:
+    """`tree` checked against the rules and rewritten for PostgreSQL.
+
+    Raises:
+        Refused: Redshift would refuse it.
+    """
+    check(tree)
+    _fold_identifiers(tree, session)
+    tree = _navigate(tree)
+    tree = _unpivot(tree)
+    tree = _qualify(tree)
+    _order_lists(tree)
+    _name_functions(tree)
+    _cast_by_bytes(tree)
+    return tree
+
+
+def _fold_identifiers(tree: exp.Expression, session: Session) -> None:
+    """Redshift folds quoted names too, and those inside a SUPER, unless it is told not to.
+
+    Sources: r_names; enable_case_sensitive_identifier, enable_case_sensitive_super_attribute.
+    """
+    case_sensitive = session.is_on("enable_case_sensitive_identifier")
+    keep_attributes = session.is_on("enable_case_sensitive_super_attribute")
+    relations = _relation_names(tree)
+    for identifier in list(tree.find_all(exp.Identifier)):
+        quoted_as_is = case_sensitive and bool(identifier.args.get("quoted"))
+        if quoted_as_is or (keep_attributes and _is_attribute(identifier, relations)):
+            continue
+        identifier.set("this", identifier.name.lower())
+
+
+def _relation_names(tree: exp.Expression) -> set[str]:
+    names = set()
+    for table in tree.find_all(exp.Table):
+        names.add((table.alias or table.name).lower())
+    for alias in tree.find_all(exp.TableAlias):
+        if alias.name:
+            names.add(alias.name.lower())
+    return names
+
+
+def _navigation(column: exp.Column, relations: set[str]) -> tuple[list[exp.Identifier], int] | None:
+    """The parts of `column` and how many of them name the column itself, None for no navigation.
+
+    `alias.column.attribute…` where the first part is a relation of the statement; a target that is
+    written out as database.schema.table.column is none, neither is `column.attribute` of one part.
+    """
+    parts = list(column.parts)
+    if len(parts) < 3 or parts[0].name.lower() not in relations:
+        return None
+    return parts, 2
+
+
+def _is_attribute(identifier: exp.Expression, relations: set[str]) -> bool:
+    parent = identifier.parent
+    if isinstance(parent, exp.Dot) and parent.args.get("expression") is identifier:
+        return True
+    if isinstance(parent, exp.Column):
+        found = _navigation(parent, relations)
+        if found is not None:
+            parts, own = found
+            return any(part is identifier for part in parts[own:])
+    return False
+
+
+def _navigate(tree: exp.Expression) -> exp.Expression:
+    relations = _relation_names(tree)
+
+    def step(value: exp.Expression, attribute: str) -> exp.Expression:
+        return exp.Anonymous(this="redshift.nav", expressions=[value, exp.Literal.string(attribute)])
+
+    for dot in list(tree.find_all(exp.Dot)):
+        if isinstance(dot.parent, exp.Dot):
+            continue
+        parts: list[exp.Identifier] = []
+        inner: exp.Expression = dot
+        while isinstance(inner, exp.Dot):
+            parts.insert(0, inner.expression)
+            inner = inner.this
+        if isinstance(inner, exp.Column) and _navigation(inner, relations):
+            column_parts, own = _navigation(inner, relations) or ([], 0)
+            value: exp.Expression = exp.column(column_parts[1].copy(), table=column_parts[0].copy())
+            for part in [*column_parts[own:], *parts]:
+                value = step(value, part.name)
+            dot.replace(value)
+    for column in list(tree.find_all(exp.Column)):
+        found = _navigation(column, relations)
+        if found is None:
+            continue
+        column_parts, own = found
+        value = exp.column(column_parts[1].copy(), table=column_parts[0].copy())
+        for part in column_parts[own:]:
+            value = step(value, part.name)
+        if column is tree:
+            return value
+        # `select t.s.a` is named after its last part
+        if isinstance(column.parent, exp.Select) and column.arg_key == "expressions":
+            value = exp.alias_(value, column_parts[-1].copy())
+        column.replace(value)
+    return tree
+
+
+def _unpivot(tree: exp.Expression) -> exp.Expression:
+    """`from t, unpivot t.s as value at name`: a row an attribute (query-super, "Object unpivoting")."""
+    for join in list(tree.find_all(exp.Join)):
+        pivot = join.this
+        if not (isinstance(pivot, exp.Pivot) and pivot.args.get("unpivot")):
+            continue
+        at = pivot.this
+        if not isinstance(at, exp.AtIndex) or not isinstance(at.this, exp.Alias):
+            raise Refused('syntax error at or near "unpivot"')
+        value, attribute = at.this.args["alias"].name, at.expression.name
+        source = to_postgres(at.this.this)
+        join.replace(
+            exp.Join(
+                this=exp.Lateral(
+                    this=exp.Anonymous(this="redshift.entries", expressions=[exp.Var(this=source)]),
+                    alias=exp.TableAlias(
+                        this=exp.to_identifier(f"unpivot_{value}"),
+                        columns=[exp.to_identifier(value), exp.to_identifier(attribute)],
+                    ),
+                ),
+                kind="CROSS",
+            )
+        )
+    return tree
+
+
+def _qualify(tree: exp.Expression) -> exp.Expression:
+    numbers = count()
+    for select in [node for node in tree.find_all(exp.Select) if node.args.get("qualify")]:
+        qualify = select.args["qualify"]
+        source = select.args["from_"].this
+        if isinstance(source, exp.Table) and not (select.args.get("where") or source.alias):
+            pass  # r_QUALIFY_clause asks for an alias only of a relation directly before QUALIFY
+        name = f"_qualified_{next(numbers)}"
+        outer: list[exp.Expression] = []
+        for projection in select.expressions:
+            if projection.is_star:
+                outer = [exp.Star()]
+                break
+            outer.append(exp.column(exp.to_identifier(projection.alias_or_name, quoted=True)))
+        inner = select.copy()
+        inner.set("qualify", None)
+        with_ = inner.args.pop("with_", None)
+        order = inner.args.pop("order", None)
+        limit = inner.args.pop("limit", None)
+        inner.append("expressions", exp.alias_(qualify.this.copy(), name))
+        wrapped = exp.Select(
+            expressions=outer,
+            from_=exp.From(this=exp.Subquery(this=inner, alias=exp.TableAlias(this=exp.to_identifier(f"_t{name}")))),
+            where=exp.Where(this=exp.column(name)),
+        )
+        for key, part in (("with_", with_), ("order", order), ("limit", limit)):
+            if part is not None:
+                wrapped.set(key, part)
+        if select is tree:
+            tree = wrapped
+        else:
+            select.replace(wrapped)
+    return tree
+
+
+def _order_lists(tree: exp.Expression) -> None:
+    """LISTAGG … WITHIN GROUP: PostgreSQL's string_agg has the order inside (r_LISTAGG)."""
+    for group in list(tree.find_all(exp.WithinGroup)):
+        listed = group.this
+        separator = listed.args.get("separator") or exp.Literal.string("")
+        order = to_postgres(group.expression)
+        group.replace(
+            exp.Anonymous(
+                this="redshift.string_agg_",
+                expressions=[
+                    exp.cast(listed.this.copy(), exp.DataType.build("text", dialect="postgres")),
+                    exp.Var(this=f"{to_postgres(separator)} {order}"),
+                ],
+            )
+        )
+
+
+def _name_functions(tree: exp.Expression) -> None:
+    for call in list(tree.find_all(exp.Anonymous)):
+        name = function_name(call)
+        if name == "redshift.string_agg_":
+            call.set("this", "string_agg")
+        if name.startswith("redshift."):
+            continue
+        if name in _PART_FUNCTIONS:
+            part = call.expressions[0]
+            call.expressions[0].replace(exp.Literal.string(part.name.lower()))
+        call.set("this", FUNCTIONS[name])
+    for now in list(tree.find_all(exp.CurrentTimestamp)):
+        now.replace(exp.Anonymous(this="redshift.getdate", expressions=[]))
+
+
+def _cast_by_bytes(tree: exp.Expression) -> None:
+    """VARCHAR(n) counts bytes; VARCHAR alone is VARCHAR(256) (r_Character_types)."""
+    for cast in list(tree.find_all(exp.Cast)):
+        kind = cast.args["to"]
+        if kind.this == exp.DataType.Type.VARCHAR:
+            length = kind.expressions[0].name if kind.expressions else "256"
+            if length.lower() == "max":
+                length = "65535"
+            if int(length) > 65535:
+                raise Refused(f"length for type varchar cannot exceed 65535: {length}")
+            text = exp.cast(cast.this.copy(), exp.DataType.build("varchar", dialect="postgres"))
+            fitted = exp.Anonymous(
+                this="redshift.fit", expressions=[text, exp.Literal.number(length)]
+            )
+            cast.set("this", fitted)
+            cast.set("to", exp.DataType.build(f"varchar({length})", dialect="postgres"))
+        elif kind.this == exp.DataType.Type.VARBINARY and kind.expressions:
+            cast.set("to", exp.DataType.build("bytea", dialect="postgres"))
+
+
+_QUALIFIED = re.compile(r'^\s*(?:"?[\w$-]+"?\.)?"?([\w$-]+)"?\."?([\w$.-]+)"?\s*$')
+
+
+def schema_and_table(name: str) -> tuple[str, str]:
+    """Schema and table of a name written as [database.]schema.table, folded to lower case."""
+    match = _QUALIFIED.match(name)
+    if match is None:
+        return "public", name.strip().strip('"').lower()
+    return match[1].lower(), match[2].lower()

@@ -1,0 +1,260 @@
+"""The wire: PostgreSQL's protocol version 3 between a client and PostgreSQL, statements rewritten.
+
+Only what carries a statement (Parse, Query) and what tells who is speaking (startup, server version,
+transaction state) is looked at; every other message passes as it is. Source of the formats:
+PostgreSQL documentation, "Message Formats".
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+import socket
+import socketserver
+import struct
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+PROTOCOL_3 = 196608
+SSL_REQUEST = 80877103
+CANCEL_REQUEST = 80877102
+# What `select version()` says of Redshift: PostgreSQL 8.0.2, Redshift 1.0.x.
+SERVER_VERSION = "8.0.2"
+
+
+@dataclass
+class Session:
+    """What the proxy knows of one client's session."""
+
+    user: str
+    database: str
+    transaction: str = "I"
+    settings: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction block is open (PostgreSQL's status in ReadyForQuery)."""
+        return self.transaction != "I"
+
+    def is_on(self, name: str) -> bool:
+        """Whether a boolean setting is on; every one is off until it is set."""
+        return self.settings.get(name, "off").lower() in ("on", "true", "1")
+
+
+Translate = Callable[[str, Session], str]
+
+
+@dataclass(frozen=True)
+class Backend:
+    """The PostgreSQL behind the proxy; `user` is a superuser."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+
+
+class Proxy(socketserver.ThreadingTCPServer):
+    """Listens on a free loopback port; `passwords` holds the users that may log in,
+    `parameters` what every session starts with (a parameter group)."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+
+    def __init__(
+        self,
+        backend: Backend,
+        translate: Translate,
+        passwords: dict[str, str],
+        parameters: dict[str, str],
+    ) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.backend = backend
+        self.translate = translate
+        self.passwords = passwords
+        self.parameters = parameters
+        self._thread = threading.Thread(target=self.serve_forever, daemon=True)
+
+    @property
+    def port(self) -> int:
+        """The port that clients connect to."""
+        return int(self.server_address[1])
+
+    def start(self) -> None:
+        """Accept clients until `stop`."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close the port; sessions end with their sockets."""
+        self.shutdown()
+        self.server_close()
+        self._thread.join()
+
+
+class _Handler(socketserver.BaseRequestHandler):
+    server: Proxy
+
+    def handle(self) -> None:
+        client = self.request
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            session = self._log_in(client)
+            if session is None:
+                return
+            backend = _connect(self.server.backend, session)
+        except (ConnectionError, struct.error):
+            return
+        with backend:
+            replies = threading.Thread(
+                target=_pump_replies, args=(backend, client, session), daemon=True
+            )
+            replies.start()
+            try:
+                self._pump_statements(client, backend, session)
+            except ConnectionError:
+                pass
+            finally:
+                _close(backend)
+                replies.join()
+
+    def _log_in(self, client: socket.socket) -> Session | None:
+        while True:
+            body = _read_exactly(client, struct.unpack("!i", _read_exactly(client, 4))[0] - 4)
+            code = struct.unpack("!i", body[:4])[0]
+            if code == SSL_REQUEST:
+                client.sendall(b"N")
+            elif code == CANCEL_REQUEST:
+                return None
+            else:
+                break
+        texts = body[4:].rstrip(b"\0").split(b"\0")
+        given = {
+            texts[i].decode(): texts[i + 1].decode() for i in range(0, len(texts) - 1, 2)
+        }
+        client.sendall(_message(b"R", struct.pack("!i", 3)))
+        _kind, password = _read_message(client)
+        user = given.get("user", "")
+        if self.server.passwords.get(user) != password.rstrip(b"\0").decode():
+            client.sendall(
+                error_response("28000", f'password authentication failed for user "{user}"')
+            )
+            return None
+        return Session(user, given.get("database", "dev"), settings=dict(self.server.parameters))
+
+    def _pump_statements(
+        self, client: socket.socket, backend: socket.socket, session: Session
+    ) -> None:
+        while True:
+            kind, body = _read_message(client)
+            if kind == b"P":
+                name, sql, rest = body.split(b"\0", 2)
+                translated = self.server.translate(sql.decode(), session)
+                body = name + b"\0" + translated.encode() + b"\0" + rest
+            elif kind == b"Q":
+                translated = self.server.translate(body.rstrip(b"\0").decode(), session)
+                body = translated.encode() + b"\0"
+            backend.sendall(_message(kind, body))
+            if kind == b"X":
+                return
+
+
+def error_response(sqlstate: str, text: str) -> bytes:
+    """ErrorResponse with the fields that drivers read."""
+    fields = {"S": "ERROR", "V": "ERROR", "C": sqlstate, "M": text}
+    body = b"".join(key.encode() + value.encode() + b"\0" for key, value in fields.items())
+    return _message(b"E", body + b"\0")
+
+
+def _connect(backend: Backend, session: Session) -> socket.socket:
+    """A logged-in connection to PostgreSQL; its session is that of the client's user."""
+    connection = socket.create_connection((backend.host, backend.port))
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    options = {
+        "user": backend.user,
+        "database": session.database,
+        "client_encoding": "UTF8",
+        "application_name": "standin",
+        "options": f"-c session_authorization={session.user}",
+    }
+    body = struct.pack("!i", PROTOCOL_3)
+    body += b"".join(f"{key}\0{value}\0".encode() for key, value in options.items()) + b"\0"
+    connection.sendall(struct.pack("!i", len(body) + 4) + body)
+    kind, reply = _read_message(connection)
+    if kind == b"R" and struct.unpack("!i", reply[:4])[0] == 10:
+        kind, reply = _authenticate(connection, backend.password)
+    if kind == b"E":
+        raise ConnectionError(reply.decode(errors="replace"))
+    return connection
+
+
+def _authenticate(connection: socket.socket, password: str) -> tuple[bytes, bytes]:
+    """SCRAM-SHA-256 (RFC 7677) as PostgreSQL's documentation describes it; the last reply."""
+    nonce = secrets.token_urlsafe(18)
+    first = f"n=,r={nonce}"
+    initial = f"n,,{first}".encode()
+    connection.sendall(
+        _message(b"p", b"SCRAM-SHA-256\0" + struct.pack("!i", len(initial)) + initial)
+    )
+    kind, reply = _read_message(connection)
+    if kind != b"R":
+        return kind, reply
+    challenge = reply[4:].decode()
+    parts = dict(part.split("=", 1) for part in challenge.split(","))
+    salted = hashlib.pbkdf2_hmac(
+        "sha256", password.encode(), base64.b64decode(parts["s"]), int(parts["i"])
+    )
+    client_key = hmac.digest(salted, b"Client Key", "sha256")
+    final = f"c=biws,r={parts['r']}"
+    signed = hmac.digest(
+        hashlib.sha256(client_key).digest(), f"{first},{challenge},{final}".encode(), "sha256"
+    )
+    proof = base64.b64encode(bytes(a ^ b for a, b in zip(client_key, signed, strict=True)))
+    connection.sendall(_message(b"p", f"{final},p={proof.decode()}".encode()))
+    kind, reply = _read_message(connection)
+    return _read_message(connection) if kind == b"R" and reply[:4] == b"\0\0\0\x0c" else (kind, reply)
+
+
+def _pump_replies(backend: socket.socket, client: socket.socket, session: Session) -> None:
+    try:
+        client.sendall(_message(b"R", struct.pack("!i", 0)))
+        while True:
+            kind, body = _read_message(backend)
+            if kind == b"S" and body.startswith(b"server_version\0"):
+                body = b"server_version\0" + SERVER_VERSION.encode() + b"\0"
+            elif kind == b"Z":
+                session.transaction = body.decode()
+            elif kind == b"N":
+                continue
+            client.sendall(_message(kind, body))
+    except OSError:
+        _close(client)
+
+
+def _message(kind: bytes, body: bytes) -> bytes:
+    return kind + struct.pack("!i", len(body) + 4) + body
+
+
+def _read_message(connection: socket.socket) -> tuple[bytes, bytes]:
+    kind = _read_exactly(connection, 1)
+    length = struct.unpack("!i", _read_exactly(connection, 4))[0]
+    return kind, _read_exactly(connection, length - 4)
+
+
+def _read_exactly(connection: socket.socket, count: int) -> bytes:
+    parts = bytearray()
+    while len(parts) < count:
+        part = connection.recv(count - len(parts))
+        if not part:
+            raise ConnectionError("closed")
+        parts += part
+    return bytes(parts)
+
+
+def _close(connection: socket.socket) -> None:
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass

@@ -1,0 +1,152 @@
+"""The dbt project on target prod against the stand-in, and on target local, in this process.
+
+dbt's start and parse cost seconds: a resident `dbtRunner` pays for the start once, and a manifest
+parsed once serves all invocations of one connector.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import psycopg2
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from dbt.artifacts.schemas.run import RunExecutionResult
+from dbt.cli.main import dbtRunner, dbtRunnerResult
+
+from ingestion.settings import ConnectorName
+from tests.redshift.standin.server import StandIn
+
+ROOT = Path(__file__).parents[2]
+
+
+@contextmanager
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """The process's environment with `values`, put back at the end."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def redshift_settings(stand_in: StandIn, brokers: str) -> dict[str, str]:
+    """The environment that target prod reads, for the stand-in."""
+    return {
+        "LAKEHOUSE_REDSHIFT_HOST": "127.0.0.1",
+        "LAKEHOUSE_REDSHIFT_PORT": str(stand_in.port),
+        "LAKEHOUSE_REDSHIFT_DATABASE": stand_in.database,
+        "LAKEHOUSE_REDSHIFT_METHOD": "database",
+        "LAKEHOUSE_REDSHIFT_USER": stand_in.user,
+        "LAKEHOUSE_REDSHIFT_PASSWORD": stand_in.password,
+        "LAKEHOUSE_REDSHIFT_SSLMODE": "disable",
+        "LAKEHOUSE_REDSHIFT_THREADS": "2",
+        "LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS": brokers,
+        "LAKEHOUSE_KAFKA_AUTH": "iam",
+    }
+
+
+@dataclass
+class Dbt:
+    """dbt invocations on one target with one environment; logs and artifacts go to `folder`."""
+
+    target: str
+    settings: Mapping[str, str]
+    folder: Path
+    said: list[str] = field(default_factory=list)
+
+    def invoke(self, *arguments: str) -> dbtRunnerResult:
+        """Run a dbt command and give its result, failed or not; `said` gets what it prints."""
+        self.said.clear()
+
+        def listen(event: Any) -> None:
+            if event.info.level in ("info", "warn", "error"):
+                self.said.append(event.info.msg)
+
+        with environment({**self.settings, "DBT_TARGET_PATH": str(self.folder / "target")}):
+            try:
+                return dbtRunner(callbacks=[listen]).invoke(
+                    [
+                        *arguments,
+                        *("--target", self.target),
+                        *("--project-dir", str(ROOT), "--profiles-dir", str(ROOT)),
+                        *("--log-path", str(self.folder / "logs")),
+                        *("--log-level", "none", "--log-level-file", "none"),
+                    ]
+                )
+            finally:
+                DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+
+    def run(self, *arguments: str) -> None:
+        """Run a dbt command; AssertionError with dbt's message when it fails."""
+        result = self.invoke(*arguments)
+        assert result.success, "\n".join([explain(result), *self.said[-5:]])
+
+    def build(self, *arguments: str) -> None:
+        """`dbt build` without the tests."""
+        self.run("build", "--exclude-resource-type", "test", "unit_test", *arguments)
+
+    def operation(self, name: str, arguments: str = "{}") -> str:
+        """`dbt run-operation`; returns what it printed."""
+        self.run("run-operation", name, "--args", arguments)
+        return "\n".join(self.said)
+
+
+def explain(result: dbtRunnerResult) -> str:
+    """Why an invocation failed, in dbt's words."""
+    if result.exception is not None:
+        return str(result.exception)
+    if not isinstance(result.result, RunExecutionResult):
+        return str(result.result)
+    failed = [node for node in result.result.results if node.status not in ("success", "pass", "warn")]
+    return "\n".join(f"{node.node.name}: {node.message}" for node in failed)
+
+
+@dataclass(frozen=True)
+class Prod:
+    """Target prod: the stand-in with dbt on it."""
+
+    stand_in: StandIn
+    dbt: Dbt
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows of a PostgreSQL query, behind the proxy's back."""
+        connection = psycopg2.connect(self.stand_in.dsn)
+        try:
+            with connection, connection.cursor() as database:
+                database.execute(sql)
+                return list(database.fetchall())
+        finally:
+            connection.close()
+
+    def refresh(self, *tables: str) -> None:
+        """Refresh the streaming views now, all or those of `tables`."""
+        listed = ", ".join(tables)
+        self.dbt.operation("refresh_streams", f"{{tables: [{listed}]}}" if tables else "{}")
+
+
+def local(landing: Path, folder: Path, connector: ConnectorName) -> tuple[Dbt, Path]:
+    """Target local on the same landing zone: dbt, and the warehouse's file."""
+    file = folder / "warehouse.duckdb"
+    settings = {
+        "LAKEHOUSE_LANDING": str(landing),
+        "LAKEHOUSE_DUCKDB": str(file),
+        "LAKEHOUSE_SOURCE": connector,
+    }
+    return Dbt("local", settings, folder), file
+
+
+def duckdb_rows(file: Path, sql: str) -> list[tuple[Any, ...]]:
+    """Rows of a query on a warehouse file."""
+    with duckdb.connect(str(file), read_only=True) as connection:
+        return connection.execute(sql).fetchall()
