@@ -66,14 +66,14 @@ strict as (
         case
             when not coalesce(named.is_valid, false) then false
             when
-                regexp_matches(named.value_text, ',\s*[}\]]|[}\]]{4}')
+                regexp_matches(named.value_text, ',\s*[}\]]|([}\]]\s*){4}')
                 or regexp_matches(named.value_text, '(?i):\s*-?(nan|inf)')
                 or coalesce(named.row_keys <> {{ names }}, true)
                 then
                     coalesce(len(named.row_keys) = len(list_distinct(named.row_keys)), true)
                     and not regexp_matches({{ bare }}, ',\s*[}\]]|(?i:nan|inf)')
                     and not (
-                        regexp_matches({{ bare }}, '[}\]]{4}')
+                        regexp_matches({{ bare }}, '([}\]]\s*){4}')
                         and length({{ bare }}) - length(translate({{ bare }}, '[{', '')) > 100
                     )
             else true
