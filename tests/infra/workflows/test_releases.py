@@ -1,0 +1,188 @@
+"""Publishing and activating releases: immutable, complete or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.delivery import environment, github, glue, images
+from infra.delivery.environment import DeliveryError, Environment, checked_release
+from infra.delivery.tasks import Clock
+from tests.infra.workflows.cloud import Account, put_image
+
+WHEEL = "retail_lakehouse-0.1.0-py3-none-any.whl"
+JAR = "aws-msk-iam-auth-2.3.6-all.jar"
+
+
+def place_of(account: Account) -> Environment:
+    return environment.load(account.client("s3"), account.variables)
+
+
+def artifacts(folder: Path, script: str) -> Path:
+    (folder / "jars").mkdir(parents=True, exist_ok=True)
+    (folder / "landing_job.py").write_text(script)
+    (folder / WHEEL).write_bytes(b"wheel")
+    (folder / "jars" / JAR).write_bytes(b"jar")
+    return folder
+
+
+def publish(account: Account, release: str, folder: Path) -> list[str]:
+    return glue.publish(account.client("s3"), place_of(account), release, folder)
+
+
+def activate(account: Account, release: str) -> list[str]:
+    aws = glue.Aws(account.client("glue"), account.client("s3"), account.client("ssm"))
+    return glue.activate(aws, place_of(account), release, Clock(sleep=lambda _: None))
+
+
+def jobs(account: Account) -> list[dict[str, Any]]:
+    return [account.client("glue").get_job(JobName=name)["Job"] for name in account.jobs]
+
+
+def test_publishing_a_release_again_changes_nothing(dev: Account, tmp_path: Path) -> None:
+    folder = artifacts(tmp_path / "v1", "print(1)")
+    keys = publish(dev, "v1", folder)
+    assert keys == [
+        "glue/v1/landing_job.py",
+        f"glue/v1/{WHEEL}",
+        f"glue/jars/{JAR}",
+    ]
+    assert publish(dev, "v1", folder) == keys
+
+
+def test_a_published_release_never_changes(dev: Account, tmp_path: Path) -> None:
+    publish(dev, "v1", artifacts(tmp_path / "v1", "print(1)"))
+    with pytest.raises(DeliveryError, match=r"glue/v1/landing_job\.py exists with other content"):
+        publish(dev, "v1", artifacts(tmp_path / "other", "print(2)"))
+    content = dev.client("s3").get_object(Bucket=dev.bucket, Key="glue/v1/landing_job.py")
+    assert content["Body"].read() == b"print(1)"
+
+
+def test_activating_changes_the_release_of_every_job_and_nothing_else(
+    dev: Account, tmp_path: Path
+) -> None:
+    before = jobs(dev)
+    publish(dev, "v1", artifacts(tmp_path, "print(1)"))
+
+    assert activate(dev, "v1") == list(dev.jobs)
+
+    for old, new in zip(before, jobs(dev), strict=True):
+        assert new["Command"]["ScriptLocation"] == f"s3://{dev.bucket}/glue/v1/landing_job.py"
+        assert new["DefaultArguments"] == old["DefaultArguments"] | {
+            "--extra-py-files": f"s3://{dev.bucket}/glue/v1/{WHEEL}",
+            "--release": "v1",
+        }
+        for kept in ("Role", "GlueVersion", "WorkerType", "NumberOfWorkers", "Connections"):
+            assert new[kept] == old[kept]
+        assert new["SecurityConfiguration"] == old["SecurityConfiguration"]
+        assert new["ExecutionProperty"] == old["ExecutionProperty"]
+    assert images.current(dev.client("ssm"), place_of(dev), "glue") == "v1"
+
+
+def test_a_streaming_job_restarts_with_one_run(dev: Account, tmp_path: Path) -> None:
+    publish(dev, "v1", artifacts(tmp_path, "print(1)"))
+    activate(dev, "v1")
+    activate(dev, "v1")
+    for name in dev.jobs:
+        runs = dev.client("glue").get_job_runs(JobName=name)["JobRuns"]
+        assert sorted(run["JobRunState"] for run in runs) == ["STARTING", "STOPPED"]
+
+
+def test_a_release_without_a_needed_file_changes_no_job(dev: Account, tmp_path: Path) -> None:
+    before = jobs(dev)
+    folder = artifacts(tmp_path, "print(1)")
+    (folder / "landing_job.py").unlink()
+    publish(dev, "v1", folder)
+
+    with pytest.raises(DeliveryError, match=r"release v1 has no landing_job\.py"):
+        activate(dev, "v1")
+
+    assert jobs(dev) == before
+    assert images.current(dev.client("ssm"), place_of(dev), "glue") is None
+
+
+def test_a_candidate_is_not_what_the_schedule_runs(dev: Account) -> None:
+    put_image(dev, "v1")
+    ecs, ecr = dev.client("ecs"), dev.client("ecr")
+
+    images.stage(ecs, ecr, place_of(dev), "v1")
+
+    def image(family: str) -> str:
+        definition = ecs.describe_task_definition(taskDefinition=family)["taskDefinition"]
+        return str(definition["containerDefinitions"][0]["image"])
+
+    assert image(f"{dev.name}-dbt-candidate") == f"{dev.repository}:v1"
+    assert image(f"{dev.name}-dbt") == f"{dev.repository}:initial"
+
+    images.activate(ecs, ecr, dev.client("ssm"), place_of(dev), "v1")
+
+    assert image(f"{dev.name}-dbt") == f"{dev.repository}:v1"
+    assert image(f"{dev.name}-operations") == f"{dev.repository}:v1"
+
+
+def test_a_new_revision_differs_in_its_image_only(dev: Account) -> None:
+    put_image(dev, "v1")
+    ecs = dev.client("ecs")
+    family = f"{dev.name}-dbt"
+    old = ecs.describe_task_definition(taskDefinition=family)["taskDefinition"]
+
+    images.activate(ecs, dev.client("ecr"), dev.client("ssm"), place_of(dev), "v1")
+
+    new = ecs.describe_task_definition(taskDefinition=family)["taskDefinition"]
+    differing = {key for key in old | new if old.get(key) != new.get(key)}
+    assert differing - {"registeredAt"} == {"taskDefinitionArn", "revision", "containerDefinitions"}
+    (before,), (after,) = old["containerDefinitions"], new["containerDefinitions"]
+    assert before | {"image": f"{dev.repository}:v1"} == after
+
+
+def test_activating_twice_makes_one_revision(dev: Account) -> None:
+    put_image(dev, "v1")
+    clients = dev.client("ecs"), dev.client("ecr"), dev.client("ssm")
+    assert images.activate(*clients, place_of(dev), "v1") == images.activate(
+        *clients, place_of(dev), "v1"
+    )
+
+
+def test_refuses_a_release_that_has_no_image(dev: Account) -> None:
+    with pytest.raises(DeliveryError, match="has no image v9"):
+        images.activate(
+            dev.client("ecs"), dev.client("ecr"), dev.client("ssm"), place_of(dev), "v9"
+        )
+
+
+@pytest.mark.parametrize(
+    "name", ["", "-v1", "v1/..", "v1 --force", "v" * 129], ids=lambda name: repr(name[:10])
+)
+def test_refuses_what_cannot_name_a_release(name: str) -> None:
+    with pytest.raises(DeliveryError, match="cannot name a release"):
+        checked_release(name)
+
+
+def artifact(**changes: Any) -> dict[str, Any]:
+    run = {"head_repository_id": 1, "repository_id": 1, "head_branch": "v1.2.0"}
+    return {
+        "archive_download_url": "https://api.github.com/this",
+        "created_at": "2026-01-01T00:00:00Z",
+        "expired": False,
+        "workflow_run": run | changes.pop("workflow_run", {}),
+    } | changes
+
+
+def test_takes_the_newest_manifest_of_prod() -> None:
+    newer = artifact(created_at="2026-02-01T00:00:00Z", archive_download_url="https://newer")
+    assert github.newest([artifact(), newer, artifact()]) == "https://newer"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        artifact(expired=True),
+        artifact(workflow_run={"head_repository_id": 2}),
+        artifact(workflow_run={"head_branch": "somebodys-branch"}),
+    ],
+    ids=["expired", "of-a-fork", "of-a-branch"],
+)
+def test_takes_no_manifest_that_prod_did_not_leave(other: dict[str, Any]) -> None:
+    assert github.newest([other]) is None
