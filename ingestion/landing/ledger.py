@@ -59,12 +59,13 @@ class Entry:
 
 @dataclass(frozen=True)
 class Position:
-    """How far a partition has come."""
+    """How far a partition has come; `landed_at` is when its newest records were (ISO, UTC)."""
 
     topic: str
     topic_id: str
     until_offset: int
     landing_date: date | None
+    landed_at: str | None = None
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,7 @@ def fold(entries: Iterable[Entry], progress: Progress | None = None) -> Progress
             topic_id=entry.topic_id,
             until_offset=entry.until_offset,
             landing_date=landed.landing_date if landed else (known.landing_date if known else None),
+            landed_at=entry.committed_at if landed else (known.landed_at if known else None),
         )
     return Progress(positions)
 
