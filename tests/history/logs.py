@@ -91,7 +91,7 @@ class _Database:
     draw: Draw
     connector: ConnectorName
     table: str
-    restores: bool = True
+    is_flawless: bool = False
     rows: dict[str, str] = field(default_factory=dict)
     touched: dict[str, int] = field(default_factory=dict)
     log_end: int = 100
@@ -145,7 +145,8 @@ class _Database:
         self.rows[key] = new
         if what == "replace":
             return [("d", key, "", old), ("c", key, new, "")]
-        return [("u", key, new, self.draw(st.sampled_from([old] * 9 + ["unknown"])))]
+        is_told = self.is_flawless or self.draw(st.integers(0, 9)) > 0
+        return [("u", key, new, old if is_told else "unknown")]
 
     def _place(
         self,
@@ -193,7 +194,9 @@ class _Database:
 
     def _restore(self) -> None:
         """The database comes back from a backup: its log starts again, under a new prefix."""
-        if self.restores and self.source == "retail" and self.draw(st.booleans()):
+        if self.is_flawless or self.source != "retail":
+            return
+        if self.draw(st.booleans()):
             self.source, self.last_commit, self.last_place = "restored", None, ""
             self.log_end = self.draw(st.sampled_from([50, 120]))
             self.touched.clear()
@@ -223,10 +226,13 @@ def _simulated(draw: Draw, connector: ConnectorName, table: str) -> list[dict[st
 
 @st.composite
 def complete(
-    draw: Draw, connector: ConnectorName, table: str, *, restores: bool = True
+    draw: Draw, connector: ConnectorName, table: str, *, is_flawless: bool = False
 ) -> list[dict[str, str]]:
-    """Everything that a database with a few rows and its connector write, in order."""
-    database = _Database(draw, connector, table, restores=restores)
+    """Everything that a database with a few rows and its connector write, in order.
+
+    Flawless: it tells every before image and is never restored.
+    """
+    database = _Database(draw, connector, table, is_flawless=is_flawless)
     for _ in range(draw(st.integers(1, 7))):
         database.settle()
         database.step()

@@ -152,7 +152,8 @@ def _read_envelope(value: bytes) -> dict[str, Any]:
         raise _RefusalError("not_an_envelope")
     if isinstance(_image(document), Ambiguous):
         raise _RefusalError("not_json")
-    if document.get("op") is None or not isinstance(document.get("source"), dict):
+    origin = document.get("source")
+    if document.get("op") is None or not isinstance(origin, dict) or origin.get("name") is None:
         raise _RefusalError("not_an_envelope")
     return document
 
@@ -168,7 +169,7 @@ def parse_json(value: bytes) -> Any:
         text = value.decode("utf-8")
     except UnicodeDecodeError as error:
         raise _RefusalError("not_utf8") from error
-    if opening_brackets(text) > MAX_OPENING_BRACKETS:
+    if is_nested_deeply(text):
         raise _RefusalError("not_json")
     try:
         document = json.loads(
@@ -185,10 +186,11 @@ def parse_json(value: bytes) -> Any:
     return document
 
 
-def opening_brackets(text: str) -> int:
-    """How many brackets and braces are opened outside strings, a bound of the nesting."""
+def is_nested_deeply(text: str) -> bool:
+    """Whether JSON is nested as no event is: many brackets opened, four closed in a row."""
     bare = re.sub(r'"[^"\\]*(?:\\.[^"\\]*)*"', "", text, flags=re.S)
-    return bare.count("[") + bare.count("{")
+    opened = bare.count("[") + bare.count("{")
+    return opened > MAX_OPENING_BRACKETS and re.search(r"(?:[}\]]\s*){4}", bare) is not None
 
 
 def _refuse_constant(name: str) -> None:
@@ -461,8 +463,8 @@ def history(changes: Iterable[Change]) -> dict[tuple[Value, ...], list[HistoryRo
 
 def history_of_key(changes: Iterable[Change]) -> list[HistoryRow]:
     """The versions of one key, in order. `changes` are all its accepted changes, in any order."""
-    ordered = in_order(last_deliveries(changes))
-    versions = version_rows(effective_reads(without_stale_reads(ordered)))
+    ordered = without_stale_reads(in_order(last_deliveries(changes)))
+    versions = version_rows(effective_reads(without_repeated_reads(ordered)))
     return timed(with_version_before_capture(versions))
 
 
@@ -488,8 +490,8 @@ def _delivery(change: Change) -> tuple[datetime, datetime, int, int, int]:
 
 
 def in_order(changes: Iterable[Change]) -> list[Change]:
-    """Rule 2. By position, bytewise; at one position r, d, c, u."""
-    return sorted(changes, key=lambda change: (change.position.encode(), "rdcu".index(change.op)))
+    """Rule 2. By position, bytewise; at one position d, c, u, r."""
+    return sorted(changes, key=lambda change: (change.position.encode(), "dcur".index(change.op)))
 
 
 def without_stale_reads(ordered: Sequence[Change]) -> list[Change]:
@@ -509,6 +511,17 @@ def without_stale_reads(ordered: Sequence[Change]) -> list[Change]:
         elif first_floating is not None and change.row == first_floating.before:
             continue
         kept.append(change)
+    return kept
+
+
+def without_repeated_reads(ordered: Sequence[Change]) -> list[Change]:
+    """Rule 3a. Leaves out reads that saw what the read directly before them saw."""
+    kept: list[Change] = []
+    for change in ordered:
+        before = kept[-1] if kept else None
+        is_repeated = before is not None and before.op == change.op == "r"
+        if not (is_repeated and before is not None and before.row == change.row):
+            kept.append(change)
     return kept
 
 

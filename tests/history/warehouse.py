@@ -25,18 +25,18 @@ from dbt_common.events.base_types import EventMsg
 from ingestion.settings import ConnectorName
 
 ROOT = Path(__file__).parents[2]
-_PARTS = ("macros", "models", "snapshots", "data_tests", "seeds", "analyses")
+_PARTS = ("macros", "models/staging", "snapshots", "data_tests/generic")
 _SOURCES = Path("models/staging/retail/_retail__sources.yml")
 
 
 def copy_project(folder: Path, epochs: Mapping[str, int]) -> Path:
-    """Copy the dbt project to `folder`, its connectors having `epochs`, the newest one current.
+    """Copy what makes logs and histories to `folder`; its connectors have `epochs`.
 
-    A copy, because the committed declarations know one prefix, and a restored source has two.
+    A copy, because the committed declarations know one prefix, and a restored source has two; and
+    without the marts, which would be parsed for nothing.
     """
     for part in _PARTS:
-        if (ROOT / part).exists():
-            shutil.copytree(ROOT / part, folder / part)
+        shutil.copytree(ROOT / part, folder / part)
     for name in ("dbt_project.yml", "profiles.yml"):
         shutil.copy(ROOT / name, folder / name)
     sources = folder / _SOURCES
