@@ -97,7 +97,7 @@ events as (
             json_typeof(imaged.row_image) = 'object' and json_size(imaged.row_image) > 2, false
         ) as has_row,
         coalesce(json_typeof(imaged.before_image) = 'object', false) as has_before_image,
-        nullif(
+        case when json_typeof(imaged.row_image) = 'object' then nullif(
             substring(
                 ''
                 {%- for column in columns %}
@@ -108,7 +108,7 @@ events as (
                 2
             ),
             ''
-        ) as missing_columns,
+        ) end as missing_columns,
         undeclared.unknown_columns
         {%- for column in columns %}
         {%- for image in ['row', 'before'] %}

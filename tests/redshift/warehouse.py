@@ -20,6 +20,9 @@ from dbt.artifacts.schemas.run import RunExecutionResult
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 
 from ingestion.settings import ConnectorName
+from ingestion.warehouse.comparison import Comparison, compare
+from ingestion.warehouse.connection import Warehouse, WarehouseSettings
+from ingestion.warehouse.sides import DuckDbSide, RedshiftSide
 from tests.redshift.standin.server import StandIn
 
 ROOT = Path(__file__).parents[2]
@@ -150,3 +153,21 @@ def duckdb_rows(file: Path, sql: str) -> list[tuple[Any, ...]]:
     """Rows of a query on a warehouse file."""
     with duckdb.connect(str(file), read_only=True) as connection:
         return connection.execute(sql).fetchall()
+
+
+def differences(prod: Prod, file: Path) -> list[Comparison]:
+    """Tables of the local warehouse that are not equal on target prod."""
+    first = DuckDbSide(file)
+    with environment(dict(prod.dbt.settings)):
+        second = RedshiftSide(Warehouse(WarehouseSettings.from_environment("prod")))
+    try:
+        found = [
+            compare(first, second, schema, table)
+            for schema in ("staging", "history", "marts")
+            for table in first.columns(schema)
+        ]
+    finally:
+        first.close()
+        second.close()
+    assert found, "the local warehouse has no tables"
+    return [each for each in found if not each.is_equal]

@@ -7,11 +7,13 @@ create schema standin;
 create type redshift.super as (v json);
 
 create function redshift.nav(value redshift.super, attribute text) returns redshift.super
-language sql immutable strict as $$
-    select case
-        when json_typeof((value).v) = 'object' and (value).v -> attribute is not null
-            then row((value).v -> attribute)::redshift.super
-    end
+language plpgsql immutable strict as $$
+declare
+    found json := value.v -> attribute;
+begin
+    -- `->` on a scalar and on an array is null, as lax navigation is
+    return case when found is not null then row(found)::redshift.super end;
+end
 $$;
 
 -- CAN_JSON_PARSE, JSON_PARSE: no duplicate names in one object, no string over 65,535 bytes, no more
@@ -72,11 +74,11 @@ create function redshift.can_json_parse(value text) returns boolean language sql
 create function redshift.json_parse(value text) returns redshift.super language sql immutable as
     $$ select redshift.json_parse(convert_to(value, 'UTF8')) $$;
 
-create function redshift.json_typeof(value redshift.super) returns varchar language sql immutable strict as
-    $$ select json_typeof((value).v)::varchar $$;
+create function redshift.json_typeof(value redshift.super) returns varchar
+language plpgsql immutable strict as $$ begin return json_typeof(value.v); end $$;
 
-create function redshift.json_size(value redshift.super) returns int language sql immutable strict as
-    $$ select octet_length((value).v::text) $$;
+create function redshift.json_size(value redshift.super) returns int
+language plpgsql immutable strict as $$ begin return octet_length(value.v::text); end $$;
 
 create function redshift.json_serialize(value redshift.super) returns varchar
 language plpgsql immutable strict as $$
@@ -89,13 +91,14 @@ end
 $$;
 
 -- a number with an exponent becomes a FLOAT8
-create function redshift.is_float(value redshift.super) returns boolean language sql immutable strict as
-    $$ select json_typeof((value).v) = 'number' and (value).v::text ~ '[eE]' $$;
+create function redshift.is_float(value redshift.super) returns boolean
+language plpgsql immutable strict as
+    $$ begin return json_typeof(value.v) = 'number' and value.v::text ~ '[eE]'; end $$;
 
 -- SUPER to VARCHAR: scalars, and null for what is none (cast_super_null_on_error = on, the default)
 create function standin.super_to_varchar(value redshift.super) returns varchar
-language sql immutable strict as
-    $$ select case when json_typeof((value).v) = 'string' then ((value).v #>> '{}')::varchar end $$;
+language plpgsql immutable strict as
+    $$ begin return case when json_typeof(value.v) = 'string' then value.v #>> '{}' end; end $$;
 create cast (redshift.super as varchar) with function standin.super_to_varchar(redshift.super);
 
 -- what UNPIVOT iterates over

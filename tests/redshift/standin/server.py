@@ -10,7 +10,7 @@ from typing import Self
 from playground.services.postgres import PostgresServer, autocommit_cursor
 from tests.redshift.standin.books import Books
 from tests.redshift.standin.statements import Statements
-from tests.redshift.standin.wire import Backend, Proxy
+from tests.redshift.standin.wire import Backend, Proxy, Session
 
 DATABASE = "dev"
 _SHIMS = Path(__file__).parent / "functions.sql"
@@ -71,6 +71,13 @@ class StandIn:
             )
             for (role,) in database.fetchall():
                 database.execute(f'drop role "{role}"')
+
+    def admin(self, sql: str) -> None:
+        """Do something to the warehouse behind dbt's back, as Redshift's SQL."""
+        session = Session(self.user, self._database, settings=dict(self.parameters))
+        with autocommit_cursor(self.dsn) as database:
+            database.execute("set search_path = public, redshift")
+            database.execute(self.statements.translate(sql, session))
 
     @property
     def port(self) -> int:

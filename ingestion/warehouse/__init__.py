@@ -1,0 +1,1 @@
+"""The warehouse on Redshift: connections, its state for the person on duty, comparisons."""
