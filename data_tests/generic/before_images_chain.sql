@@ -13,7 +13,7 @@
             versions.*,
             lag(_cdc_row_hash) over (
                 partition by {{ key | join(', ') }}
-                order by _cdc_position, case _cdc_op when 'r' then 0 when 'd' then 1 when 'c' then 2 else 3 end
+                order by _cdc_position, {{ operation_rank('_cdc_op') }}
             ) as previous_row_hash
         from versions
     )

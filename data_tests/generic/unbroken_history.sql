@@ -9,7 +9,7 @@
             versions.*,
             lead(dbt_valid_from) over (
                 partition by {{ key | join(', ') }}
-                order by _cdc_position, case _cdc_op when 'r' then 0 when 'd' then 1 when 'c' then 2 else 3 end
+                order by _cdc_position, {{ operation_rank('_cdc_op') }}
             ) as next_valid_from
         from versions
     )

@@ -57,8 +57,8 @@ class Scope:
 
 
 def rank(operation: str) -> str:
-    """SQL: the order of operations at one position."""
-    return f"case {operation} when 'r' then 0 when 'd' then 1 when 'c' then 2 else 3 end"
+    """SQL: the order of operations at one position (docs/semantics.md, rule 2 of history)."""
+    return f"case {operation} when 'd' then 0 when 'c' then 1 when 'u' then 2 else 3 end"
 
 
 def differs(names: Sequence[str]) -> str:

@@ -34,7 +34,7 @@ records as (
     select
         changes.*,
         {{ options['deletes'] }} as _cdc_is_delete,
-        case changes._cdc_op when 'r' then 0 when 'd' then 1 when 'c' then 2 else 3 end as _cdc_op_rank
+        {{ operation_rank('changes._cdc_op') }} as _cdc_op_rank
     from changes
     {%- if touched_by %}
     inner join touched
@@ -54,7 +54,7 @@ delivered as (
 ),
 
 -- a change whose commit is not known may have been committed after a read that seems to follow it:
--- such a read shows the row as it was before the first of those changes
+-- such a read shows the row as it was before one of those changes
 uncertain_keys as (
     select {{ key_names }}
     from delivered
@@ -80,38 +80,28 @@ islands as (
     from uncertain
 ),
 
-uncertain_starts as (
-    select
-        {{ key_names }},
-        island,
-        {{ sequence }},
-        _cdc_op_rank,
-        _cdc_before_hash
-    from islands
-    where not _cdc_commit_known
-    qualify row_number() over (partition by {{ key_names }}, island order by {{ sequence }}, _cdc_op_rank) = 1
-),
-
 stale_reads as (
     select
         {%- for key in keys %}
-        islands.{{ key }},
+        reads.{{ key }},
         {%- endfor %}
-        islands.{{ sequence }}
-    from islands
-    inner join uncertain_starts
+        reads.{{ sequence }}
+    from islands as reads
+    inner join islands as overtaken_by
         on
             {% for key in keys -%}
-            islands.{{ key }} = uncertain_starts.{{ key }}
+            reads.{{ key }} = overtaken_by.{{ key }}
             and {% endfor -%}
-            islands.island = uncertain_starts.island
+            reads.island = overtaken_by.island
+            and reads._cdc_row_hash = overtaken_by._cdc_before_hash
     where
-        islands._cdc_op = 'r'
-        and islands.{{ sequence }} > uncertain_starts.{{ sequence }}
-        and islands._cdc_row_hash = uncertain_starts._cdc_before_hash
+        reads._cdc_op = 'r'
+        and not overtaken_by._cdc_commit_known
+        and overtaken_by.{{ sequence }} < reads.{{ sequence }}
+    group by {% for key in keys %}reads.{{ key }}, {% endfor %}reads.{{ sequence }}
 ),
 
-standing as (
+current_reads as (
     select delivered.*
     from delivered
     left join stale_reads
@@ -122,6 +112,21 @@ standing as (
             delivered.{{ sequence }} = stale_reads.{{ sequence }}
             and delivered._cdc_op = 'r'
     where stale_reads.{{ sequence }} is null
+),
+
+-- a read that repeats the read before it says nothing
+repeated as (
+    select
+        current_reads.*,
+        lag(_cdc_op) over ({{ by_order }}) as op_before,
+        lag(_cdc_row_hash) over ({{ by_order }}) as row_hash_before
+    from current_reads
+),
+
+standing as (
+    select *
+    from repeated
+    where not (_cdc_op = 'r' and coalesce(op_before, '') = 'r' and row_hash_before = _cdc_row_hash)
 ),
 
 neighbours as (

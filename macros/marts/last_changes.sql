@@ -9,7 +9,7 @@
   touched   SQL: a query of one column, the keys to look at; none for all keys
 -#}
 {% macro last_changes(changes, key, touched=none) %}
-    {%- set rank = "case changes._cdc_op when 'r' then 0 when 'd' then 1 when 'c' then 2 else 3 end" -%}
+    {%- set rank = operation_rank('changes._cdc_op') -%}
     {%- set arrival -%}
         changes._cdc_committed_at desc,
         changes.kafka_timestamp desc,

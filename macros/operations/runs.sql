@@ -51,7 +51,7 @@
 {%- endmacro %}
 
 {% macro create_operations_sql() %}
-    create schema if not exists {{ operations_relation('runs').without_identifier() }};
+    create schema if not exists {{ operations_relation('runs').without_identifier().include(database=false) }};
     create table if not exists {{ operations_relation('runs') }} (
         run_number bigint,
         invocation_id varchar(64),

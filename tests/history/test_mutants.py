@@ -1,0 +1,260 @@
+"""Planted errors in the macros: each is found by the worked histories and a few random logs.
+
+A proof that cannot fail proves nothing. Every mutant is a plausible mistake (a tie-break dropped, a
+clock trusted, a bound of one too much) put into a copy of the project; the comparison with the
+reference model has to notice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from ingestion.settings import ConnectorName
+from tests.history.test_history_in_dbt import (
+    AlwaysPlain,
+    Workshop,
+    random_logs,
+    run_batch,
+    worked_histories,
+)
+from tests.history.warehouse import copy_project
+from tests.history.worked import EPOCHS
+
+VERSIONS = "macros/cdc/cdc_versions.sql"
+OVERRIDES = "macros/cdc/snapshot_overrides.sql"
+POSITION = "macros/log/position_expression.sql"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`old` in `file` becomes `new`; logs of `connector` show it."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    connector: ConnectorName = "postgresql"
+
+
+MUTANTS = [
+    Mutant(
+        "of the deliveries of a change the first stands",
+        VERSIONS,
+        "order by {{ committed }} desc{% for column in options['arrival'] %}, {{ column }} desc",
+        "order by {{ committed }}{% for column in options['arrival'] %}, {{ column }}",
+    ),
+    Mutant(
+        "changes of one position are one change",
+        VERSIONS,
+        "partition by {{ key_names }}, {{ sequence }}, _cdc_op\n",
+        "partition by {{ key_names }}, {{ sequence }}\n",
+        "sqlserver",
+    ),
+    Mutant(
+        "at one position an insert comes before a delete",
+        "macros/cdc/operation_rank.sql",
+        "when 'd' then 0 when 'c' then 1",
+        "when 'd' then 1 when 'c' then 0",
+        "sqlserver",
+    ),
+    Mutant(
+        "a read comes before the change whose place it carries",
+        "macros/cdc/operation_rank.sql",
+        "else 3 end",
+        "else -1 end",
+        "sqlserver",
+    ),
+    Mutant(
+        "a repeated read is looked at again",
+        VERSIONS,
+        "coalesce(op_before, '') = 'r'",
+        "coalesce(op_before, '') = 'x'",
+        "sqlserver",
+    ),
+    Mutant(
+        "the clock orders",
+        VERSIONS,
+        "' order by ' ~ sequence ~",
+        "' order by ' ~ committed ~",
+    ),
+    Mutant(
+        "a before image corrects no read",
+        VERSIONS,
+        "where previous_op = 'r' and _cdc_before_hash <> previous_row_hash",
+        "where false",
+        "sqlserver",
+    ),
+    Mutant(
+        "a read just before an insert is a version",
+        VERSIONS,
+        "where neighbours._cdc_op <> 'r' or coalesce(neighbours.next_op, '') <> 'c'",
+        "where true",
+    ),
+    Mutant(
+        "every read is a version",
+        VERSIONS,
+        "or follows_delete or previous_row_hash <> _cdc_row_hash",
+        "or true",
+    ),
+    Mutant(
+        "a read after a delete is no version",
+        VERSIONS,
+        "or follows_delete or",
+        "or",
+    ),
+    Mutant(
+        "a row begins with its first known change",
+        VERSIONS,
+        "where previous_row_hash is null and _cdc_op in ('u', 'd')",
+        "where false and _cdc_op in ('u', 'd')",
+    ),
+    Mutant(
+        "the version before the first change has that change's position",
+        VERSIONS,
+        "translate({{ sequence }}, '123456789abcdef', '000000000000000')",
+        "{{ sequence }}",
+    ),
+    Mutant(
+        "a version begins at its commit, whatever came before",
+        VERSIONS,
+        "rows between unbounded preceding and current row) as valid_from",
+        "rows between current row and current row) as valid_from",
+    ),
+    Mutant(
+        "a version ends at the next commit, whatever came before",
+        VERSIONS,
+        "rows between unbounded preceding and 1 following",
+        "rows between 1 following and 1 following",
+    ),
+    Mutant(
+        "a row that was there before capture begins when it was read",
+        VERSIONS,
+        "_cdc_op = 'r' and previous_row_hash is null as begins_unknown",
+        "false as begins_unknown",
+    ),
+    Mutant(
+        "an inserted row was always there",
+        VERSIONS,
+        "_cdc_op = 'r' and previous_row_hash is null as begins_unknown",
+        "previous_row_hash is null as begins_unknown",
+    ),
+    Mutant(
+        "a read that an open transaction overtook stands",
+        VERSIONS,
+        "where stale_reads.{{ sequence }} is null",
+        "where true",
+    ),
+    Mutant(
+        "every read after an uncertain change is dropped",
+        VERSIONS,
+        "and reads._cdc_row_hash = overtaken_by._cdc_before_hash",
+        "",
+    ),
+    Mutant(
+        "only the newest versions of touched keys are compared",
+        OVERRIDES,
+        "from {{ target_relation }} as kept_before",
+        "from (select * from {{ target_relation }} where dbt_valid_to is null) as kept_before",
+    ),
+    Mutant(
+        "closed versions are not corrected, as in stock merges",
+        OVERRIDES,
+        "    where {{ names.dbt_scd_id }} in (",
+        "    where dbt_valid_to is null and {{ names.dbt_scd_id }} in (",
+    ),
+    Mutant(
+        "versions that are none any more stay",
+        OVERRIDES,
+        "where dbt_change_type in ('update', 'delete')",
+        "where dbt_change_type in ('update')",
+    ),
+    Mutant(
+        "a version whose values were corrected is left as it is",
+        OVERRIDES,
+        "+ ['_cdc_row_hash', '_cdc_tracked_hash', '_cdc_before_hash', options['updated_at']]",
+        "",
+        "sqlserver",
+    ),
+    Mutant(
+        "the newest run is read once more too late",
+        OVERRIDES,
+        "'_cdc_run > ' ~ consumed_run(",
+        "'_cdc_run > 1 + ' ~ consumed_run(",
+    ),
+    Mutant(
+        "a record's place orders across commits",
+        POSITION,
+        '{{ hex16("coalesce(" ~ _last_commit_lsn(events) ~ ", " ~ events ~ ".lsn)") }}',
+        "{{ hex16(events ~ '.lsn') }}",
+    ),
+    Mutant(
+        "a read has its place in the log even where the last commit is known",
+        POSITION,
+        "then '{{ '0' * 16 }}'\n                        else",
+        "then {{ hex16(events ~ '.lsn') }}\n                        else",
+    ),
+    Mutant(
+        "the changes of one statement have no order",
+        POSITION,
+        "|| ':' || {{ hex16(events ~ '.event_serial_no') }}",
+        "|| ':{{ '0' * 16 }}'",
+        "sqlserver",
+    ),
+    Mutant(
+        "a restored source begins again where it began",
+        "macros/log/change_log.sql",
+        "then '{{ '%04d' % epoch }}'",
+        "then '0001'",
+    ),
+    Mutant(
+        "the log begins one record too late",
+        "macros/log/landed_records.sql",
+        "max(kafka_offset) + 1 as next_offset",
+        "max(kafka_offset) + 2 as next_offset",
+    ),
+    Mutant(
+        "a delete has the values after it",
+        "macros/log/decoded_events.sql",
+        "\"case when strict.event.op = 'd' then strict.event.before.\"",
+        "\"case when strict.event.op = 'x' then strict.event.before.\"",
+    ),
+    Mutant(
+        "separators in a text are not escaped",
+        "macros/cdc/canonical.sql",
+        "replace(replace({{ expression }}, '~', '~0'), '|', '~1')",
+        "{{ expression }}",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    project = copy_project(tmp_path_factory.mktemp("project"), EPOCHS)
+    return Workshop(project, tmp_path_factory.mktemp("batches"), count())
+
+
+@contextmanager
+def planted(project: Path, mutant: Mutant) -> Iterator[None]:
+    """The project with the error in it."""
+    file = project / mutant.file
+    text = file.read_text("utf-8")
+    assert text.count(mutant.old) >= 1, f"{mutant.file} no longer says: {mutant.old}"
+    file.write_text(text.replace(mutant.old, mutant.new), "utf-8")
+    try:
+        yield
+    finally:
+        file.write_text(text, "utf-8")
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_mutant_is_caught(mutant: Mutant, workshop: Workshop) -> None:
+    logs = [*worked_histories(mutant.connector), *random_logs(mutant.connector, number=1, of=30)]
+    with planted(workshop.project, mutant):
+        wrong = run_batch(workshop.batch(logs), AlwaysPlain())
+    assert wrong
