@@ -498,17 +498,17 @@ def without_stale_reads(ordered: Sequence[Change]) -> list[Change]:
     """Rule 3b. Leaves out reads that saw the row before the floating transaction ahead of them.
 
     PostgreSQL's first transaction after a snapshot has no commit place. A read behind its changes
-    of the row, with no change of a known commit between, that saw the row as it was before the
-    first of them, was made before its commit.
+    of the row, with no change of a known commit between, that saw the row as it was before one of
+    them, was made before its commit.
     """
     kept: list[Change] = []
-    first_floating: Change | None = None
+    floating: list[Change] = []
     for change in ordered:
         if change.is_floating:
-            first_floating = first_floating or change
+            floating.append(change)
         elif change.is_streamed:
-            first_floating = None
-        elif first_floating is not None and change.row == first_floating.before:
+            floating.clear()
+        elif any(change.row == earlier.before for earlier in floating):
             continue
         kept.append(change)
     return kept
