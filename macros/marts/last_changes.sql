@@ -53,34 +53,21 @@
         where uncertain.delivery_rank = 1
     ),
 
-    uncertain_changes as (
-        select
-            islands.change_key,
-            islands.island,
-            islands._cdc_position,
-            islands._cdc_before_hash,
-            row_number() over (
-                partition by islands.change_key, islands.island
-                order by islands._cdc_position, islands.op_rank
-            ) as change_rank
-        from islands
-        where not islands._cdc_commit_known
-    ),
-
     stale_reads as (
         select
-            islands.change_key,
-            islands._cdc_position
-        from islands
-        inner join uncertain_changes
+            reads.change_key,
+            reads._cdc_position
+        from islands as reads
+        inner join islands as overtaken_by
             on
-                islands.change_key = uncertain_changes.change_key
-                and islands.island = uncertain_changes.island
-                and uncertain_changes.change_rank = 1
+                reads.change_key = overtaken_by.change_key
+                and reads.island = overtaken_by.island
+                and reads._cdc_row_hash = overtaken_by._cdc_before_hash
         where
-            islands._cdc_op = 'r'
-            and islands._cdc_position > uncertain_changes._cdc_position
-            and islands._cdc_row_hash = uncertain_changes._cdc_before_hash
+            reads._cdc_op = 'r'
+            and not overtaken_by._cdc_commit_known
+            and overtaken_by._cdc_position < reads._cdc_position
+        group by reads.change_key, reads._cdc_position
     ),
 
     ranked as (
