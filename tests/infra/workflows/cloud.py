@@ -40,7 +40,7 @@ class Cloud:
 
 def image_folder(images: Path, name: str) -> Path:
     """The folder that stands for the image `name`."""
-    return images / name.replace("/", "_")
+    return images / name.replace("/", "_").replace(":", "_")
 
 
 # A client of EC2 takes a second to make; it is the same for every test.
@@ -183,13 +183,16 @@ def _job(glue: Any, name: str, bucket: str) -> None:
 
 def put_image(account: Account, release: str) -> None:
     """An image in the registry, as `docker push` leaves it."""
+    put_image_tag(account.cloud, account.name, release)
+
+
+def put_image_tag(cloud: Cloud, repository: str, release: str) -> None:
+    """The tag `release` in `repository`; an immutable tag is refused the second time."""
     manifest = {
         "schemaVersion": 2,
         "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
         "release": release,
     }
-    account.client("ecr").put_image(
-        repositoryName=account.name,
-        imageManifest=json.dumps(manifest),
-        imageTag=release,
+    cloud.client("ecr").put_image(
+        repositoryName=repository, imageManifest=json.dumps(manifest), imageTag=release
     )

@@ -1,0 +1,72 @@
+"""Releases of a small project: this one's own delivery, playbooks and command line, with three
+models on DuckDB in place of the warehouse's, so that a deployment takes seconds."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+TAKEN = (
+    "connectors",
+    "Dockerfile",
+    "infra/ansible",
+    "infra/delivery",
+    "infra/glue",
+    "infra/image",
+    "ingestion",
+    "jars",
+    "models/staging/retail/_retail__sources.yml",
+    "pyproject.toml",
+    "README.md",
+    "requirements",
+)
+PROFILE = """
+small:
+  outputs:
+    prod:
+      type: duckdb
+      path: "{{ env_var('LAKEHOUSE_DUCKDB') }}"
+      threads: 1
+"""
+PROJECT = """
+name: small
+profile: small
+model-paths: [marts]
+macro-paths: [operations]
+flags: {send_anonymous_usage_stats: false}
+models: {small: {+materialized: table}}
+"""
+# The operation of the warehouse, which needs Redshift: here it notes that it ran, from which code.
+OPERATION = """
+{% macro deploy_streaming(dry_run=false) %}
+    {% do run_query("create table if not exists deployed_by (release varchar)") %}
+    {% do run_query("insert into deployed_by values ('RELEASE')") %}
+    {% do log('-- streaming views of RELEASE', info=true) %}
+{% endmacro %}
+"""
+
+
+def write_release(folder: Path, release: str, *, price: str, broken: bool = False) -> None:
+    """Write the project as of `release`, whose model `prices` selects `price`."""
+    for name in TAKEN:
+        source, target = ROOT / name, folder / name
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__", "terraform", "*.egg-info")
+            shutil.copytree(source, target, ignore=ignored)
+        elif source.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+    files = {
+        "profiles.yml": PROFILE,
+        "dbt_project.yml": PROJECT,
+        "operations/deploy_streaming.sql": OPERATION.replace("RELEASE", release),
+        "marts/prices.sql": f"select {price} as price",
+        "marts/totals.sql": "select sum(price) as total from {{ ref('prices') }}",
+        "marts/stores.sql": "select 1 as store" if not broken else "select 1 / 'x' as store",
+        "infra/glue/landing_job.py": f"RELEASE = {json.dumps(release)}\n",
+    }
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")

@@ -1,0 +1,173 @@
+"""The deployment workflows, run line by line: v1, v2, back to v1, and a v3 that fails.
+
+Real: bash and every `run:` line, the delivery commands, Ansible, the broker, dbt (on DuckDB), the
+building of the wheel and of the jar. Stood in for: AWS by moto (server.py), Docker's engine,
+GitHub's API and actions.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from ingestion.declarations import load as load_declarations
+from ingestion.kafka.admin import Topics
+from ingestion.kafka.topics import desired_topics
+from ingestion.settings import Settings
+from playground.services.kafka import KafkaBroker
+from tests.infra.workflows.cloud import CREDENTIALS, Account, Cloud, create_account
+from tests.infra.workflows.github_stand_in import TOKEN, GitHub, github_api
+from tests.infra.workflows.project import ROOT, write_release
+from tests.infra.workflows.runner import Job, StepFailedError, base_environment, load
+
+ECS, GLUE = "deploy-warehouse", "deploy-glue"
+
+
+class Delivery:
+    """The GitHub environment prod, and the account behind it."""
+
+    def __init__(self, folder: Path, cloud: Cloud, github: GitHub, broker: KafkaBroker) -> None:
+        self.folder = folder
+        self.github = github
+        self.warehouse = folder / "warehouse.duckdb"
+        self.account: Account = create_account(
+            cloud, "prod", {**broker.environment(), "LAKEHOUSE_DUCKDB": str(self.warehouse)}
+        )
+        self._docker = folder / "bin" / "docker"
+        self._docker.parent.mkdir()
+        self._docker.write_text(
+            f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(ROOT)!r})\n"
+            "from tests.infra.workflows.docker_stand_in import main\nmain()\n"
+        )
+        self._docker.chmod(0o755)
+
+    def run(self, workflow: str, release: str, **inputs: Any) -> str:
+        """Run every job of `workflow`; what its steps printed."""
+        output = ""
+        for name in load(workflow)["jobs"]:
+            workspace = self.folder / "work" / "workspace"
+            shutil.rmtree(workspace.parent, ignore_errors=True)
+            workspace.mkdir(parents=True)
+            contexts = {
+                "inputs": {"environment": "prod", "release": release, **inputs},
+                "vars": self.account.variables,
+                "github": {"token": TOKEN, "run_id": "1", "ref_name": "main"},
+            }
+            environment = {
+                **base_environment(self._docker.parent, Path(sys.executable).parent),
+                "GITHUB_API_URL": self.github.url,
+                "GITHUB_REPOSITORY": "shop/lakehouse",
+                "DOCKER_IMAGES": str(self.account.cloud.images),
+                "MAVEN_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+                # The tests' own packages are those of the list already: pip must not touch them.
+                "PIP_DRY_RUN": "1",
+            }
+            job = Job(workflow, name, contexts, workspace, environment, self._actions(release))
+            output += job.run().output
+        return output
+
+    def _actions(self, release: str) -> dict[str, Any]:
+        def checkout(job: Job, inputs: Any) -> None:
+            assert inputs["persist-credentials"] == "False"
+            # Without `ref` it is main, which has the newest code.
+            ref = inputs.get("ref", "v2")
+            shutil.copytree(self.folder / "releases" / ref, job.workspace, dirs_exist_ok=True)
+
+        def log_in(job: Job, inputs: Any) -> None:
+            assert inputs["role-to-assume"] == self.account.variables["AWS_DEPLOY_ROLE_ARN"]
+            job.environment |= {**CREDENTIALS, "AWS_ENDPOINT_URL": self.account.cloud.endpoint}
+
+        def upload(job: Job, inputs: Any) -> None:
+            file = job.workspace / inputs["path"]
+            self.github.upload(inputs["name"], file.name, file.read_bytes())
+
+        return {
+            "actions/checkout": checkout,
+            "actions/setup-python": lambda _job, _inputs: None,
+            "aws-actions/configure-aws-credentials": log_in,
+            "aws-actions/amazon-ecr-login": lambda _job, _inputs: None,
+            "actions/upload-artifact": upload,
+        }
+
+    def in_place(self) -> dict[str, str]:
+        """Which release each part runs, told by the part itself."""
+        ecs, glue = self.account.client("ecs"), self.account.client("glue")
+        found = {}
+        for kind in ("dbt", "operations"):
+            family = f"{self.account.name}-{kind}"
+            definition = ecs.describe_task_definition(taskDefinition=family)["taskDefinition"]
+            found[kind] = definition["containerDefinitions"][0]["image"].rpartition(":")[2]
+        for name in self.account.jobs:
+            job = glue.get_job(JobName=name)["Job"]
+            script = job["Command"]["ScriptLocation"].split("/", 3)[3]
+            body = self.account.client("s3").get_object(Bucket=self.account.bucket, Key=script)
+            found[name.removeprefix(f"{self.account.name}-")] = (
+                body["Body"].read().decode().split('"')[1]
+            )
+        return found
+
+    def query(self, sql: str) -> list[Any]:
+        """The rows of the warehouse."""
+        with duckdb.connect(str(self.warehouse), read_only=True) as connection:
+            return connection.execute(sql).fetchall()
+
+
+@pytest.fixture
+def delivery(cloud: Cloud, clean_broker: KafkaBroker, tmp_path: Path) -> Iterator[Delivery]:
+    for release, price in (("v1", "10"), ("v2", "20")):
+        write_release(tmp_path / "releases" / release, release, price=price)
+    write_release(tmp_path / "releases" / "v3", "v3", price="30", broken=True)
+    with github_api() as github:
+        yield Delivery(tmp_path, cloud, github, clean_broker)
+
+
+def everywhere(release: str) -> dict[str, str]:
+    return dict.fromkeys(
+        ("dbt", "operations", "landing-customer-cdc", "landing-order-cdc"), release
+    )
+
+
+def test_v1_then_v2_then_back_to_v1(delivery: Delivery, clean_broker: KafkaBroker) -> None:
+    # Glue takes part in the first and last act only: building its jar costs seconds.
+    delivery.run(GLUE, "v1")
+    first = delivery.run(ECS, "v1")
+
+    assert delivery.in_place() == everywhere("v1")
+    assert "prod has no manifest yet: every model will be built" in first
+    assert delivery.query("select total from totals") == [(10,)]
+    assert delivery.query("select release from deployed_by") == [("v1",)]
+    declared = {topic.name for topic in desired_topics(load_declarations(), "sqlserver")}
+    settings = Settings.from_environment(clean_broker.environment())
+    assert declared <= set(Topics(settings).names())
+
+    delivery.run(GLUE, "v2")
+    second = delivery.run(ECS, "v2")
+
+    assert delivery.in_place() == everywhere("v2")
+    assert delivery.query("select total from totals") == [(20,)]
+    assert built(second) == {"prices", "totals"}, "only what v2 changes, and what depends on it"
+
+    with pytest.raises(StepFailedError, match="Build the modified models"):
+        delivery.run(ECS, "v3")
+
+    assert delivery.in_place() == everywhere("v2"), "a release that fails is not put in place"
+
+    back = delivery.run("rollback", "v1", part="all", full_refresh=False)
+
+    assert delivery.in_place() == everywhere("v1")
+    assert delivery.query("select total from totals") == [(10,)]
+    assert built(back) == {"prices", "totals"}
+    assert "prod image: v1" in back
+    assert "prod glue: v1" in back
+
+
+def built(output: str) -> set[str]:
+    """The models that dbt says it has made."""
+    lines = [line for line in output.splitlines() if "OK created" in line]
+    return {line.split("main.")[1].split()[0] for line in lines}

@@ -1,0 +1,158 @@
+"""What must hold of every workflow, read from the files."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.infra.workflows.runner import WORKFLOWS, evaluate, load
+
+GITHUB = WORKFLOWS.parent
+TOOLS = Path(sys.executable).parent
+NAMES = sorted(path.stem for path in WORKFLOWS.iterdir())
+# Go checks what it downloads against its checksum database; later runs find it in its cache.
+ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
+AWS = "aws-actions/configure-aws-credentials"
+
+
+def jobs(workflow: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    yield from load(workflow)["jobs"].items()
+
+
+def steps(workflow: str) -> Iterator[dict[str, Any]]:
+    for _, job in jobs(workflow):
+        yield from job["steps"]
+
+
+def test_actionlint_finds_nothing() -> None:
+    if shutil.which("go") is None:
+        if os.environ.get("LAKEHOUSE_REQUIRE_TOOLS"):
+            pytest.fail("go is needed to run actionlint")
+        pytest.skip("actionlint is run with go, which is not here")
+    lint = subprocess.run(
+        ["go", "run", ACTIONLINT, "-shellcheck=", "-pyflakes="],
+        cwd=GITHUB.parent,
+        env={**os.environ, "GOFLAGS": "-buildvcs=false"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert lint.returncode == 0, lint.stdout + lint.stderr
+
+
+def test_zizmor_finds_nothing_as_an_auditor() -> None:
+    audit = subprocess.run(
+        [str(TOOLS / "zizmor"), "--offline", "--persona=auditor", "--no-ignores", str(GITHUB)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert audit.returncode == 0, audit.stdout + audit.stderr
+    assert "No findings to report" in audit.stdout + audit.stderr
+
+
+def test_actions_are_those_of_the_table_at_its_commits() -> None:
+    table = yaml.safe_load((GITHUB / "pinned_actions.yml").read_text())
+    used = set()
+    for path in WORKFLOWS.iterdir():
+        for name, commit, tag in re.findall(
+            r"uses: ([\w./-]+)@(\S+) # (\S+)\n", path.read_text(encoding="utf-8")
+        ):
+            assert (commit, tag) == (table[name]["commit"], table[name]["tag"]), path.name
+            used.add(name)
+    named = {
+        step["uses"].partition("@")[0] for flow in NAMES for step in steps(flow) if "uses" in step
+    }
+    assert used == named == set(table)
+    for pin in table.values():
+        assert re.fullmatch("[0-9a-f]{40}", pin["commit"])
+
+
+@pytest.mark.parametrize("workflow", NAMES)
+def test_permissions_are_given_to_jobs_one_by_one(workflow: str) -> None:
+    assert load(workflow)["permissions"] == {}
+    for name, job in jobs(workflow):
+        assert job["permissions"], name
+        assert set(job["permissions"].values()) <= {"read", "write"}
+        written = {key for key, value in job["permissions"].items() if value == "write"}
+        assert written <= {"id-token", "pull-requests", "pages"}, name
+
+
+@pytest.mark.parametrize("workflow", NAMES)
+def test_runs_do_not_pile_up_and_end(workflow: str) -> None:
+    concurrency = load(workflow)["concurrency"]
+    # Cutting off a deployment would leave it half done; cutting off a check wastes nothing.
+    assert concurrency["cancel-in-progress"] is (workflow in {"test", "docs", "terraform"})
+    for _, job in jobs(workflow):
+        assert job["timeout-minutes"] <= 300
+
+
+@pytest.mark.parametrize("workflow", NAMES)
+def test_aws_is_reached_by_a_role_of_the_environment_and_no_key(workflow: str) -> None:
+    text = (WORKFLOWS / f"{workflow}.yml").read_text()
+    assert "secrets." not in text
+    assert "aws-access-key-id" not in text
+    for name, job in jobs(workflow):
+        logins = [step for step in job["steps"] if step.get("uses", "").startswith(AWS)]
+        if logins:
+            assert job["permissions"]["id-token"] == "write", name
+            assert job["environment"], f"{name}: the role trusts an environment's jobs only"
+        for login in logins:
+            assert re.fullmatch(r"\$\{\{ vars\.\w+_ROLE_ARN \}\}", login["with"]["role-to-assume"])
+
+
+@pytest.mark.parametrize("workflow", NAMES)
+def test_a_pull_request_gets_no_role_that_changes_anything(workflow: str) -> None:
+    if "pull_request" not in load(workflow)["on"]:
+        return
+    for _, job in jobs(workflow):
+        for step in job["steps"]:
+            role = step.get("with", {}).get("role-to-assume", "")
+            assert role in ("", "${{ vars.AWS_PLAN_ROLE_ARN }}")
+            if role:
+                assert job["environment"].endswith("-plan")
+                assert "head.repo.full_name == github.repository" in job["if"]
+
+
+@pytest.mark.parametrize(
+    "workflow", ["deploy-glue", "deploy-warehouse", "rollback", "terraform-apply"]
+)
+def test_changes_of_an_environment_wait_for_its_approval(workflow: str) -> None:
+    for name, job in jobs(workflow):
+        assert job["environment"].startswith("${{ inputs.environment"), name
+
+
+def test_a_rollback_waits_for_the_deployments_of_its_part() -> None:
+    groups = {name: job["concurrency"]["group"] for name, job in jobs("rollback")}
+    for part, group in groups.items():
+        deployment = load(f"deploy-{part}")["concurrency"]["group"]
+        assert group.partition("-$")[0] == deployment.partition("-$")[0] == part
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("inputs.environment || 'dev'", "dev"),
+        ("github.ref == 'refs/heads/main'", True),
+        ("inputs.part != 'glue' && !inputs.full", True),
+        ("inputs.full && 'yes' || ''", ""),
+        ("steps.image.outputs.exists == 'false'", False),
+    ],
+    ids=["default", "equal", "not", "ternary", "missing"],
+)
+def test_the_runner_evaluates_expressions(expression: str, value: object) -> None:
+    contexts = {
+        "inputs": {"part": "all", "full": False},
+        "github": {"ref": "refs/heads/main"},
+        "steps": {},
+    }
+    assert evaluate(expression, contexts) == value
