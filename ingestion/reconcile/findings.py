@@ -108,7 +108,12 @@ class Reconciliation:
 
 
 def explain(
-    key: str, columns: Sequence[str], source: Sequence[Version], warehouse: Sequence[Version]
+    key: str,
+    columns: Sequence[str],
+    source: Sequence[Version],
+    warehouse: Sequence[Version],
+    *,
+    begins_found: bool = True,
 ) -> Difference:
     """Name what is wrong between two histories of one key that are known to differ.
 
@@ -116,7 +121,12 @@ def explain(
         key: the key as text.
         columns: names of the versions' values.
         source: what the warehouse should hold, oldest first.
-        warehouse: what it holds, oldest first; a leading r stands for the row as it was found.
+        warehouse: what it holds, oldest first.
+        begins_found: whether the first version of `source` is the state in which the capture may
+            have found the row: then a leading r of `warehouse` stands for it.
+
+    Raises:
+        ValueError: they do not differ.
     """
     if not warehouse:
         return Difference(key, "missing key", f"{len(source)} versions", NOTHING)
@@ -130,7 +140,8 @@ def explain(
     )
     reordered = contents[0] != contents[1] and Counter(contents[0]) == Counter(contents[1])
     for place, (ours, theirs) in enumerate(zip(source, warehouse, strict=True), start=1):
-        kind = _wrong(ours, theirs, observed=place == 1 and theirs.operation == "r")
+        observed = begins_found and place == 1 and theirs.operation == "r"
+        kind = _wrong(ours, theirs, observed)
         if kind:
             shown = _differing(columns, ours.values, theirs.values)
             return Difference(

@@ -83,6 +83,8 @@ def compare_versions(
                 else source._place > edges._total + 1
             end"""
     )
+    # A read says what the capture found; what was committed later has to be there as a change.
+    streamed = "false" if capture_began is None else f"source._committed_ms > {capture_began}"
     connection.execute(
         f"""
         create or replace temp table joined as
@@ -109,7 +111,7 @@ def compare_versions(
             case
                 when source._place is null or warehouse._place is null then true
                 when warehouse._operation = 'r' and warehouse._place = edges._total
-                    then source._operation = 'd' or {differs(scope.names)}
+                    then source._operation = 'd' or {streamed} or {differs(scope.names)}
                 else
                     source._operation <> warehouse._operation
                     or source._committed_ms <> warehouse._committed_ms
@@ -134,15 +136,7 @@ def compare_versions(
         f"select distinct {', '.join(keys)} from joined where _differs and not _excused "
         f"order by {', '.join(keys)} limit {SHOWN}"
     ).fetchall()
-    differences = tuple(
-        explain(
-            key_text(keys, key),
-            scope.names,
-            _versions(connection, scope, "source_versions", key),
-            _versions(connection, scope, "warehouse_versions", key),
-        )
-        for key in differing
-    )
+    differences = tuple(_explain(connection, scope, key, capture_began) for key in differing)
     return VersionsCompared(in_source, in_warehouse, before_capture, count, differences)
 
 
@@ -201,19 +195,42 @@ def _load_versions(connection: duckdb.DuckDBPyConnection, scope: Scope) -> None:
     )
 
 
+def _explain(
+    connection: duckdb.DuckDBPyConnection,
+    scope: Scope,
+    key: tuple[Any, ...],
+    capture_began: int | None,
+) -> Difference:
+    text = key_text(scope.table.primary_key, key)
+    source = _versions(connection, scope, "source_versions", key)
+    warehouse = _versions(connection, scope, "warehouse_versions", key)
+    found, later = _since_capture(source, capture_began)
+    try:
+        return explain(text, scope.names, [*found, *later], warehouse, begins_found=bool(found))
+    except ValueError:
+        # Both sides of a moment in which the snapshot was being read: then all versions tell.
+        return explain(text, scope.names, source, warehouse)
+
+
 def _versions(
     connection: duckdb.DuckDBPyConnection, scope: Scope, relation: str, key: tuple[Any, ...]
 ) -> list[Version]:
-    """The versions of `key` in `relation`, oldest first, without those that are excused."""
-    match = " and ".join(f"versions.{name} = ?" for name in scope.table.primary_key)
-    same = " and ".join(
-        f"joined.{name} = versions.{name}" for name in (*scope.table.primary_key, "_place")
-    )
+    """The versions of `key` in `relation`, oldest first."""
+    match = " and ".join(f"{name} = ?" for name in scope.table.primary_key)
     rows = connection.execute(
-        f"select versions._operation, versions._committed_ms, "
-        f"{', '.join(f'versions.{name}' for name in scope.names)} from {relation} as versions "
-        f"where {match} and not exists (select 1 from joined where joined._excused and {same}) "
-        "order by versions._place desc",
+        f"select _operation, _committed_ms, {', '.join(scope.names)} from {relation} "
+        f"where {match} order by _place desc",
         list(key),
     ).fetchall()
     return [Version(operation, at, tuple(values)) for operation, at, *values in rows]
+
+
+def _since_capture(
+    versions: list[Version], capture_began: int | None
+) -> tuple[list[Version], list[Version]]:
+    """The state that the capture found, if the row existed, and every change after that."""
+    if capture_began is None:
+        return [], versions
+    later = [version for version in versions if (version.committed_ms or 0) > capture_began]
+    earlier = versions[: len(versions) - len(later)]
+    return [version for version in earlier[-1:] if version.operation != "d"], later
