@@ -78,6 +78,9 @@ resource "aws_s3_bucket_logging" "this" {
   bucket        = each.value.id
   target_bucket = aws_s3_bucket.this["logs"].id
   target_prefix = "s3/${each.key}/"
+
+  # S3 refuses a target whose policy does not admit the delivery.
+  depends_on = [aws_s3_bucket_policy.this]
 }
 
 resource "aws_s3_bucket_policy" "this" {

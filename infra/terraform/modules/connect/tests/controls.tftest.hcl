@@ -1,0 +1,58 @@
+# Controls that must hold; tests/infra/terraform removes each of them and expects its message.
+
+mock_provider "aws" {
+  source = "../../testing/mocks"
+}
+
+variables {
+  name              = "retail-lakehouse-dev"
+  region            = "eu-central-1"
+  artifacts_bucket  = "retail-lakehouse-dev-artifacts-123456789012"
+  role_arn          = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x"
+  bootstrap_brokers = "b-1.mock:9098"
+  subnet_ids        = ["subnet-1", "subnet-2", "subnet-3"]
+  security_group_id = "sg-1"
+  logs_kms_key_arn  = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+  connector_configuration = {
+    "connector.class"   = "io.debezium.connector.sqlserver.SqlServerConnector"
+    "database.password" = "$${secretsmanager:retail-lakehouse-dev/shop-database:password}"
+  }
+}
+
+run "connector" {
+  assert {
+    condition     = aws_mskconnect_connector.this[0].kafka_cluster_client_authentication[0].authentication_type == "IAM"
+    error_message = "control: the connector proves who it is with IAM"
+  }
+
+  assert {
+    condition     = aws_mskconnect_connector.this[0].kafka_cluster_encryption_in_transit[0].encryption_type == "TLS"
+    error_message = "control: the connector speaks TLS"
+  }
+
+  assert {
+    condition     = aws_mskconnect_connector.this[0].log_delivery[0].worker_log_delivery[0].cloudwatch_logs[0].enabled && aws_cloudwatch_log_group.this.kms_key_id == var.logs_kms_key_arn
+    error_message = "control: workers log, encrypted"
+  }
+
+  assert {
+    condition     = strcontains(aws_mskconnect_worker_configuration.this.properties_file_content, "config.providers=secretsmanager")
+    error_message = "control: secrets are read at run time"
+  }
+
+  assert {
+    condition     = aws_mskconnect_connector.this[0].capacity[0].provisioned_capacity[0].worker_count == 1
+    error_message = "one worker"
+  }
+}
+
+run "made_by_an_operation" {
+  variables {
+    connector_configuration = null
+  }
+
+  assert {
+    condition     = length(aws_mskconnect_connector.this) == 0 && output.connector.name == "retail-lakehouse-dev-sqlserver" && output.connector.role_arn == var.role_arn
+    error_message = "the outputs hold what the operation needs"
+  }
+}

@@ -1,0 +1,140 @@
+# Values that a module must not accept, each with the check that refuses it.
+
+mock_provider "aws" {
+  source = "../../testing/mocks"
+}
+
+variables {
+  name              = "retail-lakehouse-dev"
+  account_id        = "123456789012"
+  kms_key_arn       = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+  logs_kms_key_arn  = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+  bucket_names      = { landing = "landing", artifacts = "artifacts" }
+  role_arns         = { landing = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x", batch = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x", crawler = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x", optimizer = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x" }
+  tables            = { customers = "Customers.", orders = "Orders.", payments = "Payments." }
+  streaming_groups  = { customer-cdc = { tables = ["customers"] }, order-cdc = {} }
+  job_environment   = { LAKEHOUSE_KAFKA_AUTH = "iam" }
+  availability_zone = "eu-central-1a"
+  subnet_id         = "subnet-1"
+  security_group_id = "sg-1"
+}
+
+run "a_table_in_two_groups" {
+  command = plan
+
+  variables {
+    streaming_groups = { a = { tables = ["customers"] }, b = { tables = ["customers"] }, c = {} }
+  }
+
+  expect_failures = [aws_glue_job.landing]
+}
+
+run "a_table_that_is_not_declared" {
+  command = plan
+
+  variables {
+    streaming_groups = { a = { tables = ["refunds"] }, b = {} }
+  }
+
+  expect_failures = [aws_glue_job.landing]
+}
+
+run "a_table_that_no_group_lands" {
+  command = plan
+
+  variables {
+    streaming_groups = { a = { tables = ["customers"] } }
+  }
+
+  expect_failures = [aws_glue_job.landing]
+}
+
+run "two_groups_for_the_rest" {
+  command = plan
+
+  variables {
+    streaming_groups = { a = {}, b = {} }
+  }
+
+  expect_failures = [var.streaming_groups]
+}
+
+run "one_worker" {
+  command = plan
+
+  variables {
+    streaming_groups = { a = { workers = 1 } }
+  }
+
+  expect_failures = [var.streaming_groups]
+}
+
+run "a_worker_that_the_provider_refuses" {
+  command = plan
+
+  variables {
+    streaming_groups = { a = { worker_type = "R.1X" } }
+  }
+
+  expect_failures = [var.streaming_groups]
+}
+
+run "a_window_without_an_hour" {
+  command = plan
+
+  variables {
+    streaming_groups = { a = { maintenance_window = "Sunday" } }
+  }
+
+  expect_failures = [var.streaming_groups]
+}
+
+run "an_unknown_batch_job" {
+  command = plan
+
+  variables {
+    batch_jobs = { other = { description = "x", script = "x.py" } }
+  }
+
+  expect_failures = [var.batch_jobs]
+}
+
+run "a_jar_that_jobs_may_not_read" {
+  command = plan
+
+  variables {
+    msk_iam_jar_key = "jars/x.jar"
+  }
+
+  expect_failures = [var.msk_iam_jar_key]
+}
+
+run "a_secret_as_job_argument" {
+  command = plan
+
+  variables {
+    job_environment = { PASSWORD = "x" }
+  }
+
+  expect_failures = [var.job_environment]
+}
+
+run "a_wheel_that_is_none" {
+  command = plan
+
+  variables {
+    wheel = "lakehouse.tar.gz"
+  }
+
+  expect_failures = [var.wheel]
+}
+
+run "a_schedule_that_is_none" {
+  command = plan
+
+  variables {
+    crawler_schedule = "hourly"
+  }
+
+  expect_failures = [var.crawler_schedule]
+}

@@ -1,0 +1,139 @@
+"""Terraform for tests: where it is, a scratch copy of the configuration, one `init` for all modules."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).parents[3]
+SOURCE = PROJECT / "infra" / "terraform"
+DECLARATIONS = Path("models/staging/retail/_retail__sources.yml")
+PROVIDER = Path("registry.terraform.io/hashicorp/aws/5.100.0")
+MODULES = sorted(path.name for path in (SOURCE / "modules").iterdir() if path.is_dir())
+ENVIRONMENTS = ("dev", "qa", "prod")
+
+# Of the real environment only what a process needs; no credentials, no settings of the developer.
+_KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE")
+
+
+def plugin_folder() -> Path | None:
+    """A folder on this machine that holds the provider, None when `init` must download it."""
+    homes = [Path.home() / ".terraform.d/plugins", *Path("/opt").glob("*")]
+    shares = [Path("/usr/local/share/terraform/plugins"), Path("/usr/share/terraform/plugins")]
+    named = os.environ.get("TF_PLUGIN_CACHE_DIR")
+    candidates = [*([Path(named)] if named else []), *homes, *shares]
+    return next((folder for folder in candidates if (folder / PROVIDER).is_dir()), None)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command left."""
+
+    code: int
+    output: str
+
+
+@dataclass(frozen=True)
+class Terraform:
+    """The command, with the environment that it runs in."""
+
+    environment: dict[str, str]
+
+    def run(self, folder: Path, *arguments: str) -> Result:
+        """Run it in `folder`; the output is stdout and stderr in one."""
+        done = subprocess.run(
+            ["timeout", "240", "nice", "-n", "10", "terraform", *arguments],
+            cwd=folder,
+            env=self.environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        return Result(done.returncode, done.stdout)
+
+    def must(self, folder: Path, *arguments: str) -> str:
+        """Run it in `folder`; its output, an AssertionError with it when it fails."""
+        result = self.run(folder, *arguments)
+        assert result.code == 0, f"terraform {' '.join(arguments)}\n{result.output}"
+        return result.output
+
+    def at(self, **environment: str) -> Terraform:
+        """The same with more environment variables."""
+        return Terraform(self.environment | environment)
+
+
+def terraform() -> Terraform:
+    """The command with a clean environment."""
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    return Terraform(
+        kept
+        | {
+            "TF_IN_AUTOMATION": "1",
+            "CHECKPOINT_DISABLE": "1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+        }
+    )
+
+
+def copy_tree(target: Path) -> Path:
+    """A copy of the configuration with what it reads, below `target`; the copy's root."""
+    root = target / "infra" / "terraform"
+    shutil.copytree(SOURCE, root, ignore=shutil.ignore_patterns(".terraform*", "backend.hcl"))
+    (target / DECLARATIONS).parent.mkdir(parents=True)
+    shutil.copy(PROJECT / DECLARATIONS, target / DECLARATIONS)
+    return root
+
+
+def init(command: Terraform, folder: Path, *options: str) -> None:
+    """`terraform init`, from the machine's provider folder when it has one."""
+    plugins = plugin_folder()
+    source = [f"-plugin-dir={plugins}"] if plugins else []
+    command.must(folder, "init", "-input=false", "-no-color", *source, *options)
+
+
+def share_init(initialised: Path, folder: Path) -> None:
+    """Give `folder`, which calls no module, the providers of an initialised one: saves its `init`."""
+    shutil.copy(initialised / ".terraform.lock.hcl", folder)
+    shutil.copytree(
+        initialised / ".terraform" / "providers", folder / ".terraform" / "providers", symlinks=True
+    )
+    plugin_path = initialised / ".terraform" / "plugin_path"
+    if plugin_path.exists():
+        shutil.copy(plugin_path, folder / ".terraform" / "plugin_path")
+
+
+def show(command: Terraform, folder: Path, plan: str | None = None) -> dict[str, Any]:
+    """The saved plan, or the state, as Terraform's JSON."""
+    arguments = ("show", "-json", plan) if plan else ("show", "-json")
+    shown: dict[str, Any] = json.loads(command.must(folder, *arguments))
+    return shown
+
+
+OVERRIDE = """
+terraform {
+  backend "local" {}
+}
+
+provider "aws" {
+  max_retries                 = 2
+  s3_use_path_style           = true
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+}
+"""
+
+
+def on_loopback(root: Path) -> None:
+    """Let the environment's root in `root` keep its state beside it and speak to a local server.
+
+    Terraform merges override files into the configuration; the modules are untouched.
+    """
+    (root / "harness_override.tf").write_text(OVERRIDE, encoding="utf-8")
