@@ -17,7 +17,7 @@
   SQL: the versions of the customers in `facts` (a CTE with customer_id) with the time in which facts
   bind to each. That time has no holes: it starts with the version and ends with the next one, so a
   fact in the gap after a delete finds the version before it; the first version takes all earlier
-  facts. One version matches a fact of a known customer.
+  facts and the last one all later ones. One version matches a fact of a known customer.
 -#}
 {% macro bindable_customers(facts) %}
     select
@@ -26,10 +26,14 @@
         case
             when row_number() over (
                 partition by customers.customer_id order by customers.valid_from
-            ) > 1 then customers.valid_from
+            ) = 1 then cast('0001-01-01 00:00:00' as timestamp)
+            else customers.valid_from
         end as bound_from,
-        lead(customers.valid_from) over (
-            partition by customers.customer_id order by customers.valid_from
+        coalesce(
+            lead(customers.valid_from) over (
+                partition by customers.customer_id order by customers.valid_from
+            ),
+            {{ end_of_time() }}
         ) as bound_until
     from {{ ref('dim_customer') }} as customers
     where customers.customer_id in (select {{ facts }}.customer_id from {{ facts }})
@@ -37,18 +41,17 @@
 
 {#-
   SQL condition of the join of facts with bindable_customers(). Commit times have milliseconds and the
-  shop's own clock microseconds: both are compared at milliseconds.
+  shop's own clock microseconds: both are compared at milliseconds. Plain comparisons only: an `or`
+  here would make DuckDB compare every fact with every version.
 -#}
 {% macro binds(customer_id, fact_time, customers) -%}
+    {%- set last_moment = "cast('9999-12-30 23:59:59.999' as timestamp)" -%}
+    {%- set moment -%}
+        least(date_trunc('millisecond', {{ fact_time }}), {{ last_moment }})
+    {%- endset -%}
     {{ customer_id }} = {{ customers }}.customer_id
-    and (
-        {{ customers }}.bound_from is null
-        or date_trunc('millisecond', {{ fact_time }}) >= {{ customers }}.bound_from
-    )
-    and (
-        {{ customers }}.bound_until is null
-        or date_trunc('millisecond', {{ fact_time }}) < {{ customers }}.bound_until
-    )
+    and {{ moment }} >= {{ customers }}.bound_from
+    and {{ moment }} < {{ customers }}.bound_until
 {%- endmacro %}
 
 {#- SQL: the key that the fact gets: of the version, of the inferred member, of the unknown member. -#}

@@ -79,7 +79,7 @@
         union
         select
             moments.store_id,
-            'UTC' as time_zone
+            cast('UTC' as varchar(64)) as time_zone
         from moments
     )
 

@@ -182,7 +182,7 @@ collapsed as (
 members as (
     select
         collapsed.customer_id,
-        'member' as member_kind,
+        cast('member' as varchar(8)) as member_kind,
         {{ key_hash([
             {'expression': 'collapsed.customer_id', 'data_type': 'bigint'},
             {'expression': 'collapsed.customer_position', 'data_type': 'varchar'},
@@ -204,7 +204,7 @@ members as (
 inferred as (
     select
         orders.customer_id,
-        'inferred' as member_kind,
+        cast('inferred' as varchar(8)) as member_kind,
         {{ inferred_customer_key('orders.customer_id') }} as customer_key,
         cast(null as varchar(32)) as customer_version_id,
         cast(null as varchar(32)) as address_version_id,
@@ -230,7 +230,7 @@ versions as (
     union all
     select
         cast(null as bigint) as customer_id,
-        'unknown' as member_kind,
+        cast('unknown' as varchar(8)) as member_kind,
         {{ unknown_customer_key() }} as customer_key,
         cast(null as varchar(32)) as customer_version_id,
         cast(null as varchar(32)) as address_version_id,
