@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from ingestion.errors import TerminalError
 from ingestion.kafka.auth import librdkafka_security
 from ingestion.settings import Settings
 
-TIMEOUT_SECONDS = 20
+TIMEOUT_SECONDS = 10
+# A partition that is new, or whose broker has just gone, gets its leader in a moment.
+_BETWEEN_LEADERS = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
+
+
+def newest_timestamp(settings: Settings, topic: str) -> float | None:
+    """When the last record of a topic's first partition was written, in seconds since 1970.
+
+    None for an empty topic. Raises TerminalError as `read` does.
+    """
+    with _consumer(settings) as consumer:
+        first, last = _bounds(consumer, settings, TopicPartition(topic, 0))
+    for record in read(settings, topic, 0, max(first, last - 1), 1):
+        return int(record["timestamp"]) / 1000
+    return None
 
 
 def read(
@@ -23,30 +38,12 @@ def read(
     Raises:
         TerminalError: the broker does not answer or has no such partition.
     """
-    consumer = Consumer(
-        {
-            "bootstrap.servers": settings.kafka_bootstrap_servers,
-            # A consumer must name a group; this one never joins or commits.
-            "group.id": "lakehouse-peek",
-            "enable.auto.commit": False,
-            "enable.partition.eof": False,
-            "log_level": 0,
-            **librdkafka_security(settings),
-        }
-    )
-    try:
-        consumer.poll(0)
-        place = TopicPartition(topic, partition, offset)
-        try:
-            first, last = consumer.get_watermark_offsets(place, timeout=TIMEOUT_SECONDS)
-        except KafkaException as error:
-            raise TerminalError(
-                f"cannot read topic {topic}, partition {partition}, at "
-                f"{settings.kafka_bootstrap_servers}: {error.args[0].str()}"
-            ) from error
-        consumer.assign([TopicPartition(topic, partition, max(offset, first))])
-        deadline = time.monotonic() + TIMEOUT_SECONDS
+    with _consumer(settings) as consumer:
+        place = TopicPartition(topic, partition)
+        first, last = _bounds(consumer, settings, place)
         position = max(offset, first)
+        consumer.assign([TopicPartition(topic, partition, position)])
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while count > 0 and position < last and time.monotonic() < deadline:
             message = consumer.poll(0.5)
             [at] = consumer.position([place])
@@ -63,8 +60,44 @@ def read(
                 "key": message.key(),
                 "value": message.value(),
             }
+
+
+@contextmanager
+def _consumer(settings: Settings) -> Iterator[Consumer]:
+    consumer = Consumer(
+        {
+            "bootstrap.servers": settings.kafka_bootstrap_servers,
+            # A consumer must name a group; this one never joins or commits.
+            "group.id": "lakehouse-peek",
+            "enable.auto.commit": False,
+            "log_level": 0,
+            **librdkafka_security(settings),
+        }
+    )
+    try:
+        # Only a poll fetches the first token.
+        consumer.poll(0)
+        yield consumer
     finally:
         consumer.close()
+
+
+def _bounds(consumer: Consumer, settings: Settings, place: TopicPartition) -> tuple[int, int]:
+    """The first offset that the partition has, and the one after its last."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while True:
+        try:
+            first, last = consumer.get_watermark_offsets(place, timeout=TIMEOUT_SECONDS)
+        except KafkaException as error:
+            cause: KafkaError = error.args[0]
+            if cause.code() in _BETWEEN_LEADERS and time.monotonic() < deadline:
+                time.sleep(0.1)
+                continue
+            raise TerminalError(
+                f"cannot read topic {place.topic}, partition {place.partition}, at "
+                f"{settings.kafka_bootstrap_servers}: {cause.str()}"
+            ) from error
+        return first, last
 
 
 def _headers(message: Message) -> dict[str, str | None]:

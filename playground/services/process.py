@@ -67,13 +67,17 @@ class Process:
         """
         deadline = time.monotonic() + seconds
         while not ready():
-            if not self.running:
-                raise ServiceError(self._with_log(f"{self.name} ended while it started"))
+            self.raise_if_ended()
             if time.monotonic() > deadline:
                 raise ServiceError(
                     self._with_log(f"{self.name} was not ready after {seconds:.0f} s")
                 )
             time.sleep(0.05)
+
+    def raise_if_ended(self) -> None:
+        """Raise ServiceError with the end of the log when the server has ended by itself."""
+        if not self.running:
+            raise ServiceError(self._with_log(f"{self.name} has ended"))
 
     def ask_to_stop(self) -> None:
         """Begin to stop; `stop` waits for the end."""

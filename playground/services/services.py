@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -14,7 +14,7 @@ from ingestion.declarations import Declarations, load
 from ingestion.kafka.admin import Topics, apply
 from ingestion.kafka.topics import desired_topics
 from ingestion.settings import ConnectorName, Settings
-from playground.services.capture import Capture
+from playground.services.capture import SALT, Capture
 from playground.services.connect import ConnectWorker
 from playground.services.errors import ServiceError
 from playground.services.kafka import KafkaBroker
@@ -89,8 +89,16 @@ class Services:
         selected = (self._postgres, self._kafka, self._connect)
         servers = [server for server in selected if server and not server.process.running]
         with ThreadPoolExecutor(max_workers=len(selected)) as threads:
-            for finished in [threads.submit(self._start, server) for server in servers]:
-                finished.result()
+            starts = [threads.submit(self._start, server) for server in servers]
+            _, waiting = wait(starts, return_when=FIRST_EXCEPTION)
+            failed = next((start for start in starts if start.done() and start.exception()), None)
+            while waiting:
+                # One has failed, and the others would go on to wait for it.
+                for server in servers:
+                    server.process.kill()
+                _, waiting = wait(waiting, timeout=0.1)
+            if failed:
+                failed.result()
 
     def stop(self) -> None:
         """Stop all servers; Kafka Connect first, because it writes to the others."""
@@ -101,6 +109,12 @@ class Services:
             process.ask_to_stop()
         for process in others:
             process.stop()
+
+    def raise_if_ended(self) -> None:
+        """Raise ServiceError when a server that was started has ended by itself."""
+        for server in (self._postgres, self._kafka, self._connect):
+            if server is not None:
+                server.process.raise_if_ended()
 
     @property
     def postgres(self) -> PostgresServer:
@@ -139,7 +153,7 @@ class Services:
 
     def environment(self) -> dict[str, str]:
         """The variables that point the project's programs at these servers."""
-        variables = {"LAKEHOUSE_SOURCE": "postgresql"}
+        variables = {"LAKEHOUSE_SOURCE": "postgresql", "LAKEHOUSE_PII_SALT": SALT}
         if self._kafka is not None:
             variables |= self._kafka.environment()
         if self._connect is not None:

@@ -106,7 +106,7 @@ def test_a_kill_is_not_a_stop(
 def test_a_server_that_ends_while_it_starts_shows_its_log_and_where_it_is(tmp_path: Path) -> None:
     server = Process("server", ["sh", "-c", "echo no such disk; exit 3"], log=tmp_path / "x.log")
     server.start()
-    with pytest.raises(ServiceError, match="server ended while it started") as failure:
+    with pytest.raises(ServiceError, match="server has ended") as failure:
         server.wait_until(lambda: False, seconds=10)
     assert "no such disk" in str(failure.value)
     assert str(tmp_path / "x.log") in str(failure.value)

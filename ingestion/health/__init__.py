@@ -1,0 +1,1 @@
+"""How the pipeline is doing: how far each table has come, and what stands in its way."""

@@ -1,0 +1,114 @@
+"""`python -m playground`: the demo, and the services with a shop to play with."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from ingestion.errors import LakehouseError
+from playground.shop.commands import app as shop
+
+app = typer.Typer(
+    name="playground",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Everything that only exists to run the pipeline on one machine.",
+)
+app.add_typer(shop, name="shop")
+
+Directory = Annotated[Path, typer.Option(help="Where the services keep data and logs.")]
+DIRECTORY = Path("data/services")
+Rate = Annotated[int, typer.Option(min=1, help="Row changes a second that the shop makes.")]
+
+
+@app.command()
+def demo(
+    directory: Annotated[
+        Path, typer.Option(help="Where results and logs go; emptied first.")
+    ] = Path("data/demo"),
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of activity after the first.")] = 3,
+    changes: Annotated[int, typer.Option(min=1, help="Row changes a round.")] = 45_000,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same transactions.")] = 1,
+) -> None:
+    """Run the whole pipeline once: shop, Debezium, Kafka, landing, dbt, reconciliation, docs."""
+    from playground.demo import Demo
+
+    Demo(directory, rounds, changes, seed).run()
+
+
+@app.command()
+def up(directory: Directory = DIRECTORY, rate: Rate = 20) -> None:
+    """Start the services and an open shop in the background."""
+    from playground.background import Background
+
+    background = Background(directory)
+    console = Console(highlight=False)
+    if background.running:
+        console.print("up already")
+    else:
+        console.print("starting PostgreSQL, Kafka and Kafka Connect")
+        for sentence in background.up(rate):
+            console.print(f"  {sentence}", soft_wrap=True)
+    console.print(
+        f"\nPoint a shell at it with   source {background.environment_file}\n"
+        "then, for example,         .venv/bin/lakehouse land --once\n"
+        "                           .venv/bin/dbt build\n"
+        "                           .venv/bin/lakehouse status\n"
+        "and end it with            make down",
+        soft_wrap=True,
+    )
+
+
+@app.command()
+def down(directory: Directory = DIRECTORY) -> None:
+    """Stop what `up` started; the data stays, and the next `up` goes on with it."""
+    from playground.background import Background
+
+    background = Background(directory)
+    if background.running:
+        background.down()
+        Console().print("stopped")
+
+
+@app.command()
+def status(directory: Directory = DIRECTORY) -> None:
+    """Show where the background services are and what they log; exit code 1 if they are down."""
+    from playground.background import Background
+
+    background = Background(directory)
+    console = Console(highlight=False)
+    if not background.running:
+        console.print("down; `make up` starts it")
+        raise typer.Exit(1)
+    for name, address, log in background.services():
+        console.print(f"{name:<14} {address}\n{'':<14} log {log}", soft_wrap=True)
+
+
+@app.command(hidden=True)
+def serve(directory: Directory = DIRECTORY, rate: Rate = 20) -> None:
+    """Be the background process of `up`."""
+    from playground.background import Background
+    from playground.background import serve as run
+
+    run(Background(directory), rate)
+
+
+def main() -> None:
+    """Run the command line; an error meant for people is printed as a sentence, exit code 1."""
+    # So that a termination unwinds the stack, which stops the services in their order.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    try:
+        app()
+    except LakehouseError as error:
+        Console(stderr=True).print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""What `make up`, `make down` and an accident do."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from playground.background import Background
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def playground(tmp_path):
+    """Runs `python -m playground <command>` on a folder of the test's own."""
+
+    def run(command, *arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "playground", command, "--directory", str(tmp_path), *arguments],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    yield run
+    run("down")
+
+
+def wait_until_nothing_runs(directory):
+    deadline = time.monotonic() + 30
+    while str(directory) in (listed := processes()):
+        assert time.monotonic() < deadline, listed
+        time.sleep(0.1)
+
+
+def processes():
+    return subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+
+
+def test_up_status_and_down_each_twice(playground, tmp_path):
+    first = playground("up", "--rate", "5")
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "source " in first.stdout
+    background = Background(tmp_path)
+    assert background.environment_file.stat().st_mode & 0o077 == 0, "it holds a password"
+    assert "up already" in playground("up").stdout
+    addresses = [address for _, address, _ in background.services()]
+    assert all(address in playground("status").stdout for address in addresses)
+
+    assert playground("down").returncode == 0
+    assert str(tmp_path) not in processes()
+    assert playground("down").returncode == 0
+    assert playground("status").returncode == 1
+
+
+@pytest.mark.long
+def test_what_was_up_goes_on_and_an_accident_leaves_nothing(playground, tmp_path):
+    for _ in range(2):
+        assert playground("up", "--rate", "5").returncode == 0
+        os.kill(int((tmp_path / "lock").read_text()), signal.SIGKILL)
+        wait_until_nothing_runs(tmp_path)
+        assert not Background(tmp_path).running
+
+
+def test_what_stops_the_start_is_shown(playground, tmp_path):
+    (tmp_path / "kafka").write_text("in the way")
+    failed = playground("up")
+    assert failed.returncode == 1
+    assert "the playground did not start" in failed.stderr
+    assert str(tmp_path / "kafka") in failed.stderr
+    wait_until_nothing_runs(tmp_path)

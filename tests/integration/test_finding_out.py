@@ -1,0 +1,75 @@
+"""`lakehouse doctor` and `lakehouse status` against real services, sound and broken."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from typer.testing import CliRunner
+
+from ingestion.cli import app
+from ingestion.declarations import load
+from ingestion.health import checks
+from ingestion.kafka.admin import Topics
+from playground.shop import schema
+
+
+@pytest.fixture
+def lakehouse(clean_broker, services, tmp_path, monkeypatch):
+    """Runs a command against the session's services and empty folders; exit code and output."""
+    for name, value in services.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("LAKEHOUSE_LANDING", str(tmp_path / "landing"))
+    monkeypatch.setenv("LAKEHOUSE_DUCKDB", str(tmp_path / "warehouse.duckdb"))
+
+    def run(command):
+        result = CliRunner().invoke(app, [command], catch_exceptions=False)
+        return result.exit_code, result.output
+
+    return run
+
+
+def lines(output):
+    """The state of each check by its name."""
+    states = [line.split(":")[0].split(" ", 1) for line in output.splitlines() if ": " in line]
+    return {name: state for state, name in states if state in ("ok", "attention", "broken")}
+
+
+def test_a_sound_pipeline_has_nothing_broken(lakehouse, services, database):
+    schema.create(database)
+    capture = services.capture(database)
+    capture.start()
+    try:
+        deadline = time.monotonic() + 30
+        while checks.check_heartbeat(services.settings, load()).state != "ok":
+            assert time.monotonic() < deadline, "no heartbeat"
+        code, output = lakehouse("doctor")
+        found = lines(output)
+        assert code == 0, output
+        assert found["broker"] == found["topics"] == found["connector"] == "ok"
+        assert found["heartbeat"] == "ok"
+        assert found["landing"] == found["warehouse"] == "attention"
+        code, output = lakehouse("status")
+        assert code == 0, output
+        assert all(table.name in output for table in load().tables)
+        assert "run `dbt build`" in output
+    finally:
+        capture.delete()
+
+
+def test_missing_topics_are_broken_and_named(lakehouse, services):
+    services.create_topics()
+    Topics(services.settings).delete(["retail.public.orders"])
+    code, output = lakehouse("doctor")
+    assert (code, lines(output)["topics"]) == (1, "broken")
+    assert "1 missing" in output
+    code, output = lakehouse("status")
+    assert code == 1
+    assert "retail.public.orders: no such topic" in output
+
+
+def test_no_heartbeat_asks_for_the_connector(lakehouse, services):
+    services.create_topics()
+    assert checks.check_heartbeat(services.settings, load()).state == "attention"
+    code, output = lakehouse("doctor")
+    assert (code, lines(output)["heartbeat"]) == (0, "attention")

@@ -1,0 +1,161 @@
+"""How far each table has come, from what broker, ledger and warehouse say."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, date, datetime, timedelta
+
+import duckdb
+import pytest
+
+from ingestion.commands.status import _age
+from ingestion.declarations import load
+from ingestion.health.status import table_statuses
+from ingestion.health.warehouse import LogState, read_warehouse
+from ingestion.landing.kafka import Offsets, Topic
+from ingestion.landing.layout import Partition
+from ingestion.landing.ledger import Position, Progress
+from ingestion.landing.plan import Subscription
+
+ORDERS = Subscription("orders", "retail.public.orders")
+NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)
+
+
+def landed(until, *, incarnation=1, number=0, topic_id="first", at=NOON):
+    position = Position(
+        ORDERS.topic, topic_id, until, date(2026, 3, 3), at.isoformat() if at else None
+    )
+    return {Partition("orders", incarnation, number): position}
+
+
+def topic(*ends, topic_id="first", earliest=0):
+    offsets = {number: Offsets(earliest, end) for number, end in enumerate(ends)}
+    return {ORDERS.topic: Topic(ORDERS.topic, topic_id, offsets)}
+
+
+def log(until, **others):
+    return {
+        "orders": LogState(until, NOON, **({"quarantined": 0, "older_declarations": 0} | others))
+    }
+
+
+def status(progress, topics, logs):
+    [row] = table_statuses([ORDERS], Progress(progress), topics, logs)
+    return row
+
+
+def test_lag_is_counted_over_all_partitions_on_both_ways():
+    row = status(landed(100) | landed(50, number=1), topic(110, 50), log({(1, 0): 90, (1, 1): 50}))
+    assert (row.landed_until, row.not_landed, row.not_built) == (150, 10, 10)
+    assert (row.landed_at, row.newest_built, row.problem) == (NOON, NOON, None)
+
+
+def test_a_partition_that_was_never_landed_counts_from_its_beginning():
+    row = status(landed(100), topic(100, 30), {})
+    assert row.not_landed == 30
+
+
+def test_expired_records_are_no_lag():
+    assert status({}, topic(100, earliest=60), {}).not_landed == 40
+
+
+def test_the_last_landing_is_the_newest_of_any_partition():
+    later = NOON + timedelta(hours=1)
+    row = status(landed(1) | landed(1, number=1, at=later) | landed(0, number=2, at=None), None, {})
+    assert row.landed_at == later
+
+
+def test_without_broker_and_warehouse_the_ledger_still_speaks():
+    row = status(landed(100), None, {})
+    assert (row.landed_until, row.not_landed, row.not_built, row.problem) == (100, None, None, None)
+
+
+def test_a_missing_topic_is_named_with_what_to_do():
+    assert "lakehouse topics apply" in status({}, {}, {}).problem
+
+
+def test_a_recreated_topic_is_named():
+    assert "recreated" in status(landed(100), topic(5, topic_id="second"), {}).problem
+
+
+def test_earlier_incarnations_must_be_built_but_are_not_landed_any_more():
+    progress = landed(100) | landed(7, incarnation=2, topic_id="second")
+    row = status(progress, topic(9, topic_id="second"), log({(1, 0): 99, (2, 0): 7}))
+    assert (row.landed_until, row.not_landed, row.not_built) == (7, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("age", "shown"),
+    [
+        (timedelta(seconds=-3), "0 s"),
+        (timedelta(seconds=119), "119 s"),
+        (timedelta(minutes=2), "2 min"),
+        (timedelta(hours=47), "47 h"),
+        (timedelta(days=2), "2 d"),
+    ],
+)
+def test_ages_are_in_the_unit_that_fits(age, shown):
+    assert _age(NOON - age, NOON) == shown
+
+
+@pytest.fixture
+def warehouse(tmp_path):
+    """A warehouse file with a log of orders, one record in quarantine, two runs."""
+    path = tmp_path / "warehouse.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("""
+            create schema staging;
+            create schema operations;
+            create table staging.orders__log as
+            select * from (values
+                (1, 0, 4::bigint, timestamp '2026-03-03 11:00:00', 'accepted', 'new'),
+                (1, 0, 5::bigint, timestamp '2026-03-03 12:00:00', 'rejected', 'old'),
+                (1, 1, 9::bigint, timestamp '2026-03-02 12:00:00', 'accepted', 'old')
+            ) as rows (_cdc_incarnation, kafka_partition, kafka_offset, kafka_timestamp,
+                _cdc_status, _cdc_declaration);
+            create table staging.quarantine as select 'orders' as table_name;
+            create table operations.declarations as
+            select 'orders' as table_name, 'new' as declaration;
+            create table operations.runs as
+            select * from (values
+                (1, 'succeeded', timestamp '2026-03-03 10:00:00', timestamp '2026-03-03 10:01:00'),
+                (2, 'failed', timestamp '2026-03-03 11:00:00', null)
+            ) as rows (run_number, status, started_at, finished_at);
+        """)
+    return path
+
+
+def test_the_warehouse_says_how_far_it_is_built(warehouse):
+    found = read_warehouse(warehouse, load())
+    assert found.problem is None
+    assert found.logs == {"orders": LogState({(1, 0): 6, (1, 1): 10}, NOON, 1, 1)}
+    assert (found.last_run.number, found.last_run.status) == (2, "failed")
+
+
+def test_a_warehouse_that_a_build_holds_is_said_to_be_in_use(warehouse):
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import duckdb, sys, time; c = duckdb.connect(sys.argv[1]); print(1, flush=True);"
+            "time.sleep(60)",
+            str(warehouse),
+        ],
+        stdout=subprocess.PIPE,
+    )
+    with holder:
+        assert holder.stdout.readline() == b"1\n"
+        assert "in use by a running build" in read_warehouse(warehouse, load()).problem
+        holder.kill()
+    assert read_warehouse(warehouse, load()).problem is None
+
+
+def test_no_warehouse_yet_is_no_error(tmp_path):
+    assert "dbt build" in read_warehouse(tmp_path / "none.duckdb", load()).problem
+
+
+def test_a_file_that_is_no_warehouse_is_named(tmp_path):
+    path = tmp_path / "other.duckdb"
+    path.write_bytes(b"something else" * 1000)
+    assert str(path) in read_warehouse(path, load()).problem
