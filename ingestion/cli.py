@@ -9,9 +9,11 @@ from rich.console import Console
 
 from ingestion.commands import connector, declarations, landing, topics
 from ingestion.commands.docs import docs
+from ingestion.commands.doctor import doctor
 from ingestion.commands.land import land
 from ingestion.commands.rebuild import diff, rebuild
 from ingestion.commands.reconcile import reconcile
+from ingestion.commands.status import status
 from ingestion.errors import LakehouseError
 
 app = typer.Typer(
@@ -33,6 +35,8 @@ app.add_typer(landing.app, name="landing")
 app.command()(rebuild)
 app.command()(diff)
 app.command()(reconcile)
+app.command()(status)
+app.command()(doctor)
 
 
 def main() -> None:
