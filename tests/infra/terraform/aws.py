@@ -1,9 +1,9 @@
 """AWS on loopback for `terraform apply`: moto, and what moto lacks.
 
-Whatever moto does not know is answered here by small stores that keep what was sent and give it back
-with the computed fields that the provider waits for. They prove that the configuration is accepted
-by the provider, that references resolve, and that a second plan is empty; they do not prove what
-the real service would refuse. docs/security.md lists what stands behind which part of the proof.
+What moto does not know is answered here by small stores that keep what was sent and give it back
+with the computed fields that the provider waits for. They prove that the provider accepts the
+configuration, that references resolve, and that a second plan is empty; they do not prove what the
+real service would refuse. docs/security.md lists what stands behind which part of the proof.
 """
 
 from __future__ import annotations
@@ -51,13 +51,15 @@ class Rest:
             NotFoundError: there is nothing of that ARN.
         """
         match = re.fullmatch(r"/v1/([a-z-]+)(?:/(arn:[^/]+(?:/.+?)?))?(/revisions/\d+)?", path)
-        if match is None or match[1] not in self.collections:
+        if match is None or match[1] not in (*self.collections, "tags"):
             return None
-        kind, arn = self.collections[match[1]], match[2]
+        kind, arn = self.collections.get(match[1], ""), match[2]
         if method == "POST":
             arn = ARN.format(service=self.service, rest=f"{kind}/{body['name']}/{uuid.uuid4()}")
             self.things[arn] = body | self.computed(body, arn)
             return self.things[arn]
+        if match[1] == "tags":
+            return {"tags": self.things[arn].get("tags", {})}
         if arn not in self.things:
             raise NotFoundError(arn)
         if method == "DELETE":
@@ -175,11 +177,14 @@ class Budgets:
     """Who is told of a budget: moto keeps notifications, but not their subscribers."""
 
     subscribers: dict[str, list[Json]] = field(default_factory=dict)
+    tags: list[Json] = field(default_factory=list)
 
     def answer(self, operation: str, body: Json) -> Json | None:
         """The response, None when moto answers."""
+        if operation == "CreateBudget":
+            self.tags = body.get("ResourceTags", [])
         if operation == "ListTagsForResource":
-            return {"ResourceTags": []}
+            return {"ResourceTags": self.tags}
         if operation == "CreateNotification":
             self.subscribers[self._key(body)] = body["Subscribers"]
         if operation == "DescribeSubscribersForNotification":
@@ -207,6 +212,7 @@ class Extended:
         self._kafka = Rest("kafka", {"configurations": "configuration"}, _configuration_fields)
         self._serverless = Serverless()
         self._budgets = Budgets()
+        self._scaling_tags: Json = {}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         scope = re.search(
@@ -231,8 +237,14 @@ class Extended:
             return self._serverless.answer(operation, _body(environ))
         if service == "budgets":
             return self._budgets.answer(operation, _body(environ))
+        if service == "application-autoscaling":
+            if operation == "RegisterScalableTarget":
+                self._scaling_tags = _body(environ).get("Tags", self._scaling_tags)
+            return {"Tags": self._scaling_tags} if operation == "ListTagsForResource" else None
         if service == "states" and operation == "ValidateStateMachineDefinition":
             return {"result": "OK", "diagnostics": []}
+        if service == "states" and operation == "ListStateMachineVersions":
+            return {"stateMachineVersions": []}
         if service in ("kafka", "kafkaconnect"):
             return self._answer_rest(service, environ)
         return None
@@ -240,10 +252,6 @@ class Extended:
     def _answer_rest(self, service: str, environ: WSGIEnvironment) -> Json | None:
         path = urllib.parse.unquote(environ["PATH_INFO"])
         method = environ["REQUEST_METHOD"]
-        if path.startswith("/v1/tags/") and (
-            service == "kafkaconnect" or ":configuration/" in path
-        ):
-            return {"tags": {}}
         if service == "kafkaconnect":
             answer = self._connect.answer(method, path, _body(environ))
             if answer is None:

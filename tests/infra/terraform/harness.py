@@ -1,4 +1,4 @@
-"""Terraform for tests: where it is, a scratch copy of the configuration, one `init` for all modules."""
+"""Terraform for tests: where it is, a scratch copy of the configuration, one `init` for all."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Terraform:
     def run(self, folder: Path, *arguments: str) -> Result:
         """Run it in `folder`; the output is stdout and stderr in one."""
         done = subprocess.run(
-            ["timeout", "240", "nice", "-n", "10", "terraform", *arguments],
+            ["nice", "-n", "10", "terraform", *arguments],
             cwd=folder,
             env=self.environment,
             text=True,
@@ -100,7 +100,7 @@ def init(command: Terraform, folder: Path, *options: str) -> None:
 
 
 def share_init(initialised: Path, folder: Path) -> None:
-    """Give `folder`, which calls no module, the providers of an initialised one: saves its `init`."""
+    """Give `folder`, which calls no module, the providers of an initialised one."""
     shutil.copy(initialised / ".terraform.lock.hcl", folder)
     shutil.copytree(
         initialised / ".terraform" / "providers", folder / ".terraform" / "providers", symlinks=True

@@ -31,6 +31,6 @@ run "keys" {
 
   assert {
     condition     = toset(keys(aws_kms_key.this)) == toset(["data", "secrets", "logs"])
-    error_message = "control: a key for each purpose"
+    error_message = "a key for each purpose"
   }
 }

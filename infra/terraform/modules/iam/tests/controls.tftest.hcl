@@ -41,7 +41,8 @@ run "roles" {
   assert {
     condition = alltrue([
       for name, role in aws_iam_role.this :
-      contains(["redshift", "deploy"], name) || jsondecode(role.assume_role_policy).Statement[0].Condition.StringEquals["aws:SourceAccount"] == "123456789012"
+      jsondecode(role.assume_role_policy).Statement[0].Condition.StringEquals["aws:SourceAccount"] == "123456789012"
+      if !contains(["redshift", "deploy"], name)
     ])
     error_message = "control: services take roles for this account only"
   }

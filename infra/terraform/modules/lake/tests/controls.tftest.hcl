@@ -19,7 +19,7 @@ run "buckets" {
 
   assert {
     condition     = length(aws_s3_bucket_public_access_block.this) == 5
-    error_message = "control: public access is blocked on every bucket"
+    error_message = "public access is blocked on every bucket"
   }
 
   assert {

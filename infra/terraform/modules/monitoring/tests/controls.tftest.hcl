@@ -47,7 +47,7 @@ run "alarms" {
 
   assert {
     condition     = length(setsubtract(["landing-lag", "consumer-lag", "job-failed", "dbt-failed", "streaming-view-errors", "quarantine-growth", "broker-disk-1", "broker-disk-2", "broker-disk-3", "broker-cpu-1"], keys(aws_cloudwatch_metric_alarm.this))) == 0
-    error_message = "control: the alarms that are asked for"
+    error_message = "the alarms that are asked for"
   }
 
   assert {

@@ -1,0 +1,113 @@
+"""Fixtures: Terraform (or the reason why not), a scratch tree, a cloud on loopback, its plans."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.infra.terraform import aws, harness
+from tests.infra.terraform.harness import Terraform
+
+
+def missing(reason: str) -> None:
+    """Skip with the reason; where these tests must run (CI), fail with it."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def terraform() -> Terraform:
+    if shutil.which("terraform") is None:
+        missing("terraform is not installed (docs/runbooks/deployment.md names the version)")
+    return harness.terraform()
+
+
+@pytest.fixture(scope="session")
+def tree(terraform: Terraform, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of infra/terraform whose modules are initialised once, all from one."""
+    root = harness.copy_tree(tmp_path_factory.mktemp("terraform"))
+    first = root / "modules" / "encryption"
+    harness.init(terraform, first)
+    for module in harness.MODULES:
+        if module not in ("encryption", "declarations", "platform"):
+            harness.share_init(first, root / "modules" / module)
+    return root
+
+
+@pytest.fixture(scope="session")
+def cloud() -> Iterator[str]:
+    """The address of AWS on loopback."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    with aws.running() as address:
+        yield address
+
+
+@dataclass(frozen=True)
+class Environment:
+    """An environment's root, initialised, and the plan of its first apply."""
+
+    name: str
+    folder: Path
+    terraform: Terraform
+    plan: dict[str, Any]
+    plan_file: str = "first.tfplan"
+
+
+@pytest.fixture(scope="session")
+def environments(terraform: Terraform, tree: Path, cloud: str) -> dict[str, Environment]:
+    """The first plans of dev, qa and prod."""
+    command = terraform.at(AWS_ENDPOINT_URL=cloud)
+    found = {}
+    for name in harness.ENVIRONMENTS:
+        folder = tree / "environments" / name
+        harness.on_loopback(folder)
+        harness.init(command, folder)
+        command.must(folder, "plan", "-input=false", "-no-color", f"-out={Environment.plan_file}")
+        plan = harness.show(command, folder, Environment.plan_file)
+        found[name] = Environment(name, folder, command, plan)
+    return found
+
+
+@dataclass(frozen=True)
+class Applied:
+    """dev as it was applied."""
+
+    environment: Environment
+    state: dict[str, Any]
+
+    def resources(self, kind: str) -> dict[str, dict[str, Any]]:
+        """Values of all resources of a type by their key (for_each) or name."""
+        return {
+            str(resource.get("index", resource["name"])): resource["values"]
+            for resource in _resources(self.state["values"]["root_module"])
+            if resource["type"] == kind and resource["mode"] == "managed"
+        }
+
+
+def _resources(module: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield from module.get("resources", [])
+    for child in module.get("child_modules", []):
+        yield from _resources(child)
+
+
+@pytest.fixture(scope="session")
+def dev(environments: dict[str, Environment]) -> Applied:
+    """dev, applied to the cloud on loopback. test_apply.py destroys it, last."""
+    environment = environments["dev"]
+    environment.terraform.must(
+        environment.folder,
+        "apply",
+        "-input=false",
+        "-no-color",
+        "-parallelism=40",
+        environment.plan_file,
+    )
+    return Applied(environment, harness.show(environment.terraform, environment.folder))

@@ -1,0 +1,139 @@
+"""dev against AWS on loopback: applied, planned again without a change, fed to others, destroyed.
+
+The tests of this file run in order: the last one destroys what the others look at.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import boto3
+import pytest
+from moto.glue.models import glue_backends
+
+from ingestion import declarations
+from ingestion.settings import Settings
+from tests.infra.terraform import aws
+from tests.infra.terraform.conftest import Applied
+
+SETTING = re.compile(r"(?:LAKEHOUSE|AWS)_[A-Z0-9_]+=[^\"'\n]*")
+
+
+def client(dev: Applied, service: str) -> Any:
+    return boto3.client(
+        service,
+        endpoint_url=dev.environment.terraform.environment["AWS_ENDPOINT_URL"],
+        region_name=aws.REGION,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+
+
+@pytest.fixture(scope="module")
+def settings_file(dev: Applied) -> str:
+    """The environment file as the tasks read it."""
+    bucket = f"retail-lakehouse-dev-artifacts-{aws.ACCOUNT}"
+    stored = client(dev, "s3").get_object(Bucket=bucket, Key="environment/lakehouse.env")
+    content: str = stored["Body"].read().decode()
+    return content
+
+
+def test_a_second_plan_changes_nothing(dev: Applied) -> None:
+    environment = dev.environment
+    result = environment.terraform.run(
+        environment.folder, "plan", "-input=false", "-no-color", "-detailed-exitcode"
+    )
+    assert result.code == 0, result.output
+
+
+def test_the_environment_file_is_read_as_settings(settings_file: str) -> None:
+    lines = settings_file.splitlines()
+    assert lines == sorted(lines)
+    assert all(SETTING.fullmatch(line) for line in lines)
+    values = dict(line.split("=", 1) for line in lines)
+
+    settings = Settings.from_environment(values)
+
+    assert settings.kafka_auth == "iam"
+    assert settings.source == "sqlserver"
+    assert settings.landing == f"s3a://retail-lakehouse-dev-landing-{aws.ACCOUNT}/landing"
+    assert settings.aws_region == aws.REGION
+    brokers = settings.kafka_bootstrap_servers.split(",")
+    assert brokers == sorted(brokers)
+    assert all(broker.endswith(":9098") for broker in brokers)
+
+
+def test_the_output_is_the_environment_file(dev: Applied, settings_file: str) -> None:
+    assert dev.state["values"]["outputs"]["environment_file"]["value"] == settings_file
+
+
+def test_every_declared_table_is_in_the_catalog_and_landed_by_one_job(dev: Applied) -> None:
+    declared = {table.name for table in declarations.load().tables}
+    own = {"debezium_heartbeat", "debezium_transaction", "debezium_schema_changes"}
+    assert set(dev.resources("aws_glue_catalog_table")) == declared | own
+    landed = [
+        table
+        for job in dev.resources("aws_glue_job").values()
+        for table in job["default_arguments"]["--tables"].split(",")
+    ]
+    assert sorted(landed) == sorted(declared | own)
+
+
+def test_the_state_holds_no_password(dev: Applied) -> None:
+    text = json.dumps(dev.state)
+    assert dev.resources("aws_secretsmanager_secret_version") == {}
+    namespace = dev.resources("aws_redshiftserverless_namespace")["0"]
+    assert namespace["manage_admin_password"] is True
+    assert not namespace["admin_user_password"]
+    assert not re.search(r'"(?:master_|admin_user_)?password(?:_wo)?": "[^"]', text)
+
+
+def test_an_apply_does_not_undo_a_release(dev: Applied) -> None:
+    """What a deployment does, out of Terraform's sight: another image, another script."""
+    ecs = client(dev, "ecs")
+    family = "retail-lakehouse-dev-dbt"
+    latest = ecs.describe_task_definition(taskDefinition=family)["taskDefinition"]
+    containers = latest["containerDefinitions"]
+    containers[0]["image"] = containers[0]["image"].replace(":initial", ":v2")
+    kept = (
+        "family",
+        "taskRoleArn",
+        "executionRoleArn",
+        "networkMode",
+        "volumes",
+        "cpu",
+        "memory",
+        "runtimePlatform",
+        "requiresCompatibilities",
+    )
+    again = {name: latest[name] for name in kept if name in latest}
+    ecs.register_task_definition(**again, containerDefinitions=containers)
+    # moto has no UpdateJob: the stored job is changed as it would change it.
+    job = glue_backends[aws.ACCOUNT][aws.REGION].jobs["retail-lakehouse-dev-landing-order-cdc"]
+    for place in (job.command, job.default_arguments):
+        for name in ("ScriptLocation", "--extra-py-files", "--release"):
+            if name in place:
+                place[name] = place[name].replace("initial", "v2")
+
+    environment = dev.environment
+    result = environment.terraform.run(
+        environment.folder, "plan", "-input=false", "-no-color", "-detailed-exitcode"
+    )
+    assert result.code == 0, result.output
+
+
+def test_destroy_leaves_nothing(dev: Applied) -> None:
+    environment = dev.environment
+    environment.terraform.must(
+        environment.folder,
+        "destroy",
+        "-auto-approve",
+        "-input=false",
+        "-no-color",
+        "-parallelism=40",
+    )
+    assert client(dev, "s3").list_buckets()["Buckets"] == []
+    roles = client(dev, "iam").list_roles()["Roles"]
+    assert [role for role in roles if role["RoleName"].startswith("retail-lakehouse")] == []

@@ -1,0 +1,186 @@
+"""What the roles of dev may do, read from the policies that were applied."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.infra.terraform import aws
+from tests.infra.terraform.conftest import Applied
+
+Statement = dict[str, Any]
+
+# Actions that know no resource, by the Service Authorization Reference, or whose resource has no
+# name before it exists. Every other "*" is an error.
+WITHOUT_RESOURCE = {
+    "cloudwatch:PutMetricData",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeRouteTables",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcAttribute",
+    "ec2:DescribeVpcEndpoints",
+    "ecr:GetAuthorizationToken",
+    "ecs:DescribeTaskDefinition",
+    "ecs:RegisterTaskDefinition",
+    "glue:GetSecurityConfiguration",
+    "kafkaconnect:CreateConnector",
+    "kafkaconnect:ListConnectors",
+    "logs:CreateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:DescribeLogGroups",
+    "logs:DescribeResourcePolicies",
+    "logs:GetLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:UpdateLogDelivery",
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+}
+
+
+def listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+@pytest.fixture(scope="module")
+def policies(dev: Applied) -> dict[str, list[Statement]]:
+    """Statements by role."""
+    found = {
+        name: json.loads(values["policy"])["Statement"]
+        for name, values in dev.resources("aws_iam_role_policy").items()
+    }
+    assert len(found) > 10
+    return found
+
+
+def granted(statements: list[Statement], pattern: str) -> Iterator[tuple[str, str]]:
+    """Pairs of action and resource that are allowed, for actions like `pattern`."""
+    for statement in statements:
+        if statement["Effect"] == "Allow":
+            for action in listed(statement["Action"]):
+                if fnmatch.fnmatch(action, pattern):
+                    for resource in listed(statement["Resource"]):
+                        yield action, resource
+
+
+def allows(statements: list[Statement], action: str, resource: str) -> bool:
+    return any(fnmatch.fnmatch(resource, given) for _, given in granted(statements, action))
+
+
+def test_no_star_where_a_resource_exists(policies: dict[str, list[Statement]]) -> None:
+    wrong = [
+        (role, action)
+        for role, statements in policies.items()
+        for action, resource in granted(statements, "*")
+        if "*" in action or (resource == "*" and action not in WITHOUT_RESOURCE)
+    ]
+    assert wrong == []
+
+
+def test_roles_touch_this_environment_only(policies: dict[str, list[Statement]]) -> None:
+    """Every named resource carries the environment, or an identifier that AWS gave to it."""
+    shared = ("StepFunctionsGetEventsForECSTaskRule", ":catalog", "/aws-glue/iceberg-")
+    given = ("network-interface/*", "subnet/", "security-group/", ":key/", "workgroup/")
+    wrong = [
+        (role, resource)
+        for role, statements in policies.items()
+        for _, resource in granted(statements, "*")
+        if resource != "*"
+        and "retail-lakehouse-dev" not in resource
+        and "retail_lakehouse_dev" not in resource
+        and not any(part in resource for part in shared + given)
+    ]
+    assert wrong == []
+
+
+def test_every_role_is_within_the_boundary(dev: Applied) -> None:
+    roles = dev.resources("aws_iam_role")
+    boundary = f"arn:aws:iam::{aws.ACCOUNT}:policy/retail-lakehouse-dev-boundary"
+    assert {role["permissions_boundary"] for role in roles.values()} == {boundary}
+
+
+def bucket(zone: str) -> str:
+    return f"arn:aws:s3:::retail-lakehouse-dev-{zone}-{aws.ACCOUNT}"
+
+
+class TestLanding:
+    def test_it_writes_the_landing_zone_and_its_checkpoints_only(
+        self, policies: dict[str, list[Statement]]
+    ) -> None:
+        for action in ("s3:PutObject", "s3:DeleteObject"):
+            resources = {resource for _, resource in granted(policies["landing"], action)}
+            assert resources == {
+                f"{bucket('landing')}/landing/*",
+                f"{bucket('landing')}/checkpoints/*",
+            }
+
+    @pytest.mark.parametrize("zone", ["staging", "curated", "artifacts", "logs"])
+    def test_it_cannot_write_elsewhere(
+        self, policies: dict[str, list[Statement]], zone: str
+    ) -> None:
+        assert not allows(policies["landing"], "s3:PutObject", f"{bucket(zone)}/glue/x")
+
+    def test_it_reads_the_declared_topics_and_writes_none(
+        self, policies: dict[str, list[Statement]]
+    ) -> None:
+        assert not list(granted(policies["landing"], "kafka-cluster:*Write*"))
+        topics = {
+            r.rpartition("/")[2] for _, r in granted(policies["landing"], "kafka-cluster:ReadData")
+        }
+        assert "retail.retail.dbo.Orders" in topics
+        assert not any("*" in topic for topic in topics)
+
+    def test_it_reads_no_secret(self, policies: dict[str, list[Statement]]) -> None:
+        assert not list(granted(policies["landing"], "secretsmanager:*"))
+
+
+class TestDbt:
+    def test_it_reads_no_secret(self, policies: dict[str, list[Statement]]) -> None:
+        """It logs in with IAM: it has no secret of its own, so it reads none."""
+        assert not list(granted(policies["dbt"], "secretsmanager:*"))
+        key = aws.ARN.format(service="kms", rest="key/")
+        keys = {r for _, r in granted(policies["dbt"], "kms:Decrypt")}
+        assert len(keys) == 1 and next(iter(keys)).startswith(key)
+
+    def test_it_touches_neither_kafka_nor_the_landing_zone(
+        self, policies: dict[str, list[Statement]]
+    ) -> None:
+        assert not list(granted(policies["dbt"], "kafka*:*"))
+        assert not allows(policies["dbt"], "s3:GetObject", f"{bucket('landing')}/landing/x")
+
+    def test_it_logs_in_to_its_warehouse_only(self, policies: dict[str, list[Statement]]) -> None:
+        resources = [r for _, r in granted(policies["dbt"], "redshift*:*")]
+        assert resources and not any(r == "*" or r.endswith("/*") for r in resources)
+
+
+class TestOthers:
+    def test_the_connector_reads_the_shop_database_secret_only(
+        self, policies: dict[str, list[Statement]]
+    ) -> None:
+        secrets = {r for _, r in granted(policies["connector"], "secretsmanager:*")}
+        assert len(secrets) == 1
+        assert ":secret:retail-lakehouse-dev/shop-database" in secrets.pop()
+
+    def test_the_crawler_changes_no_table(self, policies: dict[str, list[Statement]]) -> None:
+        for action in ("glue:UpdateTable", "glue:CreateTable", "glue:DeleteTable"):
+            assert not list(granted(policies["crawler"], action))
+
+    def test_redshift_reads_and_writes_nothing(self, policies: dict[str, list[Statement]]) -> None:
+        for pattern in ("s3:Put*", "s3:Delete*", "kafka-cluster:Write*", "glue:Create*"):
+            assert not list(granted(policies["redshift"], pattern))
+
+    def test_deployment_hands_on_its_own_roles_only(
+        self, policies: dict[str, list[Statement]]
+    ) -> None:
+        roles = {r.rpartition("/")[2] for _, r in granted(policies["deploy"], "iam:PassRole")}
+        expected = ("dbt", "operations", "execution", "landing", "batch")
+        assert roles == {f"retail-lakehouse-dev-{role}" for role in expected}
+        assert not list(granted(policies["deploy"], "iam:[!P]*"))
+        assert not list(granted(policies["deploy"], "secretsmanager:*"))

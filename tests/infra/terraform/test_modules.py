@@ -1,0 +1,74 @@
+"""Each module: formatted, tested with a mocked provider, and its controls missed when removed."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.infra.terraform import harness
+from tests.infra.terraform.harness import Terraform
+from tests.infra.terraform.mutants import MUTANTS
+
+CONTROL = re.compile(r'"control: ([^"]+)"')
+TESTED = sorted(MUTANTS)
+
+
+def controls(module: str) -> list[str]:
+    text = (harness.SOURCE / "modules" / module / "tests" / "controls.tftest.hcl").read_text()
+    return CONTROL.findall(text)
+
+
+def test_configuration_is_formatted(terraform: Terraform) -> None:
+    terraform.must(harness.SOURCE, "fmt", "-check", "-recursive", "-no-color")
+
+
+def test_every_module_with_resources_has_tests() -> None:
+    # declarations has no resource (test_declarations.py), platform only calls the others
+    # (test_apply.py).
+    assert set(harness.MODULES) - {"declarations", "platform"} == set(TESTED)
+
+
+@pytest.mark.parametrize("module", TESTED)
+def test_module(terraform: Terraform, tree: Path, module: str) -> None:
+    """Its refusals and its controls."""
+    terraform.must(tree / "modules" / module, "test", "-no-color")
+
+
+@pytest.mark.parametrize("module", TESTED)
+def test_every_control_has_its_mutant(module: str) -> None:
+    assert sorted(controls(module)) == sorted({m.control for m in MUTANTS[module]})
+
+
+@pytest.mark.parametrize("module", TESTED)
+def test_a_removed_control_is_missed(
+    terraform: Terraform, tree: Path, tmp_path: Path, module: str
+) -> None:
+    """All controls of a module are taken away in one copy; each must be reported for itself."""
+    source = tree / "modules" / module
+    copy = tmp_path / "modules" / module
+    shutil.copytree(source, copy, symlinks=True)
+    shutil.copytree(tree / "testing", tmp_path / "testing")
+    original = (source / "main.tf").read_text()
+    mutated = original
+    for mutant in MUTANTS[module]:
+        assert mutant.old in original, f"{module}: nothing to remove for {mutant.control!r}"
+        mutated = mutated.replace(mutant.old, mutant.new)
+    (copy / "main.tf").write_text(mutated)
+
+    result = terraform.run(copy, "test", "-no-color", "-filter=tests/controls.tftest.hcl")
+
+    reported = set(re.findall(r"control: (.+)", result.output))
+    assert reported == {mutant.control for mutant in MUTANTS[module]}, result.output
+
+
+def test_every_variable_and_output_is_described() -> None:
+    for file in harness.SOURCE.rglob("*.tf"):
+        for kind, name, body in re.findall(
+            r'^(variable|output) "(\w+)" \{\n(.*?)^\}', file.read_text(), re.S | re.M
+        ):
+            assert "  description = " in body, f"{file}: {kind} {name}"
+            if kind == "variable":
+                assert re.search(r"^  type\s+= ", body, re.M), f"{file}: {name} has no type"
