@@ -54,4 +54,4 @@ def land(
         takeover_after=takeover_after,
     )
     notice = lambda line: console.print(f"[dim]landing[/] {line}", soft_wrap=True)  # noqa: E731
-    Landing(job, local_session, notice, stopping).run()
+    Landing(job, lambda: local_session(settings), notice, stopping).run()

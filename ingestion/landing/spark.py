@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import ingestion
+from ingestion.errors import TerminalError
 from ingestion.kafka.auth import java_security
 from ingestion.landing.plan import Start
 from ingestion.landing.records import landed
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
 
 # What `make jars` has copied; on Glue the jars come with the job's arguments instead.
 JARS = Path(ingestion.__file__).parent.parent / ".jars/spark"
+
+KAFKA_JARS = (
+    "spark-sql-kafka-*",
+    "spark-token-provider-kafka-*",
+    "kafka-clients-*",
+    "commons-pool2-*",
+)
 
 SESSION_OPTIONS = {
     "spark.sql.session.timeZone": "UTC",
@@ -47,6 +55,10 @@ WRITE_OPTIONS = {
     "parquet.enable.dictionary": "false",
     "parquet.enable.dictionary#kafka_topic": "true",
     "parquet.enable.dictionary#kafka_timestamp_type": "true",
+    # Nobody searches by a smallest or largest value of these.
+    "parquet.column.statistics.enabled#kafka_key": "false",
+    "parquet.column.statistics.enabled#kafka_value": "false",
+    "parquet.size.statistics.enabled": "false",
     # A row group is held in memory until it is full: a small one, looked at often enough for
     # records of several megabytes.
     "parquet.block.size": str(32 * 1024 * 1024),
@@ -55,12 +67,12 @@ WRITE_OPTIONS = {
 }
 
 
-def local_session() -> SparkSession:
-    """A session in this process, with the jars of `make jars`; it starts in a few seconds."""
+def local_session(settings: Settings) -> SparkSession:
+    """A session on this machine, with the jars of `make jars`; it starts in a few seconds."""
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.master("local[2]").appName("lakehouse landing")
-    options = LOCAL_OPTIONS | s3a_options() | {"spark.driver.extraClassPath": f"{JARS}/*"}
+    options = LOCAL_OPTIONS | s3a_options() | {"spark.driver.extraClassPath": class_path(settings)}
     for name, value in options.items():
         builder = builder.config(name, value)
     return configured(builder.getOrCreate())
@@ -71,6 +83,20 @@ def configured(spark: SparkSession) -> SparkSession:
     for name, value in SESSION_OPTIONS.items():
         spark.conf.set(name, value)
     return spark
+
+
+def class_path(settings: Settings) -> str:
+    """The jars that `settings` need: every further one is searched for each class at start-up.
+
+    Raises:
+        TerminalError: the jars are not there.
+    """
+    on_aws = settings.kafka_auth == "iam" or "://" in settings.landing + settings.checkpoints
+    names = ("*",) if on_aws else KAFKA_JARS
+    jars = sorted(str(jar) for name in names for jar in JARS.glob(f"{name}.jar"))
+    if not jars:
+        raise TerminalError(f"{JARS} has no jars: run `make jars`")
+    return os.pathsep.join(jars)
 
 
 def s3a_options() -> dict[str, str]:

@@ -254,7 +254,7 @@ def start_spark() -> Iterator[Callable[[], SparkSession]]:
 
     def start() -> SparkSession:
         if not sessions:
-            sessions.append(local_session())
+            sessions.append(local_session(Settings.from_environment({})))
         return sessions[0]
 
     yield start

@@ -28,7 +28,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     job = Job(settings, lambda: subscriptions, **given["options"])
     try:
-        Landing(job, local_session, lambda line: print(line, flush=True), stopping).run()
+        Landing(
+            job, lambda: local_session(settings), lambda line: print(line, flush=True), stopping
+        ).run()
     except LakehouseError as error:
         print(f"error: {error}", flush=True)
         return 1

@@ -59,10 +59,19 @@ def assert_prefix(zone: Zone, feed: Feed) -> None:
         assert seen == held[: len(seen)]
 
 
-def test_killed_at_each_step_of_a_batch(any_zone: Zone, feed: Feed) -> None:
+@pytest.mark.parametrize(
+    "points",
+    [
+        pytest.param(("batch_staged", "file_visible", "ledger_row"), id="short"),
+        pytest.param(LANDING_POINTS, id="all", marks=pytest.mark.long),
+    ],
+)
+def test_killed_at_each_step_of_a_batch(
+    any_zone: Zone, feed: Feed, points: tuple[str, ...]
+) -> None:
     """Each run recovers from the kill of the one before, and is killed at the next point."""
     feed.create(2)
-    for round_number, point in enumerate(LANDING_POINTS):
+    for round_number, point in enumerate(points):
         feed.produce(40, start=40 * round_number)
         assert_killed(any_zone.process(feed.topic, crash_at=point, max_offsets=100))
         assert_prefix(any_zone, feed)
