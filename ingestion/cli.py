@@ -7,7 +7,8 @@ import sys
 import typer
 from rich.console import Console
 
-from ingestion.commands import connector, declarations, landing, topics
+from ingestion.commands import connector, declarations, landing, topics, warehouse
+from ingestion.commands.compare import compare
 from ingestion.commands.docs import docs
 from ingestion.commands.doctor import doctor
 from ingestion.commands.land import land
@@ -29,11 +30,13 @@ app = typer.Typer(
 app.add_typer(declarations.app, name="declarations")
 app.add_typer(connector.app, name="connector")
 app.add_typer(topics.app, name="topics")
+app.add_typer(warehouse.app, name="warehouse")
 app.command()(land)
 app.command()(docs)
 app.add_typer(landing.app, name="landing")
 app.command()(rebuild)
 app.command()(diff)
+app.command()(compare)
 app.command()(reconcile)
 app.command()(status)
 app.command()(doctor)

@@ -34,7 +34,9 @@ def compare(
     first = DuckDbSide(Settings.from_environment().duckdb)
     second = RedshiftSide(Warehouse(WarehouseSettings.from_environment(target)))
     try:
-        wanted = tables or [f"{schema}.{name}" for schema in SCHEMAS for name in first.columns(schema)]
+        wanted = tables or [
+            f"{schema}.{name}" for schema in SCHEMAS for name in first.columns(schema)
+        ]
         different = []
         for name in wanted:
             schema, _, table = name.partition(".")

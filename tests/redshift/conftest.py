@@ -61,9 +61,7 @@ def world(
 ) -> World:
     """An empty source, an empty Redshift, an empty local warehouse."""
     declarations = load()
-    lake = Lake(
-        tmp_path / "landing", clean_broker.bootstrap_servers, declarations, connector
-    )
+    lake = Lake(tmp_path / "landing", clean_broker.bootstrap_servers, declarations, connector)
     settings = redshift_settings(stand_in, clean_broker.bootstrap_servers) | {
         "LAKEHOUSE_LANDING": "s3://lake/landing",
         "LAKEHOUSE_SOURCE": connector,

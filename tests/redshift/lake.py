@@ -63,7 +63,11 @@ class Lake:
 
     def _create(self, tables: Iterable[Table]) -> None:
         admin = AdminClient({"bootstrap.servers": self.servers})
-        topics = [NewTopic(self.topic(table.name), self.partitions, 1) for table in tables]
+        # the events are of 2024: a retention by time would delete them
+        topics = [
+            NewTopic(self.topic(table.name), self.partitions, 1, config={"retention.ms": "-1"})
+            for table in tables
+        ]
         for future in admin.create_topics(topics).values():
             future.result(20)
 

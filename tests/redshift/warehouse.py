@@ -111,7 +111,9 @@ def explain(result: dbtRunnerResult) -> str:
         return str(result.exception)
     if not isinstance(result.result, RunExecutionResult):
         return str(result.result)
-    failed = [node for node in result.result.results if node.status not in ("success", "pass", "warn")]
+    failed = [
+        node for node in result.result.results if node.status not in ("success", "pass", "warn")
+    ]
     return "\n".join(f"{node.node.name}: {node.message}" for node in failed)
 
 

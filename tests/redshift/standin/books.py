@@ -45,7 +45,9 @@ _PARQUET = {
     "binary": {"varbyte", "varbinary", "binary varying"},
     "timestamp[us]": {"timestamp"},
 }
-_COLUMN = re.compile(r"\s*\"?(?P<name>\w+)\"?\s+(?P<type>[a-z ]+?)\s*(?P<size>\(\d+(?:,\s*\d+)?\))?\s*\Z", re.I)
+_COLUMN = re.compile(
+    r"\s*\"?(?P<name>\w+)\"?\s+(?P<type>[a-z ]+?)\s*(?P<size>\(\d+(?:,\s*\d+)?\))?\s*\Z", re.I
+)
 
 
 def quote(text: str) -> str:
@@ -65,7 +67,8 @@ class Books:
     def _connect(self) -> psycopg2.extensions.connection:
         return psycopg2.connect(self._dsn)
 
-    def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """Rows of a query on the PostgreSQL behind the stand-in."""
         with self._connect() as connection, connection.cursor() as database:
             database.execute(sql, values)
             return database.fetchall()
@@ -98,8 +101,10 @@ class Books:
         schema = name.strip('"').lower()
         kind = self._check_options(options)
         if kind == "catalog" and session.in_transaction and "create external database" in options:
-            raise Refused("CREATE EXTERNAL SCHEMA … CREATE EXTERNAL DATABASE cannot run inside a transaction block")
-        if self._rows("select 1 from standin.external_schemas where name = %s", schema):
+            raise Refused(
+                "CREATE EXTERNAL SCHEMA … CREATE EXTERNAL DATABASE cannot run inside a transaction block"
+            )
+        if self.rows("select 1 from standin.external_schemas where name = %s", schema):
             if if_not_exists:
                 return "do $$ begin end $$"
             raise Refused(f'Schema "{schema}" already exists')
@@ -112,7 +117,9 @@ class Books:
 
     def alter_external_schema(self, name: str, options: str) -> str:
         schema = name.strip('"').lower()
-        rows = self._rows("select kind, options from standin.external_schemas where name = %s", schema)
+        rows = self.rows(
+            "select kind, options from standin.external_schemas where name = %s", schema
+        )
         if not rows:
             raise Refused(f'external schema "{schema}" does not exist')
         uri = re.search(r"uri\s+'([^']*)'", options, re.I)
@@ -134,7 +141,9 @@ class Books:
             r"(\s+create\s+external\s+database\s+if\s+not\s+exists)?"
         )
         if re.fullmatch(kafka, options.strip(), re.I | re.S):
-            if re.search(r"authentication\s+iam", options, re.I) and not re.search(role, options, re.I):
+            if re.search(r"authentication\s+iam", options, re.I) and not re.search(
+                role, options, re.I
+            ):
                 raise Refused("IAM_ROLE is required with AUTHENTICATION IAM")
             return "kafka"
         if re.fullmatch(catalog, options.strip(), re.I | re.S):
@@ -183,10 +192,13 @@ class Books:
         if len(list(tree.find_all(exp.Select))) > 1:
             raise Refused(reason.format("Column aliases are not supported."))
         if any(tree.args.get(part) for part in ("order", "limit", "group", "qualify", "distinct")):
-            raise Refused(reason.format("ORDER BY, LIMIT, GROUP BY and DISTINCT are not supported."))
+            raise Refused(
+                reason.format("ORDER BY, LIMIT, GROUP BY and DISTINCT are not supported.")
+            )
         table = tables[0]
-        if not self._rows(
-            "select 1 from standin.external_schemas where name = %s and kind = 'kafka'", table.db.lower()
+        if not self.rows(
+            "select 1 from standin.external_schemas where name = %s and kind = 'kafka'",
+            table.db.lower(),
         ):
             raise Refused(f'relation "{table.db}.{table.name}" is not a stream')
         case_sensitive = session.is_on("enable_case_sensitive_identifier") and table.this.quoted
@@ -211,7 +223,7 @@ class Books:
 
     def refresh(self, name: str, session: Session) -> str:
         schema, view = schema_and_table(name)
-        rows = self._rows(
+        rows = self.rows(
             "select v.topic, v.query, s.options from standin.streaming_views as v"
             " inner join standin.external_schemas as s on v.kafka_schema = s.name"
             " where v.schema_name = %s and v.table_name = %s",
@@ -223,7 +235,7 @@ class Books:
         topic, query, options = rows[0]
         uri = re.search(r"uri\s+'([^']*)'", options, re.I)
         positions = dict(
-            self._rows(
+            self.rows(
                 "select kafka_partition, next_offset from standin.stream_positions"
                 " where schema_name = %s and table_name = %s",
                 schema,
@@ -252,7 +264,11 @@ class Books:
         self._run(
             (
                 "insert into standin.refreshes (schema_name, table_name, status) values (%s, %s, %s)",
-                (schema, view, "Failed" if failure else "Refresh successfully updated MV incrementally"),
+                (
+                    schema,
+                    view,
+                    "Failed" if failure else "Refresh successfully updated MV incrementally",
+                ),
             )
         )
         if failure:
@@ -289,8 +305,10 @@ class Books:
 
     def drop_streaming_view(self, name: str, if_exists: bool) -> str:
         schema, view = schema_and_table(name)
-        found = self._rows(
-            "select 1 from standin.streaming_views where schema_name = %s and table_name = %s", schema, view
+        found = self.rows(
+            "select 1 from standin.streaming_views where schema_name = %s and table_name = %s",
+            schema,
+            view,
         )
         if not found:
             if if_exists:
@@ -309,7 +327,7 @@ class Books:
         shapes = []
         for schema, table in (target_name, source_name):
             columns = dict(
-                self._rows(
+                self.rows(
                     "select attname, format_type(atttypid, atttypmod) from pg_attribute as a"
                     " inner join pg_class as c on a.attrelid = c.oid"
                     " inner join pg_namespace as n on c.relnamespace = n.oid"
@@ -322,10 +340,13 @@ class Books:
                 raise Refused(f'relation "{schema}.{table}" does not exist')
             shapes.append(columns)
         attributes = [
-            (self._rows(
-                "select attributes from standin.table_attributes where schema_name = %s and table_name = %s",
-                *name,
-            ) or [("",)])[0][0]
+            (
+                self.rows(
+                    "select attributes from standin.table_attributes where schema_name = %s and table_name = %s",
+                    *name,
+                )
+                or [("",)]
+            )[0][0]
             for name in (target_name, source_name)
         ]
         if attributes[0] != attributes[1]:
@@ -352,7 +373,7 @@ class Books:
 
     def create_external_table(self, name: str, columns: str, rest: str) -> str:
         schema, table = schema_and_table(name)
-        if not self._rows(
+        if not self.rows(
             "select 1 from standin.external_schemas where name = %s and kind = 'catalog'", schema
         ):
             raise Refused(f'external schema "{schema}" does not exist')
@@ -364,15 +385,16 @@ class Books:
             re.I | re.S,
         )
         if clauses is None:
-            raise Refused('syntax error in CREATE EXTERNAL TABLE')
+            raise Refused("syntax error in CREATE EXTERNAL TABLE")
         own = _columns(columns[1:-1])
         parts = _columns(clauses["partitions"] or "")
         kind = "parquet" if "parquet" in clauses["format"].lower() else "json"
         shape = ", ".join(
-            f'"{column}" {_postgres_type(type_name, size)}' for column, type_name, size in [*own, *parts]
+            f'"{column}" {_postgres_type(type_name, size)}'
+            for column, type_name, size in [*own, *parts]
         )
         return (
-            f"do $standin$ begin create table {schema}.{table} ({shape}, \"$path\" text);"
+            f'do $standin$ begin create table {schema}.{table} ({shape}, "$path" text);'
             f" insert into standin.external_tables values ({quote(schema)}, {quote(table)},"
             f" {quote(clauses['location'])}, {quote(kind)}, {quote(json.dumps(own))},"
             f" {quote(json.dumps(parts))}); end $standin$"
@@ -395,14 +417,16 @@ class Books:
     def sync_external_tables(self, sql: str) -> None:
         """Bring the tables that `sql` names up to what lies in their folders."""
         lowered = sql.lower()
-        for schema, table, location, kind, columns, partitions in self._rows(
+        for schema, table, location, kind, columns, partitions in self.rows(
             "select schema_name, table_name, location, format, columns, partitions"
             " from standin.external_tables"
         ):
             if not re.search(rf'"?\b{schema}\b"?\."?{table}\b', lowered):
                 continue
             with self._lock:
-                self._sync(schema, table, location, kind, json.loads(columns), json.loads(partitions))
+                self._sync(
+                    schema, table, location, kind, json.loads(columns), json.loads(partitions)
+                )
 
     def _sync(
         self,
@@ -417,7 +441,7 @@ class Books:
         if partitions:
             folders = [
                 (place, json.loads(values))
-                for place, values in self._rows(
+                for place, values in self.rows(
                     "select location, partition_values from standin.external_partitions"
                     " where schema_name = %s and table_name = %s",
                     schema,
@@ -425,13 +449,11 @@ class Books:
                 )
             ]
         present = {
-            str(path): (path, values)
-            for place, values in folders
-            for path in self._files(place)
+            str(path): (path, values) for place, values in folders for path in self._files(place)
         }
         known = {
             row[0]
-            for row in self._rows(
+            for row in self.rows(
                 "select path from standin.external_files where schema_name = %s and table_name = %s",
                 schema,
                 table,
@@ -460,7 +482,8 @@ class Books:
                         database, f"insert into {schema}.{table} values %s", rows
                     )
                     database.execute(
-                        "insert into standin.external_files values (%s, %s, %s)", (schema, table, path)
+                        "insert into standin.external_files values (%s, %s, %s)",
+                        (schema, table, path),
                     )
         finally:
             connection.close()
@@ -474,7 +497,8 @@ class Books:
         if folder.is_dir():
             for path in sorted(folder.rglob("*")):
                 hidden = any(
-                    part[0] in "._#" or part.endswith("~") for part in path.relative_to(folder).parts
+                    part[0] in "._#" or part.endswith("~")
+                    for part in path.relative_to(folder).parts
                 )
                 if path.is_file() and not hidden:
                     yield path
@@ -502,9 +526,7 @@ def _postgres_type(name: str, size: str) -> str:
     return "bytea" if name.startswith("varb") or name.startswith("binary") else f"{name}{size}"
 
 
-def _read_file(
-    path: Path, kind: str, columns: list[list[str]]
-) -> Iterable[tuple[object, ...]]:
+def _read_file(path: Path, kind: str, columns: list[list[str]]) -> Iterable[tuple[object, ...]]:
     if kind == "json":
         for line in path.read_text(encoding="utf-8").splitlines():
             document = json.loads(line)
@@ -570,7 +592,9 @@ def read_stream(
             error = message.error()
             if error is not None:
                 if error.name() == "_PARTITION_EOF":
-                    waiting.discard(message.partition())
+                    # an early one may come before the broker lets consumers see the end
+                    if (message.offset() or 0) >= ends[message.partition() or 0]:
+                        waiting.discard(message.partition())
                     continue
                 raise KafkaException(error)
             partition, offset = message.partition(), message.offset()
@@ -598,5 +622,3 @@ def read_stream(
         return records, ends, skipped
     finally:
         consumer.close()
-
-

@@ -16,7 +16,7 @@ _KEPT = {
     "cast", "coalesce", "nullif", "greatest", "least", "extract", "substring", "trim", "position",
     "count", "sum", "min", "max", "avg", "row_number", "rank", "dense_rank", "lag", "lead",
     "first_value", "last_value", "abs", "round", "upper", "lower", "nvl", "decode", "listagg",
-    "exists", "numeric",
+    "exists", "numeric", "values",
 }  # fmt: skip
 # What may stand before the name of a relation or of an alias, not before that of a function.
 _NO_FUNCTION_AFTER = {

@@ -312,3 +312,11 @@ create function redshift.pg_get_late_binding_view_cols() returns setof record la
 $$;
 grant usage on schema redshift, standin to public;
 grant select on all tables in schema redshift, standin to public;
+
+create view redshift.svv_schema_privileges as
+    select n.nspname::text as namespace_name, upper(a.privilege_type) as privilege_type,
+        r.rolname::text as identity_name, 'role'::text as identity_type
+    from pg_namespace as n
+    cross join lateral aclexplode(n.nspacl) as a
+    inner join pg_roles as r on a.grantee = r.oid;
+grant select on redshift.svv_schema_privileges to public;

@@ -106,7 +106,9 @@ def _navigate(tree: exp.Expression) -> exp.Expression:
     relations = _relation_names(tree)
 
     def step(value: exp.Expression, attribute: str) -> exp.Expression:
-        return exp.Anonymous(this="redshift.nav", expressions=[value, exp.Literal.string(attribute)])
+        return exp.Anonymous(
+            this="redshift.nav", expressions=[value, exp.Literal.string(attribute)]
+        )
 
     for dot in list(tree.find_all(exp.Dot)):
         if isinstance(dot.parent, exp.Dot):
@@ -187,7 +189,11 @@ def _qualify(tree: exp.Expression) -> exp.Expression:
         inner.append("expressions", exp.alias_(qualify.this.copy(), name))
         wrapped = exp.Select(
             expressions=outer,
-            from_=exp.From(this=exp.Subquery(this=inner, alias=exp.TableAlias(this=exp.to_identifier(f"_t{name}")))),
+            from_=exp.From(
+                this=exp.Subquery(
+                    this=inner, alias=exp.TableAlias(this=exp.to_identifier(f"_t{name}"))
+                )
+            ),
             where=exp.Where(this=exp.column(name)),
         )
         for key, part in (("with_", with_), ("order", order), ("limit", limit)):

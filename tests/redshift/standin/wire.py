@@ -18,6 +18,12 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+# PostgreSQL's words for what Redshift says in others (r_MERGE, "Usage notes").
+_WORDS = {
+    b"MERGE command cannot affect row a second time": (
+        b"Found multiple matches to update the same tuple."
+    ),
+}
 PROTOCOL_3 = 196608
 SSL_REQUEST = 80877103
 CANCEL_REQUEST = 80877102
@@ -131,9 +137,7 @@ class _Handler(socketserver.BaseRequestHandler):
             else:
                 break
         texts = body[4:].rstrip(b"\0").split(b"\0")
-        given = {
-            texts[i].decode(): texts[i + 1].decode() for i in range(0, len(texts) - 1, 2)
-        }
+        given = {texts[i].decode(): texts[i + 1].decode() for i in range(0, len(texts) - 1, 2)}
         client.sendall(_message(b"R", struct.pack("!i", 3)))
         _kind, password = _read_message(client)
         user = given.get("user", "")
@@ -214,7 +218,9 @@ def _authenticate(connection: socket.socket, password: str) -> tuple[bytes, byte
     proof = base64.b64encode(bytes(a ^ b for a, b in zip(client_key, signed, strict=True)))
     connection.sendall(_message(b"p", f"{final},p={proof.decode()}".encode()))
     kind, reply = _read_message(connection)
-    return _read_message(connection) if kind == b"R" and reply[:4] == b"\0\0\0\x0c" else (kind, reply)
+    return (
+        _read_message(connection) if kind == b"R" and reply[:4] == b"\0\0\0\x0c" else (kind, reply)
+    )
 
 
 def _pump_replies(backend: socket.socket, client: socket.socket, session: Session) -> None:
@@ -228,6 +234,9 @@ def _pump_replies(backend: socket.socket, client: socket.socket, session: Sessio
                 session.transaction = body.decode()
             elif kind == b"N":
                 continue
+            elif kind == b"E":
+                for told, meant in _WORDS.items():
+                    body = body.replace(b"M" + told + b"\0", b"M" + meant + b"\0")
             client.sendall(_message(kind, body))
     except OSError:
         _close(client)
