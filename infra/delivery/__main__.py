@@ -47,8 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(command=_run)
 
     for name, command, description in (
-        ("has-image", _has_image, "Print true or false: is the image in the registry?"),
-        ("image-name", _image_name, "Print the image's full name."),
+        ("image", _image, "Print the image's full name and whether the registry has it."),
         ("stage-image", _stage_image, "Register candidates with the release's image."),
         ("activate-image", _activate_image, "Make the release what the schedule runs."),
         ("activate-glue", _activate_glue, "Point the Glue jobs at the release, restart streams."),
@@ -109,13 +108,11 @@ def _run(options: argparse.Namespace) -> int:
         return runner.run(family, options.words, timeout_seconds=options.timeout * 60)
 
 
-def _has_image(options: argparse.Namespace) -> int:
-    _print(str(images.has_image(_client("ecr"), _environment(), options.release)).lower())
-    return 0
-
-
-def _image_name(options: argparse.Namespace) -> int:
-    _print(images.image_name(_environment(), options.release))
+def _image(options: argparse.Namespace) -> int:
+    """As outputs of a workflow's step."""
+    place = _environment()
+    exists = images.has_image(_client("ecr"), place, options.release)
+    _print(f"name={images.image_name(place, options.release)}\nexists={str(exists).lower()}")
     return 0
 
 

@@ -12,6 +12,6 @@ if [ "$(cat "$prefix/installed.sha256" 2>/dev/null)" = "$wanted" ]; then
 fi
 python3 -m venv --clear "$prefix"
 # The list is complete, and dbt-core names a parser that it never imports: so no dependencies.
-"$prefix/bin/python" -m pip install --quiet --no-cache-dir --disable-pip-version-check \
+"$prefix/bin/python" -m pip install --quiet --disable-pip-version-check \
     --no-deps --require-hashes --only-binary :all: --requirement "$requirements"
 printf '%s\n' "$wanted" >"$prefix/installed.sha256"

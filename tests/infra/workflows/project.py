@@ -38,18 +38,23 @@ macro-paths: [operations]
 flags: {send_anonymous_usage_stats: false}
 models: {small: {+materialized: table}}
 """
-# The operation of the warehouse, which needs Redshift: here it notes that it ran, from which code.
+# The operations of the warehouse, which need Redshift: here they note from which code they ran.
 OPERATION = """
 {% macro deploy_streaming(dry_run=false) %}
     {% do run_query("create table if not exists deployed_by (release varchar)") %}
     {% do run_query("insert into deployed_by values ('RELEASE')") %}
     {% do log('-- streaming views of RELEASE', info=true) %}
 {% endmacro %}
+{% macro deploy_access() %}
+    {% do log('masks of RELEASE', info=true) %}
+{% endmacro %}
 """
 
 
 def write_release(folder: Path, release: str, *, price: str, broken: bool = False) -> None:
-    """Write the project as of `release`, whose model `prices` selects `price`."""
+    """Write the project as of `release`, whose model `prices` selects `price`.
+
+    One that is `broken` declares no tables."""
     for name in TAKEN:
         source, target = ROOT / name, folder / name
         if source.is_dir():
@@ -64,9 +69,11 @@ def write_release(folder: Path, release: str, *, price: str, broken: bool = Fals
         "operations/deploy_streaming.sql": OPERATION.replace("RELEASE", release),
         "marts/prices.sql": f"select {price} as price",
         "marts/totals.sql": "select sum(price) as total from {{ ref('prices') }}",
-        "marts/stores.sql": "select 1 as store" if not broken else "select 1 / 'x' as store",
+        "marts/stores.sql": "select 1 as store",
         "infra/glue/landing_job.py": f"RELEASE = {json.dumps(release)}\n",
     }
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
+    if broken:
+        (folder / "models/staging/retail/_retail__sources.yml").write_text("sources: []\n")

@@ -46,7 +46,10 @@ class Job:
 
     def run(self) -> Job:
         """Run the job's steps; StepFailedError at the first that fails."""
-        job = load(self.workflow)["jobs"][self.name]
+        workflow = load(self.workflow)
+        # GitHub starts this shell with `-eo pipefail`, and bash without it where none is named.
+        assert workflow["defaults"]["run"]["shell"] == "bash"
+        job = workflow["jobs"][self.name]
         self.contexts["steps"] = self.steps
         if not self._holds(job.get("if", "true")):
             raise StepFailedError(f"{self.name}: its `if` does not hold")
@@ -68,7 +71,6 @@ class Job:
         for file in files.values():
             file.write_text("")
         assert not EXPRESSION.search(step["run"]), "an expression in `run:` can be a shell command"
-        # GitHub's own way to start bash (its documentation, "defaults.run.shell").
         ended = subprocess.run(
             ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", step["run"]],
             cwd=self.workspace,
