@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.2
 _LONGEST_PAUSE = 30.0
-# The same failure so many times in a row, without a batch between, does not pass by itself.
-_PATIENCE = 3
+# So many failures in a row, without a batch between and with brokers that answer, do not pass.
+_PATIENCE = 5
 # After an unclean restart a broker may report its end too low for a moment.
 _TRUNCATION_PATIENCE = 4
 
@@ -106,7 +106,7 @@ class Landing:
         spark_session: Callable[[], SparkSession],
     ) -> None:
         """Land `subscriptions` until stopped, done (`once`) or they have changed."""
-        failures, pause = 0, 1.0
+        failures, outages = 0, 0
         for number in itertools.count(1):
             if self._stopping.is_set() or tuple(self._job.subscriptions()) != subscriptions:
                 return
@@ -123,28 +123,31 @@ class Landing:
             try:
                 if session.run(spark_session, self._stopping):
                     return
-                failures, pause = 0, 1.0
+                failures, outages = 0, 0
             except TransientError as error:
-                failures = 0 if session.landed_rows else failures + 1
-                pause = 1.0 if session.landed_rows else min(2 * pause, _LONGEST_PAUSE)
-                if self._is_hopeless(failures):
+                if session.landed_rows:
+                    failures, outages = 0, 0
+                if self._brokers_answer(subscriptions):
+                    failures += 1
+                else:
+                    outages += 1
+                # An endless job waits for its brokers however long they are away.
+                if failures >= _PATIENCE or (self._job.once and outages >= _PATIENCE):
                     raise TerminalError(
-                        f"landing stops after {failures} attempts; the last error: {error}"
+                        f"landing stops after {failures + outages} attempts; the last error: {error}"
                     ) from error
+                pause = min(2.0 ** (failures + outages), _LONGEST_PAUSE)
                 self._notice(f"{error}; trying again in {pause:.0f} s")
                 self._stopping.wait(pause)
             finally:
                 self.landed_rows += session.landed_rows
                 session.remove_checkpoint()
 
-    def _is_hopeless(self, failures: int) -> bool:
-        """Whether to give up: an endless job waits for its brokers however long they are away."""
-        if failures < _PATIENCE:
-            return False
+    def _brokers_answer(self, subscriptions: tuple[Subscription, ...]) -> bool:
         try:
-            self._brokers.topic_ids({s.topic for s in self._job.subscriptions()})
+            self._brokers.topic_ids({s.topic for s in subscriptions})
         except TransientError:
-            return self._job.once and failures >= 2 * _PATIENCE
+            return False
         return True
 
 

@@ -39,12 +39,12 @@ def test_every_crash_point_is_tested() -> None:
 
 
 def assert_killed(process: subprocess.Popen[str]) -> None:
-    output, _ = process.communicate(timeout=240)
+    output, _ = process.communicate(timeout=400)
     assert process.returncode == -signal.SIGKILL, output
 
 
 def assert_finished(process: subprocess.Popen[str]) -> str:
-    output, _ = process.communicate(timeout=240)
+    output, _ = process.communicate(timeout=400)
     assert process.returncode == 0, output
     return output
 
@@ -73,7 +73,8 @@ def test_killed_at_each_step_of_a_batch(
     feed.create(2)
     for round_number, point in enumerate(points):
         feed.produce(40, start=40 * round_number)
-        assert_killed(any_zone.process(feed.topic, crash_at=point, max_offsets=100))
+        # Several batches a run: the last point comes with the second one.
+        assert_killed(any_zone.process(feed.topic, crash_at=point, max_offsets=20))
         assert_prefix(any_zone, feed)
     feed.produce(40, start=10_000)
     assert_finished(any_zone.process(feed.topic))
@@ -108,9 +109,9 @@ def test_a_second_writer_is_refused_and_a_paused_one_is_fenced(zone: Zone, feed:
     feed.create(2).produce(20)
     first = zone.process(feed.topic, once=False, interval=0.2, takeover_after=3)
     try:
-        wait_for(lambda: sum(zone.landed().values()) == 20, seconds=120)
+        wait_for(lambda: sum(zone.landed().values()) == 20)
         second = zone.process(feed.topic, takeover_after=3)
-        output, _ = second.communicate(timeout=120)
+        output, _ = second.communicate(timeout=400)
         assert second.returncode == 1
         assert f"already has a writer of {TABLE}: process {first.pid} on" in output
         first.send_signal(signal.SIGSTOP)
@@ -123,7 +124,7 @@ def test_a_second_writer_is_refused_and_a_paused_one_is_fenced(zone: Zone, feed:
         assert zone.landed() == feed.truth()
         feed.produce(20, start=40)
         first.send_signal(signal.SIGCONT)
-        output, _ = first.communicate(timeout=120)
+        output, _ = first.communicate(timeout=400)
         assert first.returncode == 1
         assert "another job has taken over" in output
         assert_prefix(zone, feed)
@@ -140,11 +141,11 @@ def test_a_graceful_stop_and_a_broker_that_restarts(zone: Zone, feed: Feed) -> N
     feed.create(2).produce(20)
     process = zone.process(feed.topic, once=False, interval=0.2, refresh=1)
     try:
-        wait_for(lambda: sum(zone.landed().values()) == 20, seconds=120)
+        wait_for(lambda: sum(zone.landed().values()) == 20)
         feed.broker.kill()
         feed.broker.restart()
         feed.produce(20, start=20)
-        wait_for(lambda: sum(zone.landed().values()) == 40, seconds=120)
+        wait_for(lambda: sum(zone.landed().values()) == 40)
         process.send_signal(signal.SIGTERM)
         assert "stopped; 40 records landed" in assert_finished(process)
     finally:
@@ -174,7 +175,7 @@ def test_a_full_disk(zone: Zone, feed: Feed) -> None:
         zone.land(feed.topic)
         assert zone.landed() == feed.truth()
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.mark.long

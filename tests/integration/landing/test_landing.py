@@ -17,7 +17,7 @@ from ingestion.landing.records import arrow_schema
 from tests.integration.landing.conftest import TABLE, Feed, Zone
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 240) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
