@@ -427,7 +427,7 @@ def change_price(draft: Draft) -> None:
     books, rng = draft.books, draft.books.rng
     product_id = draft.hold(books.products, books.products)
     price = books.prices[product_id]
-    draft.add(Undone([Update("products", [_priced(product_id, price + 1, books.now())])]))
+    draft.add(Undone([Update("products", [_priced(product_id, price // 2 + 1, books.now())])]))
     for _ in range(rng.randrange(1, 4)):
         price = max(1, min(price * rng.randrange(80, 125) // 100, 999_999_999_999))
         draft.add(Update("products", [_priced(product_id, price, books.now())]))

@@ -142,11 +142,16 @@ def _past_order(books: Books, started: datetime) -> dict[str, list[Row]]:
     if "paid" in times:
         payments.append(rows.payment(books, order_id, order.total, currency, times["paid"]))
     items = order.items
+    if status == "delivered" and rng.random() < 0.1:
+        items, refund = _refunded_partially(items, times["delivered"])
+        if refund:
+            payments.append(rows.payment(books, order_id, -refund, currency, times["delivered"]))
     if "returned" in times:
         items = [{**item, **_back(item, times["returned"])} for item in items]
         if order.total > 0:
-            refund = -order.total
-            payments.append(rows.payment(books, order_id, refund, currency, times["returned"]))
+            payments.append(
+                rows.payment(books, order_id, -order.total, currency, times["returned"])
+            )
     moved: list[Row] = []
     if "shipped" in times:
         first = items[0]
@@ -174,6 +179,15 @@ def _stage(books: Books, hours: int) -> tuple[str, Pool]:
     if chance < 0.5:
         return "placed", books.placed
     return ("paid", books.paid) if chance < 0.8 else ("shipped", books.shipped)
+
+
+def _refunded_partially(items: list[Row], at: str) -> tuple[list[Row], int]:
+    """The lines with one piece of the last one back, and half its price in hundredths."""
+    last = items[-1]
+    if _integer(last["quantity"]) < 2:
+        return items, 0
+    back: Row = {**last, "returned_quantity": 1, "returned_at": at, "updated_at": at}
+    return [*items[:-1], back], int(str(last["unit_price"]).replace(".", "")) // 2
 
 
 def _back(item: Row, at: str) -> Row:

@@ -96,7 +96,7 @@ def address(rng: Random, key: tuple[Key, int], is_default: bool, place: Locale, 
 def product(books: Books, product_id: Key, at: str) -> Row:
     """A product, and its list price in the books."""
     rng = books.rng
-    price = _price(rng)
+    price = _price(rng, product_id)
     books.prices[product_id] = price
     # decimal(12,4) holds less than the largest prices
     cost = min(price * 6 // 10, 9_999_999_999)
@@ -112,25 +112,23 @@ def product(books: Books, product_id: Key, at: str) -> Row:
         "currency_code": rng.choice(("EUR", "USD", "JPY")),
         "weight_kg": f"{rng.randrange(40)}.{rng.randrange(1000):03d}" if price % 5 else None,
         "is_discontinued": False,
-        "description": _description(rng, name),
+        "description": _description(rng, product_id, name),
         "updated_at": at,
     }
 
 
-def _price(rng: Random) -> int:
-    chance = rng.random()
-    if chance < 0.002:
+def _price(rng: Random, product_id: Key) -> int:
+    if product_id % 500 == 13:
         return 999_999_999_999  # the largest that decimal(12,2) holds
-    if chance < 0.01:
+    if product_id % 100 == 3:
         return rng.randrange(10**8, 10**10)
     return rng.randrange(1, 30_000)
 
 
-def _description(rng: Random, name: str) -> str | None:
-    chance = rng.random()
-    if chance < 0.3:
+def _description(rng: Random, product_id: Key, name: str) -> str | None:
+    if product_id % 4 == 0:
         return None
-    if chance < 0.31:
+    if product_id % 50 == 7:
         # Incompressible and long: PostgreSQL stores it out of line, where updates leave it.
         return "".join(chr(rng.randrange(0x4E00, 0x9FA5)) for _ in range(rng.randrange(900, 2000)))
     return text(rng, f"{name}. Made to last.", 4000)

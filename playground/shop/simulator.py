@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
@@ -128,6 +128,7 @@ class Shop:
         self._rolled_back = 0
         self._books = Books(Random(seed), self._read, started_at.replace(tzinfo=None))  # noqa: S311 - a simulation
         self._loaded = False
+        self._decks: dict[tuple[activities.Activity, ...], list[activities.Activity]] = {}
 
     def __enter__(self) -> Shop:
         return self
@@ -218,11 +219,11 @@ class Shop:
 
     @contextmanager
     def transaction_left_open(self) -> Iterator[OpenTransaction]:
-        """A transaction over customers, addresses and orders that is open inside the block.
+        """A transaction over customers, addresses and orders, as far as there are any of the kind.
 
-        It is committed at the end of the block (rolled back on an exception). PostgreSQL makes no
-        replication slot while a transaction that has written is open: where Debezium's first
-        snapshot is to meet this one, create its slot before.
+        It is open inside the block and committed at its end (rolled back on an exception).
+        PostgreSQL makes no replication slot while a transaction that has written is open: where
+        Debezium's first snapshot is to meet this one, create its slot before.
         """
         transaction = self.leave_open()
         try:
@@ -244,7 +245,8 @@ class Shop:
             activities.delete_order,
             activities.sign_up,
         ):
-            activity(draft)
+            with suppress(NothingToDoError):
+                activity(draft)
         transaction = OpenTransaction(self, draft)
         transaction.begin()
         return transaction
@@ -296,11 +298,15 @@ class Shop:
         transaction.begin()
         return transaction
 
-    def _draft(self, choices: Sequence[activities.Activity]) -> Draft:
+    def _draft(self, choices: tuple[activities.Activity, ...]) -> Draft:
+        """A transaction of one of `choices`, which come round like the cards of a shuffled deck."""
+        deck = self._decks.setdefault(choices, [])
         while True:
+            if not deck:
+                deck.extend(self._books.rng.sample(choices, len(choices)))
             draft = Draft(self._books)
             try:
-                self._books.rng.choice(choices)(draft)
+                deck.pop()(draft)
             except NothingToDoError:
                 draft.rolled_back()
                 continue

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2's own name
 
 from ingestion.declarations import Declarations, load
-from ingestion.errors import TerminalError, TransientError
+from ingestion.errors import LakehouseError, TerminalError, TransientError
 from playground.shop.sqlserver.connector import Change, Connector, Progress, Quirks, Transaction
 from playground.shop.sqlserver.layout import Image, Record, key_of
 
@@ -88,10 +88,7 @@ class SqlServerEvents:
                 name: [image for place, image in enumerate(images) if place % every]
                 for name, images in rows.items()
             }
-        records = self._connector.snapshot(rows, last, _now_ms())
-        self._produce(records)
-        self._remember(seen)
-        return len(records)
+        return self._write(self._connector.snapshot(rows, last, _now_ms()), seen)
 
     def stream(self) -> int:
         """Write what has been committed since the last call; returns the number of records.
@@ -106,12 +103,21 @@ class SqlServerEvents:
             seen, _ = _snapshot_of(database)
             transactions = _transactions(database, self._seen)
         now = _now_ms()
-        records: list[Record] = []
+        late: list[Record] = []
         if self._held_back is not None:
-            late = self._read_late(self._held_back, transactions[: len(transactions) // 2])
-            records += self._connector.late_reads(late, now)
-            self._held_back = None
-        records += self._connector.stream(transactions, now)
+            rows = self._read_late(self._held_back, transactions[: len(transactions) // 2])
+            late = self._connector.late_reads(rows, now)
+        before = replace(self._connector.progress)
+        try:
+            written = self._write(late + self._connector.stream(transactions, now), seen)
+        except LakehouseError:
+            # The next call sends the same records with the same places: a redelivery.
+            self._connector.progress = before
+            raise
+        self._held_back = None
+        return written
+
+    def _write(self, records: Sequence[Record], seen: str) -> int:
         self._produce(records)
         self._remember(seen)
         return len(records)
@@ -153,9 +159,9 @@ class SqlServerEvents:
             partial.write_text(json.dumps(saved), encoding="utf-8")
             partial.replace(self._state)
 
-    def _produce(self, records: Iterable[Record]) -> None:
+    def _produce(self, records: Sequence[Record]) -> None:
         """Hand the records to the broker and wait until it has them all."""
-        from confluent_kafka import Producer
+        from confluent_kafka import KafkaException, Producer
 
         failures: list[str] = []
 
@@ -175,6 +181,18 @@ class SqlServerEvents:
                 "queue.buffering.max.messages": 1_000_000,
             }
         )
+        try:
+            topics = producer.list_topics(timeout=30).topics
+        except KafkaException as error:
+            raise TransientError(
+                f"the broker {self._bootstrap_servers} does not answer: {error}; is it running?"
+            ) from error
+        missing = {record.topic for record in records} - set(topics)
+        if missing:
+            raise TerminalError(
+                f"the broker {self._bootstrap_servers} has no topic {', '.join(sorted(missing))}: "
+                "make the topics with `lakehouse topics apply`, LAKEHOUSE_SOURCE=sqlserver"
+            )
         for record in records:
             while True:
                 try:
@@ -194,7 +212,7 @@ class SqlServerEvents:
             found = failures[0] if failures else f"{left} records not acknowledged"
             raise TransientError(
                 f"the broker {self._bootstrap_servers} did not take all events: {found}; "
-                "check that it runs and that the topics exist (`lakehouse topics apply`)"
+                "check that it runs and try again, what it has taken it will get twice"
             )
 
 
