@@ -8,12 +8,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from infra.delivery.environment import DeliveryError, Environment
 from tests.infra.workflows.runner import WORKFLOWS, evaluate, load
 
 GITHUB = WORKFLOWS.parent
@@ -136,6 +138,28 @@ def test_a_rollback_waits_for_the_deployments_of_its_part() -> None:
     for part, group in groups.items():
         deployment = load(f"deploy-{part}")["concurrency"]["group"]
         assert group.partition("-$")[0] == deployment.partition("-$")[0] == part
+
+
+def test_terraform_writes_every_name_that_deployments_read() -> None:
+    platform = GITHUB.parent / "infra/terraform/modules/platform/main.tf"
+    with pytest.raises(DeliveryError) as everything:
+        Environment.parse("", "an empty file")
+    needed = re.findall(r"LAKEHOUSE_\w+", str(everything.value))
+    assert len(needed) == len(fields(Environment))
+    written = set(re.findall(r"^ +(LAKEHOUSE_\w+) +=", platform.read_text(), re.MULTILINE))
+    assert set(needed) <= written
+
+
+def test_operations_wait_for_no_playbook_that_is_not_there() -> None:
+    """Every file that a command inside the VPC names is in the image."""
+    named = set()
+    for workflow in NAMES:
+        for step in steps(workflow):
+            named |= set(re.findall(r"infra/[\w./$-]+\.(?:yml|sh|py)", step.get("run", "")))
+    for name in named:
+        for stage in ("dev", "qa", "prod"):
+            assert (GITHUB.parent / name.replace("$ENVIRONMENT", stage)).exists(), name
+    assert "infra/ansible/playbooks/site.yml" in named
 
 
 @pytest.mark.parametrize(
