@@ -15,6 +15,9 @@ from playground.shop.vocabulary import TIERS
 
 Operation = Callable[[Draft, int], None]
 
+_WORTHWHILE = 9
+"""Keys that a pool must hold before a bulk transaction takes some."""
+
 
 def place_orders(draft: Draft, size: int) -> None:
     """A batch of orders comes in from a marketplace."""
@@ -269,10 +272,10 @@ def receive_goods(draft: Draft, size: int) -> None:
 
 
 def _some(draft: Draft, pool: Pool, to: Pool | None, count: int) -> list[Key]:
-    """`count` keys out of `pool`, or fewer; a nearly empty pool is not worth a bulk transaction."""
-    if not len(pool) or len(pool) * 4 < count:
+    """Up to `count` keys out of `pool`: a third of it at most, so that others find some too."""
+    if len(pool) < _WORTHWHILE:
         raise NothingToDoError
-    return draft.hold_many(pool, to, max(1, count))
+    return draft.hold_many(pool, to, max(1, min(count, len(pool) // 3)))
 
 
 # Weights by row changes: about three quarters of a round are updates and deletes.
