@@ -42,6 +42,15 @@ ROWS = {
         "city=Paris, updated_at=2026-03-01 10:00:00.000001",
         "line_1=~n, line_2=|",
     ),
+    "orders": (
+        "customer_id=1",
+        "customer_id=2, placed_at=2026-03-01 10:01:00",
+        "base",
+        "customer_id=1, placed_at=2026-03-01 10:02:00.000999, status=paid",
+        "customer_id=3, placed_at=2026-03-01 10:01:00.001",
+        "customer_id=2, placed_at=2019-01-01 00:00:00",
+        "customer_id=1, placed_at=2026-03-01 11:31:00",
+    ),
     "payments": (
         "base",
         "amount=-0.01",
@@ -52,10 +61,11 @@ ROWS = {
 }
 KEYS = {
     "customers": ("1", "2", "3"),
-    "customer_addresses": ("1/1", "1/11", "11/1"),
+    "customer_addresses": ("1/1", "1/11", "11/1", "2/1"),
+    "orders": ("1", "2", "3"),
     "payments": ("1", "-2", "3"),
 }
-TABLES = tuple(ROWS)
+TABLES = ("customers", "customer_addresses", "payments")
 _MINUTE = 60_000
 _START = 36_000_000
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from ingestion.declarations import Column, Table
 from ingestion.settings import ConnectorName
@@ -650,7 +650,7 @@ class DimensionVersion:
 
 def collapse(rows: Sequence[HistoryRow], table: Table) -> list[DimensionVersion]:
     """Rules D1 to D5. The versions of one key that differ in tracked columns and were visible."""
-    visible = [row for row in rows if row.valid_to is None or row.valid_from < row.valid_to]
+    visible = [row for row in rows if is_visible(row)]
     versions: list[DimensionVersion] = []
     previous: str | None = None
     for row in visible:
@@ -678,13 +678,128 @@ def _end(row: HistoryRow, version: DimensionVersion) -> datetime:
     return row.valid_to or END_OF_TIME
 
 
+@dataclass(frozen=True)
+class CustomerVersion:
+    """A version of the customer dimension: the customer's row and that of the default address.
+
+    Of the two rows only the key and the tracked columns mean something.
+    """
+
+    customer_id: Value
+    customer_key: str
+    customer: Row
+    address: Row | None
+    valid_from: datetime
+    valid_to: datetime
+    is_deleted: bool
+
+
+def customer_versions(
+    customer_id: Value,
+    customer: Sequence[HistoryRow],
+    addresses: Sequence[Sequence[HistoryRow]],
+    customers_table: Table,
+    addresses_table: Table,
+) -> list[CustomerVersion]:
+    """Rule D7. The versions of one customer, from its history and those of its addresses."""
+    visible = [row for row in customer if is_visible(row)]
+    visible_addresses = [row for rows in addresses for row in rows if is_visible(row)]
+    starts = sorted({row.valid_from for row in (*visible, *visible_addresses)})
+    versions: list[CustomerVersion] = []
+    previous: _State | None = None
+    for start, end in zip(starts, [*starts[1:], END_OF_TIME], strict=True):
+        row = _as_of(visible, start)
+        address = _default_address(visible_addresses, start, addresses_table)
+        state = _state(row, address, customers_table, addresses_table)
+        if row is None:
+            if previous is not None:
+                versions[-1] = replace(versions[-1], is_deleted=True)
+        elif state == previous:
+            versions[-1] = replace(versions[-1], valid_to=end)
+        else:
+            versions.append(
+                CustomerVersion(
+                    customer_id=customer_id,
+                    customer_key=_customer_key(customer_id, start, visible, visible_addresses),
+                    customer=row,
+                    address=address,
+                    valid_from=start if versions else BEGINNING_OF_TIME,
+                    valid_to=end,
+                    is_deleted=False,
+                )
+            )
+        previous = state
+    return versions
+
+
+_State = tuple[str, str | None]
+"""Hashes of what is tracked of a customer and of the default address."""
+
+
+def _state(
+    customer: Row | None, address: Row | None, customers_table: Table, addresses_table: Table
+) -> _State | None:
+    if customer is None:
+        return None
+    tracked = values_hash(customer, customers_table, customers_table.tracked_columns)
+    if address is None:
+        return tracked, None
+    return tracked, values_hash(address, addresses_table, addresses_table.tracked_columns)
+
+
+def is_visible(row: HistoryRow) -> bool:
+    """Rule D1. Whether the row was ever seen: it has not zero length."""
+    return row.valid_to is None or row.valid_from < row.valid_to
+
+
+def _as_of(rows: Iterable[HistoryRow], moment: datetime) -> Row | None:
+    for row in rows:
+        if row.valid_from <= moment < (row.valid_to or END_OF_TIME):
+            return None if row.is_deleted else row.row
+    return None
+
+
+def _default_address(rows: Iterable[HistoryRow], moment: datetime, table: Table) -> Row | None:
+    """The default address at `moment`; of several the one with the lowest number."""
+    names = [column.name for column in table.landed_columns]
+    defaults = [
+        row
+        for row in rows
+        if row.valid_from <= moment < (row.valid_to or END_OF_TIME)
+        and not row.is_deleted
+        and row.row[names.index("is_default")]
+    ]
+    return min(defaults, key=lambda row: int(str(row.key[1]))).row if defaults else None
+
+
+def _customer_key(
+    customer_id: Value,
+    moment: datetime,
+    customer: Iterable[HistoryRow],
+    addresses: Iterable[HistoryRow],
+) -> str:
+    """md5 over the customer's id and the positions of what changed at the version's true start."""
+    customers = [row.position for row in customer if row.valid_from == moment]
+    numbered = [f"{row.position}:{row.key[1]}" for row in addresses if row.valid_from == moment]
+    return _md5(f"{customer_id}|{max(customers, default='')}|{max(numbered, default='')}")
+
+
 UNKNOWN_MEMBER = "unknown member"
 INFERRED_MEMBER = "inferred member"
 
 
-def bind(
-    key: tuple[Value, ...] | None, at: datetime, dimension: Mapping[Any, list[DimensionVersion]]
-) -> DimensionVersion | str:
+class Version(Protocol):
+    """A version of a dimension as facts see it."""
+
+    @property
+    def valid_from(self) -> datetime:
+        """The moment from which it holds."""
+
+
+VersionT = TypeVar("VersionT", bound=Version)
+
+
+def bind(key: Any, at: datetime, dimension: Mapping[Any, Sequence[VersionT]]) -> VersionT | str:
     """Rules F1 to F4. The one member that a fact of `key` at time `at` (UTC) belongs to."""
     if key is None:
         return UNKNOWN_MEMBER

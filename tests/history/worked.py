@@ -54,6 +54,13 @@ _BASE: Mapping[str, Mapping[str, Value]] = {
         "country_code": "GB",
         "updated_at": _LONG_AGO,
     },
+    "orders": {
+        "store_id": 1,
+        "status": "placed",
+        "currency_code": "GBP",
+        "placed_at": datetime(2026, 3, 1, 10),
+        "updated_at": _LONG_AGO,
+    },
     "payments": {
         "order_id": 5,
         "kind": "payment",
