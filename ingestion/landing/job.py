@@ -134,7 +134,7 @@ class Landing:
                 # An endless job waits for its brokers however long they are away.
                 if failures >= _PATIENCE or (self._job.once and outages >= _PATIENCE):
                     raise TerminalError(
-                        f"landing stops after {failures + outages} attempts; the last error: {error}"
+                        f"landing stops after {failures + outages} attempts: {error}"
                     ) from error
                 pause = min(2.0 ** (failures + outages), _LONGEST_PAUSE)
                 self._notice(f"{error}; trying again in {pause:.0f} s")
