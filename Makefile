@@ -28,7 +28,8 @@ lint: setup ## ruff, mypy, yamllint, sqlfluff
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy
 	@$(BIN)/yamllint --strict .
-	@$(BIN)/sqlfluff lint --disable-progress-bar --processes 2 models snapshots tests
+	@LAKEHOUSE_DUCKDB=:memory: DBT_TARGET_PATH=build/lint DBT_LOG_PATH=build/lint \
+		$(BIN)/sqlfluff lint --disable-progress-bar models snapshots
 
 .PHONY: up
 up: setup ## start the services and the shop in the background, to play with
@@ -39,12 +40,12 @@ down: setup ## stop them; the data stays in data/
 	@$(PYTHON) -m playground down
 
 .PHONY: bench
-bench: setup ## how fast it is on this machine
-	@$(PYTHON) -m benchmarks
+bench: setup ## how fast landing is on this machine, beside its peers
+	@$(PYTHON) benchmarks/landing/run.py 2000000 3
 
 .PHONY: docs
 docs: setup ## the documentation and the column lineage as a static site
-	@$(PYTHON) -m playground docs
+	@$(BIN)/lakehouse docs
 
 .PHONY: lock
 lock: ## choose the newest allowed versions again: requirements/requirements.txt
