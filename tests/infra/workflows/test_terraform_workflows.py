@@ -78,11 +78,8 @@ class Repository:
         gh = folder / "bin" / "gh"
         gh.parent.mkdir()
         gh.write_text(
-            '#!/bin/sh
-echo "$@" > ../gh-arguments
-'
-            '[ -n "$GH_TOKEN" ] && cp comment.md ../posted.md
-'
+            '#!/bin/sh\necho "$@" > ../gh-arguments\n'
+            '[ -n "$GH_TOKEN" ] && cp comment.md ../posted.md\n'
         )
         gh.chmod(0o755)
 
