@@ -20,22 +20,26 @@ import yaml
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.artifacts.schemas.run import RunExecutionResult
 from dbt.cli.main import dbtRunner, dbtRunnerResult
+from dbt.contracts.graph.manifest import Manifest
 from dbt_common.events.base_types import EventMsg
 
 from ingestion.settings import ConnectorName
 
 ROOT = Path(__file__).parents[2]
-_PARTS = ("macros", "models/staging", "snapshots", "data_tests/generic")
+LOGS_AND_HISTORIES = ("macros", "models/staging", "snapshots", "data_tests/generic")
+WHOLE_PROJECT = ("macros", "models", "snapshots", "data_tests")
 _SOURCES = Path("models/staging/retail/_retail__sources.yml")
 
 
-def copy_project(folder: Path, epochs: Mapping[str, int]) -> Path:
-    """Copy what makes logs and histories to `folder`; its connectors have `epochs`.
+def copy_project(
+    folder: Path, epochs: Mapping[str, int], parts: Sequence[str] = LOGS_AND_HISTORIES
+) -> Path:
+    """Copy the dbt project, or `parts` of it, to `folder`; its connectors have `epochs`.
 
     A copy, because the committed declarations know one prefix, and a restored source has two; and
-    without the marts, which would be parsed for nothing.
+    mostly without the marts, which would be parsed for nothing.
     """
-    for part in _PARTS:
+    for part in parts:
         shutil.copytree(ROOT / part, folder / part)
     for name in ("dbt_project.yml", "profiles.yml"):
         shutil.copy(ROOT / name, folder / name)
@@ -56,6 +60,14 @@ class Warehouse:
     landing: Path
     file: Path
     connector: ConnectorName
+    manifest: Manifest | None = None
+    """The parsed project, where it need not be parsed again."""
+
+    def parse(self) -> Manifest:
+        """Parse the project."""
+        result = self.invoke("parse").result
+        assert isinstance(result, Manifest)
+        return result
 
     def build(self, *arguments: str, callbacks: Sequence[Callable[[EventMsg], None]] = ()) -> None:
         """Run `dbt build` without tests; raises AssertionError with dbt's message when it fails."""
@@ -68,7 +80,7 @@ class Warehouse:
         """Run a dbt command and give its result, failed or not."""
         with self._environment():
             try:
-                return dbtRunner(callbacks=list(callbacks)).invoke(
+                return dbtRunner(self.manifest, callbacks=list(callbacks)).invoke(
                     [
                         *arguments,
                         "--project-dir",

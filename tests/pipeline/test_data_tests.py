@@ -1,0 +1,158 @@
+"""Each data test of the project fails once on bad data: a test that cannot fail says nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from dbt.artifacts.schemas.run import RunExecutionResult
+from dbt.cli.main import dbtRunner
+from dbt.contracts.graph.manifest import Manifest
+from dbt.contracts.graph.nodes import GenericTestNode, SingularTestNode
+
+from tests.pipeline.chain import ROOT
+from tests.pipeline.conftest import Passed
+
+# What makes each test fail: one statement on a warehouse in which all of them pass.
+BAD_DATA = {
+    "each_record_once": """
+        insert into staging.customers__log
+        select * from staging.customers__log where _cdc_status = 'accepted' limit 1
+        """,
+    "one_change_one_value": """
+        insert into staging.orders__log
+        select * replace ('another' as _cdc_row_hash)
+        from staging.orders__log where _cdc_op = 'u' limit 1
+        """,
+    "unbroken_history": """
+        update history.orders_history set dbt_valid_to = null
+        where dbt_scd_id = (
+            select min(dbt_scd_id) from history.orders_history where dbt_valid_to is not null
+        )
+        """,
+    "every_change_has_its_version": """
+        delete from history.payments_history
+        where dbt_scd_id = (
+            select min(dbt_scd_id) from history.payments_history where _cdc_op <> 'r'
+        )
+        """,
+    "before_images_chain": """
+        update history.customers_history set _cdc_before_hash = 'another'
+        where dbt_scd_id = (
+            select min(dbt_scd_id) from history.customers_history where _cdc_op = 'u'
+        )
+        """,
+    "is_empty": """
+        insert into staging.products__log
+        select * replace (
+            -1 as kafka_offset, 'rejected' as _cdc_status, 'truncate' as _cdc_reject_reason
+        )
+        from staging.products__log limit 1
+        """,
+    "binds_to_valid_version": """
+        update marts.fct_orders set customer_key = 'another'
+        where order_id = (select min(order_id) from marts.fct_orders)
+        """,
+    "follows_business_rules": """
+        update marts.fct_orders set status = 'lost'
+        where order_id = (select min(order_id) from marts.fct_orders)
+        """,
+    "one_row_a_key": "insert into marts.fct_orders select * from marts.fct_orders limit 1",
+    "refers_to_known_members": """
+        update marts.fct_orders set store_id = -1
+        where order_id = (select min(order_id) from marts.fct_orders)
+        """,
+    "calendar_is_right": "delete from marts.dim_date where date_day = '2024-12-30'",
+    "customer_values_equal_facts": """
+        update marts.agg_customer_value set net_amount = net_amount + 1
+        where customer_id = (select min(customer_id) from marts.agg_customer_value)
+        """,
+    "customer_versions_tile_time": """
+        update marts.dim_customer set valid_to = valid_from
+        where customer_key = (
+            select min(customer_key) from marts.dim_customer where member_kind = 'member'
+        )
+        """,
+    "daily_sales_equal_facts": """
+        update marts.agg_daily_sales set net_amount = net_amount + 1
+        where sales_date = (select max(sales_date) from marts.agg_daily_sales where order_count > 0)
+        """,
+    "order_totals_equal_lines": """
+        update marts.fct_orders set net_amount = net_amount + 1
+        where order_id = (select min(order_id) from marts.fct_orders where not is_deleted)
+        """,
+}
+
+_SINGULAR = {path.stem for path in (ROOT / "data_tests/marts").glob("*.sql")}
+
+
+class Dbt:
+    """dbt in this process: the project is parsed once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        parsed = dbtRunner().invoke(["parse", *self._options()]).result
+        assert isinstance(parsed, Manifest)
+        self.manifest = parsed
+
+    def failing(self, *selection: str) -> set[str]:
+        """Names of the selected data tests that fail or warn."""
+        arguments = ["test", "--vars", "{audit: full}", "--select", *selection]
+        try:
+            result = dbtRunner(self.manifest).invoke([*arguments, *self._options()]).result
+        finally:
+            DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+        assert isinstance(result, RunExecutionResult)
+        assert result.results
+        errors = [str(node.message) for node in result.results if node.status == "error"]
+        assert not errors
+        return {definition(node.node) for node in result.results if node.status in ("fail", "warn")}
+
+    def _options(self) -> list[str]:
+        folder = str(self._folder)
+        quiet = ["--log-level", "none", "--log-level-file", "none", "--no-write-json"]
+        return ["--project-dir", str(ROOT), "--profiles-dir", str(ROOT),
+                "--target-path", folder, "--log-path", folder, *quiet]  # fmt: skip
+
+
+def definition(node: object) -> str:
+    """The name under which a data test is defined."""
+    if isinstance(node, GenericTestNode):
+        return node.test_metadata.name
+    assert isinstance(node, SingularTestNode)
+    return node.name
+
+
+@pytest.fixture(scope="module")
+def dbt(passed: Passed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dbt]:
+    before = dict(os.environ)
+    os.environ.update(passed.chain.environment)
+    yield Dbt(tmp_path_factory.mktemp("target"))
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture
+def bad_warehouse(copied_warehouse: Path, monkeypatch: pytest.MonkeyPatch, dbt: Dbt) -> Path:
+    monkeypatch.setenv("LAKEHOUSE_DUCKDB", str(copied_warehouse))
+    return copied_warehouse
+
+
+def test_no_data_test_is_left_out(dbt: Dbt) -> None:
+    defined = {
+        definition(node)
+        for node in dbt.manifest.nodes.values()
+        if isinstance(node, GenericTestNode | SingularTestNode)
+    }
+    assert defined == set(BAD_DATA)
+
+
+@pytest.mark.parametrize("name", BAD_DATA)
+def test_it_fails_on_bad_data(name: str, dbt: Dbt, bad_warehouse: Path) -> None:
+    with duckdb.connect(str(bad_warehouse)) as connection:
+        connection.execute(BAD_DATA[name])
+    assert name in dbt.failing(name if name in _SINGULAR else f"test_name:{name}")
