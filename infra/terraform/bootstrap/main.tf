@@ -225,6 +225,12 @@ resource "aws_iam_policy" "boundary" {
         Resource = "arn:aws:ecr:${local.here}:repository/${local.name}"
       },
       {
+        Sid      = "WhatRuns"
+        Effect   = "Allow"
+        Action   = ["ssm:GetParameter", "ssm:PutParameter"]
+        Resource = "arn:aws:ssm:${local.here}:parameter/${local.name}/release/*"
+      },
+      {
         Sid      = "HandOnOwnRoles"
         Effect   = "Allow"
         Action   = "iam:PassRole"
@@ -268,9 +274,9 @@ locals {
   oidc_provider = "arn:aws:iam::${local.account_id}:oidc-provider/token.actions.githubusercontent.com"
 
   # A plan runs for pull requests, an apply only behind the approval of the GitHub environment.
-  subjects = {
-    plan  = "repo:${var.github_repository}:environment:${var.environment}-plan"
-    apply = "repo:${var.github_repository}:environment:${var.environment}"
+  github_environments = {
+    plan  = "${var.environment}-plan"
+    apply = var.environment
   }
   state_key = "${aws_s3_bucket.state.arn}/${var.environment}/terraform.tfstate"
 
@@ -294,7 +300,7 @@ locals {
 }
 
 resource "aws_iam_role" "terraform" {
-  for_each = local.subjects
+  for_each = local.github_environments
 
   name                 = "${local.name}-terraform-${each.key}"
   description          = "GitHub Actions: terraform ${each.key} of ${local.name}."
@@ -308,7 +314,7 @@ resource "aws_iam_role" "terraform" {
       Condition = {
         StringEquals = {
           "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com"
-          "token.actions.githubusercontent.com:sub" = each.value
+          "token.actions.githubusercontent.com:sub" = "repo:${var.github_repository}:environment:${each.value}"
         }
       }
     }]

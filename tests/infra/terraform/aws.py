@@ -30,6 +30,11 @@ CREATED = "2026-01-01T00:00:00Z"
 
 Json = dict[str, Any]
 
+FIXED: dict[tuple[str, str], Json] = {
+    ("states", "ValidateStateMachineDefinition"): {"result": "OK", "diagnostics": []},
+    ("states", "ListStateMachineVersions"): {"stateMachineVersions": []},
+}
+
 
 class NotFoundError(Exception):
     """Nothing is stored under the name asked for."""
@@ -241,13 +246,9 @@ class Extended:
             if operation == "RegisterScalableTarget":
                 self._scaling_tags = _body(environ).get("Tags", self._scaling_tags)
             return {"Tags": self._scaling_tags} if operation == "ListTagsForResource" else None
-        if service == "states" and operation == "ValidateStateMachineDefinition":
-            return {"result": "OK", "diagnostics": []}
-        if service == "states" and operation == "ListStateMachineVersions":
-            return {"stateMachineVersions": []}
         if service in ("kafka", "kafkaconnect"):
             return self._answer_rest(service, environ)
-        return None
+        return FIXED.get((service, operation))
 
     def _answer_rest(self, service: str, environ: WSGIEnvironment) -> Json | None:
         path = urllib.parse.unquote(environ["PATH_INFO"])
@@ -304,8 +305,10 @@ def _corrected() -> Iterator[None]:
     """moto, corrected where it does what AWS does not.
 
     An MSK cluster stays in CREATING for ever and its ARN lacks the name; a bucket policy with the
-    principal "*" crashes the check of a log bucket.
+    principal "*" crashes the check of a log bucket; and conditions of a bucket policy are not read,
+    so that "deny without TLS" denies all.
     """
+    from moto.iam.access_control import PermissionResult
     from moto.kafka.models import FakeKafkaCluster
     from moto.s3.models import FakeBucket
 
@@ -323,6 +326,7 @@ def _corrected() -> Iterator[None]:
         mock.patch.object(
             FakeBucket, "_log_permissions_enabled_policy", staticmethod(_may_deliver_logs)
         ),
+        mock.patch.object(FakeBucket, "get_permission", lambda *_: PermissionResult.NEUTRAL),
     ):
         yield
 

@@ -39,6 +39,7 @@ def tree(terraform: Terraform, tmp_path_factory: pytest.TempPathFactory) -> Path
     for module in harness.MODULES:
         if module not in ("encryption", "declarations", "platform"):
             harness.share_init(first, root / "modules" / module)
+    harness.share_init(first, root / "bootstrap")
     return root
 
 

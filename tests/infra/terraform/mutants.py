@@ -30,8 +30,9 @@ MUTANTS: dict[str, tuple[Mutant, ...]] = {
             "services use a key for this account only",
             'StringEquals = { "aws:SourceAccount" = var.account_id }\n          }',
             'StringEquals = { "aws:SourceAccount" = var.account_id }\n          }'
-            '\n        },\n        {\n          Sid = "Open"\n          Effect = "Allow"\n          '
-            'Principal = { AWS = "*" }\n          Action = ["kms:Decrypt"]\n          Resource = "*"',
+            '\n        },\n        {\n          Sid = "Open"\n          Effect = "Allow"\n'
+            '          Principal = { AWS = "*" }\n          Action = ["kms:Decrypt"]\n'
+            '          Resource = "*"',
         ),
     ),
     "secrets": (
@@ -293,8 +294,8 @@ MUTANTS: dict[str, tuple[Mutant, ...]] = {
         ),
         Mutant(
             "the cluster speaks TLS only",
-            'require_ssl                      = "true"',
-            'require_ssl = "false"',
+            'name  = "require_ssl"\n    value = "true"',
+            'name = "require_ssl"\n    value = "false"',
         ),
         Mutant(
             "the workgroup speaks TLS only",
@@ -303,8 +304,8 @@ MUTANTS: dict[str, tuple[Mutant, ...]] = {
         ),
         Mutant(
             "identifiers are case sensitive",
-            'enable_case_sensitive_identifier = "true"',
-            'enable_case_sensitive_identifier = "false"',
+            'name  = "enable_case_sensitive_identifier"\n    value = "true"',
+            'name = "enable_case_sensitive_identifier"\n    value = "false"',
         ),
         Mutant(
             "the cluster's audit log",
@@ -401,5 +402,41 @@ MUTANTS: dict[str, tuple[Mutant, ...]] = {
         ),
         Mutant("silence is an alarm", 'missing = "breaching"', 'missing = "missing"'),
         Mutant("the budget warns", "{ ACTUAL = 80, FORECASTED = 100 }", "{ ACTUAL = 80 }"),
+    ),
+    "bootstrap": (
+        Mutant(
+            "one repository and one environment apply",
+            "apply = var.environment",
+            'apply = "*"',
+        ),
+        Mutant(
+            "a plan is another role", 'plan  = "${var.environment}-plan"', "plan = var.environment"
+        ),
+        Mutant(
+            "roles are made with the boundary only",
+            'Condition = { StringEquals = { "iam:PermissionsBoundary" = local.boundary } }',
+            "",
+        ),
+        Mutant(
+            "what holds data is not deleted",
+            "protected = var.deletion_protection ?",
+            "protected = false ?",
+        ),
+        Mutant(
+            "the role cannot change itself",
+            'Sid    = "NotItself"\n        Effect = "Deny"',
+            'Sid    = "NotItself"\n        Effect = "Allow"',
+        ),
+        Mutant("states are versioned", 'status = "Enabled"\n  }', 'status = "Suspended"\n  }'),
+        Mutant(
+            "states are encrypted",
+            'sse_algorithm     = "aws:kms"\n      kms_master_key_id = aws_kms_key.state.arn',
+            'sse_algorithm = "AES256"',
+        ),
+        Mutant(
+            "states are private",
+            "restrict_public_buckets = true",
+            "restrict_public_buckets = false",
+        ),
     ),
 }

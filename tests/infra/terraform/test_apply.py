@@ -35,7 +35,7 @@ def client(dev: Applied, service: str) -> Any:
 def settings_file(dev: Applied) -> str:
     """The environment file as the tasks read it."""
     bucket = f"retail-lakehouse-dev-artifacts-{aws.ACCOUNT}"
-    stored = client(dev, "s3").get_object(Bucket=bucket, Key="environment/lakehouse.env")
+    stored = client(dev, "s3").get_object(Bucket=bucket, Key="environment/retail-lakehouse-dev.env")
     content: str = stored["Body"].read().decode()
     return content
 

@@ -18,13 +18,13 @@ def planned(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """What the plan makes: address, type, values."""
     modules = [plan["planned_values"]["root_module"]]
     for module in modules:
-        yield from module.get("resources", [])
+        yield from (r for r in module.get("resources", []) if "values" in r)
         modules.extend(module.get("child_modules", []))
 
 
 def words(plan: dict[str, Any]) -> str:
-    """Everything that the plan would send, and where its state is kept."""
-    return json.dumps([plan["planned_values"], plan["variables"], plan["configuration"]])
+    """Everything that the plan was given, has read and would send."""
+    return json.dumps([plan["planned_values"], plan["variables"], plan["prior_state"]])
 
 
 @pytest.mark.parametrize("name", harness.ENVIRONMENTS)

@@ -30,5 +30,5 @@ dbt = {
 }
 
 alarms = {
-  monthly_budget_usd = 1500
+  monthly_budget_usd = 2500
 }

@@ -30,5 +30,5 @@ dbt = {
 }
 
 alarms = {
-  monthly_budget_usd = 3000
+  monthly_budget_usd = 4000
 }

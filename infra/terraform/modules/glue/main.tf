@@ -3,6 +3,10 @@ locals {
   landing  = "s3://${var.bucket_names["landing"]}/landing"
   release  = "s3://${var.bucket_names["artifacts"]}/glue/${var.release}"
 
+  dependencies = length(var.dependency_wheels) == 0 ? {} : {
+    "--additional-python-modules" = join(",", [for wheel in var.dependency_wheels : "s3://${var.bucket_names["artifacts"]}/glue/wheels/${wheel}"])
+  }
+
   # What the landing job writes (docs of the landing zone): a record as Kafka had it.
   columns = [
     { name = "kafka_topic", type = "string", comment = "Topic." },
@@ -198,8 +202,11 @@ resource "aws_glue_job" "landing" {
       "--enable-continuous-cloudwatch-log" = "true"
       "--release"                          = var.release
       "--tables"                           = join(",", each.value.tables)
+      "--extra-files"                      = "${local.release}/_retail__sources.yml"
+      "--declarations"                     = "_retail__sources.yml"
     },
-    { for key, value in var.job_environment : "--${key}" => value },
+    local.dependencies,
+    { for key, value in var.job_arguments : "--${key}" => value },
   )
 
   lifecycle {
@@ -207,6 +214,7 @@ resource "aws_glue_job" "landing" {
     ignore_changes = [
       command[0].script_location,
       default_arguments["--extra-py-files"],
+      default_arguments["--extra-files"],
       default_arguments["--release"],
     ]
 

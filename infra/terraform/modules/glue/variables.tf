@@ -132,14 +132,31 @@ variable "optimized_tables" {
   nullable    = false
 }
 
-variable "job_environment" {
-  description = "Settings of the landing job by name (LAKEHOUSE_*, docs/settings.md); each becomes a job argument."
+variable "job_arguments" {
+  description = "Arguments of the landing job's entry script by name (ingestion/glue/landing.py)."
   type        = map(string)
   nullable    = false
 
   validation {
-    condition     = alltrue([for name in keys(var.job_environment) : can(regex("^(LAKEHOUSE|AWS)_[A-Z0-9_]+$", name))])
-    error_message = "job_environment has LAKEHOUSE_* and AWS_* settings only."
+    condition     = length(setsubtract(["bootstrap_servers", "landing", "checkpoints", "source", "kafka_auth"], keys(var.job_arguments))) == 0
+    error_message = "job_arguments needs bootstrap_servers, landing, checkpoints, source and kafka_auth."
+  }
+
+  validation {
+    condition     = try(startswith(var.job_arguments["landing"], "s3a://") && startswith(var.job_arguments["checkpoints"], "s3a://"), false)
+    error_message = "job_arguments: landing and checkpoints are s3a:// URIs."
+  }
+}
+
+variable "dependency_wheels" {
+  description = "File names of wheels in glue/wheels/ of the artifacts bucket that jobs install: a private subnet has no package index."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for wheel in var.dependency_wheels : endswith(wheel, ".whl") && !strcontains(wheel, "/")])
+    error_message = "dependency_wheels are names of .whl files."
   }
 }
 
@@ -158,7 +175,7 @@ variable "release" {
 variable "entry_script" {
   description = "File name of the landing job's entry script."
   type        = string
-  default     = "landing_job.py"
+  default     = "landing.py"
   nullable    = false
 }
 

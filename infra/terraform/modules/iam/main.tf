@@ -287,7 +287,7 @@ locals {
     ]
 
     dbt = concat(local.warehouse_login, [
-      { Sid = "Manifests", Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject"], Resource = "${var.bucket_arns["artifacts"]}/manifests/*" },
+      { Sid = "DbtState", Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject"], Resource = "${var.bucket_arns["artifacts"]}/state/*" },
       local.use_data_key,
       local.own_metrics,
     ])
@@ -308,7 +308,7 @@ locals {
         { Sid = "ConsumerGroups", Effect = "Allow", Action = ["kafka-cluster:DescribeGroup", "kafka-cluster:AlterGroup"], Resource = "${local.kafka.group}/lakehouse-*" },
         local.list_landing,
         { Sid = "WriteLanding", Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"], Resource = local.landing_objects },
-        { Sid = "Manifests", Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject"], Resource = "${var.bucket_arns["artifacts"]}/manifests/*" },
+        { Sid = "DbtState", Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject"], Resource = "${var.bucket_arns["artifacts"]}/state/*" },
         local.use_data_key,
         { Sid = "Salt", Effect = "Allow", Action = "secretsmanager:GetSecretValue", Resource = var.secret_arns["pii-salt"] },
         local.open_secrets_key,
@@ -393,10 +393,11 @@ locals {
         ]
         Resource = var.repository_arn
       },
-      { Sid = "Releases", Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject"], Resource = [for prefix in ["glue", "releases", "deployed"] : "${var.bucket_arns["artifacts"]}/${prefix}/*"] },
-      { Sid = "ReadEnvironment", Effect = "Allow", Action = "s3:GetObject", Resource = [for prefix in ["environment", "manifests"] : "${var.bucket_arns["artifacts"]}/${prefix}/*"] },
+      { Sid = "Releases", Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject"], Resource = [for prefix in ["glue", "releases", "state"] : "${var.bucket_arns["artifacts"]}/${prefix}/*"] },
+      { Sid = "ReadEnvironment", Effect = "Allow", Action = "s3:GetObject", Resource = [for prefix in ["environment"] : "${var.bucket_arns["artifacts"]}/${prefix}/*"] },
       { Sid = "ListArtifacts", Effect = "Allow", Action = ["s3:ListBucket", "s3:GetBucketLocation"], Resource = var.bucket_arns["artifacts"] },
       local.use_data_key,
+      { Sid = "WhatRuns", Effect = "Allow", Action = ["ssm:GetParameter", "ssm:PutParameter"], Resource = "arn:aws:ssm:${var.region}:${var.account_id}:parameter/${var.name}/release/*" },
       {
         Sid      = "Jobs"
         Effect   = "Allow"
@@ -409,7 +410,7 @@ locals {
         Sid       = "RunTasks"
         Effect    = "Allow"
         Action    = "ecs:RunTask"
-        Resource  = [for family in ["dbt", "operations"] : "${local.ecs}:task-definition/${var.name}-${family}:*"]
+        Resource  = [for family in ["dbt", "dbt-candidate", "operations", "operations-candidate"] : "${local.ecs}:task-definition/${var.name}-${family}:*"]
         Condition = { ArnEquals = { "ecs:cluster" = "${local.ecs}:cluster/${var.name}" } }
       },
       { Sid = "WatchTasks", Effect = "Allow", Action = ["ecs:DescribeTasks", "ecs:StopTask"], Resource = "${local.ecs}:task/${var.name}/*" },

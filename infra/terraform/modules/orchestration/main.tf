@@ -55,7 +55,7 @@ resource "aws_ecs_cluster" "this" {
 # What a task needs to know, written where it reads it at start: nobody copies an ARN by hand.
 resource "aws_s3_object" "environment" {
   bucket       = var.artifacts_bucket
-  key          = "environment/lakehouse.env"
+  key          = "environment/${var.name}.env"
   content      = var.environment_file
   content_type = "text/plain"
 }

@@ -14,42 +14,43 @@ locals {
     { for folder, topic in module.declarations.connector_topics : folder => "Records of Debezium's own topic ${topic}." },
   )
 
-  landing_settings = {
-    AWS_REGION                        = local.region
-    LAKEHOUSE_SOURCE                  = "sqlserver"
-    LAKEHOUSE_LANDING                 = "s3a://${module.lake.bucket_names["landing"]}/landing"
-    LAKEHOUSE_CHECKPOINTS             = "s3a://${module.lake.bucket_names["landing"]}/checkpoints"
-    LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS = module.msk.bootstrap_brokers
-    LAKEHOUSE_KAFKA_AUTH              = "iam"
-  }
+  landing  = "s3a://${module.lake.bucket_names["landing"]}/landing"
+  progress = "s3a://${module.lake.bucket_names["landing"]}/checkpoints"
 
   # Everything that dbt, Ansible, workflows and tasks need to know of this environment.
   settings = merge(
-    local.landing_settings,
     {
-      LAKEHOUSE_ENVIRONMENT           = var.environment
-      LAKEHOUSE_ECS_CLUSTER           = module.orchestration.cluster_name
-      LAKEHOUSE_TASK_FAMILY           = "${local.name}-operations"
-      LAKEHOUSE_DBT_TASK_FAMILY       = "${local.name}-dbt"
-      LAKEHOUSE_TASK_SUBNETS          = join(",", module.network.private_subnet_ids)
-      LAKEHOUSE_TASK_SECURITY_GROUPS  = module.network.security_group_ids["tasks"]
-      LAKEHOUSE_IMAGE_REPOSITORY      = module.orchestration.repository_url
-      LAKEHOUSE_GLUE_JOBS             = join(",", values(module.glue.job_names))
-      LAKEHOUSE_GLUE_LANDING_DATABASE = module.glue.database_names["landing"]
-      LAKEHOUSE_STATE_MACHINE         = module.orchestration.state_machine_arn
-      LAKEHOUSE_ARTIFACTS_BUCKET      = module.lake.bucket_names["artifacts"]
-      LAKEHOUSE_MSK_CLUSTER           = module.msk.cluster_arn
-      LAKEHOUSE_SHOP_DATABASE_SECRET  = module.secrets.names["shop-database"]
-      LAKEHOUSE_PII_SALT_SECRET       = module.secrets.names["pii-salt"]
-      LAKEHOUSE_REDSHIFT_HOST         = module.redshift.endpoint.host
-      LAKEHOUSE_REDSHIFT_PORT         = tostring(module.redshift.endpoint.port)
-      LAKEHOUSE_REDSHIFT_DATABASE     = module.redshift.database
-      LAKEHOUSE_REDSHIFT_IAM_ROLE     = module.iam.role_arns["redshift"]
+      AWS_REGION                        = local.region
+      LAKEHOUSE_SOURCE                  = "sqlserver"
+      LAKEHOUSE_LANDING                 = local.landing
+      LAKEHOUSE_CHECKPOINTS             = local.progress
+      LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS = module.msk.bootstrap_brokers
+      LAKEHOUSE_KAFKA_AUTH              = "iam"
+      LAKEHOUSE_ENVIRONMENT             = var.environment
+      LAKEHOUSE_ECS_CLUSTER             = module.orchestration.cluster_name
+      LAKEHOUSE_TASK_FAMILY             = "${local.name}-operations"
+      LAKEHOUSE_DBT_TASK_FAMILY         = "${local.name}-dbt"
+      LAKEHOUSE_TASK_SUBNETS            = join(",", module.network.private_subnet_ids)
+      LAKEHOUSE_TASK_SECURITY_GROUPS    = module.network.security_group_ids["tasks"]
+      LAKEHOUSE_IMAGE_REPOSITORY        = module.orchestration.repository_url
+      LAKEHOUSE_GLUE_JOBS               = join(",", values(module.glue.job_names))
+      LAKEHOUSE_GLUE_DATABASE           = module.glue.database_names["landing"]
+      LAKEHOUSE_STATE_MACHINE           = module.orchestration.state_machine_arn
+      LAKEHOUSE_ARTIFACTS_BUCKET        = module.lake.bucket_names["artifacts"]
+      LAKEHOUSE_MSK_CLUSTER             = module.msk.cluster_arn
+      LAKEHOUSE_SHOP_DATABASE_SECRET    = module.secrets.names["shop-database"]
+      LAKEHOUSE_PII_SALT_SECRET         = module.secrets.names["pii-salt"]
+      LAKEHOUSE_REDSHIFT_HOST           = module.redshift.endpoint.host
+      LAKEHOUSE_REDSHIFT_PORT           = tostring(module.redshift.endpoint.port)
+      LAKEHOUSE_REDSHIFT_DATABASE       = module.redshift.database
+      LAKEHOUSE_REDSHIFT_IAM_ROLE       = module.iam.role_arns["redshift"]
+      LAKEHOUSE_REDSHIFT_METHOD         = "iam_role"
+      LAKEHOUSE_REDSHIFT_SERVERLESS     = tostring(var.redshift.mode == "serverless" || try(var.redshift.existing.workgroup_arn, null) != null)
     },
     { for key, value in module.connect.connector : "LAKEHOUSE_CONNECT_${upper(key)}" => try(join(",", value), tostring(value)) },
     { for key, value in {
       LAKEHOUSE_REDSHIFT_WORKGROUP    = module.redshift.endpoint.workgroup_name
-      LAKEHOUSE_REDSHIFT_CLUSTER_ID   = module.redshift.endpoint.cluster_identifier
+      LAKEHOUSE_REDSHIFT_CLUSTER      = module.redshift.endpoint.cluster_identifier
       LAKEHOUSE_REDSHIFT_ADMIN_SECRET = module.redshift.endpoint.admin_secret_arn
     } : key => value if value != null },
   )
@@ -178,7 +179,14 @@ module "glue" {
   streaming_groups  = var.streaming_groups
   batch_jobs        = var.lake_target.batch_jobs
   optimized_tables  = var.lake_target.optimized_tables
-  job_environment   = local.landing_settings
+  dependency_wheels = var.dependency_wheels
+  job_arguments = {
+    bootstrap_servers = module.msk.bootstrap_brokers
+    kafka_auth        = "iam"
+    source            = "sqlserver"
+    landing           = local.landing
+    checkpoints       = local.progress
+  }
   release           = var.release
   encrypt_catalog   = var.encrypt_catalog
   availability_zone = one(slice(concat(module.network.availability_zones, [null]), 0, 1))
@@ -218,7 +226,7 @@ module "orchestration" {
   dbt_task             = var.dbt.task
   dbt_schedule         = var.dbt.schedule
   dbt_schedule_enabled = var.dbt.schedule_enabled
-  dbt_command          = ["dbt", "build", "--target", var.environment]
+  dbt_command          = ["dbt", "build", "--target", var.environment, "--exclude-resource-type", "unit_test"]
   subnet_ids           = module.network.private_subnet_ids
   security_group_id    = module.network.security_group_ids["tasks"]
   kms_key_arn          = module.encryption.key_arns["data"]

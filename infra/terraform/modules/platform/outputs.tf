@@ -1,5 +1,5 @@
 output "environment_file" {
-  description = "Settings of dbt, Ansible, workflows and tasks, KEY=VALUE lines; also in the artifacts bucket, environment/lakehouse.env."
+  description = "Settings of dbt, Ansible, workflows and tasks, KEY=VALUE lines; also in the artifacts bucket, environment/<name>.env."
   value       = local.environment_file
 }
 

@@ -77,13 +77,19 @@ resource "aws_redshift_parameter_group" "this" {
   family      = "redshift-2.0"
   description = "TLS only, case-sensitive identifiers, user activity log."
 
-  dynamic "parameter" {
-    for_each = local.parameters
+  parameter {
+    name  = "require_ssl"
+    value = "true"
+  }
 
-    content {
-      name  = parameter.key
-      value = parameter.value
-    }
+  parameter {
+    name  = "enable_case_sensitive_identifier"
+    value = "true"
+  }
+
+  parameter {
+    name  = "enable_user_activity_logging"
+    value = "true"
   }
 }
 
@@ -113,14 +119,12 @@ resource "aws_redshift_cluster" "this" {
   automated_snapshot_retention_period = var.snapshot_retention_days
   skip_final_snapshot                 = !var.deletion_protection
   final_snapshot_identifier           = var.deletion_protection ? "${var.name}-final" : null
-}
 
-resource "aws_redshift_logging" "this" {
-  count = local.provisioned ? 1 : 0
-
-  cluster_identifier   = aws_redshift_cluster.this[0].id
-  log_destination_type = "cloudwatch"
-  log_exports          = ["connectionlog", "useractivitylog", "userlog"]
+  logging {
+    enable               = true
+    log_destination_type = "cloudwatch"
+    log_exports          = ["connectionlog", "useractivitylog", "userlog"]
+  }
 }
 
 resource "aws_redshift_snapshot_schedule" "this" {

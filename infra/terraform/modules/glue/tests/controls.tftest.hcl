@@ -13,7 +13,7 @@ variables {
   role_arns         = { landing = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x", batch = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x", crawler = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x", optimizer = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x" }
   tables            = { customers = "Customers.", orders = "Orders.", payments = "Payments." }
   streaming_groups  = { customer-cdc = { tables = ["customers"] }, order-cdc = {} }
-  job_environment   = { LAKEHOUSE_KAFKA_AUTH = "iam" }
+  job_arguments     = { bootstrap_servers = "b-1:9098", kafka_auth = "iam", source = "sqlserver", landing = "s3a://landing/landing", checkpoints = "s3a://landing/checkpoints" }
   availability_zone = "eu-central-1a"
   subnet_id         = "subnet-1"
   security_group_id = "sg-1"

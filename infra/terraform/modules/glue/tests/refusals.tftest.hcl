@@ -13,7 +13,7 @@ variables {
   role_arns         = { landing = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x", batch = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x", crawler = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x", optimizer = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x" }
   tables            = { customers = "Customers.", orders = "Orders.", payments = "Payments." }
   streaming_groups  = { customer-cdc = { tables = ["customers"] }, order-cdc = {} }
-  job_environment   = { LAKEHOUSE_KAFKA_AUTH = "iam" }
+  job_arguments     = { bootstrap_servers = "b-1:9098", kafka_auth = "iam", source = "sqlserver", landing = "s3a://landing/landing", checkpoints = "s3a://landing/checkpoints" }
   availability_zone = "eu-central-1a"
   subnet_id         = "subnet-1"
   security_group_id = "sg-1"
@@ -109,14 +109,24 @@ run "a_jar_that_jobs_may_not_read" {
   expect_failures = [var.msk_iam_jar_key]
 }
 
-run "a_secret_as_job_argument" {
+run "a_job_without_brokers" {
   command = plan
 
   variables {
-    job_environment = { PASSWORD = "x" }
+    job_arguments = { landing = "s3a://a", checkpoints = "s3a://b" }
   }
 
-  expect_failures = [var.job_environment]
+  expect_failures = [var.job_arguments]
+}
+
+run "a_dependency_that_is_no_wheel" {
+  command = plan
+
+  variables {
+    dependency_wheels = ["x.tar.gz"]
+  }
+
+  expect_failures = [var.dependency_wheels]
 }
 
 run "a_wheel_that_is_none" {

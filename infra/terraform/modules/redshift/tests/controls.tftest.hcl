@@ -48,7 +48,7 @@ run "provisioned" {
   }
 
   assert {
-    condition     = aws_redshift_logging.this[0].log_destination_type == "cloudwatch" && length(aws_redshift_logging.this[0].log_exports) == 3
+    condition     = aws_redshift_cluster.this[0].logging[0].log_destination_type == "cloudwatch" && length(aws_redshift_cluster.this[0].logging[0].log_exports) == 3
     error_message = "control: the cluster's audit log"
   }
 

@@ -1,0 +1,106 @@
+"""What the documents promise about the infrastructure is what the configuration does."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import yaml
+
+from tests.infra.terraform import costs, harness
+from tests.infra.terraform.conftest import Environment, missing
+from tests.infra.terraform.test_environments import planned
+
+DOCS = harness.PROJECT / "docs"
+LINK = re.compile(
+    r"https://github\.com/[\w.-]+/[\w.-]+/blob/main/docs/runbooks/alarms\.md#([\w-]+)"
+)
+CHECKOV_CONFIG = harness.SOURCE / ".checkov.yaml"
+# Kinds of checks that may not be skipped, by words of their titles.
+NEVER_SKIPPED = re.compile(r"encrypt|public|policy|iam|privilege|logging|logs|ssl|tls|kms", re.I)
+
+
+def sections(document: str) -> dict[str, str]:
+    """Headings of level two and their texts."""
+    text = (DOCS / document).read_text(encoding="utf-8")
+    parts = re.split(r"^## (.+)$", text, flags=re.M)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def test_every_alarm_links_its_section(environments: dict[str, Environment]) -> None:
+    alarms = [
+        resource["values"]
+        for resource in planned(environments["prod"].plan)
+        if resource["type"] == "aws_cloudwatch_metric_alarm"
+    ]
+    linked = {
+        match[1]: alarm["alarm_name"]
+        for alarm in alarms
+        if alarm.get("alarm_description")
+        if (match := LINK.search(alarm["alarm_description"]))
+    }
+    assert len(alarms) >= 15
+    assert all(LINK.search(alarm["alarm_description"]) for alarm in alarms)
+    headings = set(sections("runbooks/alarms.md"))
+    assert set(linked) <= headings
+    assert headings - set(linked) == {"budget"}, "a section that no alarm links"
+
+
+def test_skipped_checks_are_few_and_explained() -> None:
+    skipped = yaml.safe_load(CHECKOV_CONFIG.read_text())["skip-check"]
+    table = sections("security.md")["Checks that are skipped"]
+    explained = re.findall(r"^\| `(CKV2?_AWS_\d+)` \| (.+?) \| (.+?) \|$", table, re.M)
+    assert sorted(check for check, _, _ in explained) == sorted(skipped)
+    assert len(skipped) <= 10
+    for check, title, reason in explained:
+        assert not NEVER_SKIPPED.search(title), f"{check} is of a kind that is never skipped"
+        assert len(reason) > 30
+
+
+def checkov() -> Path:
+    """checkov pins an old boto3, so it has an environment of its own (infra/infra.mk)."""
+    found = os.environ.get("LAKEHOUSE_CHECKOV") or shutil.which("checkov")
+    own = harness.PROJECT / ".venv" / "checkov" / "bin" / "checkov"
+    if own.exists():
+        return own
+    if not found:
+        missing("checkov is not installed: make -f infra/infra.mk checkov")
+    return Path(str(found))
+
+
+def test_checkov_finds_nothing() -> None:
+    done = subprocess.run(
+        [checkov(), "-d", harness.SOURCE, "--config-file", CHECKOV_CONFIG, "-o", "json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    report = json.loads(done.stdout)
+    failed = [
+        f"{check['check_id']} {check['resource']}" for check in report["results"]["failed_checks"]
+    ]
+    assert failed == []
+    assert report["summary"]["passed"] > 150
+    assert report["summary"]["skipped"] == 0, "no skip beside the table"
+
+
+def test_the_cost_note_is_what_the_plans_cost(environments: dict[str, Environment]) -> None:
+    text = (DOCS / "cost.md").read_text(encoding="utf-8")
+    plans = {name: environment.plan for name, environment in environments.items()}
+    assert costs.table(plans, costs.prices(text)) in text
+
+
+def test_the_budget_is_above_the_computed_cost(environments: dict[str, Environment]) -> None:
+    text = (DOCS / "cost.md").read_text(encoding="utf-8")
+    for name, environment in environments.items():
+        total = sum(costs.monthly(environment.plan, costs.prices(text)).values())
+        [budget] = [
+            resource["values"]["limit_amount"]
+            for resource in planned(environment.plan)
+            if resource["type"] == "aws_budgets_budget"
+        ]
+        assert total < float(budget) < 3 * total, f"{name} costs about {total:.0f} USD"
