@@ -95,6 +95,10 @@ def sqlserver_events(
         bool,
         typer.Option(help="With redelivery, deferred updates and whatever else SQL Server does."),
     ] = True,
+    late_reads: Annotated[
+        bool,
+        typer.Option(help="Some of the snapshot's rows are read late, by the second call."),
+    ] = False,
 ) -> None:
     """Write the shop's activity to Kafka as SQL Server's change events.
 
@@ -105,8 +109,9 @@ def sqlserver_events(
 
     if not salt:
         raise TerminalError("set LAKEHOUSE_PII_SALT: telephone numbers leave the shop hashed")
-    # Late reads wait for the next call, which may never come.
-    chosen = replace(ALL_QUIRKS, late_reads_every=0) if quirks else Quirks()
+    chosen = ALL_QUIRKS if quirks else Quirks()
+    if not late_reads:
+        chosen = replace(chosen, late_reads_every=0)
     settings = Settings.from_environment()
     events = SqlServerEvents(
         _required(dsn), settings.kafka_bootstrap_servers, salt=salt, quirks=chosen, state=state

@@ -57,12 +57,13 @@ class SqlServerEvents:
         self._quirks = quirks or Quirks()
         self._state = state
         self._seen: str | None = None
+        self._held_back: list[tuple[str, Image]] = []
         progress = Progress()
         if state is not None and state.exists():
             saved = json.loads(state.read_text(encoding="utf-8"))
             self._seen, progress = saved["seen"], Progress(**saved["progress"])
+            self._held_back = [(table, image) for table, image in saved["held_back"]]
         self._connector = Connector(self._declarations, salt, self._quirks, progress)
-        self._held_back: list[tuple[str, Image]] | None = None
 
     @property
     def started(self) -> bool:
@@ -79,16 +80,15 @@ class SqlServerEvents:
             rows = {
                 table.name: self._rows(database, table.name) for table in self._declarations.tables
             }
+        held_back: list[tuple[str, Image]] = []
         every = self._quirks.late_reads_every
         if every:
-            self._held_back = [
-                (name, image) for name, images in rows.items() for image in images[::every]
-            ]
+            held_back = [(name, image) for name in rows for image in rows[name][::every]]
             rows = {
                 name: [image for place, image in enumerate(images) if place % every]
                 for name, images in rows.items()
             }
-        return self._write(self._connector.snapshot(rows, last, _now_ms()), seen)
+        return self._write(self._connector.snapshot(rows, last, _now_ms()), seen, held_back)
 
     def stream(self) -> int:
         """Write what has been committed since the last call; returns the number of records.
@@ -104,22 +104,23 @@ class SqlServerEvents:
             transactions = _transactions(database, self._seen)
         now = _now_ms()
         late: list[Record] = []
-        if self._held_back is not None:
+        if self._held_back:
             rows = self._read_late(self._held_back, transactions[: len(transactions) // 2])
             late = self._connector.late_reads(rows, now)
         before = replace(self._connector.progress)
         try:
-            written = self._write(late + self._connector.stream(transactions, now), seen)
+            return self._write(late + self._connector.stream(transactions, now), seen, [])
         except LakehouseError:
             # The next call sends the same records with the same places: a redelivery.
             self._connector.progress = before
             raise
-        self._held_back = None
-        return written
 
-    def _write(self, records: Sequence[Record], seen: str) -> int:
+    def _write(
+        self, records: Sequence[Record], seen: str, held_back: list[tuple[str, Image]]
+    ) -> int:
         self._produce(records)
-        self._remember(seen)
+        self._seen, self._held_back = seen, held_back
+        self._remember()
         return len(records)
 
     def _read_late(
@@ -130,7 +131,7 @@ class SqlServerEvents:
         rows: dict[tuple[str, tuple[Any, ...]], Image | None] = {
             (table, key_of(keys[table], image)): image for table, image in held_back
         }
-        born = 0
+        born, every = 0, self._quirks.late_reads_every
         for transaction in transactions:
             for change in transaction.changes:
                 if change.old is not None:
@@ -139,7 +140,7 @@ class SqlServerEvents:
                     rows.pop(gone, None)
                 else:
                     born += 1
-                    known = born % self._quirks.late_reads_every == 0
+                    known = every > 0 and born % every == 0
                 if change.new is not None and known:
                     rows[change.table, key_of(keys[change.table], change.new)] = change.new
         return ((table, image) for (table, _), image in rows.items() if image is not None)
@@ -150,10 +151,13 @@ class SqlServerEvents:
             cursor.execute(f"select to_jsonb(row)::text from public.{table} as row order by {key}")
             return [_image(text) for (text,) in cursor.fetchall()]
 
-    def _remember(self, seen: str) -> None:
-        self._seen = seen
+    def _remember(self) -> None:
         if self._state is not None:
-            saved = {"seen": seen, "progress": asdict(self._connector.progress)}
+            saved = {
+                "seen": self._seen,
+                "progress": asdict(self._connector.progress),
+                "held_back": self._held_back,
+            }
             partial = self._state.with_suffix(".partial")
             partial.parent.mkdir(parents=True, exist_ok=True)
             partial.write_text(json.dumps(saved), encoding="utf-8")

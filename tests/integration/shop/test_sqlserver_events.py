@@ -100,23 +100,26 @@ def truth(dsn: str, table: Table) -> dict[Key, dict[str, Any]]:
 
 
 def test_events_leave_behind_what_the_shop_holds(
-    empty_shop: str, kafka: KafkaBroker, declarations: Declarations
+    empty_shop: str, kafka: KafkaBroker, declarations: Declarations, tmp_path: Path
 ) -> None:
-    events = SqlServerEvents(
-        empty_shop,
-        kafka.bootstrap_servers,
-        salt=SALT,
-        declarations=declarations,
-        quirks=ALL_QUIRKS,
-    )
+    def process() -> SqlServerEvents:
+        return SqlServerEvents(
+            empty_shop,
+            kafka.bootstrap_servers,
+            salt=SALT,
+            declarations=declarations,
+            quirks=ALL_QUIRKS,
+            state=tmp_path / "progress.json",
+        )
+
     with Shop(empty_shop, seed=4, scale=SMALL) as shop:
         shop.seed()
         with shop.transaction_left_open():
-            events.start()
+            process().start()
             shop.round(1_000)
-            events.stream()
+            process().stream()
         shop.round(1_000)
-        events.stream()
+        process().stream()
     streamed: list[dict[str, Any]] = []
     for table in declarations.tables:
         found = envelopes(kafka, table.topics["sqlserver"])
