@@ -1,4 +1,4 @@
-"""`lakehouse compare`: is the warehouse on Redshift equal to the local one, value for value?"""
+"""`lakehouse compare`: the warehouse on Redshift against the local one, value for value."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ingestion.errors import TerminalError, TransientError
 
 if TYPE_CHECKING:
-    import redshift_connector
+    from redshift_connector.core import Connection
 
 METHODS = ("iam_role", "iam", "database")
 
@@ -83,25 +83,25 @@ class Warehouse:
         Raises:
             TerminalError: Redshift refuses it; the message is Redshift's.
         """
-        import redshift_connector
+        from redshift_connector.error import Error
 
         cursor = self._connection.cursor()
         try:
             cursor.execute(sql)
             return [tuple(row) for row in cursor.fetchall()]
-        except redshift_connector.Error as error:
+        except Error as error:
             raise TerminalError(f"Redshift refused a query: {_message(error)}\n{sql}") from error
         finally:
             cursor.close()
 
     def run(self, sql: str) -> None:
         """Run a statement outside a transaction; raises TerminalError with Redshift's message."""
-        import redshift_connector
+        from redshift_connector.error import Error
 
         cursor = self._connection.cursor()
         try:
             cursor.execute(sql)
-        except redshift_connector.Error as error:
+        except Error as error:
             raise TerminalError(f"Redshift refused: {_message(error)}\n{sql}") from error
         finally:
             cursor.close()
@@ -111,8 +111,9 @@ class Warehouse:
         self._connection.close()
 
 
-def _connect(settings: WarehouseSettings) -> redshift_connector.Connection:
+def _connect(settings: WarehouseSettings) -> Connection:
     import redshift_connector
+    from redshift_connector.error import Error
 
     options: dict[str, Any] = {
         "host": settings.host,
@@ -136,7 +137,7 @@ def _connect(settings: WarehouseSettings) -> redshift_connector.Connection:
             }
     try:
         return redshift_connector.connect(**options)
-    except (redshift_connector.Error, OSError) as error:
+    except (Error, OSError) as error:
         raise TransientError(
             f"no connection to Redshift at {settings.host}:{settings.port}: {_message(error)}. "
             "Check the endpoint, the security group and LAKEHOUSE_REDSHIFT_METHOD."

@@ -74,7 +74,7 @@ class RedshiftSide:
 
 
 def _value(value: Any) -> Any:
-    """A value of the driver; a VARBYTE may come as text of hexadecimal digits after a backslash x."""
+    """A value of the driver; a VARBYTE may come as hexadecimal text."""
     if isinstance(value, str) and value.startswith("\\x"):
         return bytes.fromhex(value[2:])
     return value

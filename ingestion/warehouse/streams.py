@@ -101,7 +101,8 @@ def failed(states: Iterable[StreamState]) -> None:
     names = [state.view for state in states if state.has_failed]
     if names:
         raise TerminalError(
-            f"the last refresh failed: {', '.join(names)}. See docs/runbooks/redshift_streaming_view.md"
+            f"the last refresh failed: {', '.join(names)}. "
+            "See docs/runbooks/redshift_streaming_view.md"
         )
 
 
@@ -131,7 +132,7 @@ def refresh_streams(warehouse: Connection, tables: Sequence[str]) -> list[str]:
 
 
 def grant_rows(warehouse: Connection) -> list[tuple[str, str, str]]:
-    """Role, privilege, object: the roles that exist, their schemas, the masked columns of analyst."""
+    """Role, privilege, object: existing roles, their schemas, the masked columns of analyst."""
     listed = "', '".join(ROLES)
     found = [
         (str(role), "exists", "")
@@ -149,7 +150,8 @@ def grant_rows(warehouse: Connection) -> list[tuple[str, str, str]]:
     found += [
         (str(role), "sees masked", f"{schema}.{table} {columns}")
         for schema, table, columns, role in warehouse.rows(
-            "select schema_name, table_name, output_columns, grantee from svv_attached_masking_policy"
+            "select schema_name, table_name, output_columns, grantee"
+            " from svv_attached_masking_policy"
             f" where grantee in ('{listed}') order by 1, 2, 3"
         )
     ]

@@ -1,7 +1,7 @@
 """Made-up changes of every declared table, as both connectors write them.
 
-Rows are random by their declared type, with keys from a small range, so that rows meet in the marts'
-joins; each row's life is inserts, updates, deletes and re-inserts in the source's order.
+Rows are random by their declared type, with keys from a small range, so that rows meet in
+the marts' joins; each row's life is inserts, updates, deletes and re-inserts in the source's order.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Changes:
                 yield self._message(table, Event("r", place, self._now(), row, None, "true"), row)
 
     def stream(self, changes_per_table: int) -> Iterator[Message]:
-        """Committed changes, each in a transaction of its own; a delete is followed by its tombstone."""
+        """Committed changes, a transaction each; a delete is followed by its tombstone."""
         for _ in range(changes_per_table):
             for table in self._declarations.tables:
                 yield from self._change(table)
@@ -109,9 +109,9 @@ class Changes:
 
     def _value(self, table: Table, column: Column) -> Value:
         choose = self._random
-        if column.name in table.primary_key or column.name.endswith("_id"):
-            if column.type.name != "varchar":
-                return choose.randint(1, 4)
+        is_key = column.name in table.primary_key or column.name.endswith("_id")
+        if is_key and column.type.name != "varchar":
+            return choose.randint(1, 4)
         if column.nullable and choose.random() < 0.2:
             return None
         if column.name in _FIXED:

@@ -1,4 +1,4 @@
-"""A topic's records on both paths: produced to a real broker, and landed from it when a test says so.
+"""A topic's records on both paths: on a real broker, and landed when a test says so.
 
 What the landing job does with Spark is done here with pyarrow, through the job's own layout and
 ledger, so that a test decides how far landing has come while the streaming views are ahead of it.
@@ -100,7 +100,7 @@ class Lake:
         assert producer.flush(30) == 0
 
     def land(self, *tables: str, without: Iterable[tuple[str, int]] = ()) -> None:
-        """Land what the topics hold and the ledger does not; partitions in `without` stay behind."""
+        """Land what the ledger does not name yet; partitions in `without` stay behind."""
         ledger = Ledger(self._storage)
         kept = set(without)
         entries = []

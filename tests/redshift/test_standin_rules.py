@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 import redshift_connector
+from redshift_connector.core import Connection
+from redshift_connector.error import ProgrammingError
 
 from playground.services.postgres import PostgresServer
 from tests.redshift.standin.rules import FUNCTIONS, RULES, Refused, Rule
@@ -23,7 +25,7 @@ def session() -> Session:
 @pytest.fixture(scope="module")
 def connection(
     redshift_postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[redshift_connector.Connection]:
+) -> Iterator[Connection]:
     """The real driver on a stand-in with two tables, t and s."""
     folder = tmp_path_factory.mktemp("lake")
     with StandIn(redshift_postgres, {"lake": folder}) as opened:
@@ -50,7 +52,7 @@ def connection(
         made.close()
 
 
-def _run(connection: redshift_connector.Connection, sql: str) -> list[list[object]]:
+def _run(connection: Connection, sql: str) -> list[list[object]]:
     cursor = connection.cursor()
     try:
         cursor.execute(sql)
@@ -59,8 +61,8 @@ def _run(connection: redshift_connector.Connection, sql: str) -> list[list[objec
         cursor.close()
 
 
-def _refusal(connection: redshift_connector.Connection, sql: str) -> str:
-    with pytest.raises(redshift_connector.ProgrammingError) as error:
+def _refusal(connection: Connection, sql: str) -> str:
+    with pytest.raises(ProgrammingError) as error:
         _run(connection, sql)
     return str(error.value.args[0]["M"])
 
@@ -119,9 +121,7 @@ ACCEPTED = {
 
 
 @pytest.mark.parametrize("page", ACCEPTED)
-def test_statement_of_the_page_is_accepted(
-    page: str, connection: redshift_connector.Connection
-) -> None:
+def test_statement_of_the_page_is_accepted(page: str, connection: Connection) -> None:
     statement = ACCEPTED[page]
     if page == "r_GRANT":
         _run(connection, "create role reader")
@@ -172,9 +172,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_the_page_forbids_is_refused(
-    case: str, connection: redshift_connector.Connection
-) -> None:
+def test_what_the_page_forbids_is_refused(case: str, connection: Connection) -> None:
     before, statement, message = REFUSED[case]
     for each in before:
         _run(connection, each)
@@ -185,7 +183,7 @@ def test_what_the_page_forbids_is_refused(
             _run(connection, "rollback")
 
 
-def test_super_is_lax_and_tells_absent_from_null(connection: redshift_connector.Connection) -> None:
+def test_super_is_lax_and_tells_absent_from_null(connection: Connection) -> None:
     [row] = _run(
         connection,
         "select json_typeof(x.p.a), json_typeof(x.p.b), json_typeof(x.p.c), cast(x.p.d as varchar(10))"
@@ -195,7 +193,7 @@ def test_super_is_lax_and_tells_absent_from_null(connection: redshift_connector.
 
 
 def test_attributes_fold_unless_the_session_says_otherwise(
-    connection: redshift_connector.Connection,
+    connection: Connection,
 ) -> None:
     query = 'select json_typeof(x.p."Name") from (select json_parse(\'{"Name": 1}\') as p) as x'
     assert _run(connection, query.replace("json_typeof", " json_typeof")) == [["number"]]
@@ -224,15 +222,13 @@ def test_attributes_fold_unless_the_session_says_otherwise(
     ],
     ids=lambda value: str(value)[:20],
 )
-def test_json_that_a_super_can_hold(
-    document: str, parses: bool, connection: redshift_connector.Connection
-) -> None:
+def test_json_that_a_super_can_hold(document: str, parses: bool, connection: Connection) -> None:
     literal = document.replace("\\", "\\\\")
     assert _run(connection, f"select can_json_parse('{literal}')") == [[parses]]
 
 
 def test_text_is_cut_by_bytes_at_a_whole_character(
-    connection: redshift_connector.Connection,
+    connection: Connection,
 ) -> None:
     assert _run(connection, "select cast('äöü' as varchar(5)), cast('abc' as varchar(2))") == [
         ["äö", "ab"]

@@ -6,6 +6,7 @@ parsed once serves all invocations of one connector.
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ import psycopg2
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.artifacts.schemas.run import RunExecutionResult
 from dbt.cli.main import dbtRunner, dbtRunnerResult
+from dbt.contracts.graph.manifest import Manifest
 
 from ingestion.settings import ConnectorName
 from ingestion.warehouse.comparison import Comparison, compare
@@ -26,6 +28,8 @@ from ingestion.warehouse.sides import DuckDbSide, RedshiftSide
 from tests.redshift.standin.server import StandIn
 
 ROOT = Path(__file__).parents[2]
+# What dbt parsed for target prod, by LAKEHOUSE_SOURCE: every stand-in has the same database name.
+_PARSED: dict[str, Manifest] = {}
 
 
 @contextmanager
@@ -78,17 +82,31 @@ class Dbt:
 
         with environment({**self.settings, "DBT_TARGET_PATH": str(self.folder / "target")}):
             try:
-                return dbtRunner(callbacks=[listen]).invoke(
-                    [
-                        *arguments,
-                        *("--target", self.target),
-                        *("--project-dir", str(ROOT), "--profiles-dir", str(ROOT)),
-                        *("--log-path", str(self.folder / "logs")),
-                        *("--log-level", "none", "--log-level-file", "none"),
-                    ]
+                return dbtRunner(manifest=self._manifest(), callbacks=[listen]).invoke(
+                    [*arguments, *self._options()]
                 )
             finally:
                 DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+
+    def _manifest(self) -> Manifest | None:
+        """The project as parsed for target prod; the other target's depends on a test's folder."""
+        if self.target == "local":
+            return None
+        source = self.settings["LAKEHOUSE_SOURCE"]
+        if source not in _PARSED:
+            parsed = dbtRunner().invoke(["parse", *self._options()])
+            assert parsed.success, str(parsed.exception)
+            assert isinstance(parsed.result, Manifest)
+            _PARSED[source] = parsed.result
+        return copy.deepcopy(_PARSED[source])
+
+    def _options(self) -> list[str]:
+        return [
+            *("--target", self.target),
+            *("--project-dir", str(ROOT), "--profiles-dir", str(ROOT)),
+            *("--log-path", str(self.folder / "logs")),
+            *("--log-level", "none", "--log-level-file", "none"),
+        ]
 
     def run(self, *arguments: str) -> None:
         """Run a dbt command; AssertionError with dbt's message when it fails."""

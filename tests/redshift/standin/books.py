@@ -178,7 +178,7 @@ class Books:
             f" {quote(kafka_schema)}, {quote(topic)}, {quote(query)}, {auto}); end $standin$"
         )
 
-    def _check_stream_query(self, tree: exp.Expression, session: Session) -> tuple[str, str]:
+    def _check_stream_query(self, tree: exp.Expr, session: Session) -> tuple[str, str]:
         """materialized-view-streaming-ingestion, "limitations": one stream, no join, no subquery.
 
         Returns the external schema and the topic, whose case counts only where identifiers' does.
@@ -205,7 +205,7 @@ class Books:
         return table.db.lower(), table.name if case_sensitive else table.name.lower()
 
     @staticmethod
-    def _stream_sql(tree: exp.Expression, session: Session) -> str:
+    def _stream_sql(tree: exp.Expr, session: Session) -> str:
         tree = tree.copy()
         next(tree.find_all(exp.Table)).replace(exp.table_("_stream"))
         return to_postgres(rewrite(tree, session))
@@ -276,7 +276,7 @@ class Books:
         return "do $$ begin end $$"
 
     @staticmethod
-    def _keep_positions(
+    def _keep_positions(  # noqa: PLR0917
         database: cursor,
         schema: str,
         view: str,
@@ -428,7 +428,7 @@ class Books:
                     schema, table, location, kind, json.loads(columns), json.loads(partitions)
                 )
 
-    def _sync(
+    def _sync(  # noqa: PLR0917
         self,
         schema: str,
         table: str,
@@ -549,7 +549,7 @@ def _read_file(path: Path, kind: str, columns: list[list[str]]) -> Iterable[tupl
             yield tuple(row.get(name) for name in names)
 
 
-def read_stream(
+def read_stream(  # noqa: PLR0912 - one loop over what a consumer may say
     servers: str, topic: str, positions: dict[int, int], now: datetime, max_bytes: int
 ) -> tuple[list[tuple[object, ...]], dict[int, int], list[tuple[int, int, int]]]:
     """The records of `topic` from `positions` (default: the earliest) to its present end.
@@ -594,10 +594,10 @@ def read_stream(
                 if error.name() == "_PARTITION_EOF":
                     # an early one may come before the broker lets consumers see the end
                     if (message.offset() or 0) >= ends[message.partition() or 0]:
-                        waiting.discard(message.partition())
+                        waiting.discard(message.partition() or 0)
                     continue
                 raise KafkaException(error)
-            partition, offset = message.partition(), message.offset()
+            partition, offset = message.partition() or 0, message.offset() or 0
             if offset >= ends[partition]:
                 waiting.discard(partition)
                 continue

@@ -8,7 +8,7 @@ that the name can be looked up in the list of Redshift's functions and means wha
 from __future__ import annotations
 
 from sqlglot import exp, parse, tokenize
-from sqlglot.tokens import TokenType
+from sqlglot.tokenizer_core import TokenType
 
 MARK = "rs__"
 # Syntax of its own in the parser, and the same meaning in PostgreSQL.
@@ -25,7 +25,7 @@ _NO_FUNCTION_AFTER = {
 }  # fmt: skip
 
 
-def parse_redshift(sql: str) -> list[exp.Expression]:
+def parse_redshift(sql: str) -> list[exp.Expr]:
     """The statements in `sql`; calls of functions are `Anonymous` with the mark before their name.
 
     Raises:
@@ -51,6 +51,6 @@ def parse_redshift(sql: str) -> list[exp.Expression]:
 _ALSO_FUNCTIONS = {"left", "right", "replace", "mod", "isnull", "current_schema", "unnest"}
 
 
-def to_postgres(tree: exp.Expression) -> str:
+def to_postgres(tree: exp.Expr) -> str:
     """`tree` as PostgreSQL's SQL."""
     return str(tree.sql(dialect="postgres"))

@@ -14,7 +14,7 @@ from sqlglot import exp
 
 from tests.redshift.standin.dialect import MARK
 
-Look = Callable[[exp.Expression], bool]
+Look = Callable[[exp.Expr], bool]
 
 
 @dataclass(frozen=True)
@@ -28,22 +28,22 @@ class Rule:
     applies: Look
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - what Redshift does
     """Redshift refuses the statement, with this message."""
 
 
-def check(tree: exp.Expression) -> None:
+def check(tree: exp.Expr) -> None:
     """Raise Refused for the first rule that applies to `tree`."""
     for rule in RULES:
         if rule.applies(tree):
             raise Refused(rule.message)
 
 
-def _has(*kinds: type[exp.Expression]) -> Look:
+def _has(*kinds: type[exp.Expr]) -> Look:
     return lambda tree: tree.find(*kinds) is not None
 
 
-def _argument(kind: type[exp.Expression], name: str) -> Look:
+def _argument(kind: type[exp.Expr], name: str) -> Look:
     return lambda tree: any(node.args.get(name) for node in tree.find_all(kind))
 
 
@@ -56,30 +56,30 @@ def _calls(*names: str) -> Look:
     return lambda tree: any(function_name(call) in names for call in tree.find_all(exp.Anonymous))
 
 
-def _series_with_tables(tree: exp.Expression) -> bool:
+def _series_with_tables(tree: exp.Expr) -> bool:
     return _calls("generate_series")(tree) and any(
         table.name and not isinstance(table.this, exp.Func) for table in tree.find_all(exp.Table)
     )
 
 
-def _unknown_function(tree: exp.Expression) -> bool:
+def _unknown_function(tree: exp.Expr) -> bool:
     return any(function_name(call) not in FUNCTIONS for call in tree.find_all(exp.Anonymous))
 
 
-def _frames(tree: exp.Expression) -> Iterator[tuple[exp.Window, exp.WindowSpec | None]]:
+def _frames(tree: exp.Expr) -> Iterator[tuple[exp.Window, exp.WindowSpec | None]]:
     for window in tree.find_all(exp.Window):
         spec = window.args.get("spec")
         yield window, spec if isinstance(spec, exp.WindowSpec) else None
 
 
-def _range_frame(tree: exp.Expression) -> bool:
+def _range_frame(tree: exp.Expr) -> bool:
     return any(
         spec is not None and str(spec.args.get("kind", "")).upper() != "ROWS"
         for _window, spec in _frames(tree)
     )
 
 
-def _ordered_aggregate_without_frame(tree: exp.Expression) -> bool:
+def _ordered_aggregate_without_frame(tree: exp.Expr) -> bool:
     return any(
         spec is None
         and window.args.get("order") is not None
@@ -88,16 +88,16 @@ def _ordered_aggregate_without_frame(tree: exp.Expression) -> bool:
     )
 
 
-def _distinct_window(tree: exp.Expression) -> bool:
+def _distinct_window(tree: exp.Expr) -> bool:
     return any(window.this.find(exp.Distinct) is not None for window, _spec in _frames(tree))
 
 
-def _values_table(tree: exp.Expression) -> bool:
+def _values_table(tree: exp.Expr) -> bool:
     return any(not isinstance(node.parent, exp.Insert) for node in tree.find_all(exp.Values))
 
 
 def _type_named(*names: str) -> Look:
-    def look(tree: exp.Expression) -> bool:
+    def look(tree: exp.Expr) -> bool:
         return any(
             kind.this.name.lower() in names if hasattr(kind.this, "name") else False
             for kind in tree.find_all(exp.DataType)
@@ -106,28 +106,28 @@ def _type_named(*names: str) -> Look:
     return look
 
 
-def _merge_whens(tree: exp.Expression) -> list[exp.When]:
+def _merge_whens(tree: exp.Expr) -> list[exp.When]:
     return list(tree.find_all(exp.When)) if isinstance(tree, exp.Merge) else []
 
 
-def _merge_condition(tree: exp.Expression) -> bool:
+def _merge_condition(tree: exp.Expr) -> bool:
     return any(when.args.get("condition") for when in _merge_whens(tree))
 
 
-def _merge_not_two(tree: exp.Expression) -> bool:
+def _merge_not_two(tree: exp.Expr) -> bool:
     matched = sorted(bool(when.args.get("matched")) for when in _merge_whens(tree))
     return isinstance(tree, exp.Merge) and matched != [False, True]
 
 
-def _merge_target_alias(tree: exp.Expression) -> bool:
+def _merge_target_alias(tree: exp.Expr) -> bool:
     return isinstance(tree, exp.Merge) and bool(tree.this.alias)
 
 
-def _merge_with(tree: exp.Expression) -> bool:
+def _merge_with(tree: exp.Expr) -> bool:
     return isinstance(tree, exp.Merge) and tree.args.get("with_") is not None
 
 
-def _merge_source_reads_target(tree: exp.Expression) -> bool:
+def _merge_source_reads_target(tree: exp.Expr) -> bool:
     if not isinstance(tree, exp.Merge):
         return False
     using = tree.args["using"]
@@ -148,11 +148,11 @@ def _outer_names(select: exp.Select) -> set[str]:
     }
 
 
-def _skipping_correlation(tree: exp.Expression) -> bool:
+def _skipping_correlation(tree: exp.Expr) -> bool:
     """A column of a query two or more levels up, seen from a subquery."""
     for select in tree.find_all(exp.Select):
         chain = []
-        node: exp.Expression | None = select
+        node: exp.Expr | None = select
         while node is not None:
             if isinstance(node, exp.Select):
                 chain.append(_outer_names(node))
@@ -171,12 +171,12 @@ def _skipping_correlation(tree: exp.Expression) -> bool:
     return False
 
 
-def _in_condition(node: exp.Expression, inner: exp.Expression) -> bool:
+def _in_condition(node: exp.Expr, inner: exp.Expr) -> bool:
     on = node.args.get("on") if isinstance(node, exp.Join) else None
     return on is not None and any(part is inner for part in on.walk())
 
 
-def _correlated_limit(tree: exp.Expression) -> bool:
+def _correlated_limit(tree: exp.Expr) -> bool:
     """LIMIT or ORDER BY in a subquery that names a relation of the query around it."""
     for select in tree.find_all(exp.Select):
         if not (select.args.get("limit") or select.args.get("order")):

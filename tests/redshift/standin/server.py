@@ -23,7 +23,8 @@ class StandIn:
 
     def __init__(self, postgres: PostgresServer, buckets: dict[str, Path]) -> None:
         self._postgres = postgres
-        self._database = f"redshift_{secrets.token_hex(4)}"
+        # the same name each time: dbt keeps it in what it parsed, which all tests share
+        self._database = DATABASE
         self.password = secrets.token_hex(12)
         self.passwords = {self.user: self.password}
         self._buckets = buckets
@@ -77,7 +78,14 @@ class StandIn:
         session = Session(self.user, self._database, settings=dict(self.parameters))
         with autocommit_cursor(self.dsn) as database:
             database.execute("set search_path = public, redshift")
+            database.execute(f"set session authorization {self.user}")
             database.execute(self.statements.translate(sql, session))
+
+    def drop_user(self, name: str) -> None:
+        """Users are the server's, not the database's: a test drops its own."""
+        with autocommit_cursor(self.dsn) as database:
+            database.execute(f"drop owned by {name}")
+            database.execute(f"drop role {name}")
 
     @property
     def port(self) -> int:

@@ -53,9 +53,14 @@ class Statements:
 
     def __init__(self, books: Books) -> None:
         self._books = books
+        self.sent: list[str] = []
 
     def translate(self, sql: str, session: Session) -> str:
-        """What PostgreSQL is sent for `sql`; what Redshift refuses becomes an error in its words."""
+        """What PostgreSQL is sent for `sql`; what Redshift refuses becomes an error in its words.
+
+        `sent` keeps what came, in order, so that it can be looked at and linted.
+        """
+        self.sent.append(sql)
         try:
             return self._translate(sql, session)
         except Refused as refusal:

@@ -19,7 +19,7 @@ from tests.redshift.standin.wire import Session
 _PART_FUNCTIONS = {"dateadd", "datediff"}
 
 
-def parse_one(sql: str) -> exp.Expression:
+def parse_one(sql: str) -> exp.Expr:
     """The one statement in `sql`; Refused when it is not SQL or more than one."""
     try:
         trees = parse_redshift(sql)
@@ -36,7 +36,7 @@ def translate_query(sql: str, session: Session) -> str:
     return to_postgres(rewrite(tree, session))
 
 
-def rewrite(tree: exp.Expression, session: Session) -> exp.Expression:
+def rewrite(tree: exp.Expr, session: Session) -> exp.Expr:
     """`tree` checked against the rules and rewritten for PostgreSQL.
 
     Raises:
@@ -53,7 +53,7 @@ def rewrite(tree: exp.Expression, session: Session) -> exp.Expression:
     return tree
 
 
-def _fold_identifiers(tree: exp.Expression, session: Session) -> None:
+def _fold_identifiers(tree: exp.Expr, session: Session) -> None:
     """Redshift folds quoted names too, and those inside a SUPER, unless it is told not to.
 
     Sources: r_names; enable_case_sensitive_identifier, enable_case_sensitive_super_attribute.
@@ -68,7 +68,7 @@ def _fold_identifiers(tree: exp.Expression, session: Session) -> None:
         identifier.set("this", identifier.name.lower())
 
 
-def _relation_names(tree: exp.Expression) -> set[str]:
+def _relation_names(tree: exp.Expr) -> set[str]:
     names = set()
     for table in tree.find_all(exp.Table):
         names.add((table.alias or table.name).lower())
@@ -78,7 +78,7 @@ def _relation_names(tree: exp.Expression) -> set[str]:
     return names
 
 
-def _navigation(column: exp.Column, relations: set[str]) -> tuple[list[exp.Identifier], int] | None:
+def _navigation(column: exp.Column, relations: set[str]) -> tuple[list[exp.Expr], int] | None:
     """The parts of `column` and how many of them name the column itself, None for no navigation.
 
     `alias.column.attribute…` where the first part is a relation of the statement; a target that is
@@ -90,7 +90,7 @@ def _navigation(column: exp.Column, relations: set[str]) -> tuple[list[exp.Ident
     return parts, 2
 
 
-def _is_attribute(identifier: exp.Expression, relations: set[str]) -> bool:
+def _is_attribute(identifier: exp.Expr, relations: set[str]) -> bool:
     parent = identifier.parent
     if isinstance(parent, exp.Dot) and parent.args.get("expression") is identifier:
         return True
@@ -102,10 +102,10 @@ def _is_attribute(identifier: exp.Expression, relations: set[str]) -> bool:
     return False
 
 
-def _navigate(tree: exp.Expression) -> exp.Expression:
+def _navigate(tree: exp.Expr) -> exp.Expr:
     relations = _relation_names(tree)
 
-    def step(value: exp.Expression, attribute: str) -> exp.Expression:
+    def step(value: exp.Expr, attribute: str) -> exp.Expr:
         return exp.Anonymous(
             this="redshift.nav", expressions=[value, exp.Literal.string(attribute)]
         )
@@ -113,14 +113,14 @@ def _navigate(tree: exp.Expression) -> exp.Expression:
     for dot in list(tree.find_all(exp.Dot)):
         if isinstance(dot.parent, exp.Dot):
             continue
-        parts: list[exp.Identifier] = []
-        inner: exp.Expression = dot
+        parts: list[exp.Expr] = []
+        inner: exp.Expr = dot
         while isinstance(inner, exp.Dot):
             parts.insert(0, inner.expression)
             inner = inner.this
         if isinstance(inner, exp.Column) and _navigation(inner, relations):
             column_parts, own = _navigation(inner, relations) or ([], 0)
-            value: exp.Expression = exp.column(column_parts[1].copy(), table=column_parts[0].copy())
+            value: exp.Expr = _own_column(column_parts)
             for part in [*column_parts[own:], *parts]:
                 value = step(value, part.name)
             dot.replace(value)
@@ -129,19 +129,24 @@ def _navigate(tree: exp.Expression) -> exp.Expression:
         if found is None:
             continue
         column_parts, own = found
-        value = exp.column(column_parts[1].copy(), table=column_parts[0].copy())
+        value = _own_column(column_parts)
         for part in column_parts[own:]:
             value = step(value, part.name)
         if column is tree:
             return value
         # `select t.s.a` is named after its last part
         if isinstance(column.parent, exp.Select) and column.arg_key == "expressions":
-            value = exp.alias_(value, column_parts[-1].copy())
+            value = exp.alias_(value, column_parts[-1].name, quoted=True)
         column.replace(value)
     return tree
 
 
-def _unpivot(tree: exp.Expression) -> exp.Expression:
+def _own_column(parts: list[exp.Expr]) -> exp.Expr:
+    """`relation.column` of a navigation's parts."""
+    return exp.Column(this=parts[1].copy(), table=parts[0].copy())
+
+
+def _unpivot(tree: exp.Expr) -> exp.Expr:
     """`from t, unpivot t.s as value at name`: a row an attribute (query-super, "Object unpivoting")."""
     for join in list(tree.find_all(exp.Join)):
         pivot = join.this
@@ -167,7 +172,7 @@ def _unpivot(tree: exp.Expression) -> exp.Expression:
     return tree
 
 
-def _qualify(tree: exp.Expression) -> exp.Expression:
+def _qualify(tree: exp.Expr) -> exp.Expr:
     numbers = count()
     for select in [node for node in tree.find_all(exp.Select) if node.args.get("qualify")]:
         qualify = select.args["qualify"]
@@ -175,7 +180,7 @@ def _qualify(tree: exp.Expression) -> exp.Expression:
         if isinstance(source, exp.Table) and not (select.args.get("where") or source.alias):
             pass  # r_QUALIFY_clause asks for an alias only of a relation directly before QUALIFY
         name = f"_qualified_{next(numbers)}"
-        outer: list[exp.Expression] = []
+        outer: list[exp.Expr] = []
         for projection in select.expressions:
             if projection.is_star:
                 outer = [exp.Star()]
@@ -206,7 +211,7 @@ def _qualify(tree: exp.Expression) -> exp.Expression:
     return tree
 
 
-def _order_lists(tree: exp.Expression) -> None:
+def _order_lists(tree: exp.Expr) -> None:
     """LISTAGG … WITHIN GROUP: PostgreSQL's string_agg has the order inside (r_LISTAGG)."""
     for group in list(tree.find_all(exp.WithinGroup)):
         listed = group.this
@@ -223,7 +228,7 @@ def _order_lists(tree: exp.Expression) -> None:
         )
 
 
-def _name_functions(tree: exp.Expression) -> None:
+def _name_functions(tree: exp.Expr) -> None:
     for call in list(tree.find_all(exp.Anonymous)):
         name = function_name(call)
         if name == "redshift.string_agg_":
@@ -238,7 +243,7 @@ def _name_functions(tree: exp.Expression) -> None:
         now.replace(exp.Anonymous(this="redshift.getdate", expressions=[]))
 
 
-def _cast_by_bytes(tree: exp.Expression) -> None:
+def _cast_by_bytes(tree: exp.Expr) -> None:
     """VARCHAR(n) counts bytes; VARCHAR alone is VARCHAR(256) (r_Character_types)."""
     for cast in list(tree.find_all(exp.Cast)):
         kind = cast.args["to"]

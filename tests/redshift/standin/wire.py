@@ -8,6 +8,7 @@ PostgreSQL documentation, "Message Formats".
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import secrets
@@ -110,12 +111,12 @@ class _Handler(socketserver.BaseRequestHandler):
             session = self._log_in(client)
             if session is None:
                 return
-            backend = _connect(self.server.backend, session)
+            backend, greeting = _connect(self.server.backend, session)
         except (ConnectionError, struct.error):
             return
         with backend:
             replies = threading.Thread(
-                target=_pump_replies, args=(backend, client, session), daemon=True
+                target=_pump_replies, args=(backend, client, session, greeting), daemon=True
             )
             replies.start()
             try:
@@ -172,8 +173,8 @@ def error_response(sqlstate: str, text: str) -> bytes:
     return _message(b"E", body + b"\0")
 
 
-def _connect(backend: Backend, session: Session) -> socket.socket:
-    """A logged-in connection to PostgreSQL; its session is that of the client's user."""
+def _connect(backend: Backend, session: Session) -> tuple[socket.socket, list[tuple[bytes, bytes]]]:
+    """A session of the client's user on PostgreSQL, and how PostgreSQL greeted it."""
     connection = socket.create_connection((backend.host, backend.port))
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     options = {
@@ -181,7 +182,6 @@ def _connect(backend: Backend, session: Session) -> socket.socket:
         "database": session.database,
         "client_encoding": "UTF8",
         "application_name": "standin",
-        "options": f"-c session_authorization={session.user}",
     }
     body = struct.pack("!i", PROTOCOL_3)
     body += b"".join(f"{key}\0{value}\0".encode() for key, value in options.items()) + b"\0"
@@ -191,7 +191,20 @@ def _connect(backend: Backend, session: Session) -> socket.socket:
         kind, reply = _authenticate(connection, backend.password)
     if kind == b"E":
         raise ConnectionError(reply.decode(errors="replace"))
-    return connection
+    greeting = _until_ready(connection)
+    connection.sendall(_message(b"Q", f'set session authorization "{session.user}"\0'.encode()))
+    _until_ready(connection)
+    return connection, greeting
+
+
+def _until_ready(connection: socket.socket) -> list[tuple[bytes, bytes]]:
+    """The messages up to ReadyForQuery, which is the last one."""
+    messages = []
+    while not messages or messages[-1][0] != b"Z":
+        messages.append(_read_message(connection))
+        if messages[-1][0] == b"E":
+            raise ConnectionError(messages[-1][1].decode(errors="replace"))
+    return messages
 
 
 def _authenticate(connection: socket.socket, password: str) -> tuple[bytes, bytes]:
@@ -223,23 +236,34 @@ def _authenticate(connection: socket.socket, password: str) -> tuple[bytes, byte
     )
 
 
-def _pump_replies(backend: socket.socket, client: socket.socket, session: Session) -> None:
+def _pump_replies(
+    backend: socket.socket,
+    client: socket.socket,
+    session: Session,
+    greeting: list[tuple[bytes, bytes]],
+) -> None:
     try:
         client.sendall(_message(b"R", struct.pack("!i", 0)))
+        for kind, body in greeting:
+            _pass_on(client, kind, body, session)
         while True:
-            kind, body = _read_message(backend)
-            if kind == b"S" and body.startswith(b"server_version\0"):
-                body = b"server_version\0" + SERVER_VERSION.encode() + b"\0"
-            elif kind == b"Z":
-                session.transaction = body.decode()
-            elif kind == b"N":
-                continue
-            elif kind == b"E":
-                for told, meant in _WORDS.items():
-                    body = body.replace(b"M" + told + b"\0", b"M" + meant + b"\0")
-            client.sendall(_message(kind, body))
+            _pass_on(client, *_read_message(backend), session)
     except OSError:
         _close(client)
+
+
+def _pass_on(client: socket.socket, kind: bytes, body: bytes, session: Session) -> None:
+    """Send one reply to the client, as Redshift would word it; notices are left out."""
+    if kind == b"S" and body.startswith(b"server_version\0"):
+        body = b"server_version\0" + SERVER_VERSION.encode() + b"\0"
+    elif kind == b"Z":
+        session.transaction = body.decode()
+    elif kind == b"N":
+        return
+    elif kind == b"E":
+        for told, meant in _WORDS.items():
+            body = body.replace(b"M" + told + b"\0", b"M" + meant + b"\0")
+    client.sendall(_message(kind, body))
 
 
 def _message(kind: bytes, body: bytes) -> bytes:
@@ -263,7 +287,5 @@ def _read_exactly(connection: socket.socket, count: int) -> bytes:
 
 
 def _close(connection: socket.socket) -> None:
-    try:
+    with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass

@@ -1,0 +1,135 @@
+"""The operations on Redshift: their SQL (golden files), repeated, refused, and who may then do what."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+import redshift_connector
+from redshift_connector.error import ProgrammingError
+
+from ingestion.declarations import load
+from ingestion.errors import TerminalError
+from ingestion.warehouse.connection import Warehouse, WarehouseSettings
+from ingestion.warehouse.streams import grant_rows, refresh_streams, stream_states
+from tests.redshift.standin.server import StandIn
+from tests.redshift.warehouse import Dbt, Prod, environment, redshift_settings
+
+GOLDEN = Path(__file__).parent / "golden"
+BROKERS = "b-1.retail.example:9098,b-2.retail.example:9098"
+ROLE = "arn:aws:iam::123456789012:role/redshift-streaming"
+
+
+@pytest.fixture
+def prod(stand_in: StandIn, tmp_path: Path) -> Prod:
+    """Target prod on an empty Redshift; nothing refreshes, so no broker has to be there."""
+    settings = redshift_settings(stand_in, BROKERS) | {
+        "LAKEHOUSE_LANDING": "s3://lake/landing",
+        "LAKEHOUSE_SOURCE": "sqlserver",
+        "LAKEHOUSE_REDSHIFT_IAM_ROLE": ROLE,
+    }
+    return Prod(stand_in, Dbt("prod", settings, tmp_path / "prod"))
+
+
+def _warehouse(prod: Prod) -> Warehouse:
+    with environment(dict(prod.dbt.settings)):
+        return Warehouse(WarehouseSettings.from_environment("prod"))
+
+
+def _statements(said: str) -> str:
+    """The printed plan, without dbt's own lines."""
+    kept = re.findall(r"^-- .*?;$", said, re.MULTILINE | re.DOTALL)
+    return "\n\n".join(kept) + "\n"
+
+
+@pytest.mark.timeout(600)
+def test_plan_of_an_empty_warehouse_is_the_golden_one(prod: Prod) -> None:
+    """Printed, not sent; UPDATE_GOLDEN=1 writes the file anew."""
+    plan = _statements(prod.dbt.operation("deploy_streaming", "{dry_run: true}"))
+    file = GOLDEN / "deploy_streaming.sql"
+    if os.environ.get("UPDATE_GOLDEN"):
+        file.write_text(plan, "utf-8")
+    assert plan == file.read_text("utf-8")
+    assert prod.rows("select count(*) from standin.external_schemas") == [(0,)]
+
+
+@pytest.mark.timeout(900)
+def test_deployment_can_be_repeated_and_gives_each_role_its_own(prod: Prod) -> None:
+    """A second run finds nothing to do; a new mart gets its masks; analyst reads marts only."""
+    prod.dbt.operation("deploy_streaming")
+    assert "nothing to do" in prod.dbt.operation("deploy_streaming")
+
+    prod.stand_in.admin("create table marts.dim_customer (customer_id bigint, email varchar(1280))")
+    prod.stand_in.admin("create table staging.secrets (email varchar(1280))")
+    plan = prod.dbt.operation("deploy_access")
+    attached = re.findall(r"attach masking policy (\w+) on (\S+) \((\w+)\) to role analyst;", plan)
+    assert ("mask_varchar_1280", "marts.dim_customer", "email") in attached
+    assert ("mask_date", "marts.dim_customer", "birth_date") in attached
+    assert {relation for _policy, relation, _column in attached} == {"marts.dim_customer"}
+    assert "attach" not in prod.dbt.operation("deploy_access")
+
+    warehouse = _warehouse(prod)
+    try:
+        rows = grant_rows(warehouse)
+        states = stream_states(warehouse, load())
+        with pytest.raises(TerminalError, match="refused"):
+            refresh_streams(warehouse, ["stores"])
+    finally:
+        warehouse.close()
+    assert ("analyst", "sees masked", "marts.dim_customer email") in rows
+    assert [row for row in rows if row[0] == "analyst" and row[1] == "usage"] == [
+        ("analyst", "usage", "schema marts")
+    ]
+    assert len(states) == len(load().tables)
+    assert all(state.auto_refresh and state.logged is None for state in states)
+
+
+@pytest.mark.timeout(600)
+def test_analyst_reads_marts_and_nothing_else(prod: Prod) -> None:
+    prod.dbt.operation("deploy_streaming")
+    prod.stand_in.passwords["ann"] = "secret"
+    prod.stand_in.admin("create user ann")
+    prod.stand_in.admin("grant role analyst to ann")
+    for statement in (
+        "create table marts.open (a integer)",
+        "create table staging.closed (a integer)",
+        "grant select on all tables in schema marts to role analyst",
+    ):
+        prod.stand_in.admin(statement)
+    connection = redshift_connector.connect(
+        host="127.0.0.1",
+        port=prod.stand_in.port,
+        user="ann",
+        password="secret",
+        database=prod.stand_in.database,
+        ssl=False,
+    )
+    connection.autocommit = True
+    try:
+        connection.cursor().execute("select a from marts.open")
+        with pytest.raises(ProgrammingError, match="permission denied for schema staging"):
+            connection.cursor().execute("select a from staging.closed")
+    finally:
+        connection.close()
+        prod.stand_in.drop_user("ann")
+
+
+@pytest.mark.timeout(300)
+def test_operation_is_refused_where_identifiers_fold(prod: Prod) -> None:
+    """Auto refresh would look for a topic in small letters."""
+    prod.stand_in.parameters["enable_case_sensitive_identifier"] = "off"
+    result = prod.dbt.invoke("run-operation", "deploy_streaming")
+    assert not result.success
+    assert "set it to true in the workgroup's" in "\n".join(prod.dbt.said)
+
+
+def test_missing_host_is_said_with_what_to_do() -> None:
+    with pytest.raises(TerminalError, match="LAKEHOUSE_REDSHIFT_HOST is not set"):
+        WarehouseSettings.from_environment("prod", {})
+
+
+def test_unknown_method_is_said_with_the_allowed_ones() -> None:
+    with pytest.raises(TerminalError, match="iam_role, iam, database"):
+        WarehouseSettings.from_environment("prod", {"LAKEHOUSE_REDSHIFT_METHOD": "magic"})
