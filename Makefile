@@ -40,8 +40,9 @@ down: setup ## stop them; the data stays in data/
 	@$(PYTHON) -m playground down
 
 .PHONY: bench
-bench: setup ## how fast landing is on this machine, beside its peers
+bench: setup ## how fast landing and history are on this machine, beside their peers
 	@$(PYTHON) benchmarks/landing/run.py 2000000 3
+	@$(PYTHON) -m benchmarks.history
 
 .PHONY: docs
 docs: setup ## the documentation and the column lineage as a static site
