@@ -27,14 +27,17 @@ class Clock:
 
 @dataclass(frozen=True)
 class TaskRunner:
-    """Starts tasks of one environment. `show` gets each line of a task's log."""
+    """Starts tasks of one environment. `show` gets each line of a task's log.
+
+    It looks every `poll_seconds`, and more often in a task's first seconds: many are short.
+    """
 
     ecs: Any
     logs: Any
     environment: Environment
     show: Callable[[str], None]
     clock: Clock = Clock()
-    poll_seconds: float = 3
+    poll_seconds: float = 4
 
     def run(self, family: str, command: Sequence[str], *, timeout_seconds: float) -> int:
         """Run `command` in the newest revision of `family`; its exit code.
@@ -48,6 +51,7 @@ class TaskRunner:
         task = self._start(family, command)
         stream = self._stream(task)
         deadline = self.clock.now() + timeout_seconds
+        pause = self.poll_seconds / 8
         with self._stopped_on_interrupt(task["taskArn"]):
             while task["lastStatus"] != "STOPPED":
                 stream.show_new()
@@ -56,7 +60,8 @@ class TaskRunner:
                     raise DeliveryError(
                         f"stopped {task['taskArn']}: still running after {timeout_seconds:.0f} s"
                     )
-                self.clock.sleep(self.poll_seconds)
+                self.clock.sleep(pause)
+                pause = min(self.poll_seconds, pause * 1.5)
                 task = self._describe(task["taskArn"])
         stream.show_new()
         return _exit_code(task)

@@ -1,7 +1,6 @@
-"""The warehouse playbook: what it asks of dbt, and what it keeps to itself.
+"""The warehouse playbook: against the Redshift stand-in, and what it keeps to itself.
 
-dbt is a stand-in here that notes its arguments and login; the operations themselves are proved with
-the warehouse (tests/redshift).
+Where dbt is a stand-in as well, it notes its arguments and login.
 """
 
 from __future__ import annotations
@@ -17,8 +16,15 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from tests.infra.ansible.conftest import RunPlaybook
+from tests.redshift.standin.server import StandIn
+from tests.redshift.warehouse import redshift_settings
 
 PASSWORD = "correct horse battery staple"
+CLIENT = {
+    "aws_access_key_id": "test",
+    "aws_secret_access_key": "test",
+    "region_name": "eu-central-1",
+}
 NAMES = ("METHOD", "USER", "PASSWORD")
 DBT = f"""#!{sys.executable}
 import json, os, pathlib, sys
@@ -44,13 +50,7 @@ def aws() -> Iterator[dict[str, str]]:
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_DEFAULT_REGION": "eu-central-1",
     }
-    secrets = boto3.client(
-        "secretsmanager",
-        endpoint_url=variables["AWS_ENDPOINT_URL"],
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-        region_name="eu-central-1",
-    )
+    secrets = boto3.client("secretsmanager", **CLIENT, endpoint_url=variables["AWS_ENDPOINT_URL"])
     secret = json.dumps({"username": "admin", "password": PASSWORD})
     name = f"warehouse-{uuid.uuid4()}"
     arn = secrets.create_secret(Name=name, SecretString=secret)["ARN"]
@@ -67,6 +67,40 @@ def notes(tmp_path: Path) -> Path:
     program.write_text(DBT)
     program.chmod(0o755)
     return tmp_path / "notes.json"
+
+
+def test_deploys_the_warehouse_once(
+    run_playbook: RunPlaybook, aws: dict[str, str], stand_in: StandIn, tmp_path: Path
+) -> None:
+    """The first run carries the plan out, the second finds nothing to do."""
+    secret = boto3.client("secretsmanager", **CLIENT, endpoint_url=aws["AWS_ENDPOINT_URL"])
+    login = {"username": stand_in.user, "password": stand_in.password}
+    arn = secret.create_secret(Name=f"stand-in-{uuid.uuid4()}", SecretString=json.dumps(login))[
+        "ARN"
+    ]
+    environment = {
+        **{
+            name: value
+            for name, value in redshift_settings(stand_in, "b-1.retail.example:9098").items()
+            if name.rpartition("_")[2] not in NAMES
+        },
+        **aws,
+        "LAKEHOUSE_REDSHIFT_ADMIN_SECRET": arn,
+        "LAKEHOUSE_LANDING": "s3://lake/landing",
+        "LAKEHOUSE_SOURCE": "sqlserver",
+        "DBT_TARGET_PATH": str(tmp_path / "target"),
+        "DBT_LOG_PATH": str(tmp_path / "logs"),
+    }
+
+    first = run_playbook("warehouse", stage="prod", environment=environment)
+    assert first.returncode == 0, first.output
+    assert first.stats["changed"] == 1
+    assert "create materialized view streaming.customers_1" in first.output
+
+    second = run_playbook("warehouse", stage="prod", environment=environment)
+    assert second.returncode == 0, second.output
+    assert second.stats["changed"] == 0, second.output
+    assert "nothing to do: the warehouse is as declared" in second.output
 
 
 def test_carries_the_operation_out_as_administrator_and_shows_no_password(
