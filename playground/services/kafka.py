@@ -108,7 +108,7 @@ class KafkaBroker:
 
     def _format(self) -> None:
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        arguments = ["format", "-t", cluster_id, "-c", str(self._properties)]
+        arguments = ["format", f"--cluster-id={cluster_id}", "-c", str(self._properties)]
         formatted = subprocess.run(
             java_command("kafka", "kafka.tools.StorageTool", *arguments, heap_megabytes=128),
             capture_output=True,
