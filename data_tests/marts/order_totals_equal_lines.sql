@@ -2,19 +2,26 @@
 -- totals, while its lines leave every total.)
 with
 
+audited as (
+    select orders.order_id
+    from {{ ref('fct_orders') }} as orders
+    where {{ in_audit('orders._cdc_run') }}
+    union
+    select lines.order_id
+    from {{ ref('fct_order_lines') }} as lines
+    where {{ in_audit('lines._cdc_run') }}
+),
+
 orders as (
     select orders.*
     from {{ ref('fct_orders') }} as orders
-    where
-        not orders.is_deleted
-        and (
-            {{ in_audit('orders._cdc_run') }}
-            or orders.order_id in (
-                select lines.order_id
-                from {{ ref('fct_order_lines') }} as lines
-                where {{ in_audit('lines._cdc_run') }}
-            )
-        )
+    where not orders.is_deleted and orders.order_id in (select audited.order_id from audited)
+),
+
+lines as (
+    select lines.*
+    from {{ ref('fct_order_lines') }} as lines
+    where not lines.is_deleted and lines.order_id in (select audited.order_id from audited)
 ),
 
 totals as (
@@ -31,8 +38,8 @@ totals as (
         coalesce(sum(lines.net_amount), 0) as summed_net_amount,
         coalesce(sum(lines.returned_amount), 0) as summed_returned_amount
     from orders
-    left join {{ ref('fct_order_lines') }} as lines
-        on orders.order_id = lines.order_id and not lines.is_deleted
+    left join lines
+        on orders.order_id = lines.order_id
     group by
         orders.order_id,
         orders.line_count,

@@ -15,9 +15,12 @@
     {%- if customer %}
     select {% for column in columns %}facts.{{ column }}{{ ', ' if not loop.last }}{% endfor %}
     from {{ this }} as facts
-    inner join {{ ref('dim_customer') }} as customers
-        on facts.customer_id = customers.customer_id
-    where customers._cdc_run > {{ consumed_run() }}
+    where
+        facts.customer_id in (
+            select customers.customer_id
+            from {{ ref('dim_customer') }} as customers
+            where customers._cdc_run > {{ consumed_run() }}
+        )
     {%- endif %}
     {%- if customer and store %}
     union
@@ -25,8 +28,11 @@
     {%- if store %}
     select {% for column in columns %}facts.{{ column }}{{ ', ' if not loop.last }}{% endfor %}
     from {{ this }} as facts
-    inner join {{ ref('dim_store') }} as stores
-        on facts.store_id = stores.store_id
-    where stores._cdc_run > {{ consumed_run() }}
+    where
+        facts.store_id in (
+            select stores.store_id
+            from {{ ref('dim_store') }} as stores
+            where stores._cdc_run > {{ consumed_run() }}
+        )
     {%- endif %}
 {% endmacro %}

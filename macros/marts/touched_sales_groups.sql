@@ -23,8 +23,7 @@
         union
         select payments.order_id
         from {{ ref('stg_retail__payments') }} as payments
-        inner join touched_payments
-            on payments.payment_id = touched_payments.payment_id
+        where payments.payment_id in (select touched_payments.payment_id from touched_payments)
     ),
 
     orders as (
@@ -35,8 +34,7 @@
             orders.placed_at,
             orders.cancelled_at
         from {{ ref('stg_retail__orders') }} as orders
-        inner join touched_orders
-            on orders.order_id = touched_orders.order_id
+        where orders.order_id in (select touched_orders.order_id from touched_orders)
     ),
 
     moments as (

@@ -31,11 +31,11 @@ customers as (
         history.dbt_valid_from as valid_from,
         coalesce(history.dbt_valid_to, {{ end_of_time() }}) as valid_to
     from {{ ref('customers_history') }} as history
-    {% if is_incremental() %}
-    inner join touched
-        on history.customer_id = touched.customer_id
-    {% endif %}
-    where history.dbt_valid_to is null or history.dbt_valid_from < history.dbt_valid_to
+    where
+        (history.dbt_valid_to is null or history.dbt_valid_from < history.dbt_valid_to)
+        {% if is_incremental() %}
+        and history.customer_id in (select touched.customer_id from touched)
+        {% endif %}
 ),
 
 addresses as (
@@ -50,11 +50,11 @@ addresses as (
         history.dbt_valid_from as valid_from,
         coalesce(history.dbt_valid_to, {{ end_of_time() }}) as valid_to
     from {{ ref('customer_addresses_history') }} as history
-    {% if is_incremental() %}
-    inner join touched
-        on history.customer_id = touched.customer_id
-    {% endif %}
-    where history.dbt_valid_to is null or history.dbt_valid_from < history.dbt_valid_to
+    where
+        (history.dbt_valid_to is null or history.dbt_valid_from < history.dbt_valid_to)
+        {% if is_incremental() %}
+        and history.customer_id in (select touched.customer_id from touched)
+        {% endif %}
 ),
 
 changes as (
@@ -212,13 +212,14 @@ inferred as (
         {{ end_of_time() }} as valid_to,
         false as is_deleted
     from {{ ref('stg_retail__orders') }} as orders
-    {% if is_incremental() %}
-    inner join touched
-        on orders.customer_id = touched.customer_id
-    {% endif %}
     left join members
         on orders.customer_id = members.customer_id
-    where orders.customer_id is not null and members.customer_id is null
+    where
+        orders.customer_id is not null
+        and members.customer_id is null
+        {% if is_incremental() %}
+        and orders.customer_id in (select touched.customer_id from touched)
+        {% endif %}
     group by orders.customer_id
 ),
 

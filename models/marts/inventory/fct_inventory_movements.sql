@@ -11,23 +11,31 @@
     sort='moved_date'
 ) }}
 
-{%- set touched %}
-        select changed.movement_id
-        from {{ ref('stg_retail__inventory_movements') }} as changed
-        where changed._cdc_run > {{ consumed_run() }}
-        {%- if is_incremental() %}
-        union
-        {{ touched_by_dimensions(['movement_id'], customer=false) }}
-        {%- endif %}
-{%- endset %}
-
 with
+
+{% if is_incremental() %}
+touched as (
+    select changed.movement_id
+    from {{ ref('stg_retail__inventory_movements') }} as changed
+    where changed._cdc_run > {{ consumed_run() }}
+    union
+    {{ touched_by_dimensions(['movement_id'], customer=false) }}
+),
+
+existing as (
+    select
+        facts.movement_id,
+        facts._cdc_row_hash
+    from {{ this }} as facts
+    where facts.movement_id in (select touched.movement_id from touched)
+),
+{% endif %}
 
 movements as (
     {{ last_changes(
         ref('stg_retail__inventory_movements'),
         'changes.movement_id',
-        touched if is_incremental() else none
+        'select touched.movement_id from touched' if is_incremental() else none
     ) }}
 ),
 
@@ -70,7 +78,7 @@ final as (
 select final.*
 from final
 {% if is_incremental() %}
-left join {{ this }} as existing
+left join existing
     on final.movement_id = existing.movement_id
 where {{ differs('final._cdc_row_hash', 'existing._cdc_row_hash') }}
 {% endif %}

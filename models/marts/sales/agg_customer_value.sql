@@ -40,13 +40,17 @@ orders as (
         min(orders.placed_at) as first_order_at,
         max(orders.placed_at) as last_order_at
     from {{ ref('fct_orders') }} as orders
-    {% if is_incremental() %}
-    inner join touched
-        on
-            orders.customer_id = touched.customer_id
-            and orders.currency_code = touched.currency_code
-    {% endif %}
-    where not orders.is_deleted and orders.customer_id is not null
+    where
+        not orders.is_deleted
+        and orders.customer_id is not null
+        {% if is_incremental() %}
+        and (orders.customer_id, orders.currency_code) in (
+            select
+                touched.customer_id,
+                touched.currency_code
+            from touched
+        )
+        {% endif %}
     group by orders.customer_id, orders.currency_code
 ),
 
@@ -61,13 +65,17 @@ payments as (
             case when payments.payment_kind = 'refund' then -payments.amount else 0 end
         ) as refunded_amount
     from {{ ref('fct_payments') }} as payments
-    {% if is_incremental() %}
-    inner join touched
-        on
-            payments.customer_id = touched.customer_id
-            and payments.currency_code = touched.currency_code
-    {% endif %}
-    where not payments.is_deleted and payments.customer_id is not null
+    where
+        not payments.is_deleted
+        and payments.customer_id is not null
+        {% if is_incremental() %}
+        and (payments.customer_id, payments.currency_code) in (
+            select
+                touched.customer_id,
+                touched.currency_code
+            from touched
+        )
+        {% endif %}
     group by payments.customer_id, payments.currency_code
 ),
 

@@ -20,18 +20,6 @@ touched as (
 ),
 {% endif %}
 
-orders as (
-    select * from {{ ref('fct_orders') }}
-),
-
-lines as (
-    select * from {{ ref('fct_order_lines') }}
-),
-
-payments as (
-    select * from {{ ref('fct_payments') }}
-),
-
 {#- What each kind of booking adds to a group; what a kind does not name it leaves at 0. -#}
 {%- set measures = {
     'order_count': 'bigint', 'unit_count': 'bigint', 'gross_amount': 'decimal(38, 2)',
@@ -42,7 +30,7 @@ payments as (
 } %}
 {%- set bookings = [
     {
-        'facts': 'orders', 'booked': 'placed_date', 'condition': 'not orders.is_deleted',
+        'facts': 'orders', 'relation': ref('fct_orders'), 'booked': 'placed_date', 'condition': 'not orders.is_deleted',
         'adds': {
             'order_count': '1', 'unit_count': 'orders.unit_count',
             'gross_amount': 'orders.gross_amount', 'discount_amount': 'orders.discount_amount',
@@ -50,19 +38,19 @@ payments as (
         },
     },
     {
-        'facts': 'orders', 'booked': 'cancelled_date',
+        'facts': 'orders', 'relation': ref('fct_orders'), 'booked': 'cancelled_date',
         'condition': 'not orders.is_deleted and orders.cancelled_date is not null',
         'adds': {'cancelled_order_count': '1', 'cancelled_amount': 'orders.net_amount'},
     },
     {
-        'facts': 'lines', 'booked': 'returned_date',
+        'facts': 'lines', 'relation': ref('fct_order_lines'), 'booked': 'returned_date',
         'condition': 'not lines.is_deleted and lines.returned_date is not null',
         'adds': {
             'returned_unit_count': 'lines.returned_quantity', 'returned_amount': 'lines.returned_amount',
         },
     },
     {
-        'facts': 'payments', 'booked': 'booked_date', 'condition': 'not payments.is_deleted',
+        'facts': 'payments', 'relation': ref('fct_payments'), 'booked': 'booked_date', 'condition': 'not payments.is_deleted',
         'adds': {
             'paid_amount': "case when payments.payment_kind <> 'refund' then payments.amount else 0 end",
             'refunded_amount': "case when payments.payment_kind = 'refund' then -payments.amount else 0 end",
@@ -79,15 +67,19 @@ bookings as (
         {%- for measure, type in measures.items() %}
         cast({{ booking['adds'].get(measure, '0') }} as {{ type }}) as {{ measure }}{{ ',' if not loop.last }}
         {%- endfor %}
-    from {{ facts }}
-    {%- if is_incremental() %}
-    inner join touched
-        on
-            {{ facts }}.{{ booking['booked'] }} = touched.sales_date
-            and {{ facts }}.store_id = touched.store_id
-            and {{ facts }}.currency_code = touched.currency_code
-    {%- endif %}
-    where {{ booking['condition'] }} and {{ facts }}.store_id is not null
+    from {{ booking['relation'] }} as {{ facts }}
+    where
+        {{ booking['condition'] }}
+        and {{ facts }}.store_id is not null
+        {%- if is_incremental() %}
+        and ({{ facts }}.{{ booking['booked'] }}, {{ facts }}.store_id, {{ facts }}.currency_code) in (
+            select
+                touched.sales_date,
+                touched.store_id,
+                touched.currency_code
+            from touched
+        )
+        {%- endif %}
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),

@@ -26,11 +26,29 @@ touched as (
         items.order_id,
         items.line_no
     from {{ ref('int_order_items__valued') }} as items
-    inner join {{ ref('orders_history') }} as changed
-        on items.order_id = changed.order_id
-    where changed._cdc_run > {{ consumed_run() }}
+    where
+        items.order_id in (
+            select changed.order_id
+            from {{ ref('orders_history') }} as changed
+            where changed._cdc_run > {{ consumed_run() }}
+        )
     union
     {{ touched_by_dimensions(['order_id', 'line_no']) }}
+),
+
+existing as (
+    select
+        facts.order_id,
+        facts.line_no,
+        facts._cdc_row_hash
+    from {{ this }} as facts
+    where
+        (facts.order_id, facts.line_no) in (
+            select
+                touched.order_id,
+                touched.line_no
+            from touched
+        )
 ),
 {% endif %}
 
@@ -38,8 +56,13 @@ items as (
     select items.*
     from {{ ref('int_order_items__valued') }} as items
     {% if is_incremental() %}
-    inner join touched
-        on items.order_id = touched.order_id and items.line_no = touched.line_no
+    where
+        (items.order_id, items.line_no) in (
+            select
+                touched.order_id,
+                touched.line_no
+            from touched
+        )
     {% endif %}
 ),
 
@@ -136,7 +159,7 @@ final as (
 select final.*
 from final
 {% if is_incremental() %}
-left join {{ this }} as existing
+left join existing
     on final.order_id = existing.order_id and final.line_no = existing.line_no
 where {{ differs('final._cdc_row_hash', 'existing._cdc_row_hash') }}
 {% endif %}

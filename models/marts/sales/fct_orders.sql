@@ -26,6 +26,14 @@ touched as (
     union
     {{ touched_by_dimensions(['order_id']) }}
 ),
+
+existing as (
+    select
+        facts.order_id,
+        facts._cdc_row_hash
+    from {{ this }} as facts
+    where facts.order_id in (select touched.order_id from touched)
+),
 {% endif %}
 
 current_orders as (
@@ -48,13 +56,13 @@ current_orders as (
         orders._cdc_row_hash,
         coalesce(stores.calendar_time_zone, 'UTC') as time_zone
     from {{ ref('orders_history') }} as orders
-    {% if is_incremental() %}
-    inner join touched
-        on orders.order_id = touched.order_id
-    {% endif %}
     left join {{ ref('dim_store') }} as stores
         on orders.store_id = stores.store_id
-    where orders.dbt_valid_to is null
+    where
+        orders.dbt_valid_to is null
+        {% if is_incremental() %}
+        and orders.order_id in (select touched.order_id from touched)
+        {% endif %}
 ),
 
 customers as (
@@ -74,11 +82,11 @@ totals as (
         sum(items.net_amount) as net_amount,
         sum(items.returned_amount) as returned_amount
     from {{ ref('int_order_items__valued') }} as items
-    {% if is_incremental() %}
-    inner join touched
-        on items.order_id = touched.order_id
-    {% endif %}
-    where not items.is_deleted
+    where
+        not items.is_deleted
+        {% if is_incremental() %}
+        and items.order_id in (select touched.order_id from touched)
+        {% endif %}
     group by items.order_id
 ),
 
@@ -162,7 +170,7 @@ final as (
 select final.*
 from final
 {% if is_incremental() %}
-left join {{ this }} as existing
+left join existing
     on final.order_id = existing.order_id
 where {{ differs('final._cdc_row_hash', 'existing._cdc_row_hash') }}
 {% endif %}

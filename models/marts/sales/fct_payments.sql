@@ -22,22 +22,33 @@ touched as (
     -- a payment and its order may arrive in different runs
     select payments.payment_id
     from {{ ref('payments_history') }} as payments
-    inner join {{ ref('orders_history') }} as changed
-        on payments.order_id = changed.order_id
-    where changed._cdc_run > {{ consumed_run() }}
+    where
+        payments.order_id in (
+            select changed.order_id
+            from {{ ref('orders_history') }} as changed
+            where changed._cdc_run > {{ consumed_run() }}
+        )
     union
     {{ touched_by_dimensions(['payment_id']) }}
+),
+
+existing as (
+    select
+        facts.payment_id,
+        facts._cdc_row_hash
+    from {{ this }} as facts
+    where facts.payment_id in (select touched.payment_id from touched)
 ),
 {% endif %}
 
 payments as (
     select payments.*
     from {{ ref('payments_history') }} as payments
-    {% if is_incremental() %}
-    inner join touched
-        on payments.payment_id = touched.payment_id
-    {% endif %}
-    where payments.dbt_valid_to is null
+    where
+        payments.dbt_valid_to is null
+        {% if is_incremental() %}
+        and payments.payment_id in (select touched.payment_id from touched)
+        {% endif %}
 ),
 
 orders as (
@@ -112,7 +123,7 @@ final as (
 select final.*
 from final
 {% if is_incremental() %}
-left join {{ this }} as existing
+left join existing
     on final.payment_id = existing.payment_id
 where {{ differs('final._cdc_row_hash', 'existing._cdc_row_hash') }}
 {% endif %}
