@@ -13,8 +13,10 @@ from infra.delivery.tasks import Clock
 
 STREAMING = "gluestreaming"
 RUNNING = ("STARTING", "RUNNING", "STOPPING", "WAITING")
-# Jars carry their version in their name and stay the same from release to release.
-JARS = "jars"
+# Folders of files that carry their version in their name and stay from release to release.
+SHARED = ("jars", "wheels")
+# Arguments whose value is a file of the release.
+FILE_ARGUMENTS = ("--extra-py-files", "--extra-files")
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Aws:
 
 
 def publish(s3: Any, environment: Environment, release: str, directory: Path) -> list[str]:
-    """Upload the files of `directory` as the artifacts of `release`, and its jars; their keys.
+    """Upload the files of `directory` as the artifacts of `release`; their keys.
 
     A release is published once: doing it again with the same content changes nothing.
 
@@ -38,7 +40,9 @@ def publish(s3: Any, environment: Environment, release: str, directory: Path) ->
     if not files:
         raise DeliveryError(f"{directory} holds no artifacts: build them first")
     keys = {f"glue/{release}/{path.name}": path for path in files}
-    keys |= {f"glue/{JARS}/{path.name}": path for path in sorted((directory / JARS).glob("*.jar"))}
+    for folder in SHARED:
+        shared = sorted((directory / folder).glob("*"))
+        keys |= {f"glue/{folder}/{path.name}": path for path in shared}
     for key, path in keys.items():
         _put_once(s3, environment.artifacts, key, path)
     return list(keys)
@@ -124,10 +128,8 @@ def _update(
         "ScriptLocation": of_release(job["Command"]["ScriptLocation"])
     }
     arguments = job.get("DefaultArguments", {})
-    update["DefaultArguments"] = arguments | {
-        "--extra-py-files": of_release(arguments["--extra-py-files"]),
-        "--release": release,
-    }
+    files = {name: of_release(arguments[name]) for name in FILE_ARGUMENTS if name in arguments}
+    update["DefaultArguments"] = arguments | files | {"--release": release}
     return update
 
 

@@ -167,7 +167,7 @@ def _job(glue: Any, name: str, bucket: str) -> None:
         NumberOfWorkers=2,
         Command={
             "Name": "gluestreaming",
-            "ScriptLocation": f"s3://{bucket}/glue/initial/landing_job.py",
+            "ScriptLocation": f"s3://{bucket}/glue/initial/landing.py",
             "PythonVersion": "3",
         },
         Connections={"Connections": ["network"]},
@@ -175,6 +175,7 @@ def _job(glue: Any, name: str, bucket: str) -> None:
         ExecutionProperty={"MaxConcurrentRuns": 1},
         DefaultArguments={
             "--extra-py-files": f"s3://{bucket}/glue/initial/retail_lakehouse-0.1.0-py3-none-any.whl",
+            "--extra-files": f"s3://{bucket}/glue/initial/_retail__sources.yml",
             "--release": "initial",
             "--tables": "customers",
         },

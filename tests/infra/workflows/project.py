@@ -13,7 +13,6 @@ TAKEN = (
     "Dockerfile",
     "infra/ansible",
     "infra/delivery",
-    "infra/glue",
     "infra/image",
     "ingestion",
     "jars",
@@ -70,7 +69,7 @@ def write_release(folder: Path, release: str, *, price: str, broken: bool = Fals
         "marts/prices.sql": f"select {price} as price",
         "marts/totals.sql": "select sum(price) as total from {{ ref('prices') }}",
         "marts/stores.sql": "select 1 as store",
-        "infra/glue/landing_job.py": f"RELEASE = {json.dumps(release)}\n",
+        "ingestion/glue/landing.py": f"RELEASE = {json.dumps(release)}\n",
     }
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

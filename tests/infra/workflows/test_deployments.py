@@ -103,8 +103,8 @@ class Delivery:
         aws = glue.Aws(*clients)
         folder = self.folder / "artifacts"
         folder.mkdir()
-        script = self.folder / "releases" / release / "infra/glue/landing_job.py"
-        shutil.copy(script, folder)
+        for name in ("ingestion/glue/landing.py", "models/staging/retail/_retail__sources.yml"):
+            shutil.copy(self.folder / "releases" / release / name, folder)
         (folder / "retail_lakehouse-0.1.0-py3-none-any.whl").touch()
         glue.publish(aws.s3, place, release, folder)
         glue.activate(aws, place, release)

@@ -22,7 +22,8 @@ def place_of(account: Account) -> Environment:
 
 def artifacts(folder: Path, script: str) -> Path:
     (folder / "jars").mkdir(parents=True, exist_ok=True)
-    (folder / "landing_job.py").write_text(script)
+    (folder / "landing.py").write_text(script)
+    (folder / "_retail__sources.yml").write_text("version: 2")
     (folder / WHEEL).write_bytes(b"wheel")
     (folder / "jars" / JAR).write_bytes(b"jar")
     return folder
@@ -45,7 +46,8 @@ def test_publishing_a_release_again_changes_nothing(dev: Account, tmp_path: Path
     folder = artifacts(tmp_path / "v1", "print(1)")
     keys = publish(dev, "v1", folder)
     assert keys == [
-        "glue/v1/landing_job.py",
+        "glue/v1/_retail__sources.yml",
+        "glue/v1/landing.py",
         f"glue/v1/{WHEEL}",
         f"glue/jars/{JAR}",
     ]
@@ -54,9 +56,9 @@ def test_publishing_a_release_again_changes_nothing(dev: Account, tmp_path: Path
 
 def test_a_published_release_never_changes(dev: Account, tmp_path: Path) -> None:
     publish(dev, "v1", artifacts(tmp_path / "v1", "print(1)"))
-    with pytest.raises(DeliveryError, match=r"glue/v1/landing_job\.py exists with other content"):
+    with pytest.raises(DeliveryError, match=r"glue/v1/landing\.py exists with other content"):
         publish(dev, "v1", artifacts(tmp_path / "other", "print(2)"))
-    content = dev.client("s3").get_object(Bucket=dev.bucket, Key="glue/v1/landing_job.py")
+    content = dev.client("s3").get_object(Bucket=dev.bucket, Key="glue/v1/landing.py")
     assert content["Body"].read() == b"print(1)"
 
 
@@ -69,9 +71,10 @@ def test_activating_changes_the_release_of_every_job_and_nothing_else(
     assert activate(dev, "v1") == list(dev.jobs)
 
     for old, new in zip(before, jobs(dev), strict=True):
-        assert new["Command"]["ScriptLocation"] == f"s3://{dev.bucket}/glue/v1/landing_job.py"
+        assert new["Command"]["ScriptLocation"] == f"s3://{dev.bucket}/glue/v1/landing.py"
         assert new["DefaultArguments"] == old["DefaultArguments"] | {
             "--extra-py-files": f"s3://{dev.bucket}/glue/v1/{WHEEL}",
+            "--extra-files": f"s3://{dev.bucket}/glue/v1/_retail__sources.yml",
             "--release": "v1",
         }
         for kept in ("Role", "GlueVersion", "WorkerType", "NumberOfWorkers", "Connections"):
@@ -93,10 +96,10 @@ def test_a_streaming_job_restarts_with_one_run(dev: Account, tmp_path: Path) -> 
 def test_a_release_without_a_needed_file_changes_no_job(dev: Account, tmp_path: Path) -> None:
     before = jobs(dev)
     folder = artifacts(tmp_path, "print(1)")
-    (folder / "landing_job.py").unlink()
+    (folder / "landing.py").unlink()
     publish(dev, "v1", folder)
 
-    with pytest.raises(DeliveryError, match=r"release v1 has no landing_job\.py"):
+    with pytest.raises(DeliveryError, match=r"release v1 has no landing\.py"):
         activate(dev, "v1")
 
     assert jobs(dev) == before
