@@ -120,7 +120,8 @@ def _connect(settings: WarehouseSettings) -> Connection:
         "port": settings.port,
         "database": settings.database,
         "ssl": settings.sslmode != "disable",
-        "timeout": 30,
+        # the driver leaves it on the socket: no statement may take longer
+        "timeout": 7200,
     }
     if settings.sslmode != "disable":
         options["sslmode"] = settings.sslmode
