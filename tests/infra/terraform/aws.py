@@ -23,6 +23,9 @@ from typing import Any
 from unittest import mock
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+from moto.glue.models import glue_backends
+from moto.kafka.models import kafka_backends
+
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
 ARN = f"arn:aws:{{service}}:{REGION}:{ACCOUNT}:{{rest}}"
@@ -228,9 +231,12 @@ class Extended:
             if answer is None:
                 return self._moto(environ, start_response)
         except NotFoundError as error:
-            return _respond(
-                start_response, 404, {"message": str(error)}, "ResourceNotFoundException"
+            kind = (
+                "NotFoundException"
+                if scope and "kafka" in scope[1]
+                else "ResourceNotFoundException"
             )
+            return _respond(start_response, 404, {"message": str(error)}, kind)
         except NotImplementedError as error:
             # 400: a client does not try again.
             return _respond(start_response, 400, {"message": f"stand-in: no {error}"}, "Unknown")
@@ -246,6 +252,9 @@ class Extended:
             if operation == "RegisterScalableTarget":
                 self._scaling_tags = _body(environ).get("Tags", self._scaling_tags)
             return {"Tags": self._scaling_tags} if operation == "ListTagsForResource" else None
+        if (service, operation) == ("glue", "DeleteConnection"):
+            del glue_backends[ACCOUNT][REGION].connections[_body(environ)["ConnectionName"]]
+            return {}
         if service in ("kafka", "kafkaconnect"):
             return self._answer_rest(service, environ)
         return FIXED.get((service, operation))
@@ -260,6 +269,9 @@ class Extended:
             return answer
         if path.startswith("/v1/configurations"):
             return self._kafka.answer(method, path, _body(environ))
+        cluster = re.fullmatch(r"/(?:api/v2|v1)/clusters/(arn:[^/]+/[^/]+/[^/]+)", path)
+        if cluster and cluster[1] not in kafka_backends[ACCOUNT][REGION].clusters:
+            raise NotFoundError(cluster[1])
         if path.endswith("/bootstrap-brokers"):
             hosts = [f"b-{n}.dev.kafka.{REGION}.amazonaws.com:9098" for n in (3, 1, 2)]
             return {"bootstrapBrokerStringSaslIam": ",".join(hosts)}

@@ -41,10 +41,10 @@ def test_nothing_of_another_environment_is_in_the_plan(
 @pytest.mark.parametrize("name", harness.ENVIRONMENTS)
 def test_every_name_carries_its_environment(environments: Environments, name: str) -> None:
     """Names are unique in an account: one without its environment would collide."""
-    own = ("name", "bucket", "cluster_name", "cluster_identifier", "family", "alarm_name",
+    own = ("name", "bucket", "cluster_name", "cluster_identifier", "alarm_name",
            "workgroup_name", "namespace_name", "identifier", "dashboard_name")  # fmt: skip
     # Names inside something that carries the environment itself, and endpoints' aliases.
-    inner = {"aws_iam_role_policy", "aws_glue_catalog_table", "aws_ecs_cluster_setting"}
+    inner = {"aws_iam_role_policy", "aws_glue_catalog_table"}
     wrong = [
         (resource["address"], key, value)
         for resource in planned(environments[name].plan)

@@ -102,8 +102,8 @@ variable "connector_configuration" {
   }
 
   validation {
-    condition     = try(var.connector_configuration["database.password"], null) == null || startswith(try(var.connector_configuration["database.password"], ""), "$${secretsmanager:")
-    error_message = "connector_configuration: database.password must be a reference, $${secretsmanager:<secret>:password}."
+    condition     = try(var.connector_configuration["database.password"], null) == null || can(regex("^[$][{]secretsmanager:", var.connector_configuration["database.password"]))
+    error_message = "connector_configuration: database.password must be a reference to the configuration provider secretsmanager, not the password."
   }
 }
 
