@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -213,12 +213,11 @@ def wrong_logs(expected: Tables, found: Tables) -> list[int]:
     return sorted(numbers)
 
 
-def build_all(
-    folder: Path, project: Path, declarations: Declarations, logs: Sequence[WorkedHistory]
+def new_batch(
+    parsed: Warehouse, folder: Path, declarations: Declarations, logs: Sequence[WorkedHistory]
 ) -> Batch:
-    """A new batch for `logs`, which are of one connector, in `folder`."""
-    connector = logs[0].connector
-    warehouse = Warehouse(project, folder / "landing", folder / "warehouse.duckdb", connector)
+    """A batch in `folder` for `logs`, which are of the connector of the `parsed` project."""
+    warehouse = replace(parsed, landing=folder / "landing", file=folder / "warehouse.duckdb")
     return Batch(declarations, logs, warehouse)
 
 

@@ -8,7 +8,7 @@ into an empty database makes of the same landing zone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -19,10 +19,10 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from ingestion import declarations
 from ingestion.settings import ConnectorName
-from tests.history.batches import Batch, build_all, difference, history_lines, wrong_logs
+from tests.history.batches import Batch, difference, history_lines, new_batch, wrong_logs
 from tests.history.logs import as_page, logs
 from tests.history.shrinking import shrink
-from tests.history.warehouse import KILLED, Warehouse, copy_project
+from tests.history.warehouse import KILLED, Warehouse, copy_project, parsed_project
 from tests.history.worked import EPOCHS, WorkedHistory, load
 
 DECLARATIONS = declarations.load()
@@ -31,22 +31,28 @@ CONNECTORS: tuple[ConnectorName, ...] = ("sqlserver", "postgresql")
 
 @dataclass(frozen=True)
 class Workshop:
-    """Where batches are made: the project's copy and a folder for warehouses."""
+    """Where batches are made: the parsed project by connector and a folder for warehouses."""
 
-    project: Path
+    parsed: Mapping[ConnectorName, Warehouse]
     folder: Path
     numbers: Iterator[int]
 
     def batch(self, logs: Sequence[WorkedHistory]) -> Batch:
         """A batch in a folder of its own."""
-        folder = self.folder / str(next(self.numbers))
-        return build_all(folder, self.project, DECLARATIONS, logs)
+        return new_batch(
+            self.parsed[logs[0].connector],
+            self.folder / str(next(self.numbers)),
+            DECLARATIONS,
+            logs,
+        )
 
 
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     project = copy_project(tmp_path_factory.mktemp("project"), EPOCHS)
-    return Workshop(project, tmp_path_factory.mktemp("batches"), count())
+    folder = tmp_path_factory.mktemp("batches")
+    parsed = {connector: parsed_project(project, folder, connector) for connector in CONNECTORS}
+    return Workshop(parsed, folder, count())
 
 
 def random_logs(connector: ConnectorName, number: int, of: int) -> list[WorkedHistory]:
@@ -155,12 +161,7 @@ def check_batch(workshop: Workshop, logs: Sequence[WorkedHistory], random: Rando
     wrong = run_batch(batch, random)
     if wrong:
         pytest.fail(explain(workshop, batch, wrong))
-    once = Warehouse(
-        batch.warehouse.project,
-        batch.warehouse.landing,
-        batch.warehouse.file.with_name("once.duckdb"),
-        batch.warehouse.connector,
-    )
+    once = batch.warehouse.moved_to(batch.warehouse.file.parent / "once")
     once.build(*batch.selection)
     for table in batch.tables:
         lines = history_lines(batch.warehouse, table)

@@ -16,13 +16,13 @@ from dbt.contracts.graph.manifest import Manifest
 
 from ingestion import declarations
 from ingestion.settings import ConnectorName
-from tests.history.batches import build_all
+from tests.history.batches import new_batch
 from tests.history.test_history_in_dbt import (
     CONNECTORS,
     random_logs,
     worked_histories,
 )
-from tests.history.warehouse import Warehouse, copy_project
+from tests.history.warehouse import Warehouse, copy_project, parsed_project
 from tests.history.worked import EPOCHS, WorkedHistory
 
 VERSIONS = "macros/cdc/cdc_versions.sql"
@@ -237,14 +237,7 @@ def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[ConnectorName, Ware
     """The project, parsed once for each connector: a warehouse's name is all that differs later."""
     folder = tmp_path_factory.mktemp("parsed")
     project = copy_project(tmp_path_factory.mktemp("project"), EPOCHS)
-    warehouses = {
-        connector: Warehouse(project, folder / "landing", folder / "warehouse.duckdb", connector)
-        for connector in CONNECTORS
-    }
-    return {
-        connector: replace(warehouse, manifest=warehouse.parse())
-        for connector, warehouse in warehouses.items()
-    }
+    return {connector: parsed_project(project, folder, connector) for connector in CONNECTORS}
 
 
 def with_error(manifest: Manifest, mutant: Mutant) -> Manifest:
@@ -269,8 +262,7 @@ def some_logs(connector: ConnectorName) -> list[WorkedHistory]:
 def goes_wrong(warehouse: Warehouse, folder: Path) -> bool:
     """Whether a run into a new warehouse fails or leaves tables that the rules do not give."""
     logs = some_logs(warehouse.connector)
-    batch = build_all(folder, warehouse.project, declarations.load(), logs)
-    batch.warehouse = replace(batch.warehouse, manifest=warehouse.manifest)
+    batch = new_batch(warehouse, folder, declarations.load(), logs)
     for run in batch.runs:
         batch.land(run)
         try:

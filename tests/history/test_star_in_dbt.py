@@ -34,7 +34,13 @@ from tests.history.reference import (
     HistoryRow,
     Record,
 )
-from tests.history.warehouse import KILLED, WHOLE_PROJECT, Warehouse, copy_project
+from tests.history.warehouse import (
+    KILLED,
+    WHOLE_PROJECT,
+    Warehouse,
+    copy_project,
+    parsed_project,
+)
 from tests.history.worked import EPOCHS, WorkedHistory
 
 DECLARATIONS = declarations.load()
@@ -225,8 +231,15 @@ def found_orders(warehouse: Warehouse) -> set[Line]:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return copy_project(tmp_path_factory.mktemp("project"), EPOCHS, WHOLE_PROJECT)
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[ConnectorName, Warehouse]:
+    """The whole project, parsed once for each connector."""
+    project = copy_project(tmp_path_factory.mktemp("project"), EPOCHS, WHOLE_PROJECT)
+    folder = tmp_path_factory.mktemp("parsed")
+    return {connector: parsed_project(project, folder, connector) for connector in CONNECTORS}
+
+
+def in_folder(parsed: Warehouse, folder: Path) -> Warehouse:
+    return replace(parsed, landing=folder / "landing", file=folder / "warehouse.duckdb")
 
 
 def build_somehow(stars: Stars, random: Random) -> str:
@@ -271,15 +284,17 @@ def run(stars: Stars, random: Random) -> None:
         stars.land(number)
         way = build_somehow(stars, random)
         check(stars, f"run {number}, {way}")
-    once = replace(stars.warehouse, file=stars.warehouse.file.with_name("once.duckdb"))
+    once = stars.warehouse.moved_to(stars.warehouse.file.parent / "once")
     once.build("--select", "+fct_orders")
     assert found_dimension(once) == found_dimension(stars.warehouse)
     assert found_orders(once) == found_orders(stars.warehouse)
 
 
 @pytest.mark.parametrize("connector", CONNECTORS)
-def test_versions_and_orders(connector: ConnectorName, project: Path, tmp_path: Path) -> None:
-    warehouse = Warehouse(project, tmp_path / "landing", tmp_path / "warehouse.duckdb", connector)
+def test_versions_and_orders(
+    connector: ConnectorName, parsed: dict[ConnectorName, Warehouse], tmp_path: Path
+) -> None:
+    warehouse = in_folder(parsed[connector], tmp_path)
     run(Stars(random_bundles(connector, number=1, of=60), warehouse), Random(3))
 
 
@@ -287,7 +302,10 @@ def test_versions_and_orders(connector: ConnectorName, project: Path, tmp_path: 
 @pytest.mark.parametrize("number", range(2, 6))
 @pytest.mark.parametrize("connector", CONNECTORS)
 def test_versions_and_orders_of_many(
-    connector: ConnectorName, number: int, project: Path, tmp_path: Path
+    connector: ConnectorName,
+    number: int,
+    parsed: dict[ConnectorName, Warehouse],
+    tmp_path: Path,
 ) -> None:
-    warehouse = Warehouse(project, tmp_path / "landing", tmp_path / "warehouse.duckdb", connector)
+    warehouse = in_folder(parsed[connector], tmp_path)
     run(Stars(random_bundles(connector, number, of=300), warehouse), Random(number))

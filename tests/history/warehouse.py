@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,11 @@ class Warehouse:
         result = self.invoke("parse").result
         assert isinstance(result, Manifest)
         return result
+
+    def moved_to(self, folder: Path) -> Warehouse:
+        """The same landing zone and project with a warehouse of its own in `folder`."""
+        folder.mkdir(parents=True)
+        return replace(self, file=folder / self.file.name)
 
     def build(self, *arguments: str, callbacks: Sequence[Callable[[EventMsg], None]] = ()) -> None:
         """Run `dbt build` without tests; raises AssertionError with dbt's message when it fails."""
@@ -139,6 +144,15 @@ class Warehouse:
                     del os.environ[name]
                 else:
                     os.environ[name] = value
+
+
+def parsed_project(project: Path, folder: Path, connector: ConnectorName) -> Warehouse:
+    """A warehouse in `folder` that never parses the project again, nor do its copies.
+
+    A copy can have another folder but not another file name, which the parsed project holds.
+    """
+    warehouse = Warehouse(project, folder / "landing", folder / "warehouse.duckdb", connector)
+    return replace(warehouse, manifest=warehouse.parse())
 
 
 _WITHOUT_TESTS = ("--exclude-resource-type", "test", "unit_test")
