@@ -62,6 +62,17 @@ def test_zizmor_finds_nothing_as_an_auditor() -> None:
     assert "No findings to report" in audit.stdout + audit.stderr
 
 
+def test_the_delivery_commands_are_typed() -> None:
+    check = subprocess.run(
+        [str(TOOLS / "mypy"), "-p", "infra.delivery"],
+        cwd=GITHUB.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert check.returncode == 0, check.stdout + check.stderr
+
+
 def test_actions_are_those_of_the_table_at_its_commits() -> None:
     table = yaml.safe_load((GITHUB / "pinned_actions.yml").read_text())
     used = set()
