@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -34,7 +34,7 @@ def monthly(plan: Mapping[str, Any], price: Mapping[str, float]) -> dict[str, fl
     Redshift Serverless counts with its daily limit, the most that it can cost. What depends on the
     amount of data (storage on S3, requests, logs, traffic) is not counted.
     """
-    cost: Counter[str] = Counter()
+    cost: defaultdict[str, float] = defaultdict(float)
     for kind, values in _planned(plan):
         if kind == "aws_msk_cluster":
             [group] = values["broker_node_group_info"]

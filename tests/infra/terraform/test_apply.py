@@ -141,7 +141,8 @@ def test_an_apply_does_not_undo_a_release(dev: Applied) -> None:
     ecs.register_task_definition(**again, containerDefinitions=containers, tags=described["tags"])
     # moto has no UpdateJob: the stored job is changed as it would change it.
     job = glue_backends[aws.ACCOUNT][aws.REGION].jobs["retail-lakehouse-dev-landing-order-cdc"]
-    for place in (job.command, job.default_arguments):
+    places: list[Any] = [job.command, job.default_arguments]
+    for place in places:
         for name in ("ScriptLocation", "--extra-py-files", "--release"):
             if name in place:
                 place[name] = place[name].replace("initial", "v2")
