@@ -231,12 +231,7 @@ class Extended:
             if answer is None:
                 return self._moto(environ, start_response)
         except NotFoundError as error:
-            kind = (
-                "NotFoundException"
-                if scope and "kafka" in scope[1]
-                else "ResourceNotFoundException"
-            )
-            return _respond(start_response, 404, {"message": str(error)}, kind)
+            return _absent(start_response, scope[1] if scope else "", str(error))
         except NotImplementedError as error:
             # 400: a client does not try again.
             return _respond(start_response, 400, {"message": f"stand-in: no {error}"}, "Unknown")
@@ -283,6 +278,16 @@ def _body(environ: WSGIEnvironment) -> Json:
     environ["wsgi.input"] = io.BytesIO(raw)  # moto may read it again
     body: Json = json.loads(raw) if raw else {}
     return body
+
+
+def _absent(start_response: StartResponse, service: str, name: str) -> list[bytes]:
+    """Each service has its own words for what does not exist; the provider waits for them."""
+    if ":configuration/" in name:
+        message = {"message": "Configuration ARN does not exist."}
+        return _respond(start_response, 400, message, "BadRequestException")
+    kafka = service.startswith("kafka")
+    error = "NotFoundException" if kafka else "ResourceNotFoundException"
+    return _respond(start_response, 404, {"message": name}, error)
 
 
 def _respond(

@@ -1,7 +1,9 @@
 # Who may apply, and the boundary that nobody leaves.
 
+# The state's bucket must not be destroyed, not even by a test: it is only planned.
 mock_provider "aws" {
-  source = "../testing/mocks"
+  source          = "../testing/mocks"
+  override_during = plan
 }
 
 variables {
@@ -11,6 +13,8 @@ variables {
 }
 
 run "bootstrap" {
+  command = plan
+
   assert {
     condition     = jsondecode(aws_iam_role.terraform["apply"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"] == "repo:example-org/retail-lakehouse:environment:dev"
     error_message = "control: one repository and one environment apply"
