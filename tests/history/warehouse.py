@@ -28,7 +28,7 @@ from ingestion.settings import ConnectorName
 ROOT = Path(__file__).parents[2]
 LOGS_AND_HISTORIES = ("macros", "models/staging", "snapshots", "data_tests/generic")
 WHOLE_PROJECT = ("macros", "models", "snapshots", "data_tests")
-_SOURCES = Path("models/staging/retail/_retail__sources.yml")
+SOURCES = Path("models/staging/retail/_retail__sources.yml")
 
 
 def copy_project(
@@ -43,7 +43,7 @@ def copy_project(
         shutil.copytree(ROOT / part, folder / part)
     for name in ("dbt_project.yml", "profiles.yml"):
         shutil.copy(ROOT / name, folder / name)
-    sources = folder / _SOURCES
+    sources = folder / SOURCES
     document = yaml.safe_load(sources.read_text("utf-8"))
     newest = max(epochs, key=lambda prefix: epochs[prefix])
     for connector in document["sources"][0]["config"]["meta"]["connectors"].values():
