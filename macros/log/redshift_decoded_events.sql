@@ -39,13 +39,16 @@ enveloped as (
                 then {{ _redshift_is_utf8('parsed.kafka_value') }}
             else true
         end as is_utf8,
-        -- a change event has some six opening brackets outside strings
+        -- too deep for some engine: as in the DuckDB body, many brackets and some closed at once
         case
             when parsed.event is null then false
             when length(parsed.value_text) - length(translate(parsed.value_text, '[{', '')) > 100
                 then
-                    length({{ _redshift_bare('parsed.value_text') }})
-                    - length(translate({{ _redshift_bare('parsed.value_text') }}, '[{', '')) <= 100
+                    not (
+                        {{ _redshift_bare('parsed.value_text') }} ~ '([]}][[:space:]]*){4}'
+                        and length({{ _redshift_bare('parsed.value_text') }})
+                        - length(translate({{ _redshift_bare('parsed.value_text') }}, '[{', '')) > 100
+                    )
             else true
         end as is_json
     from parsed
@@ -92,7 +95,7 @@ events as (
         {{ _redshift_scalar('imaged.event_source."' ~ field ~ '"') }} as {{ field }},
         {%- endfor %}
         {{ _redshift_scalar('imaged.event."transaction"."total_order"') }} as total_order,
-        coalesce(json_typeof(imaged.event_source) = 'object', false) as has_source,
+        coalesce(json_typeof(imaged.event_source."name") <> 'null', false) as has_source,
         coalesce(
             json_typeof(imaged.row_image) = 'object' and json_size(imaged.row_image) > 2, false
         ) as has_row,

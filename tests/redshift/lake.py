@@ -25,6 +25,7 @@ from ingestion.landing.ledger import Entry, Ledger
 from ingestion.landing.records import arrow_schema, empty_file
 from ingestion.landing.storage import open_storage
 from ingestion.settings import ConnectorName
+from tests.redshift.standin.books import watermarks
 
 LANDED_AT = datetime(2024, 5, 1, tzinfo=UTC)
 
@@ -153,7 +154,7 @@ class Lake:
         )
         try:
             place = TopicPartition(self.topic(table), number, start)
-            low, high = consumer.get_watermark_offsets(place, timeout=20)
+            low, high = watermarks(consumer, place)
             consumer.assign([TopicPartition(self.topic(table), number, max(start, low))])
             rows: list[dict[str, object]] = []
             while not rows or rows[-1]["kafka_offset"] != high - 1:

@@ -1,4 +1,4 @@
-"""`dbt build --target prod` against the stand-in gives what target local gives from the same events."""
+"""`dbt build --target prod` gives what target local gives from the same events."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _assert_equal(world: World) -> None:
     assert not different, different
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_every_table_is_equal_after_each_thing_that_can_happen_to_a_stream(world: World) -> None:
     """Landing behind, a gap after a recreated view, rows appended away, a full refresh, no news."""
     prod, lake = world.prod, world.lake
@@ -30,12 +30,12 @@ def test_every_table_is_equal_after_each_thing_that_can_happen_to_a_stream(world
     prod.refresh()
 
     # the stream is ahead of landing: what follows the ledger's end without a gap is read
-    prod.dbt.build()
+    prod.dbt.build("--select", "customers__log")
     ahead = prod.rows("select count(*) from staging.customers__log")
     assert ahead == prod.rows("select count(*) from streaming.customers_1")
     _assert_equal(world)
 
-    # rows leave for the archive, the view is dropped and made again: it starts at the earliest offset
+    # rows leave for the archive, the view is made again: it starts at the earliest offset
     prod.dbt.operation("archive_streams")
     assert prod.rows("select count(*) from streaming.customers_1") == [(0,)]
     prod.stand_in.admin("drop materialized view streaming.customers_1")
@@ -140,12 +140,11 @@ def test_a_recreated_topic_gets_a_view_of_its_own(world: World) -> None:
 def test_of_two_builds_at_once_one_is_refused_and_names_the_other(world: World) -> None:
     """The lock is a row of operations.runs: a live run of another invocation stops this one."""
     prod = world.prod
-    world.lake.land()
     prod.dbt.operation("deploy_streaming")
     prod.dbt.build("--select", "stores__log")
     prod.stand_in.admin(
         "insert into operations.runs (run_number, invocation_id, started_at, status)"
-        " select max(run_number) + 1, 'another-invocation', now() at time zone 'UTC', 'running'"
+        " select max(run_number) + 1, 'another-invocation', getdate(), 'running'"
         " from operations.runs"
     )
     result = prod.dbt.invoke("build", "--select", "stores__log")

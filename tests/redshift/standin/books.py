@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 import psycopg2
 import psycopg2.extras
+from confluent_kafka import Consumer, TopicPartition
 from psycopg2.extensions import cursor
 from sqlglot import exp
 
@@ -549,6 +551,22 @@ def _read_file(path: Path, kind: str, columns: list[list[str]]) -> Iterable[tupl
             yield tuple(row.get(name) for name in names)
 
 
+def watermarks(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
+    """The earliest offset and the end of a partition; a new topic may not have its leader yet."""
+    from confluent_kafka import KafkaException
+
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            low, high = consumer.get_watermark_offsets(place, timeout=20)
+        except KafkaException as error:
+            if not error.args[0].retriable() or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return int(low), int(high)
+
+
 def read_stream(  # noqa: PLR0912 - one loop over what a consumer may say
     servers: str, topic: str, positions: dict[int, int], now: datetime, max_bytes: int
 ) -> tuple[list[tuple[object, ...]], dict[int, int], list[tuple[int, int, int]]]:
@@ -557,7 +575,7 @@ def read_stream(  # noqa: PLR0912 - one loop over what a consumer may say
     Returns rows for `_STREAM_COLUMNS` (without headers), the offsets reached, and what was skipped as
     too large: partition, offset, bytes.
     """
-    from confluent_kafka import Consumer, KafkaException, TopicPartition
+    from confluent_kafka import KafkaException
 
     consumer = Consumer(
         {
@@ -576,7 +594,7 @@ def read_stream(  # noqa: PLR0912 - one loop over what a consumer may say
         ends: dict[int, int] = {}
         assigned = []
         for partition in metadata.partitions:
-            low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=20)
+            low, high = watermarks(consumer, TopicPartition(topic, partition))
             start = max(positions.get(partition, low), low)
             ends[partition] = max(high, start)
             if start < high:

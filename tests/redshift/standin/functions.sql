@@ -23,6 +23,14 @@ create function standin.longest_string(value json) returns int language sql immu
     from regexp_matches(value::text, '"((?:[^"\\]|\\.)*)"', 'g') as match
 $$;
 
+-- JSON may hold U+0000, PostgreSQL's texts do not: U+E000 stands for it, until JSON_SERIALIZE
+create function standin.hold(content text) returns text language sql immutable as $$
+    select case
+        when strpos(content, '\u0000') = 0 then content
+        else regexp_replace(content, '(?<!\\)((?:\\\\)*)\\u0000', '\1\\ue000', 'g')
+    end
+$$;
+
 create function redshift.can_json_parse(value bytea) returns boolean language plpgsql immutable as $$
 declare
     content text;
@@ -31,11 +39,12 @@ begin
         return null;
     end if;
     content := convert_from(value, 'UTF8');
+    content := standin.hold(content);
     if not content is json with unique keys then
         return false;
     end if;
     -- the cast to jsonb refuses what `is json` lets through (lone surrogates, depth)
-    perform replace(content, '\u0000', '')::jsonb;
+    perform content::jsonb;
     return octet_length(value) <= 16777216
         and (octet_length(value) <= 65535 or standin.longest_string(content::json) <= 65535)
         and standin.depth(content) <= 1000;
@@ -65,7 +74,7 @@ begin
     if not redshift.can_json_parse(value) then
         raise exception using message = 'Invalid JSON format: the value could not be parsed';
     end if;
-    return row(convert_from(value, 'UTF8')::json)::redshift.super;
+    return row(standin.hold(convert_from(value, 'UTF8'))::json)::redshift.super;
 end
 $$;
 
@@ -86,7 +95,7 @@ begin
     if octet_length((value).v::text) > 65535 then
         raise exception using message = 'JSON_SERIALIZE: the result exceeds the maximum of 65535 bytes';
     end if;
-    return btrim((value).v::text, E' \t\n\r')::varchar;
+    return replace(btrim((value).v::text, E' \t\n\r'), '\ue000', '\u0000')::varchar;
 end
 $$;
 
