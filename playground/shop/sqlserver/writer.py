@@ -183,6 +183,8 @@ class SqlServerEvents:
                 "compression.type": "lz4",
                 "message.max.bytes": 10_485_760,
                 "queue.buffering.max.messages": 1_000_000,
+                # A broker that has just started is asked again: that is no news.
+                "log_level": 3,
             }
         )
         try:
