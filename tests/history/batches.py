@@ -64,7 +64,7 @@ class Batch:
         """Land what all logs have for `run`, each table as one batch."""
         waiting: dict[str, list[tuple[int, Delivery]]] = defaultdict(list)
         for number, log in enumerate(self.logs):
-            for asked, delivery in log.deliveries(rekeyed(number, log.table)):
+            for asked, delivery in log.deliveries(rekeyed(number)):
                 if asked == run:
                     waiting[log.table.name].append((number, delivery))
         for table in self.tables:
@@ -77,7 +77,7 @@ class Batch:
         """The histories that the reference model gives for what has been landed."""
         tables: dict[str, dict[int, set[HistoryLine]]] = defaultdict(lambda: defaultdict(set))
         for number, log in enumerate(self.logs):
-            changes = self._changes(number)
+            changes = self.changes(number)
             for rows in reference.history(changes).values():
                 for row in rows:
                     tables[log.table.name][number].add(expected_line(row, log.table))
@@ -94,7 +94,8 @@ class Batch:
                 )
         return tables
 
-    def _changes(self, number: int) -> list[Change]:
+    def changes(self, number: int) -> list[Change]:
+        """The accepted changes of a log that have been landed."""
         log = self.logs[number]
         verdicts = (reference.judge(r, log.table, log.source) for r in self.landed[number])
         return [verdict for verdict in verdicts if isinstance(verdict, Change)]
@@ -104,7 +105,7 @@ class Batch:
         tables: dict[str, dict[int, set[HistoryLine]]] = defaultdict(lambda: defaultdict(set))
         for table in self.tables:
             for line in history_lines(warehouse or self.warehouse, table):
-                tables[table.name][_owner(line[0])].add(line)
+                tables[table.name][owner(line[0])].add(line)
         return tables
 
     def verdicts(self) -> Tables:
@@ -121,20 +122,23 @@ class Batch:
         return tables
 
 
-def rekeyed(number: int, table: Table) -> Callable[[Key], Key]:
+def rekeyed(number: int) -> Callable[[Key], Key]:
     """Moves a key of log `number` to where no other log has one."""
-    if table.column(table.primary_key[0]).type.name == "varchar":
-        return lambda key: key
 
     def move(key: Key) -> Key:
         first, *rest = key
+        if isinstance(first, str):
+            return (f"{number * SPACING}/{first}", *rest)
         assert isinstance(first, int)
         return (number * SPACING + SPACING // 2 + first, *rest)
 
     return move
 
 
-def _owner(key: Value) -> int:
+def owner(key: Value) -> int:
+    """The number of the log whose key this is."""
+    if isinstance(key, str):
+        return int(key.split("/")[0]) // SPACING
     assert isinstance(key, int)
     return key // SPACING
 

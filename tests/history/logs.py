@@ -42,6 +42,25 @@ ROWS = {
         "city=Paris, updated_at=2026-03-01 10:00:00.000001",
         "line_1=~n, line_2=|",
     ),
+    "products": (
+        "base",
+        "name=Sofa, unit_cost=0.0001, weight_kg=1234567.891",
+        "unit_price=-0.01, brand=a|b",
+        "nulls",
+        "description=\u590f, is_discontinued=true, unit_price=9999999999.99",
+    ),
+    "stores": (
+        "base",
+        "name=Other, closed_on=2026-02-28",
+        "city=Z\u00fcrich, currency_code=CHF, time_zone=Europe/Zurich",
+        "nulls",
+    ),
+    "promotions": (
+        "base",
+        "name=Other, ends_at=2026-12-31 23:59:59.999999",
+        "discount_percent=100",
+        "nulls, discount_percent=-1.5",
+    ),
     "orders": (
         "customer_id=1",
         "customer_id=2, placed_at=2026-03-01 10:01:00",
@@ -62,6 +81,9 @@ ROWS = {
 KEYS = {
     "customers": ("1", "2", "3"),
     "customer_addresses": ("1/1", "1/11", "11/1", "2/1"),
+    "products": ("1", "2", "3"),
+    "stores": ("1", "2", "3"),
+    "promotions": ("summer", "SUMMER", "\u00e9t\u00e9", '"summer "'),
     "orders": ("1", "2", "3"),
     "payments": ("1", "-2", "3"),
 }

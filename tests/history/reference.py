@@ -29,6 +29,8 @@ END_OF_TIME = datetime(9999, 12, 31)
 Value = None | int | Decimal | str | bool | date | datetime
 Row = tuple[Value, ...]
 """Values of the landed columns of a table, in declared order."""
+Key = tuple[Value, ...]
+"""Values of the primary key's columns."""
 
 
 # --- Records and verdicts -------------------------------------------------------------------------
@@ -59,7 +61,7 @@ class Change:
     committed_at: datetime
     row: Row
     before: Row | None
-    key: tuple[Value, ...]
+    key: Key
     record: Record
 
     @property
@@ -426,7 +428,7 @@ def _md5(text: str) -> str:
     return hashlib.md5(text.encode()).hexdigest()
 
 
-def _key(row: Row, table: Table) -> tuple[Value, ...]:
+def _key(row: Row, table: Table) -> Key:
     names = [column.name for column in table.landed_columns]
     return tuple(row[names.index(name)] for name in table.primary_key)
 
@@ -438,7 +440,7 @@ def _key(row: Row, table: Table) -> tuple[Value, ...]:
 class HistoryRow:
     """One version of a row of the source, or its deletion (`op` d, with the last known values)."""
 
-    key: tuple[Value, ...]
+    key: Key
     op: str
     position: str
     committed_at: datetime
@@ -453,9 +455,9 @@ class HistoryRow:
         return self.op == "d"
 
 
-def history(changes: Iterable[Change]) -> dict[tuple[Value, ...], list[HistoryRow]]:
+def history(changes: Iterable[Change]) -> dict[Key, list[HistoryRow]]:
     """The history of every key in `changes`, whatever the order in which they come (rule 10)."""
-    by_key: dict[tuple[Value, ...], list[Change]] = defaultdict(list)
+    by_key: dict[Key, list[Change]] = defaultdict(list)
     for change in changes:
         by_key[change.key].append(change)
     return {key: history_of_key(by_key[key]) for key in by_key}
@@ -629,13 +631,43 @@ def current_row(rows: Sequence[HistoryRow]) -> HistoryRow:
 
 
 @dataclass(frozen=True)
+class CurrentRow:
+    """The last known state of a row: its values, and whether it still exists."""
+
+    row: Row
+    is_deleted: bool
+
+
+def current_rows(changes: Iterable[Change], table: Table) -> dict[Key, CurrentRow]:
+    """Rule D6 for a whole table: the last change of each key, by the key as it is compared."""
+    by_key: dict[Key, list[Change]] = defaultdict(list)
+    for change in changes:
+        by_key[compared_key(change.key, table)].append(change)
+    return {
+        key: CurrentRow(last.row, last.op == "d")
+        for key, changes in by_key.items()
+        for last in without_stale_reads(in_order(last_deliveries(changes)))[-1:]
+    }
+
+
+def compared_key(key: Key, table: Table) -> Key:
+    """The key with one spelling for all that a case-insensitive column takes for the same."""
+    return tuple(
+        value.rstrip(" ").lower()
+        if isinstance(value, str) and table.column(name).collation == "case_insensitive"
+        else value
+        for name, value in zip(table.primary_key, key, strict=True)
+    )
+
+
+@dataclass(frozen=True)
 class DimensionVersion:
     """A version of a slowly changing dimension (SCD 2), valid from `valid_from` to `valid_to`.
 
     Of `row` only the key and the tracked columns mean something.
     """
 
-    key: tuple[Value, ...]
+    key: Key
     position: str
     op: str
     row: Row

@@ -86,6 +86,16 @@ def test_every_commit_has_one_row(log: WorkedHistory) -> None:
 
 @given(logs(DECLARATIONS))
 @thorough
+def test_current_state_is_the_end_of_history(log: WorkedHistory) -> None:
+    changes = accepted(log)
+    ends = {key: reference.current_row(rows) for key, rows in reference.history(changes).items()}
+    assert reference.current_rows(changes, log.table) == {
+        key: reference.CurrentRow(end.row, end.is_deleted) for key, end in ends.items()
+    }
+
+
+@given(logs(DECLARATIONS))
+@thorough
 def test_a_fact_belongs_to_one_version_that_is_there(log: WorkedHistory) -> None:
     histories = reference.history(accepted(log))
     dimension = {key: reference.collapse(rows, log.table) for key, rows in histories.items()}

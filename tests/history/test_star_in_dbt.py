@@ -82,7 +82,7 @@ class Stars:
             for number, bundle in enumerate(self.bundles)
             for log in bundle
             if log.table is table
-            for asked, delivery in log.deliveries(rekeyed(number, table))
+            for asked, delivery in log.deliveries(rekeyed(number))
             if asked == run
         ]
 

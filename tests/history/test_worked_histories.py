@@ -101,14 +101,14 @@ def test_dimension_is_as_the_page_says(worked: WorkedHistory, tmp_path: Path) ->
 
 @showing("current")
 def test_current_state_is_as_the_page_says(worked: WorkedHistory, tmp_path: Path) -> None:
-    last = map(reference.current_row, reference.history(accepted(worked, tmp_path)).values())
-    actual = {row.key: (row.is_deleted, row.row) for row in last}
+    changes = accepted(worked, tmp_path)
+    actual = reference.current_rows(changes, worked.table)
     expected = {
-        worked.key(row["key"]): (
-            row["is deleted"] == "yes",
-            worked.values(row["row"], worked.key(row["key"])),
+        reference.compared_key(key, worked.table): reference.CurrentRow(
+            worked.values(row["row"], key), row["is deleted"] == "yes"
         )
         for row in worked.current
+        for key in [worked.key(row["key"])]
     }
     assert actual == expected
 

@@ -70,6 +70,22 @@ _BASE: Mapping[str, Mapping[str, Value]] = {
         "booked_at": _LONG_AGO,
         "updated_at": _LONG_AGO,
     },
+    "products": {
+        "sku": "A-7",
+        "name": "Lamp",
+        "unit_price": Decimal("12.34"),
+        "currency_code": "GBP",
+        "is_discontinued": False,
+        "updated_at": _LONG_AGO,
+    },
+    "stores": {
+        "name": "High Street",
+        "country_code": "GB",
+        "time_zone": "Europe/London",
+        "currency_code": "GBP",
+        "opened_on": date(1999, 4, 1),
+        "updated_at": _LONG_AGO,
+    },
     "promotions": {
         "name": "Summer",
         "discount_percent": Decimal("12.50"),
