@@ -1,6 +1,6 @@
 {{ config(materialized='view') }}
 
-{#- Levels that a path shows. A longer chain, or one that runs in a circle, is cut here; a test warns. -#}
+{#- Levels that a path shows. A longer chain, or a circle, is cut here; a test warns. -#}
 {%- set levels = 6 %}
 
 with
