@@ -160,18 +160,26 @@ numbered as (
     where timeline.visible_state is not null
 ),
 
--- consecutive equal states are one version: it starts with its first change, and what is not tracked
--- is as at its end
+-- consecutive equal states are one version: it starts with its first change, and what is not
+-- tracked is as at its end
 collapsed as (
     select
         numbered.customer_id,
         numbered.version_number,
         min(numbered.valid_from) as valid_from,
         max(numbered.valid_to) as valid_to,
-        max(case when numbered.is_start = 1 then numbered.customer_position end) as customer_position,
-        max(case when numbered.is_start = 1 then numbered.address_position end) as address_position,
-        max(case when numbered.is_end = 1 then numbered.customer_version_id end) as customer_version_id,
-        max(case when numbered.is_end = 1 then numbered.address_version_id end) as address_version_id,
+        max(
+            case when numbered.is_start = 1 then numbered.customer_position end
+        ) as customer_position,
+        max(
+            case when numbered.is_start = 1 then numbered.address_position end
+        ) as address_position,
+        max(
+            case when numbered.is_end = 1 then numbered.customer_version_id end
+        ) as customer_version_id,
+        max(
+            case when numbered.is_end = 1 then numbered.address_version_id end
+        ) as address_version_id,
         max(
             case when numbered.is_end = 1 and numbered.next_state = 'none' then 1 else 0 end
         ) as is_last_before_gap
@@ -190,7 +198,7 @@ members as (
         ]) }} as customer_key,
         collapsed.customer_version_id,
         collapsed.address_version_id,
-        -- facts from before the capture, or from the sign-up's own transaction, find the first version
+        -- facts from before the capture, or of the sign-up's own transaction, find the first version
         case
             when collapsed.version_number = 1 then {{ beginning_of_time() }}
             else collapsed.valid_from

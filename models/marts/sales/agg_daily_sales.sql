@@ -65,14 +65,18 @@ bookings as (
         {{ facts }}.store_id,
         {{ facts }}.currency_code,
         {%- for measure, type in measures.items() %}
-        cast({{ booking['adds'].get(measure, '0') }} as {{ type }}) as {{ measure }}{{ ',' if not loop.last }}
+        cast(
+            {{ booking['adds'].get(measure, '0') }} as {{ type }}
+        ) as {{ measure }}{{ ',' if not loop.last }}
         {%- endfor %}
     from {{ booking['relation'] }} as {{ facts }}
     where
         {{ booking['condition'] }}
         and {{ facts }}.store_id is not null
         {%- if is_incremental() %}
-        and ({{ facts }}.{{ booking['booked'] }}, {{ facts }}.store_id, {{ facts }}.currency_code) in (
+        and (
+            {{ facts }}.{{ booking['booked'] }}, {{ facts }}.store_id, {{ facts }}.currency_code
+        ) in (
             select
                 touched.sales_date,
                 touched.store_id,

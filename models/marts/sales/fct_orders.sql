@@ -95,7 +95,8 @@ bound as (
         current_orders.*,
         {{ bound_customer_key('current_orders.customer_id', 'customers') }} as customer_key,
         {{ local_date('current_orders.placed_at', 'current_orders.time_zone') }} as placed_date,
-        {{ local_date('current_orders.cancelled_at', 'current_orders.time_zone') }} as cancelled_date,
+        {{ local_date('current_orders.cancelled_at', 'current_orders.time_zone') }}
+            as cancelled_date,
         cast(coalesce(totals.line_count, 0) as bigint) as line_count,
         cast(coalesce(totals.unit_count, 0) as bigint) as unit_count,
         cast(coalesce(totals.returned_unit_count, 0) as bigint) as returned_unit_count,
@@ -137,8 +138,10 @@ final as (
         bound.returned_amount,
         {{ seconds_between('bound.placed_at', 'bound.paid_at') }} as placed_to_paid_seconds,
         {{ seconds_between('bound.paid_at', 'bound.shipped_at') }} as paid_to_shipped_seconds,
-        {{ seconds_between('bound.shipped_at', 'bound.delivered_at') }} as shipped_to_delivered_seconds,
-        {{ seconds_between('bound.placed_at', 'bound.delivered_at') }} as placed_to_delivered_seconds,
+        {{ seconds_between('bound.shipped_at', 'bound.delivered_at') }}
+            as shipped_to_delivered_seconds,
+        {{ seconds_between('bound.placed_at', 'bound.delivered_at') }}
+            as placed_to_delivered_seconds,
         -- timestamps
         bound.placed_at,
         bound.paid_at,
