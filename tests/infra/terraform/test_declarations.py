@@ -16,12 +16,12 @@ from tests.infra.terraform.harness import Terraform
 
 @pytest.mark.parametrize("connector", ["sqlserver", "postgresql"])
 def test_topics_and_tables_are_the_declared_ones(
-    terraform: Terraform, tree: Path, tmp_path: Path, connector: ConnectorName
+    terraform: Terraform, tree: Path, connector: ConnectorName
 ) -> None:
-    root = tmp_path / "root"
+    root = tree / f"declarations-{connector}"
     root.mkdir()
     (root / "main.tf").write_text(
-        f'module "declarations" {{\n  source = "{tree}/modules/declarations"\n'
+        'module "declarations" {\n  source = "../modules/declarations"\n'
         f'  connector = "{connector}"\n}}\n'
         'output "declarations" {\n  value = module.declarations\n}\n'
     )

@@ -33,7 +33,7 @@ run "provisioned" {
   }
 
   assert {
-    condition     = aws_redshift_cluster.this[0].manage_master_password && aws_redshift_cluster.this[0].master_password == null
+    condition     = aws_redshift_cluster.this[0].manage_master_password == true && aws_redshift_cluster.this[0].master_password == null
     error_message = "control: the cluster keeps its own password"
   }
 
@@ -79,7 +79,7 @@ run "serverless" {
   }
 
   assert {
-    condition     = aws_redshiftserverless_namespace.this[0].manage_admin_password && aws_redshiftserverless_namespace.this[0].admin_user_password == null
+    condition     = aws_redshiftserverless_namespace.this[0].manage_admin_password == true && aws_redshiftserverless_namespace.this[0].admin_user_password == null
     error_message = "control: the namespace keeps its own password"
   }
 
