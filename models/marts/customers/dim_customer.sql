@@ -198,7 +198,7 @@ members as (
         ]) }} as customer_key,
         collapsed.customer_version_id,
         collapsed.address_version_id,
-        -- facts from before the capture, or of the sign-up's own transaction, find the first version
+        -- facts from before the capture, or of the sign-up's transaction, find the first version
         case
             when collapsed.version_number = 1 then {{ beginning_of_time() }}
             else collapsed.valid_from
