@@ -1,7 +1,7 @@
 """The SQL that Redshift would be sent, by node: `python -m tests.redshift.sent_sql <folder>`.
 
-Starts a stand-in and a broker, deploys the streams and builds target prod twice (a first build and an
-incremental one) from a few changes of every table, then writes what came over the wire: a file a
+Starts a stand-in and a broker, deploys the streams and builds target prod twice (a first build and
+an incremental one) from a few changes of every table, then writes what came over the wire: a file a
 model, snapshot and test, one for the operations.
 """
 
@@ -30,7 +30,7 @@ OPERATIONS = "operations"
 
 
 def by_node(sent: Iterable[str]) -> dict[str, list[str]]:
-    """Statements by the node that dbt's comment names; those without one are operations and hooks."""
+    """Statements by the node that dbt's comment names; without one: operations and hooks."""
     found: dict[str, list[str]] = {}
     for sql in sent:
         match = _COMMENT.match(sql)

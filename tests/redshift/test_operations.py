@@ -1,4 +1,4 @@
-"""The operations on Redshift: their SQL (golden files), repeated, refused, and who may then do what."""
+"""The operations on Redshift: their SQL (golden), repeated, refused, and who may then do what."""
 
 from __future__ import annotations
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - statements and patterns of SQL stand in one line each
 """What Redshift has and PostgreSQL has no place for: external schemas, streaming views, Spectrum.
 
 Kafka is read when a streaming view is refreshed; Parquet and JSON files when a query names their

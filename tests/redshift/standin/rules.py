@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - statements and patterns of SQL stand in one line each
 """What Redshift refuses and PostgreSQL does not: one table of rules with their sources.
 
 A rule looks at a parsed statement and says what it finds. Sources are page names of the Amazon

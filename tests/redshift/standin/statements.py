@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - statements and patterns of SQL stand in one line each
 """Every statement that a client sends: what kind it is, and what PostgreSQL is sent in its place."""
 
 from __future__ import annotations

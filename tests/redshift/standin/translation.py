@@ -1,6 +1,7 @@
 """Queries and changes of rows: a parsed Redshift statement becomes PostgreSQL's.
 
-What is rewritten: SUPER navigation, UNPIVOT, QUALIFY, functions, lengths in bytes, identifiers' case.
+What is rewritten: SUPER navigation, UNPIVOT, QUALIFY, functions, lengths in bytes, the case of
+identifiers.
 What is refused is in `rules`.
 """
 
@@ -147,7 +148,7 @@ def _own_column(parts: list[exp.Expr]) -> exp.Expr:
 
 
 def _unpivot(tree: exp.Expr) -> exp.Expr:
-    """`from t, unpivot t.s as value at name`: a row an attribute (query-super, "Object unpivoting")."""
+    """`from t, unpivot t.s as value at name`: a row an attribute (query-super)."""
     for join in list(tree.find_all(exp.Join)):
         pivot = join.this
         if not (isinstance(pivot, exp.Pivot) and pivot.args.get("unpivot")):

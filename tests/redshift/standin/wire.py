@@ -1,7 +1,7 @@
 """The wire: PostgreSQL's protocol version 3 between a client and PostgreSQL, statements rewritten.
 
-Only what carries a statement (Parse, Query) and what tells who is speaking (startup, server version,
-transaction state) is looked at; every other message passes as it is. Source of the formats:
+Only what carries a statement (Parse, Query) and what tells who is speaking (startup, server
+version, transaction state) is looked at; every other message passes as it is. Source of the formats:
 PostgreSQL documentation, "Message Formats".
 """
 
@@ -199,7 +199,7 @@ def _connect(backend: Backend, session: Session) -> tuple[socket.socket, list[tu
 
 def _until_ready(connection: socket.socket) -> list[tuple[bytes, bytes]]:
     """The messages up to ReadyForQuery, which is the last one."""
-    messages = []
+    messages: list[tuple[bytes, bytes]] = []
     while not messages or messages[-1][0] != b"Z":
         messages.append(_read_message(connection))
         if messages[-1][0] == b"E":
