@@ -1,8 +1,8 @@
 """The wire: PostgreSQL's protocol version 3 between a client and PostgreSQL, statements rewritten.
 
 Only what carries a statement (Parse, Query) and what tells who is speaking (startup, server
-version, transaction state) is looked at; every other message passes as it is. Source of the formats:
-PostgreSQL documentation, "Message Formats".
+version, transaction state) is looked at; every other message passes as it is. Source of the
+formats: PostgreSQL documentation, "Message Formats".
 """
 
 from __future__ import annotations
