@@ -16,11 +16,12 @@ demo: setup ## the whole pipeline once: shop, Debezium, Kafka, lake, star schema
 
 .PHONY: test
 test: lint ## lint, then all tests but the long ones (TESTS=path chooses)
-	@$(BIN)/pytest -m "not long" $(TESTS)
+	@if command -v terraform >/dev/null; then $(MAKE) -f infra/infra.mk checkov; fi
+	@scripts/test "not long" $(TESTS)
 
 .PHONY: test-long
 test-long: setup ## the proofs that take minutes
-	@$(BIN)/pytest -m long $(TESTS)
+	@scripts/test long $(TESTS)
 
 .PHONY: lint
 lint: setup ## ruff, mypy, yamllint, sqlfluff
