@@ -84,6 +84,7 @@ def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[ConnectorName, Ware
 
 
 def random_logs(connector: ConnectorName, of: int) -> Iterator[WorkedHistory]:
+    """Random logs of the tables with a current state only, and the worked histories of them."""
     found: list[WorkedHistory] = []
 
     @seed(4)
@@ -161,18 +162,22 @@ def explain(batch: Batch, expected: set[Line], found: set[Line], way: str) -> st
     )
 
 
-@pytest.mark.parametrize("connector", CONNECTORS)
-def test_current_state(
-    connector: ConnectorName, parsed: dict[ConnectorName, Warehouse], tmp_path: Path
-) -> None:
-    logs = list(random_logs(connector, of=90))
-    batch = new_batch(parsed[connector], tmp_path, DECLARATIONS, logs)
-    random = Random(5)
+def prove_current_state(parsed: Warehouse, folder: Path, random: Random, of: int) -> None:
+    """Dimensions are right after every run of `of` random logs, and as one run makes them."""
+    logs = list(random_logs(parsed.connector, of))
+    batch = new_batch(parsed, folder, DECLARATIONS, logs)
     for run in batch.runs:
         batch.land(run)
         way = build_somehow(batch, random)
         expected, found = expected_lines(batch), found_lines(batch, batch.warehouse)
         assert expected == found, explain(batch, expected, found, f"run {run}, {way}")
-    once = batch.warehouse.moved_to(tmp_path / "once")
+    once = batch.warehouse.moved_to(folder / "once")
     once.build(*SELECTION)
     assert found_lines(batch, once) == expected_lines(batch)
+
+
+@pytest.mark.parametrize("connector", CONNECTORS)
+def test_current_state(
+    connector: ConnectorName, parsed: dict[ConnectorName, Warehouse], tmp_path: Path
+) -> None:
+    prove_current_state(parsed[connector], tmp_path, Random(5), of=90)

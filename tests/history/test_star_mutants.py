@@ -1,0 +1,184 @@
+"""Errors planted in the marts: the random logs of customers, orders and codes find each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
+
+import pytest
+from dbt.contracts.graph.manifest import Manifest
+from dbt.contracts.graph.nodes import ModelNode
+
+from tests.history.test_current_state_in_dbt import prove_current_state
+from tests.history.test_star_in_dbt import Stars, in_folder, random_bundles, run
+from tests.history.warehouse import WHOLE_PROJECT, Warehouse, copy_project, parsed_project
+from tests.history.worked import EPOCHS
+
+pytestmark = pytest.mark.long
+
+Proof = Callable[[Warehouse, Path], None]
+
+
+def prove_star(warehouse: Warehouse, folder: Path) -> None:
+    """Customers and orders are right, after plain runs."""
+    run(Stars(random_bundles("postgresql", number=1, of=40), in_folder(warehouse, folder)), Plain())
+
+
+def prove_codes(warehouse: Warehouse, folder: Path) -> None:
+    """Promotions, stores and products are right, after plain runs."""
+    prove_current_state(warehouse, folder, Plain(), of=150)
+
+
+class Plain(Random):
+    """Chooses the first of all: plain builds."""
+
+    def choice(self, seq):  # type: ignore[no-untyped-def]
+        return seq[0]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`old` in `file` becomes `new`; `proof` has to fail."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    proof: Proof = prove_star
+
+
+DIMENSION = "models/marts/customers/dim_customer.sql"
+KEYS = "macros/marts/customer_keys.sql"
+LAST = "macros/marts/last_changes.sql"
+MUTANTS = [
+    Mutant(
+        "a fact at a version's first moment belongs to the one before",
+        KEYS,
+        "and {{ moment }} >= {{ customers }}.bound_from",
+        "and {{ moment }} > {{ customers }}.bound_from",
+    ),
+    Mutant(
+        "microseconds of a fact count",
+        KEYS,
+        "least(date_trunc('millisecond', {{ fact_time }}), {{ last_moment }})",
+        "least({{ fact_time }} - interval 1 microsecond, {{ last_moment }})",
+    ),
+    Mutant(
+        "a fact in the gap after a delete finds nothing",
+        KEYS,
+        """coalesce(
+            lead(customers.valid_from) over (
+                partition by customers.customer_id order by customers.valid_from
+            ),
+            {{ end_of_time() }}
+        ) as bound_until""",
+        "customers.valid_to as bound_until",
+    ),
+    Mutant(
+        "a deleted customer goes on",
+        DIMENSION,
+        "and not customers.is_deleted",
+        "",
+    ),
+    Mutant(
+        "a deleted address goes on",
+        DIMENSION,
+        "history.is_default and not history.is_deleted as is_default",
+        "history.is_default as is_default",
+    ),
+    Mutant(
+        "the first version begins when it was committed",
+        DIMENSION,
+        "when collapsed.version_number = 1 then",
+        "when collapsed.version_number = 0 then",
+    ),
+    Mutant(
+        "of several default addresses the last counts",
+        DIMENSION,
+        "order by coalesce(addresses.address_no, 0)\n",
+        "order by coalesce(addresses.address_no, 0) desc\n",
+    ),
+    Mutant(
+        "rows of touched customers stay",
+        "macros/marts/delete_touched.sql",
+        "{% if is_incremental() %}",
+        "{% if false %}",
+    ),
+    Mutant(
+        "addresses touch no customer",
+        "macros/marts/touched_customers.sql",
+        "where addresses._cdc_run > {{ consumed_run() }}",
+        "where false",
+    ),
+    Mutant(
+        "facts are not pointed anew",
+        "macros/marts/touched_by_dimensions.sql",
+        "where customers._cdc_run > {{ consumed_run() }}",
+        "where false",
+    ),
+    Mutant(
+        "the change that arrived last is the current state",
+        LAST,
+        "order by changes._cdc_position desc, {{ rank }} desc, {{ arrival }}",
+        "order by {{ arrival }}",
+        prove_codes,
+    ),
+    Mutant(
+        "at one position the delete is the current state",
+        LAST,
+        "{{ rank }} desc, {{ arrival }}",
+        "{{ rank }}, {{ arrival }}",
+        prove_codes,
+    ),
+    Mutant(
+        "a read that an open transaction overtook is the current state",
+        LAST,
+        "stale_reads.change_key is null",
+        "true",
+        prove_codes,
+    ),
+    Mutant(
+        "codes are compared as they are spelt",
+        "macros/marts/case_folded.sql",
+        "lower(rtrim({{ text }}))",
+        "{{ text }}",
+        prove_codes,
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    project = copy_project(tmp_path_factory.mktemp("project"), EPOCHS, WHOLE_PROJECT)
+    return parsed_project(project, tmp_path_factory.mktemp("parsed"), "postgresql")
+
+
+def with_error(manifest: Manifest, mutant: Mutant) -> Manifest:
+    """The parsed project with the error in a macro or a model."""
+    changed = manifest.deepcopy()
+    hits = 0
+    for macro in changed.macros.values():
+        if macro.original_file_path == mutant.file and mutant.old in macro.macro_sql:
+            macro.macro_sql = macro.macro_sql.replace(mutant.old, mutant.new)
+            hits += 1
+    for node in changed.nodes.values():
+        if isinstance(node, ModelNode) and node.original_file_path == mutant.file:
+            hits += node.raw_code.count(mutant.old)
+            node.raw_code = node.raw_code.replace(mutant.old, mutant.new)
+    assert hits, f"{mutant.file} no longer says: {mutant.old}"
+    return changed
+
+
+@pytest.mark.parametrize("proof", [prove_star, prove_codes])
+def test_without_an_error_nothing_is_wrong(proof: Proof, parsed: Warehouse, tmp_path: Path) -> None:
+    proof(parsed, tmp_path)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_mutant_is_caught(mutant: Mutant, parsed: Warehouse, tmp_path: Path) -> None:
+    assert parsed.manifest is not None
+    warehouse = replace(parsed, manifest=with_error(parsed.manifest, mutant))
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        mutant.proof(warehouse, tmp_path)
