@@ -1,5 +1,5 @@
--- Which good customers have not ordered for 90 days (of the data) and may be written to? Deleted and erased
--- customers have no address and are not in the list.
+-- Which good customers have not ordered for 90 days (of the data) and may be written to? Deleted
+-- and erased customers have no address and are not in the list.
 with
 
 last_order as (
@@ -29,5 +29,5 @@ where
     and customers.email is not null
     and customer_values.order_count >= 2
     and customer_values.last_order_at < {{ dbt.dateadd('day', -90, 'last_order.last_order_at') }}
-order by kept_amount desc, customers.customer_id
+order by kept_amount desc, customers.customer_id asc
 limit 100

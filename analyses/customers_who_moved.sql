@@ -1,5 +1,5 @@
--- Who moved to another city, when, and how many orders did they place before and since? Follows the
--- default address through the versions of a customer.
+-- Who moved to another city, when, and how many orders did they place before and since? Follows
+-- the default address through the versions of a customer.
 with
 
 versions as (
@@ -35,4 +35,4 @@ from moves
 left join {{ ref('fct_orders') }} as orders
     on moves.customer_id = orders.customer_id and not orders.is_deleted
 group by moves.customer_id, moves.previous_city, moves.city, moves.moved_at
-order by moves.moved_at desc, moves.customer_id
+order by moves.moved_at desc, moves.customer_id asc

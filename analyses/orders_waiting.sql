@@ -1,5 +1,5 @@
--- Where do orders stand that are still on their way, and how old is the oldest? One row a stage of the
--- accumulating snapshot.
+-- Where do orders stand that are still on their way, and how old is the oldest? One row a stage
+-- of the accumulating snapshot.
 with
 
 staged as (
@@ -8,7 +8,7 @@ staged as (
             when orders.shipped_at is not null then '3 shipped, not delivered'
             when orders.paid_at is not null then '2 paid, not shipped'
             else '1 placed, not paid'
-        end as stage,
+        end as order_stage,
         orders.currency_code,
         orders.net_amount,
         orders.placed_at
@@ -21,11 +21,11 @@ staged as (
 )
 
 select
-    staged.stage,
+    staged.order_stage,
     staged.currency_code,
     count(*) as order_count,
     sum(staged.net_amount) as net_amount,
     min(staged.placed_at) as oldest_placed_at
 from staged
-group by staged.stage, staged.currency_code
-order by staged.stage, staged.currency_code
+group by staged.order_stage, staged.currency_code
+order by staged.order_stage, staged.currency_code

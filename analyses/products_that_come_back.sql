@@ -1,15 +1,15 @@
--- Which products come back most often, with their category as it is called today? At least 20 pieces sold,
--- so that one return of one piece does not lead the list.
+-- Which products come back most often, with their category as it is called today? At least 20
+-- pieces sold, so that one return of one piece does not lead the list.
 with
 
 sold as (
     select
-        lines.product_id,
-        sum(lines.quantity) as unit_count,
-        sum(lines.returned_quantity) as returned_unit_count
-    from {{ ref('fct_order_lines') }} as lines
-    where not lines.is_deleted
-    group by lines.product_id
+        order_lines.product_id,
+        sum(order_lines.quantity) as unit_count,
+        sum(order_lines.returned_quantity) as returned_unit_count
+    from {{ ref('fct_order_lines') }} as order_lines
+    where not order_lines.is_deleted
+    group by order_lines.product_id
 )
 
 select
@@ -22,5 +22,5 @@ from sold
 inner join {{ ref('dim_product') }} as products
     on sold.product_id = products.product_id
 where sold.unit_count >= 20 and sold.returned_unit_count > 0
-order by returned_share desc, sold.unit_count desc, products.product_name
+order by returned_share desc, sold.unit_count desc, products.product_name asc
 limit 50

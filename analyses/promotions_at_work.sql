@@ -1,5 +1,5 @@
--- What does each promotion cost and bring? However customers typed the code: promotion_key is the same for
--- upper and lower case. Codes that no promotion has are shown as they were typed.
+-- What does each promotion cost and bring? However customers typed the code: promotion_key is the
+-- same for upper and lower case. Codes that no promotion has are shown as they were typed.
 with
 
 promoted as (
@@ -15,7 +15,8 @@ promoted as (
 )
 
 select
-    coalesce(promotions.promotion_name, 'unknown code ' || promoted.promotion_key) as promotion_name,
+    coalesce(promotions.promotion_name, 'unknown code ' || promoted.promotion_key)
+        as promotion_name,
     promotions.discount_percent,
     promoted.currency_code,
     promoted.order_count,
@@ -25,4 +26,4 @@ select
 from promoted
 left join {{ ref('dim_promotion') }} as promotions
     on promoted.promotion_key = promotions.promotion_key
-order by promoted.currency_code, promoted.discount_amount desc, promoted.promotion_key
+order by promoted.currency_code asc, promoted.discount_amount desc, promoted.promotion_key asc

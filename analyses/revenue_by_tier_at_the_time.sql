@@ -1,5 +1,6 @@
--- How much did customers spend while they were gold, and how much did those who are gold today spend
--- altogether? The first follows the version that each order points at, the second the newest one.
+-- How much did customers spend while they were gold, and how much did those who are gold today
+-- spend altogether? The first follows the version that each order points at, the second the
+-- newest one.
 with
 
 orders as (
@@ -28,4 +29,4 @@ select
     ) as of_customers_still_in_the_tier
 from orders
 group by coalesce(orders.tier_then, 'not known'), orders.currency_code
-order by orders.currency_code, net_amount_by_tier_then desc
+order by orders.currency_code asc, net_amount_by_tier_then desc

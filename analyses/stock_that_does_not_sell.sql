@@ -1,5 +1,5 @@
--- What lies in stock although none of it was sold in the last 30 days of the data? By store, with the
--- money that is bound in it at purchase price.
+-- What lies in stock although none of it was sold in the last 30 days of the data? By store, with
+-- the money that is bound in it at purchase price.
 with
 
 last_day as (
@@ -41,4 +41,4 @@ inner join {{ ref('dim_product') }} as products
 inner join {{ ref('dim_store') }} as stores
     on stock.store_id = stores.store_id
 where stock.unit_count > 0 and stock.recent_sales = 0
-order by stock.unit_count desc, stores.store_name, products.product_name
+order by stock.unit_count desc, stores.store_name asc, products.product_name asc

@@ -1,4 +1,5 @@
--- How long do customers wait, store by store: hours from order to payment, to shipping, to the door?
+-- How long do customers wait, store by store: hours from order to payment, to shipping, to the
+-- door?
 with
 
 delivered as (
@@ -29,4 +30,4 @@ select
 from delivered
 left join {{ ref('dim_store') }} as stores
     on delivered.store_id = stores.store_id
-order by delivered.order_count desc, delivered.store_id
+order by delivered.order_count desc, delivered.store_id asc

@@ -1,16 +1,22 @@
 -- Our invariant: the calendar has each day of its fifty years once, with the weeks of ISO 8601.
 with
 
+{%- set known = [
+    ('2000-01-01', 6, 1999, 52),
+    ('2020-02-29', 6, 2020, 9),
+    ('2021-01-03', 7, 2020, 53),
+    ('2024-12-30', 1, 2025, 1),
+    ('2049-12-31', 5, 2049, 52),
+] %}
 known_days as (
-    select cast('2000-01-01' as date) as date_day, 6 as day_of_week, 1999 as iso_week_year, 52 as iso_week
-    union all
-    select cast('2020-02-29' as date), 6, 2020, 9
-    union all
-    select cast('2021-01-03' as date), 7, 2020, 53
-    union all
-    select cast('2024-12-30' as date), 1, 2025, 1
-    union all
-    select cast('2049-12-31' as date), 5, 2049, 52
+    {%- for date_day, day_of_week, iso_week_year, iso_week in known %}
+    select
+        cast('{{ date_day }}' as date) as date_day,
+        {{ day_of_week }} as day_of_week,
+        {{ iso_week_year }} as iso_week_year,
+        {{ iso_week }} as iso_week
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
 ),
 
 calendar as (

@@ -1,5 +1,5 @@
--- Our invariant: what the facts hold of known customers is in their value, and nothing else. Every
--- build compares currency by currency; a full audit customer by customer.
+-- Our invariant: what the facts hold of known customers is in their value, and nothing else.
+-- Every build compares currency by currency; a full audit customer by customer.
 {%- set by_customer = var('audit') == 'full' %}
 with
 

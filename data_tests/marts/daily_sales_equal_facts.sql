@@ -1,6 +1,7 @@
--- Our invariant: what the facts hold is in the daily sales, and nothing else: whatever left a group or
--- was deleted has left the totals too. Every build compares store by store and currency by currency
--- over the whole time (the group that a fact has left is not known any more); a full audit day by day.
+-- Our invariant: what the facts hold is in the daily sales, and nothing else: whatever left a
+-- group or was deleted has left the totals too. Every build compares store by store and currency
+-- by currency over the whole time (the group that a fact has left is not known any more); a full
+-- audit day by day.
 {%- set by_day = var('audit') == 'full' %}
 with
 
@@ -26,14 +27,17 @@ booked as (
     where not orders.is_deleted and orders.cancelled_at is not null
     union all
     select
-        {{ 'lines.returned_date' if by_day else 'null' }} as booked_date,
-        lines.store_id,
-        lines.currency_code,
+        {{ 'order_lines.returned_date' if by_day else 'null' }} as booked_date,
+        order_lines.store_id,
+        order_lines.currency_code,
         'returned' as booking,
-        lines.returned_quantity as booked_count,
-        lines.returned_amount as amount
-    from {{ ref('fct_order_lines') }} as lines
-    where not lines.is_deleted and lines.store_id is not null and lines.returned_quantity <> 0
+        order_lines.returned_quantity as booked_count,
+        order_lines.returned_amount as amount
+    from {{ ref('fct_order_lines') }} as order_lines
+    where
+        not order_lines.is_deleted
+        and order_lines.store_id is not null
+        and order_lines.returned_quantity <> 0
     union all
     select
         {{ 'payments.booked_date' if by_day else 'null' }} as booked_date,

@@ -7,9 +7,9 @@ audited as (
     from {{ ref('fct_orders') }} as orders
     where {{ in_audit('orders._cdc_run') }}
     union
-    select lines.order_id
-    from {{ ref('fct_order_lines') }} as lines
-    where {{ in_audit('lines._cdc_run') }}
+    select order_lines.order_id
+    from {{ ref('fct_order_lines') }} as order_lines
+    where {{ in_audit('order_lines._cdc_run') }}
 ),
 
 orders as (
@@ -18,10 +18,12 @@ orders as (
     where not orders.is_deleted and orders.order_id in (select audited.order_id from audited)
 ),
 
-lines as (
-    select lines.*
-    from {{ ref('fct_order_lines') }} as lines
-    where not lines.is_deleted and lines.order_id in (select audited.order_id from audited)
+order_lines as (
+    select order_lines.*
+    from {{ ref('fct_order_lines') }} as order_lines
+    where
+        not order_lines.is_deleted
+        and order_lines.order_id in (select audited.order_id from audited)
 ),
 
 totals as (
@@ -33,13 +35,13 @@ totals as (
         orders.tax_amount,
         orders.net_amount,
         orders.returned_amount,
-        count(lines.line_no) as counted_lines,
-        coalesce(sum(lines.gross_amount), 0) as summed_gross_amount,
-        coalesce(sum(lines.net_amount), 0) as summed_net_amount,
-        coalesce(sum(lines.returned_amount), 0) as summed_returned_amount
+        count(order_lines.line_no) as counted_lines,
+        coalesce(sum(order_lines.gross_amount), 0) as summed_gross_amount,
+        coalesce(sum(order_lines.net_amount), 0) as summed_net_amount,
+        coalesce(sum(order_lines.returned_amount), 0) as summed_returned_amount
     from orders
-    left join lines
-        on orders.order_id = lines.order_id
+    left join order_lines
+        on orders.order_id = order_lines.order_id
     group by
         orders.order_id,
         orders.line_count,
@@ -53,8 +55,8 @@ totals as (
 select *
 from totals
 where
-    totals.line_count <> totals.counted_lines
-    or totals.gross_amount <> totals.summed_gross_amount
-    or totals.net_amount <> totals.summed_net_amount
-    or totals.returned_amount <> totals.summed_returned_amount
-    or totals.net_amount <> totals.gross_amount - totals.discount_amount + totals.tax_amount
+    line_count <> counted_lines
+    or gross_amount <> summed_gross_amount
+    or net_amount <> summed_net_amount
+    or returned_amount <> summed_returned_amount
+    or net_amount <> gross_amount - discount_amount + tax_amount

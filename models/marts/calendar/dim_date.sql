@@ -112,7 +112,7 @@ final as (
 select final.*
 from final
 {% if is_incremental() %}
-left join {{ this }} as existing
-    on final.date_day = existing.date_day
-where existing.date_day is null
+left join {{ this }} as written
+    on final.date_day = written.date_day
+where written.date_day is null
 {% endif %}

@@ -22,7 +22,7 @@ touched as (
     {{ touched_by_dimensions(['movement_id'], customer=false) }}
 ),
 
-existing as (
+written as (
     select
         facts.movement_id,
         facts._cdc_row_hash
@@ -78,7 +78,7 @@ final as (
 select final.*
 from final
 {% if is_incremental() %}
-left join existing
-    on final.movement_id = existing.movement_id
-where {{ differs('final._cdc_row_hash', 'existing._cdc_row_hash') }}
+left join written
+    on final.movement_id = written.movement_id
+where {{ differs('final._cdc_row_hash', 'written._cdc_row_hash') }}
 {% endif %}

@@ -18,11 +18,11 @@
         {%- if is_incremental() %}
         union
         -- a category that was renamed or moved reaches its products without an event of theirs
-        select existing.product_id
-        from {{ this }} as existing
+        select written.product_id
+        from {{ this }} as written
         left join {{ ref('int_product_categories__pathed') }} as categories
-            on existing.category_id = categories.category_id
-        where {{ differs('existing._cdc_category_hash', 'categories._cdc_category_hash') }}
+            on written.category_id = categories.category_id
+        where {{ differs('written._cdc_category_hash', 'categories._cdc_category_hash') }}
         {%- endif %}
 {%- endset %}
 
@@ -88,7 +88,7 @@ final as (
 select final.*
 from final
 {% if is_incremental() %}
-left join {{ this }} as existing
-    on final.product_id = existing.product_id
-where {{ differs('final._cdc_row_hash', 'existing._cdc_row_hash') }}
+left join {{ this }} as written
+    on final.product_id = written.product_id
+where {{ differs('final._cdc_row_hash', 'written._cdc_row_hash') }}
 {% endif %}

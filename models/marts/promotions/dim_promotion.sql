@@ -51,7 +51,7 @@ final as (
 select final.*
 from final
 {% if is_incremental() %}
-left join {{ this }} as existing
-    on final.promotion_key = existing.promotion_key
-where {{ differs('final._cdc_row_hash', 'existing._cdc_row_hash') }}
+left join {{ this }} as written
+    on final.promotion_key = written.promotion_key
+where {{ differs('final._cdc_row_hash', 'written._cdc_row_hash') }}
 {% endif %}

@@ -36,7 +36,7 @@ touched as (
     {{ touched_by_dimensions(['order_id', 'line_no']) }}
 ),
 
-existing as (
+written as (
     select
         facts.order_id,
         facts.line_no,
@@ -159,7 +159,7 @@ final as (
 select final.*
 from final
 {% if is_incremental() %}
-left join existing
-    on final.order_id = existing.order_id and final.line_no = existing.line_no
-where {{ differs('final._cdc_row_hash', 'existing._cdc_row_hash') }}
+left join written
+    on final.order_id = written.order_id and final.line_no = written.line_no
+where {{ differs('final._cdc_row_hash', 'written._cdc_row_hash') }}
 {% endif %}

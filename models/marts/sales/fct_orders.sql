@@ -27,7 +27,7 @@ touched as (
     {{ touched_by_dimensions(['order_id']) }}
 ),
 
-existing as (
+written as (
     select
         facts.order_id,
         facts._cdc_row_hash
@@ -173,7 +173,7 @@ final as (
 select final.*
 from final
 {% if is_incremental() %}
-left join existing
-    on final.order_id = existing.order_id
-where {{ differs('final._cdc_row_hash', 'existing._cdc_row_hash') }}
+left join written
+    on final.order_id = written.order_id
+where {{ differs('final._cdc_row_hash', 'written._cdc_row_hash') }}
 {% endif %}

@@ -32,7 +32,7 @@ touched as (
     {{ touched_by_dimensions(['payment_id']) }}
 ),
 
-existing as (
+written as (
     select
         facts.payment_id,
         facts._cdc_row_hash
@@ -123,7 +123,7 @@ final as (
 select final.*
 from final
 {% if is_incremental() %}
-left join existing
-    on final.payment_id = existing.payment_id
-where {{ differs('final._cdc_row_hash', 'existing._cdc_row_hash') }}
+left join written
+    on final.payment_id = written.payment_id
+where {{ differs('final._cdc_row_hash', 'written._cdc_row_hash') }}
 {% endif %}

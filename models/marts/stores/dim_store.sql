@@ -52,7 +52,7 @@ final as (
 select final.*
 from final
 {% if is_incremental() %}
-left join {{ this }} as existing
-    on final.store_id = existing.store_id
-where {{ differs('final._cdc_row_hash', 'existing._cdc_row_hash') }}
+left join {{ this }} as written
+    on final.store_id = written.store_id
+where {{ differs('final._cdc_row_hash', 'written._cdc_row_hash') }}
 {% endif %}
