@@ -1,5 +1,5 @@
--- Our invariant: the totals of an order are those of its lines. (An order that was deleted keeps its
--- totals, while its lines leave every total.)
+-- Our invariant: the totals of an order are those of its lines. (An order that was deleted keeps
+-- its totals, while its lines leave every total.)
 with
 
 audited as (
