@@ -5,7 +5,7 @@ with
 
 compared as (
     select
-        {{ 'orders.customer_id' if by_customer else 'null' }} as customer_id,
+        {{ 'orders.customer_id' if by_customer else 'cast(null as bigint)' }} as customer_id,
         orders.currency_code,
         1 as order_count,
         orders.net_amount,
@@ -15,7 +15,7 @@ compared as (
     where not orders.is_deleted and orders.customer_id is not null
     union all
     select
-        {{ 'payments.customer_id' if by_customer else 'null' }} as customer_id,
+        {{ 'payments.customer_id' if by_customer else 'cast(null as bigint)' }} as customer_id,
         payments.currency_code,
         0 as order_count,
         0 as net_amount,
@@ -25,7 +25,7 @@ compared as (
     where not payments.is_deleted and payments.customer_id is not null
     union all
     select
-        {{ 'customer_values.customer_id' if by_customer else 'null' }} as customer_id,
+        {{ 'customer_values.customer_id' if by_customer else 'cast(null as bigint)' }} as customer_id,
         customer_values.currency_code,
         -customer_values.order_count as order_count,
         -customer_values.net_amount as net_amount,

@@ -7,7 +7,7 @@ with
 
 booked as (
     select
-        {{ 'orders.placed_date' if by_day else 'null' }} as booked_date,
+        {{ 'orders.placed_date' if by_day else 'cast(null as date)' }} as booked_date,
         orders.store_id,
         orders.currency_code,
         'sold' as booking,
@@ -17,7 +17,7 @@ booked as (
     where not orders.is_deleted
     union all
     select
-        {{ 'orders.cancelled_date' if by_day else 'null' }} as booked_date,
+        {{ 'orders.cancelled_date' if by_day else 'cast(null as date)' }} as booked_date,
         orders.store_id,
         orders.currency_code,
         'cancelled' as booking,
@@ -27,7 +27,7 @@ booked as (
     where not orders.is_deleted and orders.cancelled_at is not null
     union all
     select
-        {{ 'order_lines.returned_date' if by_day else 'null' }} as booked_date,
+        {{ 'order_lines.returned_date' if by_day else 'cast(null as date)' }} as booked_date,
         order_lines.store_id,
         order_lines.currency_code,
         'returned' as booking,
@@ -40,7 +40,7 @@ booked as (
         and order_lines.returned_quantity <> 0
     union all
     select
-        {{ 'payments.booked_date' if by_day else 'null' }} as booked_date,
+        {{ 'payments.booked_date' if by_day else 'cast(null as date)' }} as booked_date,
         payments.store_id,
         payments.currency_code,
         'kept' as booking,
@@ -70,7 +70,7 @@ compared as (
     ] %}
     union all
     select
-        {{ 'daily_sales.sales_date' if by_day else 'null' }} as booked_date,
+        {{ 'daily_sales.sales_date' if by_day else 'cast(null as date)' }} as booked_date,
         daily_sales.store_id,
         daily_sales.currency_code,
         '{{ booking }}' as booking,
@@ -80,7 +80,7 @@ compared as (
     {%- endfor %}
     union all
     select
-        {{ 'daily_sales.sales_date' if by_day else 'null' }} as booked_date,
+        {{ 'daily_sales.sales_date' if by_day else 'cast(null as date)' }} as booked_date,
         daily_sales.store_id,
         daily_sales.currency_code,
         'kept' as booking,
