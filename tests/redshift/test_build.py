@@ -8,6 +8,9 @@ from tests.redshift.conftest import World
 from tests.redshift.lake import Message
 from tests.redshift.warehouse import differences, duckdb_rows
 
+# Minutes on two cores; `make test-long` runs it.
+pytestmark = pytest.mark.long
+
 
 def _assert_equal(world: World) -> None:
     """Land everything, build both targets, compare every table."""

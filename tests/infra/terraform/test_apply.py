@@ -18,6 +18,9 @@ from ingestion.settings import Settings
 from tests.infra.terraform import aws, harness
 from tests.infra.terraform.conftest import Applied
 
+# Minutes on two cores; `make test-long` runs it.
+pytestmark = pytest.mark.long
+
 SETTING = re.compile(r"(?:LAKEHOUSE|AWS)_[A-Z0-9_]+=[^\"'\n]*")
 
 

@@ -9,11 +9,15 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
 import yaml
 
 from tests.infra.terraform import costs, harness
 from tests.infra.terraform.conftest import Environment, missing
 from tests.infra.terraform.test_environments import planned
+
+# Minutes on two cores; `make test-long` runs it.
+pytestmark = pytest.mark.long
 
 DOCS = harness.PROJECT / "docs"
 LINK = re.compile(

@@ -12,6 +12,9 @@ import pytest
 from tests.infra.terraform import aws
 from tests.infra.terraform.conftest import Applied
 
+# Minutes on two cores; `make test-long` runs it.
+pytestmark = pytest.mark.long
+
 Statement = dict[str, Any]
 
 # Actions that know no resource, by the Service Authorization Reference, or whose resource has no
