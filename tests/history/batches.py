@@ -68,7 +68,9 @@ class Batch:
                 if asked == run:
                     waiting[log.table.name].append((number, delivery))
         for table in self.tables:
-            pairs = sorted(waiting[table.name], key=lambda pair: pair[1].partition)
+            pairs = sorted(
+                waiting[table.name], key=lambda pair: (pair[1].incarnation, pair[1].partition)
+            )
             records = self._zone.land(table, [delivery for _, delivery in pairs])
             for (number, _), record in zip(pairs, records, strict=True):
                 self.landed[number].append(record)
@@ -90,7 +92,7 @@ class Batch:
             for record in self.landed[number]:
                 verdict = reference.judge(record, log.table, log.source)
                 tables[log.table.name][number].add(
-                    (record.partition, record.offset, *told(verdict))
+                    (record.incarnation, record.partition, record.offset, *told(verdict))
                 )
         return tables
 
@@ -111,14 +113,14 @@ class Batch:
     def verdicts(self) -> Tables:
         """What the logs say of each landed record."""
         owners = {
-            (self.logs[number].table.name, record.partition, record.offset): number
+            (self.logs[number].table.name, r.incarnation, r.partition, r.offset): number
             for number, records in self.landed.items()
-            for record in records
+            for r in records
         }
         tables: dict[str, dict[int, set[HistoryLine]]] = defaultdict(lambda: defaultdict(set))
         for table in self.tables:
             for line in verdict_lines(self.warehouse, table):
-                tables[table.name][owners[table.name, line[0], line[1]]].add(line)
+                tables[table.name][owners[table.name, line[0], line[1], line[2]]].add(line)
         return tables
 
 
@@ -167,11 +169,21 @@ def history_lines(warehouse: Warehouse, table: Table) -> Iterable[HistoryLine]:
     return lines
 
 
+def written_lines(warehouse: Warehouse, table: Table) -> dict[str, list[HistoryLine]]:
+    """All rows of a log and of a history with all their columns, the run that wrote them too."""
+    return {
+        relation: sorted(warehouse.rows(f"select * from {relation}"), key=str)
+        for relation in (f"staging.{table.name}__log", f"history.{table.name}_history")
+    }
+
+
 def verdict_lines(warehouse: Warehouse, table: Table) -> list[HistoryLine]:
-    """The verdicts of a log: partition, offset, status, reason, position."""
+    """The verdicts of a log: coordinates (three columns), status, reason, position."""
     return warehouse.rows(
         f"""
-        select kafka_partition, kafka_offset, _cdc_status, _cdc_reject_reason, _cdc_position
+        select
+            _cdc_incarnation, kafka_partition, kafka_offset,
+            _cdc_status, _cdc_reject_reason, _cdc_position
         from staging.{table.name}__log
         """
     )

@@ -328,9 +328,11 @@ def _delivered(draw: Draw, events: Sequence[Cells], table: str) -> tuple[Cells, 
         lines.reverse()
     runs = sorted(draw(st.integers(1, 4)) for _ in lines)
     one_partition = draw(st.booleans())
+    recreated = draw(st.sampled_from([None, None, None, 0, 1, 3]))
     return tuple(
         {
             "run": str(run),
+            "incarnation": "0" if recreated is None or number < recreated else "1",
             "partition": "0" if one_partition else str(draw(st.integers(0, 2))),
             "delivered": clock(2 * _START + (0 if order == "any" else number) * 250),
             **line,
@@ -382,8 +384,8 @@ def clock(milliseconds: int) -> str:
 
 def as_page(log: WorkedHistory) -> str:
     """The log as docs/semantics.md would show it."""
-    names = ["run", "partition", "delivered", "source", "key", "op", "position", "committed"]
-    names += ["row", "before"]
+    names = ["run", "incarnation", "partition", "delivered", "source", "key", "op", "position"]
+    names += ["committed", "row", "before"]
     lines = [["log", *names], ["---"] * (len(names) + 1)]
     lines += [["", *(_cell(line.get(name, "")) for name in names)] for line in log.log]
     kind = "SQL Server" if log.connector == "sqlserver" else "PostgreSQL"

@@ -497,7 +497,7 @@ def in_order(changes: Iterable[Change]) -> list[Change]:
 
 
 def without_stale_reads(ordered: Sequence[Change]) -> list[Change]:
-    """Rule 3b. Leaves out reads that saw the row before the floating transaction ahead of them.
+    """Rule 3a. Leaves out reads that saw the row before the floating transaction ahead of them.
 
     PostgreSQL's first transaction after a snapshot has no commit place. A read behind its changes
     of the row, with no change of a known commit between, that saw the row as it was before one of
@@ -517,7 +517,7 @@ def without_stale_reads(ordered: Sequence[Change]) -> list[Change]:
 
 
 def without_repeated_reads(ordered: Sequence[Change]) -> list[Change]:
-    """Rule 3a. Leaves out reads that saw what the read directly before them saw."""
+    """Rule 3b. Leaves out reads that saw what the read directly before them saw."""
     kept: list[Change] = []
     for change in ordered:
         before = kept[-1] if kept else None
@@ -528,7 +528,7 @@ def without_repeated_reads(ordered: Sequence[Change]) -> list[Change]:
 
 
 def effective_reads(ordered: Sequence[Change]) -> list[Change]:
-    """Rule 3. Corrects each read by the streamed change that follows it, or leaves it out.
+    """Rule 3c. Corrects each read by the streamed change that follows it, or leaves it out.
 
     What follows was committed on top of the row as the read should have shown it: its before image
     is the truth, and an insert says that there was no row.

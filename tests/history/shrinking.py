@@ -52,7 +52,7 @@ def _simpler_lines(log: WorkedHistory) -> Iterator[tuple[Cells, ...]]:
             {**line, "run": str(int(line["run"]) - 1)} if line["run"] >= run > "1" else line
             for line in lines
         )
-    yield tuple({**line, "partition": "0"} for line in lines)
+    yield tuple({**line, "partition": "0", "incarnation": "0"} for line in lines)
     yield tuple(
         {name: cell for name, cell in line.items() if name != "delivered"} for line in lines
     )

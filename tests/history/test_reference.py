@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime, timedelta
 from itertools import pairwise
 from random import Random
@@ -26,18 +27,19 @@ thorough = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 def records(log: WorkedHistory) -> list[Record]:
     """The log's records, each partition's offsets in the order of arrival."""
-    ends: dict[int, int] = {}
+    ends: Counter[tuple[int, int]] = Counter()
     found = []
     for _, delivery in log.deliveries():
-        offset = ends.get(delivery.partition, 0)
-        ends[delivery.partition] = offset + 1
-        found.append(_record(delivery, offset))
+        place = (delivery.incarnation, delivery.partition)
+        found.append(_record(delivery, ends[place]))
+        ends[place] += 1
     return found
 
 
 def _record(delivery: Delivery, offset: int) -> Record:
     timestamp = datetime(1970, 1, 1) + timedelta(milliseconds=delivery.timestamp_ms)
-    return Record("t", 0, delivery.partition, offset, timestamp, delivery.key, delivery.value)
+    place = (delivery.incarnation, delivery.partition, offset)
+    return Record("t", *place, timestamp, delivery.key, delivery.value)
 
 
 def accepted(log: WorkedHistory) -> list[Change]:

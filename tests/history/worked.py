@@ -135,6 +135,7 @@ class WorkedHistory:
             key=key_bytes(identity, self.table, self.connector),
             value=self._value(line, key, prefix),
             partition=int(line.get("partition", 0)),
+            incarnation=int(line.get("incarnation", 0)),
             timestamp_ms=_milliseconds(timestamp),
             headers=headers(self.connector, prefix),
         )
