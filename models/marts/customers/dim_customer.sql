@@ -208,27 +208,38 @@ members as (
     from collapsed
 ),
 
+ordering_customers as (
+    select orders.customer_id
+    from {{ ref('stg_retail__orders') }} as orders
+    where
+        orders.customer_id is not null
+        {% if is_incremental() %}
+        and orders.customer_id in (select touched.customer_id from touched)
+        {% endif %}
+    group by orders.customer_id
+),
+
+known_customers as (
+    select members.customer_id
+    from members
+    group by members.customer_id
+),
+
 -- customers of whom only orders are known so far
 inferred as (
     select
-        orders.customer_id,
+        ordering_customers.customer_id,
         cast('inferred' as varchar(8)) as member_kind,
-        {{ inferred_customer_key('orders.customer_id') }} as customer_key,
+        {{ inferred_customer_key('ordering_customers.customer_id') }} as customer_key,
         cast(null as varchar(32)) as customer_version_id,
         cast(null as varchar(32)) as address_version_id,
         {{ beginning_of_time() }} as valid_from,
         {{ end_of_time() }} as valid_to,
         false as is_deleted
-    from {{ ref('stg_retail__orders') }} as orders
-    left join members
-        on orders.customer_id = members.customer_id
-    where
-        orders.customer_id is not null
-        and members.customer_id is null
-        {% if is_incremental() %}
-        and orders.customer_id in (select touched.customer_id from touched)
-        {% endif %}
-    group by orders.customer_id
+    from ordering_customers
+    left join known_customers
+        on ordering_customers.customer_id = known_customers.customer_id
+    where known_customers.customer_id is null
 ),
 
 versions as (
