@@ -30,10 +30,10 @@ def shrink(log: WorkedHistory, fails: Fails) -> WorkedHistory:
 
 def simpler(log: WorkedHistory) -> Iterator[WorkedHistory]:
     """Logs that are one step simpler, the greatest steps first."""
-    seen = {log.log}
+    seen = [log.log]
     for lines in _simpler_lines(log):
         if lines and lines not in seen:
-            seen.add(lines)
+            seen.append(lines)
             yield replace(log, log=lines)
 
 

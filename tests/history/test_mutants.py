@@ -106,6 +106,7 @@ MUTANTS = [
         VERSIONS,
         "or follows_delete or",
         "or",
+        "sqlserver",
     ),
     Mutant(
         "a row begins with its first known change",
