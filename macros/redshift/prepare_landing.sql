@@ -1,23 +1,20 @@
 {#-
-  on-run-start: what the run may read of the landing zone. On Redshift the ledger's new entries are
-  copied into operations.ledger, so that all logs of a run see the same end of it, and the folders that
-  they name become partitions of the Spectrum tables (an external table's statements commit by
-  themselves, so this cannot happen inside a model). Nothing to do on the other targets.
+  On Redshift the ledger's new entries are copied into operations.ledger, so that all logs of a run see
+  the same end of it, and the folders that they name become partitions of the Spectrum tables (an
+  external table's statements commit by themselves, so this cannot happen inside a model).
 -#}
-{% macro prepare_landing() %}
-    {% if execute and invocation_writes() and target.type == 'redshift' %}
-        {% for statement in copy_ledger_statements() %}
-            {% do run_query(statement) %}
+{% macro redshift__prepare_landing() %}
+    {% for statement in copy_ledger_statements() %}
+        {% do run_query(statement) %}
+    {% endfor %}
+    {% set missing = run_query(unregistered_folders_sql()).rows %}
+    {% for table in missing | map(attribute=0) | unique %}
+        {% set folders = [] %}
+        {% for row in missing if row[0] == table %}{% do folders.append(row) %}{% endfor %}
+        {% for batch in folders | batch(100) %}
+            {% do run_query(add_partitions_sql(table, batch)) %}
         {% endfor %}
-        {% set missing = run_query(unregistered_folders_sql()).rows %}
-        {% for table in missing | map(attribute=0) | unique %}
-            {% set folders = [] %}
-            {% for row in missing if row[0] == table %}{% do folders.append(row) %}{% endfor %}
-            {% for batch in folders | batch(100) %}
-                {% do run_query(add_partitions_sql(table, batch)) %}
-            {% endfor %}
-        {% endfor %}
-    {% endif %}
+    {% endfor %}
 {% endmacro %}
 
 {#- The ledger as a table of Redshift's own; entries are never changed, only new ones are copied. -#}
@@ -35,6 +32,7 @@
             until_offset bigint,
             row_count bigint,
             kind varchar(10),
+            committed_at varchar(40),
             landing_date date
         )
         diststyle all
@@ -43,7 +41,7 @@
     {% set copy_entries %}
         insert into {{ ledger }} (
             ledger_file, table_name, topic, topic_id, incarnation, kafka_partition, from_offset,
-            until_offset, row_count, kind, landing_date
+            until_offset, row_count, kind, committed_at, landing_date
         )
         select
             written."$path",
@@ -56,6 +54,7 @@
             written.until_offset,
             written."rows",
             written.kind,
+            written.committed_at,
             cast(
                 nullif(regexp_substr(written.file, 'landing_date=([0-9-]{10})', 1, 1, 'e'), '') as date
             )
