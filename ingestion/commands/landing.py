@@ -34,7 +34,7 @@ class _Zone:
     ledger: Ledger
 
 
-def _open(tables: str = "") -> _Zone:
+def _open(tables: str = "", *, verify: bool = False) -> _Zone:
     from ingestion.landing.ledger import Ledger
     from ingestion.landing.storage import open_storage
     from ingestion.landing.subscriptions import subscriptions
@@ -48,17 +48,20 @@ def _open(tables: str = "") -> _Zone:
         declared,
         subscriptions(declared, settings.source, names),
         storage,
-        Ledger(storage),
+        Ledger(storage, verify=verify),
     )
 
 
 @app.command()
 def status(tables: _Tables = "") -> None:
-    """Show who writes, and how far each table has come against Kafka."""
+    """Show who writes, and how far each table has come against Kafka.
+
+    The whole ledger is read, and a gap in it is an error.
+    """
     from ingestion.landing.kafka import Brokers
     from ingestion.landing.writers import registered
 
-    zone = _open(tables)
+    zone = _open(tables, verify=True)
     console = Console(highlight=False)
     for writer in registered(zone.storage).values():
         silent = time.time() - writer.heartbeat_at
@@ -101,7 +104,9 @@ def accept_loss(
     partition: Annotated[int | None, typer.Option(help="The partition named by the stop.")] = None,
     from_: Annotated[int | None, typer.Option("--from", help="First lost offset.")] = None,
     until: Annotated[int | None, typer.Option(help="First offset that is left.")] = None,
-    truncated_at: Annotated[int | None, typer.Option(help="Where the topic ends now.")] = None,
+    truncated_below: Annotated[
+        int | None, typer.Option(help="The landed offset that the topic ended before.")
+    ] = None,
     topic_id: Annotated[str | None, typer.Option(help="The new topic's id.")] = None,
 ) -> None:
     """Accept and record the loss that landing has stopped at, exactly as it was shown."""
@@ -113,7 +118,7 @@ def accept_loss(
         "--partition": partition,
         "--from": from_,
         "--until": until,
-        "--truncated-at": truncated_at,
+        "--truncated-below": truncated_below,
         "--topic-id": topic_id,
     }
     given = [table]

@@ -144,6 +144,7 @@ def _write(storage: Storage, merge: Merge, folder: Path) -> Path:
     with pq.ParquetWriter(
         target,
         arrow_schema(),
+        version="1.0",
         compression="zstd",
         use_dictionary=["kafka_topic", "kafka_timestamp_type"],
     ) as writer:

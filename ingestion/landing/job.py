@@ -231,6 +231,9 @@ class _Session:
         for notice in decided.notices:
             self._notice(notice)
         if decided.stops:
+            evidence = [entry for stop in decided.stops for entry in stop.evidence]
+            if evidence:
+                self._ledger.append(evidence)
             raise TerminalError("\n".join(stop.message for stop in decided.stops))
         if decided.openings:
             self._ledger.append(decided.openings)

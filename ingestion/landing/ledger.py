@@ -2,22 +2,28 @@
 
 One file a commit, `_ledger/<sequence>.jsonl`, created put-if-absent, one JSON object a line.
 Spark's checkpoint is only a working file of one run: every run starts where the ledger ends.
+`_progress/<sequence>.json` is the ledger folded up to a commit, so that a start does not read
+all that was ever committed; it can be removed at any time.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
 from ingestion.errors import TerminalError
 from ingestion.landing import layout
 from ingestion.landing.layout import Partition
 from ingestion.landing.storage import Storage
 
-Kind = Literal["landed", "lost"]
+# A start reads no more commits than these, however many there have been.
+SUMMARY_EVERY = 200
+
+Kind = Literal["landed", "lost", "truncated"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,8 @@ class Entry:
     `from_offset` is inclusive, `until_offset` exclusive. `rows` may be smaller than their
     difference: transaction markers, aborted records and compaction leave gaps that are no loss.
     An empty range opens a partition: it gives the topic's id its incarnation before any file is
-    visible. `file` is relative to the landing zone, None where there are no rows.
+    visible. An empty range of kind `truncated` says that the topic once ended before it. `file` is
+    relative to the landing zone, None where there are no rows.
     """
 
     table: str
@@ -59,13 +66,18 @@ class Entry:
 
 @dataclass(frozen=True)
 class Position:
-    """How far a partition has come; `landed_at` is when its newest records were (ISO, UTC)."""
+    """How far a partition has come; `landed_at` is when its newest records were (ISO, UTC).
+
+    `truncated`: the topic was seen to end before `until_offset`; the offsets before it may hold
+    other records by now than those that were landed.
+    """
 
     topic: str
     topic_id: str
     until_offset: int
     landing_date: date | None
     landed_at: str | None = None
+    truncated: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,6 +98,29 @@ class Progress:
     def next_incarnation(self, table: str) -> int:
         """The number that the next new topic of `table` gets; the first one is 1."""
         return 1 + max((p.incarnation for p in self.positions if p.table == table), default=0)
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """The positions as JSON values."""
+        return [
+            asdict(partition)
+            | asdict(position)
+            | {"landing_date": position.landing_date and position.landing_date.isoformat()}
+            for partition, position in self.positions.items()
+        ]
+
+    @classmethod
+    def from_json(cls, values: Iterable[Mapping[str, Any]]) -> Progress:
+        """The progress that `to_json` gave."""
+        positions = {}
+        for value in values:
+            fields = dict(value)
+            partition = Partition(
+                *(fields.pop(name) for name in ("table", "incarnation", "number"))
+            )
+            if fields["landing_date"] is not None:
+                fields["landing_date"] = date.fromisoformat(fields["landing_date"])
+            positions[partition] = Position(**fields)
+        return cls(positions)
 
 
 def fold(entries: Iterable[Entry], progress: Progress | None = None) -> Progress:
@@ -115,6 +150,7 @@ def fold(entries: Iterable[Entry], progress: Progress | None = None) -> Progress
             until_offset=entry.until_offset,
             landing_date=landed.landing_date if landed else (known.landing_date if known else None),
             landed_at=entry.committed_at if landed else (known.landed_at if known else None),
+            truncated=entry.kind == "truncated" or (known is not None and known.truncated),
         )
     return Progress(positions)
 
@@ -124,12 +160,14 @@ class FencedError(TerminalError):
 
 
 class Ledger:
-    """The ledger in a landing zone, read once and kept up to date by this process's commits."""
+    """The ledger in a landing zone, read once and kept up to date by this process's commits.
 
-    def __init__(self, storage: Storage) -> None:
+    With `verify` every commit is read, and its summaries are not trusted.
+    """
+
+    def __init__(self, storage: Storage, *, verify: bool = False) -> None:
         self._storage = storage
-        self._sequence = 0
-        self.progress = Progress()
+        self._sequence, self.progress = (0, Progress()) if verify else self._summarised()
         self.refresh()
 
     def refresh(self) -> list[Entry]:
@@ -172,6 +210,36 @@ class Ledger:
             advanced = fold(entries, self.progress)
         self._sequence += 1
         self.progress = advanced
+        if self._sequence % SUMMARY_EVERY == 0:
+            self._summarise(content)
+
+    def _summarise(self, last: bytes) -> None:
+        """Write the progress up to the commit whose content is `last`; keep one summary before."""
+        summary = {"last": _digest(last), "positions": self.progress.to_json()}
+        self._storage.put(
+            f"{layout.PROGRESS}/{self._sequence:020d}.json", json.dumps(summary).encode()
+        )
+        for old in self._storage.list_files(layout.PROGRESS)[:-2]:
+            self._storage.delete(old)
+
+    def _summarised(self) -> tuple[int, Progress]:
+        """The newest summary that belongs to the ledger as it is.
+
+        One that was written before the ledger was restored from a backup may not.
+        """
+        for path in reversed(self._storage.list_files(layout.PROGRESS)):
+            sequence = int(path.removeprefix(f"{layout.PROGRESS}/").removesuffix(".json"))
+            try:
+                summary = json.loads(self._storage.read(path))
+                if summary["last"] == _digest(self._storage.read(_file_of(sequence))):
+                    return sequence, Progress.from_json(summary["positions"])
+            except (FileNotFoundError, ValueError, TypeError, KeyError):
+                continue
+        return 0, Progress()
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _file_of(sequence: int) -> str:

@@ -36,13 +36,15 @@ class Stop:
 
     `arguments` are those of `lakehouse landing accept-loss`; they name the loss exactly, so that
     a person never accepts another loss than the one that was shown. `may_pass`: it is worth asking
-    the brokers again first.
+    the brokers again first. `evidence` is committed when landing stops: what the brokers say later
+    may no longer show it.
     """
 
     reason: str
     arguments: tuple[str, ...]
     records: tuple[Entry, ...]
     may_pass: bool = False
+    evidence: tuple[Entry, ...] = ()
 
     @property
     def message(self) -> str:
@@ -122,10 +124,10 @@ def _plan_topic(progress: Progress, subscription: Subscription, topic: Topic, no
         position = opened[number]
         partition = Partition(subscription.table, incarnation, number)
         until = position.until_offset if position else 0
-        if offsets.earliest > until:
+        if position is not None and (position.truncated or offsets.latest < until):
+            stops.append(_truncated(progress, partition, topic, position, offsets, now))
+        elif offsets.earliest > until:
             stops.append(_expired(partition, topic, until, offsets, now))
-        elif offsets.latest < until:
-            stops.append(_truncated(progress, partition, topic, until, offsets, now))
         else:
             if position is None:
                 openings.append(_entry(partition, topic, (0, 0), "landed", now))
@@ -172,37 +174,47 @@ def _truncated(  # noqa: PLR0913, PLR0917 - all of them are the case
     progress: Progress,
     partition: Partition,
     topic: Topic,
-    until: int,
+    position: Position,
     offsets: Offsets,
     now: str,
 ) -> Stop:
-    """The log ends before what was landed: an unclean leader election, or a restored broker.
+    """The log ended before what was landed: an unclean leader election, or a restored broker.
 
-    New records will take offsets that are landed with other content, so accepting opens a new
-    incarnation, in which each partition goes on where the brokers are now.
+    New records take offsets that are landed with other content, and soon the log reaches past the
+    ledger again, so the ledger remembers. Which records are new cannot be told; accepting opens a
+    new incarnation with all that the brokers hold: a change in both counts once.
     """
+    until = position.until_offset
     incarnation = progress.next_incarnation(partition.table)
     records = [_entry(partition, topic, (until, until), "lost", now)]
     for number, held in sorted(topic.partitions.items()):
-        old = progress.positions.get(Partition(partition.table, partition.incarnation, number))
-        begin = min(old.until_offset if old else 0, held.latest)
         fresh = Partition(partition.table, incarnation, number)
-        records.append(_entry(fresh, topic, (begin, begin), "landed", now))
+        records.append(_entry(fresh, topic, (held.earliest, held.earliest), "landed", now))
+    if offsets.latest < until:
+        seen = f"it ends at offset {offsets.latest}, but offsets up to {until} are landed"
+    else:
+        seen = (
+            f"it ended before offset {until}, up to which it is landed, and has grown to "
+            f"{offsets.latest} since"
+        )
     return Stop(
         reason=(
-            f"topic {topic.name} partition {partition.number}: it ends at offset {offsets.latest}, "
-            f"but offsets up to {until} are landed: the brokers have lost {offsets.latest} to "
-            f"{until} (unclean truncation) and will give these offsets to other records."
+            f"topic {topic.name} partition {partition.number}: {seen}: the brokers have lost "
+            "records (unclean truncation) and give their offsets to others. Accepting lands all "
+            "that they hold now as a new incarnation."
         ),
         arguments=(
             partition.table,
             "--partition",
             str(partition.number),
-            "--truncated-at",
-            str(offsets.latest),
+            "--truncated-below",
+            str(until),
         ),
         records=tuple(records),
-        may_pass=True,
+        may_pass=not position.truncated,
+        evidence=()
+        if position.truncated
+        else (_entry(partition, topic, (until, until), "truncated", now),),
     )
 
 

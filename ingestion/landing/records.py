@@ -80,7 +80,7 @@ def empty_file() -> bytes:
     import pyarrow.parquet as pq
 
     content = io.BytesIO()
-    pq.write_table(arrow_schema().empty_table(), content, compression="zstd")
+    pq.write_table(arrow_schema().empty_table(), content, version="1.0", compression="zstd")
     return content.getvalue()
 
 

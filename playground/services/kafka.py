@@ -60,9 +60,14 @@ class KafkaBroker:
         """Where clients connect."""
         return f"{LOOPBACK}:{self.port}"
 
+    @property
+    def data(self) -> Path:
+        """Where it keeps the logs of its partitions, a folder each."""
+        return self._directory / "data"
+
     def start(self) -> None:
         """Format the storage if need be, and start; does not wait for it to be ready."""
-        data = self._directory / "data"
+        data = self.data
         data.mkdir(parents=True, exist_ok=True)
         settings = SETTINGS | {
             "listeners": f"PLAINTEXT://{self.bootstrap_servers},"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -155,21 +156,52 @@ def test_jobs_land_any_group_of_tables_with_iam(zone: Zone) -> None:
     assert options["kafka.security.protocol"] == "SASL_SSL"
 
 
-def test_the_wheel_runs_on_python_3_13_and_brings_the_entry_script(tmp_path: Path) -> None:
-    root, source = declarations.SOURCES_FILE.parents[3], tmp_path / "source"
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    root, source = declarations.SOURCES_FILE.parents[3], folder / "source"
     for part in ("ingestion", "requirements"):
         shutil.copytree(root / part, source / part)
     for file in ("pyproject.toml", "README.md"):
         shutil.copy(root / file, source)
-    command = ["pip", "wheel", "--no-deps", "--no-build-isolation", "-q", "-w", str(tmp_path)]
+    command = ["pip", "wheel", "--no-deps", "--no-build-isolation", "-q", "-w", str(folder)]
     built = subprocess.run(
         [sys.executable, "-m", *command, str(source)], capture_output=True, text=True, check=False
     )
     assert built.returncode == 0, built.stderr
-    (wheel,) = tmp_path.glob("*.whl")
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def test_the_wheel_brings_the_entry_script(wheel: Path) -> None:
     assert wheel.name.endswith("-py3-none-any.whl")
     with zipfile.ZipFile(wheel) as content:
         names = content.namelist()
         metadata = next(name for name in names if name.endswith("METADATA"))
         assert "Requires-Python: >=3.11" in content.read(metadata).decode()
     assert {"ingestion/glue/landing.py", "ingestion/landing/job.py"} <= set(names)
+
+
+def test_the_wheel_is_valid_python_3_13(wheel: Path, tmp_path: Path) -> None:
+    """Glue 6.0's Python: every module compiles without a warning, and those that need no other
+    package can be imported."""
+    python = shutil.which("python3.13")
+    environment = os.environ | {"PYENV_VERSION": "3.13"}  # where python3.13 is pyenv's
+    if python is None or subprocess.run([python, "-V"], env=environment, check=False).returncode:
+        pytest.skip("there is no Python 3.13 on this machine")
+    with zipfile.ZipFile(wheel) as content:
+        content.extractall(tmp_path)
+    modules = "ingestion.landing.job, ingestion.landing.compaction, ingestion.landing.spark"
+    for command in (
+        ["-W", "error", "-m", "compileall", "-q", "-f", str(tmp_path / "ingestion")],
+        ["-W", "error", "-c", f"import {modules}"],
+    ):
+        ran = subprocess.run(
+            [python, *command],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 import shutil
+import threading
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from typer.testing import CliRunner
 
 from ingestion.commands import landing as landing_commands
 from ingestion.errors import TerminalError, TransientError
+from ingestion.landing import job as landing_job
 from ingestion.landing import subscriptions as landing_subscriptions
 from ingestion.landing.kafka import Brokers
 from ingestion.landing.plan import Subscription
@@ -86,23 +90,32 @@ def test_a_recreated_topic(
 
 
 def test_a_truncated_topic(
-    zone: Zone, feed: Feed, accept: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+    zone: Zone, feed: Feed, accept: Callable[[str], str], tmp_path: Path
 ) -> None:
-    """One broker cannot truncate uncleanly, so the ledger is made to be ahead of it."""
+    """A broker is restored from a copy of its disk that is older than what was landed."""
     feed.create(1).produce(5)
     zone.land(feed.topic)
-    ahead = zone.ledger()[-1]
-    path = "_ledger/00000000000000000003.jsonl"
-    line = ahead.to_json().replace('"from_offset": 0', '"from_offset": 5')
-    zone.storage.put(path, line.replace('"until_offset": 5', '"until_offset": 8').encode())
-    monkeypatch.setattr("ingestion.landing.job.time.sleep", lambda _: None)
+    log, copy = feed.broker.data / f"{feed.topic}-0", tmp_path / "copy"
+    feed.broker.stop()
+    shutil.copytree(log, copy)
+    feed.broker.restart()
+    assert zone.land(feed.topic) == 0, "a restart alone loses nothing"
+    feed.produce(3, start=5)
+    zone.land(feed.topic)
+    landed = zone.landed()
+    feed.broker.stop()
+    shutil.rmtree(log)
+    shutil.copytree(copy, log)
+    feed.broker.restart()
     message = stop(zone, feed)
     assert f"topic {feed.topic} partition 0: it ends at offset 5, but offsets up to 8" in message
+    # The shop goes on, and soon nothing of it can be seen at the broker.
+    feed.produce(7, start=50)
+    assert "it ended before offset 8" in stop(zone, feed)
     assert "recorded as lost" in accept(message)
-    feed.produce(2, start=50)
-    assert zone.land(feed.topic) == 2
-    assert zone.ledger()[-1].incarnation == 2
-    assert sum(zone.landed().values()) == 7
+    assert zone.land(feed.topic) == 12
+    assert {e.incarnation for e in zone.ledger()} == {1, 2}
+    assert zone.landed() == landed + feed.truth()
 
 
 def test_only_the_loss_that_was_shown_can_be_accepted(
@@ -141,8 +154,16 @@ def test_a_landing_zone_whose_ledger_is_gone(zone: Zone, feed: Feed) -> None:
     assert "has files of orders but no ledger" in message
 
 
-def test_a_broker_that_is_away_at_the_start(zone: Zone, feed: Feed) -> None:
-    settings = zone.job(feed.topic).settings
-    nowhere = type(settings)(**{**vars(settings), "kafka_bootstrap_servers": "127.0.0.1:9"})
+def test_a_broker_that_is_away_at_the_start(
+    zone: Zone, feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed.create(1).produce(3)
+    monkeypatch.setattr(landing_job, "Brokers", partial(Brokers, timeout=1))
+    job = zone.job(feed.topic)
+    nowhere = replace(job.settings, kafka_bootstrap_servers="127.0.0.1:9")
+    run = landing_job.Landing(
+        replace(job, settings=nowhere), zone.start_spark, zone.said.append, threading.Event()
+    )
     with pytest.raises(TransientError, match=r"brokers at 127\.0\.0\.1:9 do not answer"):
-        Brokers(nowhere, timeout=1).topic_ids([feed.topic])
+        run.run()
+    assert zone.land(feed.topic) == 3

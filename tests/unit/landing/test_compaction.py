@@ -1,14 +1,19 @@
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+import threading
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from ingestion.commands import landing as landing_commands
+from ingestion.declarations import load
 from ingestion.errors import TerminalError
 from ingestion.landing import compaction
 from ingestion.landing.layout import DataFile, Partition
@@ -101,6 +106,31 @@ def test_small_files_become_one_and_go_after_the_grace_period(
     assert compaction.compact(storage, progress, "orders", TODAY) == []
 
 
+def test_a_reader_at_any_instant_finds_every_record(storage: Storage, tmp_path: Path) -> None:
+    for number in range(30):
+        write(storage, tmp_path, file(number, number + 1), [number])
+    done, seen = threading.Event(), set()
+
+    def read() -> None:
+        # DuckDB lists the files first, and opens them one by one while compaction goes on.
+        query = f"select count(distinct kafka_offset) from '{storage.uri}/orders/**/*.parquet'"
+        while True:
+            seen.add(duckdb.connect().sql(query).fetchall()[0][0])
+            if done.is_set():
+                return
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    progress = fold([entry(0, 30)])
+    merges = [
+        compaction.compact(storage, progress, "orders", TODAY) for _ in range(3)
+    ]  # the second and third find nothing to do
+    done.set()
+    reader.join()
+    assert [len(added) for added in merges] == [1, 0, 0]
+    assert seen == {30}
+
+
 def test_todays_files_and_those_beyond_the_ledger_are_left_alone(
     storage: Storage, tmp_path: Path
 ) -> None:
@@ -125,3 +155,17 @@ def test_retention_removes_only_older_dates(storage: Storage, tmp_path: Path) ->
     write(storage, tmp_path, file(5, 9, TODAY), [5])
     assert compaction.expire(storage, "orders", TODAY) == [file(0, 5)]
     assert landed_offsets(storage) == [5]
+
+
+def test_the_command_keeps_what_the_declarations_say(
+    storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days = load().table("orders").landing_retention_days
+    today = datetime.now(UTC).date()
+    kept, gone = file(5, 9, today - timedelta(days=days)), file(0, 5, today - timedelta(days + 1))
+    write(storage, tmp_path, gone, [0])
+    write(storage, tmp_path, kept, [5])
+    monkeypatch.setenv("LAKEHOUSE_LANDING", storage.uri)
+    said = CliRunner().invoke(landing_commands.app, ["expire", "--tables", "orders"])
+    assert f"orders: 1 files before {kept.landing_date} removed" in said.output
+    assert storage.list_files("orders") == [kept.path]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import date
 from itertools import pairwise
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingestion.errors import TerminalError
+from ingestion.landing import ledger as ledger_module
 from ingestion.landing.layout import DataFile, Partition
 from ingestion.landing.ledger import Entry, FencedError, Ledger, Progress, fold
 from ingestion.landing.storage import open_storage
@@ -109,3 +111,45 @@ def test_incarnations_are_counted_per_table() -> None:
     assert progress.incarnation("orders", "retail.public.orders") == (2, "B")
     assert progress.next_incarnation("orders") == 3
     assert Progress().next_incarnation("orders") == 1
+
+
+@pytest.fixture
+def summaries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_module, "SUMMARY_EVERY", 2)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5)), max_size=8))
+def test_a_summary_is_the_ledger_folded(steps: list[tuple[int, int]]) -> None:
+    until, entries = [0, 0, 0], []
+    for number, width in steps:
+        entries.append(entry(until[number], until[number] + width, number=number))
+        until[number] += width
+    progress = fold(entries)
+    assert Progress.from_json(json.loads(json.dumps(progress.to_json()))) == progress
+
+
+def test_a_start_reads_only_what_follows_a_summary(summaries: None, tmp_path: Path) -> None:
+    storage = open_storage(str(tmp_path))
+    ledger = Ledger(storage)
+    for step in range(7):
+        ledger.append([entry(step, step + 1)])
+    assert [path[-6:] for path in storage.list_files("_progress")] == ["4.json", "6.json"]
+    storage.delete(f"_ledger/{3:020d}.jsonl")
+    assert Ledger(storage).progress == ledger.progress
+    with pytest.raises(TerminalError, match=r"0003\.jsonl is missing"):
+        Ledger(storage, verify=True)
+
+
+def test_a_summary_of_another_past_is_not_trusted(summaries: None, tmp_path: Path) -> None:
+    """The ledger was restored from a backup, and has grown again with other commits."""
+    storage = open_storage(str(tmp_path))
+    ledger = Ledger(storage)
+    for step in range(4):
+        ledger.append([entry(step, step + 1)])
+    for number in (3, 4):
+        other = entry(2 * number - 4, 2 * number - 2)
+        storage.put(f"_ledger/{number:020d}.jsonl", other.to_json().encode())
+    assert Ledger(storage).progress == Ledger(storage, verify=True).progress
+    assert Ledger(storage).progress.positions[Partition("orders", 1, 0)].until_offset == 6
+    storage.put(f"_progress/{2:020d}.json", b"torn")
+    assert Ledger(storage).progress == Ledger(storage, verify=True).progress

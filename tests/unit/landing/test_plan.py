@@ -88,13 +88,25 @@ def test_a_recreated_topic_stops_whatever_its_offsets() -> None:
         assert (starts(after), after.stops) == ({0: (2, 0)}, ())
 
 
-def test_a_truncated_topic_stops_and_goes_on_in_a_new_incarnation() -> None:
+def test_a_truncated_topic_stops_and_is_landed_anew_as_a_new_incarnation() -> None:
     progress = fold([entry(0, 5), entry(0, 7, number=1)])
-    decided = decide(progress, topic((0, 3), (0, 9)))
+    decided = decide(progress, topic((0, 3), (2, 9)))
     assert "ends at offset 3, but offsets up to 5 are landed" in decided.stops[0].message
     assert decided.stops[0].may_pass
-    after = decide(accept(progress, decided), topic((0, 4), (0, 9)))
-    assert (starts(after), after.stops) == ({0: (2, 3), 1: (2, 7)}, ())
+    after = decide(accept(progress, decided), topic((0, 4), (2, 9)))
+    assert (starts(after), after.stops) == ({0: (2, 0), 1: (2, 2)}, ())
+
+
+def test_a_truncated_topic_that_has_grown_again_still_stops() -> None:
+    progress = fold([entry(0, 5)])
+    first = decide(progress, topic((0, 3)))
+    remembered = fold(first.stops[0].evidence, progress)
+    grown = decide(remembered, topic((0, 9)))
+    assert "ended before offset 5" in grown.stops[0].message
+    assert grown.stops[0].arguments == first.stops[0].arguments
+    assert (grown.stops[0].may_pass, grown.stops[0].evidence) == (False, ())
+    after = decide(accept(remembered, grown), topic((0, 9)))
+    assert (starts(after), after.stops) == ({0: (2, 0)}, ())
 
 
 def test_a_topic_that_does_not_exist_yet_is_waited_for_silently() -> None:
