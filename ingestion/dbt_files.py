@@ -30,7 +30,8 @@ def render(declarations: Declarations) -> dict[Path, str]:
         )
         if table.history == "all":
             files[SNAPSHOTS / f"{table.name}_history.yml"] = _yaml(
-                {"snapshots": [_snapshot(table)]}
+                {"snapshots": [_snapshot(table)]},
+                "\n# Redshift: the versions of a row lie together, beside its changes in the log.",
             )
     files[STAGING / "quarantine.sql"] = _sql(
         "\nunion all\n".join(
@@ -48,6 +49,10 @@ def render(declarations: Declarations) -> dict[Path, str]:
 
 
 def _log_sql(table: Table) -> str:
+    note = (
+        "\n    Redshift: distributed by the key, on which history joins the changes of a row;"
+        "\n    sorted by run, because every reader asks for the newest ones."
+    )
     return _sql(
         textwrap.dedent(
             f"""\
@@ -56,11 +61,14 @@ def _log_sql(table: Table) -> str:
                 incremental_strategy='append',
                 on_schema_change='append_new_columns',
                 pre_hook="{{{{ choose_landing_files('{table.name}') }}}}",
-                post_hook="{{{{ save_declaration('{table.name}') }}}}"
+                post_hook="{{{{ save_declaration('{table.name}') }}}}",
+                dist='{table.primary_key[0]}',
+                sort='_cdc_run'
             ) }}}}
 
             {{{{ change_log('{table.name}') }}}}"""
-        )
+        ),
+        note,
     )
 
 
@@ -145,6 +153,8 @@ def _snapshot(table: Table) -> dict[str, Any]:
             "strategy": "cdc",
             "unique_key": key[0] if len(key) == 1 else key,
             "updated_at": "_cdc_committed_at",
+            "dist": key[0],
+            "sort": key,
             "meta": {
                 "sequence_by": "_cdc_position",
                 "apply_as_deletes": "_cdc_op = 'd'",
@@ -196,13 +206,13 @@ def _lineage(*names: str) -> list[dict[str, Any]]:
     return [{"name": name, "description": f"{{{{ doc('{name}') }}}}"} for name in names]
 
 
-def _sql(body: str) -> str:
-    return f"{{#- {_NOTE} -#}}\n{body}\n"
+def _sql(body: str, note: str = "") -> str:
+    return f"{{#- {_NOTE}{note} -#}}\n{body}\n"
 
 
-def _yaml(document: dict[str, Any]) -> str:
+def _yaml(document: dict[str, Any], note: str = "") -> str:
     text = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=96)
-    return f"# {_NOTE}\nversion: 2\n\n{text}"
+    return f"# {_NOTE}{note}\nversion: 2\n\n{text}"
 
 
 class _Dumper(yaml.SafeDumper):

@@ -9,9 +9,10 @@ from typing import Any
 from ingestion.errors import TerminalError
 from ingestion.warehouse.connection import Warehouse
 
+# svv_columns has the columns of late-binding views too, information_schema.columns has not
 _COLUMNS = """
     select table_name, column_name
-    from information_schema.columns
+    from {columns}
     where table_schema = '{schema}'
     order by table_name, ordinal_position
 """
@@ -31,7 +32,11 @@ class DuckDbSide:
 
     def columns(self, schema: str) -> dict[str, tuple[str, ...]]:
         """Tables and views of a schema with their columns."""
-        return _by_table(self._connection.execute(_COLUMNS.format(schema=schema)).fetchall())
+        return _by_table(
+            self._connection.execute(
+                _COLUMNS.format(columns="information_schema.columns", schema=schema)
+            ).fetchall()
+        )
 
     def rows(self, schema: str, table: str, columns: Sequence[str]) -> Iterable[tuple[Any, ...]]:
         """All rows with these columns."""
@@ -54,7 +59,11 @@ class RedshiftSide:
 
     def columns(self, schema: str) -> dict[str, tuple[str, ...]]:
         """Tables and views of a schema with their columns."""
-        return _by_table(self._warehouse.rows(_COLUMNS.format(schema=self._schema(schema))))
+        return _by_table(
+            self._warehouse.rows(
+                _COLUMNS.format(columns="svv_columns", schema=self._schema(schema))
+            )
+        )
 
     def rows(self, schema: str, table: str, columns: Sequence[str]) -> Iterable[tuple[Any, ...]]:
         """All rows with these columns."""
