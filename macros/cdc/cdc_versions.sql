@@ -42,10 +42,10 @@ records as (
     {%- endif %}
 ),
 
--- of the deliveries of one change the last one stands
+-- of the deliveries of one change the last one stands (Redshift wants an alias before QUALIFY)
 delivered as (
-    select records.*
-    from records
+    select deliveries.*
+    from records as deliveries
     qualify
         row_number() over (
             partition by {{ key_names }}, {{ sequence }}, _cdc_op

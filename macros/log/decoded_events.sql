@@ -1,7 +1,7 @@
 {#-
   CTEs from `records` to `events`: one row a record with the envelope's fields as text.
 
-  op, source_name, snapshot, committed_ms, the connector's position fields, is_utf8, is_json,
+  op, source_name, committed_ms, the connector's position fields, is_utf8, is_json,
   has_row, has_before_image, missing_columns and unknown_columns (comma-separated, null for none), and
   for each column row__<name> and before__<name> (text; null for absent and JSON null alike), with
   row_is_other__<name> and before_is_other__<name> where a varchar holds anything but a string.
@@ -26,7 +26,7 @@
     'op': 'VARCHAR',
     'before': fields,
     'after': fields,
-    'source': dict(name='VARCHAR', snapshot='VARCHAR', ts_ms='VARCHAR', **position_fields),
+    'source': dict(name='VARCHAR', ts_ms='VARCHAR', **position_fields),
     'transaction': {'total_order': 'VARCHAR'},
 } %}
 {#- the text outside strings: a change event has some six opening brackets there -#}
@@ -94,7 +94,6 @@ events as (
         strict.is_json,
         strict.event.op,
         strict.event.source.name as source_name,
-        strict.event.source.snapshot,
         strict.event.source.ts_ms as committed_ms,
         {%- for field in position_fields %}
         strict.event.source.{{ field }},

@@ -20,7 +20,8 @@ parsed as (
         records.kafka_timestamp,
         records.kafka_key,
         records.kafka_value,
-        case when can_json_parse(records.kafka_value) then json_parse(records.kafka_value) end as event,
+        case when can_json_parse(records.kafka_value) then json_parse(records.kafka_value) end
+            as document,
         case when octet_length(records.kafka_value) <= 65535 and can_json_parse(records.kafka_value)
             then from_varbyte(records.kafka_value, 'utf-8')
         end as value_text
@@ -30,18 +31,18 @@ parsed as (
 enveloped as (
     select
         parsed.*,
-        {{ _redshift_scalar('parsed.event."op"') }} as op,
-        parsed.event."source" as event_source,
-        parsed.event."before" as before_image,
+        {{ _redshift_scalar('parsed.document."op"') }} as op,
+        parsed.document."source" as event_source,
+        parsed.document."before" as before_image,
         case
-            when parsed.event is not null then true
+            when parsed.document is not null then true
             when octet_length(parsed.kafka_value) <= 32767
                 then {{ _redshift_is_utf8('parsed.kafka_value') }}
             else true
         end as is_utf8,
         -- too deep for some engine: as in the DuckDB body, many brackets and some closed at once
         case
-            when parsed.event is null then false
+            when parsed.document is null then false
             when length(parsed.value_text) - length(translate(parsed.value_text, '[{', '')) > 100
                 then
                     not (
@@ -57,7 +58,7 @@ enveloped as (
 imaged as (
     select
         enveloped.*,
-        case when enveloped.op = 'd' then enveloped.event."before" else enveloped.event."after" end
+        case when enveloped.op = 'd' then enveloped.document."before" else enveloped.document."after" end
             as row_image
     from enveloped
 ),
@@ -89,12 +90,11 @@ events as (
         imaged.is_json,
         imaged.op,
         {{ _redshift_scalar('imaged.event_source."name"') }} as source_name,
-        {{ _redshift_scalar('imaged.event_source."snapshot"') }} as snapshot,
         {{ _redshift_scalar('imaged.event_source."ts_ms"') }} as committed_ms,
         {%- for field in position_fields %}
         {{ _redshift_scalar('imaged.event_source."' ~ field ~ '"') }} as {{ field }},
         {%- endfor %}
-        {{ _redshift_scalar('imaged.event."transaction"."total_order"') }} as total_order,
+        {{ _redshift_scalar('imaged.document."transaction"."total_order"') }} as total_order,
         coalesce(json_typeof(imaged.event_source."name") <> 'null', false) as has_source,
         coalesce(
             json_typeof(imaged.row_image) = 'object' and json_size(imaged.row_image) > 2, false
