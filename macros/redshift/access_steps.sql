@@ -1,15 +1,42 @@
 {#-
   Roles, grants and masks. loader looks after streams and landing, transformer is what dbt runs as,
-  analyst reads the marts and nothing else. Roles are created, never dropped; a grant is repeated
-  harmlessly. Personal columns of the marts are masked for analyst, by the declarations' `pii`.
+  analyst reads the marts and nothing else. Roles are created, never dropped; only what is missing is
+  granted, so a mart that was made anew is found. Personal columns of the marts are masked for analyst, by the declarations' `pii`.
 -#}
 {% macro access_steps(state) %}
     {% set steps = [] %}
+    {% set new_roles = [] %}
     {% for role in ['loader', 'transformer', 'analyst'] if role not in state['roles'] %}
+        {% do new_roles.append(role) %}
         {% do steps.append(plan_step('role ' ~ role, 'create role ' ~ role)) %}
     {% endfor %}
-    {% if steps %}
-        {% for grant in grants() %}{% do steps.append(plan_step(grant[0], grant[1])) %}{% endfor %}
+    {% for schema in warehouse_schemas() if schema not in state['schemas'] %}
+        {% do steps.append(plan_step('dbt builds here', 'create schema if not exists ' ~ schema)) %}
+    {% endfor %}
+    {% for grant in schema_grants() %}
+        {% set missing = grant['privileges'] | reject('in', state['privileges'].get(grant['schema'] ~ ' ' ~ grant['role'], [])) | list %}
+        {% if missing %}
+            {% do steps.append(plan_step(
+                grant['why'],
+                'grant ' ~ missing | join(', ') ~ ' on schema ' ~ grant['schema'] ~ ' to role ' ~ grant['role'])) %}
+        {% endif %}
+    {% endfor %}
+    {% for grant in relation_grants() %}
+        {% set missing = [] %}
+        {% for relation in state['relations'] if relation.startswith(grant['schema'] ~ '.')
+            and relation ~ ' ' ~ grant['role'] not in state['readable'] %}
+            {% do missing.append(relation) %}
+        {% endfor %}
+        {% if missing or grant['role'] in new_roles %}
+            {% do steps.append(plan_step(
+                grant['why'],
+                'grant select on all tables in schema ' ~ grant['schema'] ~ ' to role ' ~ grant['role'])) %}
+        {% endif %}
+    {% endfor %}
+    {% if 'analyst' in new_roles %}
+        {% do steps.append(plan_step(
+            'also what this user builds there later',
+            'alter default privileges in schema ' ~ marts_schema() ~ ' grant select on tables to role analyst')) %}
     {% endif %}
     {% for mask in personal_columns() %}
         {% set policy = 'mask_' ~ mask['type'] | replace('(', '_') | replace(')', '') %}
@@ -28,35 +55,43 @@
     {% do return(steps) %}
 {% endmacro %}
 
-{#- Reason and statement of each grant. -#}
-{% macro grants() %}
-    {% set layers = {} %}
-    {% for layer in ['staging', 'history', 'marts', 'operations'] %}
-        {% do layers.update({layer: generate_schema_name(layer, none) | trim}) %}
-    {% endfor %}
+{#- What each role may do in which schema, with the reason. -#}
+{% macro schema_grants() %}
     {% set found = [] %}
-    {% for layer, schema in layers.items() %}
-        {% do found.append(['dbt builds here', 'create schema if not exists ' ~ schema]) %}
-        {% do found.append(['dbt builds here', 'grant create, usage on schema ' ~ schema ~ ' to role transformer']) %}
+    {% for schema in warehouse_schemas() %}
+        {% do found.append({
+            'schema': schema, 'role': 'transformer', 'privileges': ['create', 'usage'], 'why': 'dbt builds here'}) %}
     {% endfor %}
     {% for schema in ['kafka', landing_schema(), 'streaming'] %}
-        {% do found.append(['streams and landing', 'grant usage on schema ' ~ schema ~ ' to role loader']) %}
-        {% do found.append(['dbt reads them', 'grant usage on schema ' ~ schema ~ ' to role transformer']) %}
+        {% do found.append({
+            'schema': schema, 'role': 'loader', 'privileges': ['usage'], 'why': 'loader looks after streams and landing'}) %}
+        {% do found.append({
+            'schema': schema, 'role': 'transformer', 'privileges': ['usage'], 'why': 'dbt reads them'}) %}
     {% endfor %}
-    {% do found.append(['dbt reads them', 'grant select on all tables in schema streaming to role transformer']) %}
-    {% do found.append(['streams and landing', 'grant select on all tables in schema streaming to role loader']) %}
-    {% do found.append(['people read the marts', 'grant usage on schema ' ~ layers['marts'] ~ ' to role analyst']) %}
-    {% do found.append(['people read the marts',
-        'grant select on all tables in schema ' ~ layers['marts'] ~ ' to role analyst']) %}
-    {% do found.append(['also those that dbt makes later',
-        'alter default privileges in schema ' ~ layers['marts'] ~ ' grant select on tables to role analyst']) %}
+    {% do found.append({
+        'schema': marts_schema(), 'role': 'analyst', 'privileges': ['usage'], 'why': 'people read the marts'}) %}
     {% do return(found) %}
+{% endmacro %}
+
+{#- Whose role reads all relations of which schema, with the reason. -#}
+{% macro relation_grants() %}
+    {% do return([
+        {'schema': 'streaming', 'role': 'loader', 'why': 'loader looks after streams and landing'},
+        {'schema': 'streaming', 'role': 'transformer', 'why': 'dbt reads them'},
+        {'schema': marts_schema(), 'role': 'analyst', 'why': 'people read the marts'},
+    ]) %}
+{% endmacro %}
+
+{#- The schema of the marts on this target. -#}
+{% macro marts_schema() %}
+    {% do return(generate_schema_name('marts', none) | trim) %}
 {% endmacro %}
 
 {#-
   Columns of the marts that hold personal data, each a dict: relation, column, type. A mart's column is
   personal when it has the name of a declared column with `pii`, whatever table it comes from (to mask
-  too much is a question, to mask too little a breach), or has `pii` in its own meta.
+  too much is a question, to mask too little a breach), or has `pii` in its own meta, as a column with
+  another name must.
 -#}
 {% macro personal_columns() %}
     {% set declared = {} %}
@@ -68,10 +103,10 @@
         {% endfor %}
     {% endfor %}
     {% set found = [] %}
-    {% set marts = generate_schema_name('marts', none) | trim %}
+    {% set marts = marts_schema() %}
     {% for node in graph.nodes.values() | sort(attribute='name')
         if node.resource_type == 'model' and node.schema == marts %}
-        {% for column in node.columns.values() if column.name in declared or column.meta.get('pii') %}
+        {% for column in node.columns.values() if column.name in declared or column.config.meta.get('pii') %}
             {% do found.append({
                 'relation': marts ~ '.' ~ (node.alias or node.name),
                 'column': column.name,

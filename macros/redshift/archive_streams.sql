@@ -53,12 +53,12 @@
 {% endmacro %}
 
 {#- Operation: refreshes the streaming views now, all or of some tables; auto refresh goes on as it is. -#}
-{% macro refresh_streams(tables=none) %}
+{% macro refresh_streams(tables=none, dry_run=false) %}
     {% do require_redshift('refresh_streams') %}
     {% if execute %}
         {% set views = warehouse_state()['views'] %}
         {% for view in views | sort if not tables or view.rpartition('_')[0] in tables %}
-            {% do carry_out([plan_step('refresh', 'refresh materialized view streaming.' ~ view)], false) %}
+            {% do carry_out([plan_step('refresh', 'refresh materialized view streaming.' ~ view)], dry_run) %}
         {% endfor %}
     {% endif %}
 {% endmacro %}

@@ -31,14 +31,17 @@
     {% if execute %}{% do carry_out(access_steps(warehouse_state()), dry_run) %}{% endif %}
 {% endmacro %}
 
-{#- Prints each step, and sends it unless this is a dry run. Outside a transaction: see step kinds. -#}
+{#- Prints the plan, and carries it out unless this is a dry run, outside a transaction. -#}
 {% macro carry_out(steps, dry_run) %}
     {% for step in steps %}
         {% do log('-- ' ~ step['what'] ~ '\n' ~ step['sql'] ~ ';', info=true) %}
-        {% if not dry_run %}
-            {% do run_query(step['sql']) %}
-        {% endif %}
     {% endfor %}
+    {% if not dry_run %}
+        {% for step in steps %}
+            {% do run_query(step['sql']) %}
+            {% do log('sent ' ~ loop.index ~ ' of ' ~ (steps | length) ~ ': ' ~ step['what'], info=true) %}
+        {% endfor %}
+    {% endif %}
 {% endmacro %}
 
 {% macro require_redshift(operation) %}
@@ -81,11 +84,11 @@
     {% do return(result) %}
 {% endmacro %}
 
-{#- What is there: external schemas, Spectrum tables, streaming views, tables, roles, masks. -#}
+{#- What is there: schemas, Spectrum tables, streaming views, tables, roles, what they may do, masks. -#}
 {% macro warehouse_state() %}
     {% set state = {
         'external_schemas': {}, 'external_tables': [], 'views': {}, 'relations': [], 'roles': [],
-        'policies': [], 'attached': [],
+        'policies': [], 'attached': [], 'schemas': [], 'privileges': {}, 'readable': [],
     } %}
     {% for row in run_query("select schemaname, esoptions from svv_external_schemas").rows %}
         {% do state['external_schemas'].update({row[0]: row[1]}) %}
@@ -105,6 +108,19 @@
     {% endfor %}
     {% for row in run_query("select role_name from svv_roles").rows %}
         {% do state['roles'].append(row[0]) %}
+    {% endfor %}
+    {% for row in run_query("select nspname from pg_namespace").rows %}
+        {% do state['schemas'].append(row[0]) %}
+    {% endfor %}
+    {% for row in run_query(
+        "select namespace_name, identity_name, privilege_type from svv_schema_privileges"
+        ~ " where identity_type = 'role'").rows %}
+        {% do state['privileges'].setdefault(row[0] ~ ' ' ~ row[1], []).append(row[2] | lower) %}
+    {% endfor %}
+    {% for row in run_query(
+        "select namespace_name || '.' || relation_name || ' ' || identity_name from svv_relation_privileges"
+        ~ " where identity_type = 'role' and privilege_type = 'SELECT'").rows %}
+        {% do state['readable'].append(row[0]) %}
     {% endfor %}
     {% for row in run_query("select policy_name from svv_masking_policy").rows %}
         {% do state['policies'].append(row[0]) %}

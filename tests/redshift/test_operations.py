@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 import redshift_connector
 from redshift_connector.error import ProgrammingError
+from typer.testing import CliRunner
 
+from ingestion.cli import app
 from ingestion.declarations import load
 from ingestion.errors import TerminalError
-from ingestion.warehouse.connection import Warehouse, WarehouseSettings
+from ingestion.warehouse.connection import WarehouseSettings
 from ingestion.warehouse.streams import grant_rows, refresh_streams, stream_states
 from tests.redshift.standin.server import StandIn
 from tests.redshift.warehouse import Dbt, Prod, environment, redshift_settings
@@ -33,57 +35,70 @@ def prod(stand_in: StandIn, tmp_path: Path) -> Prod:
     return Prod(stand_in, Dbt("prod", settings, tmp_path / "prod"))
 
 
-def _warehouse(prod: Prod) -> Warehouse:
-    with environment(dict(prod.dbt.settings)):
-        return Warehouse(WarehouseSettings.from_environment("prod"))
-
-
 def _statements(said: str) -> str:
     """The printed plan, without dbt's own lines."""
     kept = re.findall(r"^-- .*?;$", said, re.MULTILINE | re.DOTALL)
     return "\n\n".join(kept) + "\n"
 
 
-@pytest.mark.timeout(600)
-def test_plan_of_an_empty_warehouse_is_the_golden_one(prod: Prod) -> None:
-    """Printed, not sent; UPDATE_GOLDEN=1 writes the file anew."""
-    plan = _statements(prod.dbt.operation("deploy_streaming", "{dry_run: true}"))
-    file = GOLDEN / "deploy_streaming.sql"
+def _assert_golden(plan: str, operation: str) -> None:
+    """The plan is the one that is kept; UPDATE_GOLDEN=1 writes the file anew."""
+    file = GOLDEN / f"{operation}.sql"
     if os.environ.get("UPDATE_GOLDEN"):
         file.write_text(plan, "utf-8")
     assert plan == file.read_text("utf-8")
+
+
+@pytest.mark.timeout(600)
+def test_plan_of_an_empty_warehouse_is_the_golden_one(prod: Prod) -> None:
+    """Printed, not sent."""
+    plan = _statements(prod.dbt.operation("deploy_streaming", "{dry_run: true}"))
+    _assert_golden(plan, "deploy_streaming")
     assert prod.rows("select count(*) from standin.external_schemas") == [(0,)]
 
 
 @pytest.mark.timeout(900)
 def test_deployment_can_be_repeated_and_gives_each_role_its_own(prod: Prod) -> None:
     """A second run finds nothing to do; a new mart gets its masks; analyst reads marts only."""
-    prod.dbt.operation("deploy_streaming")
+    plan = _statements(prod.dbt.operation("deploy_streaming", "{dry_run: true}"))
+    assert _statements(prod.dbt.operation("deploy_streaming")) == plan
     assert "nothing to do" in prod.dbt.operation("deploy_streaming")
 
     prod.stand_in.admin("create table marts.dim_customer (customer_id bigint, email varchar(1280))")
-    prod.stand_in.admin("create table staging.secrets (email varchar(1280))")
-    plan = prod.dbt.operation("deploy_access")
+    prod.stand_in.admin(
+        "create table staging.stores__log (email varchar(1280), _cdc_incarnation integer,"
+        " kafka_partition bigint, kafka_offset bigint)"
+    )
+    prod.stand_in.admin("create role auditor")
+    plan = _statements(prod.dbt.operation("deploy_access"))
+    _assert_golden(plan, "deploy_access")
+    for operation in ("archive_streams", "refresh_streams"):
+        dry = _statements(prod.dbt.operation(operation, "{dry_run: true}"))
+        _assert_golden(dry, operation)
     attached = re.findall(r"attach masking policy (\w+) on (\S+) \((\w+)\) to role analyst;", plan)
     assert ("mask_varchar_1280", "marts.dim_customer", "email") in attached
     assert ("mask_date", "marts.dim_customer", "birth_date") in attached
     assert {relation for _policy, relation, _column in attached} == {"marts.dim_customer"}
-    assert "attach" not in prod.dbt.operation("deploy_access")
+    assert _statements(prod.dbt.operation("deploy_access")) == "\n", "a second time: nothing"
+    assert prod.rows("select count(*) from pg_roles where rolname = 'auditor'") == [(1,)]
 
-    warehouse = _warehouse(prod)
-    try:
+    with prod.warehouse() as warehouse:
         rows = grant_rows(warehouse)
         states = stream_states(warehouse, load())
         with pytest.raises(TerminalError, match="refused"):
             refresh_streams(warehouse, ["stores"])
-    finally:
-        warehouse.close()
-    assert ("analyst", "sees masked", "marts.dim_customer email") in rows
+    with environment({**prod.dbt.settings, "COLUMNS": "200"}):
+        shown = CliRunner().invoke(app, ["warehouse", "grants"])
+    assert shown.exit_code == 0
+    assert re.search(r"analyst +sees masked +marts.dim_customer email", shown.output)
     assert [row for row in rows if row[0] == "analyst" and row[1] == "usage"] == [
         ("analyst", "usage", "schema marts")
     ]
     assert len(states) == len(load().tables)
-    assert all(state.auto_refresh and state.logged is None for state in states)
+    assert all(state.auto_refresh for state in states)
+    assert {state.view: state.logged for state in states if state.logged is not None} == {
+        "stores_1": 0
+    }
 
 
 @pytest.mark.timeout(600)
@@ -93,8 +108,8 @@ def test_analyst_reads_marts_and_nothing_else(prod: Prod) -> None:
     prod.stand_in.admin("create user ann")
     prod.stand_in.admin("grant role analyst to ann")
     for statement in (
-        "create table marts.open (a integer)",
-        "create table staging.closed (a integer)",
+        "create table marts.sales (a integer)",
+        "create table staging.records (a integer)",
         "grant select on all tables in schema marts to role analyst",
     ):
         prod.stand_in.admin(statement)
@@ -108,9 +123,9 @@ def test_analyst_reads_marts_and_nothing_else(prod: Prod) -> None:
     )
     connection.autocommit = True
     try:
-        connection.cursor().execute("select a from marts.open")
+        connection.cursor().execute("select a from marts.sales")
         with pytest.raises(ProgrammingError, match="permission denied for schema staging"):
-            connection.cursor().execute("select a from staging.closed")
+            connection.cursor().execute("select a from staging.records")
     finally:
         connection.close()
         prod.stand_in.drop_user("ann")

@@ -805,57 +805,57 @@ create role analyst;
 create schema if not exists staging;
 
 -- dbt builds here
-grant create, usage on schema staging to role transformer;
-
--- dbt builds here
 create schema if not exists history;
-
--- dbt builds here
-grant create, usage on schema history to role transformer;
 
 -- dbt builds here
 create schema if not exists marts;
 
 -- dbt builds here
-grant create, usage on schema marts to role transformer;
+create schema if not exists operations;
 
 -- dbt builds here
-create schema if not exists operations;
+grant create, usage on schema staging to role transformer;
+
+-- dbt builds here
+grant create, usage on schema history to role transformer;
+
+-- dbt builds here
+grant create, usage on schema marts to role transformer;
 
 -- dbt builds here
 grant create, usage on schema operations to role transformer;
 
--- streams and landing
+-- loader looks after streams and landing
 grant usage on schema kafka to role loader;
 
 -- dbt reads them
 grant usage on schema kafka to role transformer;
 
--- streams and landing
+-- loader looks after streams and landing
 grant usage on schema landing to role loader;
 
 -- dbt reads them
 grant usage on schema landing to role transformer;
 
--- streams and landing
+-- loader looks after streams and landing
 grant usage on schema streaming to role loader;
 
 -- dbt reads them
 grant usage on schema streaming to role transformer;
 
--- dbt reads them
-grant select on all tables in schema streaming to role transformer;
-
--- streams and landing
-grant select on all tables in schema streaming to role loader;
-
 -- people read the marts
 grant usage on schema marts to role analyst;
+
+-- loader looks after streams and landing
+grant select on all tables in schema streaming to role loader;
+
+-- dbt reads them
+grant select on all tables in schema streaming to role transformer;
 
 -- people read the marts
 grant select on all tables in schema marts to role analyst;
 
--- also those that dbt makes later
+-- also what this user builds there later
 alter default privileges in schema marts grant select on tables to role analyst;
 
 -- what analyst sees of a varchar(1280)
@@ -877,6 +877,11 @@ using (cast('***' as varchar(256)));
 create masking policy mask_date
 with (value date)
 using (cast(null as date));
+
+-- what analyst sees of a varchar(800)
+create masking policy mask_varchar_800
+with (value varchar(800))
+using (cast('***' as varchar(800)));
 
 -- what analyst sees of a varchar(80)
 create masking policy mask_varchar_80
