@@ -38,6 +38,8 @@ _STREAM_COLUMNS = {
     "kafka_headers": "redshift.super",
     "refresh_time": "timestamp",
 }
+# What a broker says while a topic that was just made has no leader yet
+_PASSING = {"NOT_LEADER_FOR_PARTITION", "LEADER_NOT_AVAILABLE", "UNKNOWN_TOPIC_OR_PART"}
 # Larger records are skipped and listed in SYS_STREAM_SCAN_ERRORS.
 MAX_RECORD_BYTES = 16 * 1024 * 1024
 # Parquet's types as Spectrum takes them for a column (c-spectrum-external-tables; data type pages).
@@ -65,16 +67,26 @@ class Books:
         self._dsn = dsn
         self._buckets = buckets
         self._lock = threading.RLock()
+        self._looking: psycopg2.extensions.connection | None = None
         self.max_record_bytes = MAX_RECORD_BYTES
 
     def _connect(self) -> psycopg2.extensions.connection:
         return psycopg2.connect(self._dsn)
 
+    def close(self) -> None:
+        """End the session of the look-ups."""
+        if self._looking is not None:
+            self._looking.close()
+
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Rows of a query on the PostgreSQL behind the stand-in."""
-        with self._connect() as connection, connection.cursor() as database:
-            database.execute(sql, values)
-            return database.fetchall()
+        with self._lock:
+            if self._looking is None:
+                self._looking = self._connect()
+                self._looking.autocommit = True
+            with self._looking.cursor() as database:
+                database.execute(sql, values)
+                return database.fetchall()
 
     def _run(self, *statements: tuple[str, tuple[object, ...]]) -> None:
         connection = self._connect()
@@ -95,6 +107,39 @@ class Books:
             f" {quote(style)}) on conflict (schema_name, table_name) do update set attributes ="
             " excluded.attributes"
         ]
+
+    def late_binding_views(self, sql: str, user: str) -> dict[tuple[str, str], str]:
+        """Queries of the late-binding views that `sql` names, and of those that they name.
+
+        Raises:
+            Refused: `user` may not read one of them.
+        """
+        known = {
+            (schema, view): (oid, readable)
+            for schema, view, oid, readable in self.rows(
+                "select n.nspname::text, c.relname::text, v.view, has_schema_privilege(%s, n.oid, 'usage')"
+                " and has_table_privilege(%s, c.oid, 'select')"
+                " from standin.late_binding_views as v inner join pg_class as c on v.view = c.oid"
+                " inner join pg_namespace as n on c.relnamespace = n.oid",
+                user,
+                user,
+            )
+        }
+        found: dict[tuple[str, str], str] = {}
+        waiting = [sql]
+        while waiting:
+            text = waiting.pop().lower()
+            for name, (oid, readable) in known.items():
+                if name in found or not re.search(rf'"?\b{name[0]}\b"?\."?{name[1]}\b', text):
+                    continue
+                if not readable and not found:
+                    raise Refused(f"permission denied for relation {name[1]}")
+                [(query,)] = self.rows(
+                    "select query from standin.late_binding_views where view = %s", oid
+                )
+                found[name] = query
+                waiting.append(query)
+        return found
 
     # ------------------------------------------------------------------------- external schemas
 
@@ -339,6 +384,12 @@ class Books:
                     table,
                 )
             )
+            if not columns and self.rows(
+                "select 1 from pg_class as c inner join pg_namespace as n on c.relnamespace = n.oid"
+                " where n.nspname like 'pg\\_temp%%' and c.relname = %s",
+                table,
+            ):
+                raise Refused("ALTER TABLE APPEND: source and target must be permanent tables")
             if not columns:
                 raise Refused(f'relation "{schema}.{table}" does not exist')
             shapes.append(columns)
@@ -561,7 +612,7 @@ def watermarks(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
         try:
             low, high = consumer.get_watermark_offsets(place, timeout=20)
         except KafkaException as error:
-            if not error.args[0].retriable() or time.monotonic() > deadline:
+            if error.args[0].name() not in _PASSING or time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
         else:

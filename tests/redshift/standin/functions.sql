@@ -240,7 +240,9 @@ create table standin.stream_positions (
 create table standin.table_attributes (
     schema_name text, table_name text, attributes text not null, primary key (schema_name, table_name)
 );
-create table standin.late_binding_views (schema_name text, view_name text, primary key (schema_name, view_name));
+-- a late-binding view keeps its query as text; PostgreSQL has an empty view in its place, for its name,
+-- owner and grants. Its columns are those that it had when it was made.
+create table standin.late_binding_views (view oid primary key, query text not null, columns jsonb not null);
 create table standin.masking_policies (name text primary key, input text not null, expression text not null);
 create table standin.attached_policies (
     policy text, relation text, columns text, grantee text, priority int,
@@ -313,12 +315,47 @@ create table redshift.stv_inflight (pid int, query bigint, text text);
 create table redshift.sys_query_detail (table_id oid, step_name text, start_time timestamp);
 
 create function redshift.pg_get_late_binding_view_cols() returns setof record language sql stable as $$
-    select n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod)::varchar, a.attnum::int
+    select n.nspname, c.relname, (col.told ->> 'name')::name, (col.told ->> 'type')::varchar, col.place::int
     from standin.late_binding_views as v
-    inner join pg_namespace as n on v.schema_name = n.nspname
-    inner join pg_class as c on c.relnamespace = n.oid and c.relname = v.view_name
-    inner join pg_attribute as a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    inner join pg_class as c on v.view = c.oid
+    inner join pg_namespace as n on c.relnamespace = n.oid
+    cross join lateral jsonb_array_elements(v.columns) with ordinality as col(told, place)
 $$;
+-- makes one: its columns, unless what it reads is not there (yet)
+create function standin.create_late_binding_view(name text, replaces boolean, query text, translated text)
+returns void language plpgsql as $$
+declare
+    columns jsonb := '[]';
+begin
+    begin
+        execute 'create temporary view _late_binding as ' || translated;
+        select coalesce(
+            jsonb_agg(
+                jsonb_build_object('name', attname, 'type', format_type(atttypid, atttypmod)) order by attnum
+            ),
+            '[]'
+        )
+        into columns
+        from pg_attribute
+        where attrelid = 'pg_temp._late_binding'::regclass and attnum > 0;
+        drop view pg_temp._late_binding;
+    exception when undefined_table or invalid_schema_name or undefined_column then
+        null;
+    end;
+    execute 'create ' || case when replaces then 'or replace ' else '' end || 'view ' || name || ' as select';
+    insert into standin.late_binding_views values (name::regclass::oid, query, columns)
+    on conflict (view) do update set query = excluded.query, columns = excluded.columns;
+end
+$$;
+-- includes late-binding views, which information_schema.columns does not
+create view redshift.svv_columns as
+    select table_catalog::text, table_schema::text, table_name::text, column_name::text,
+        ordinal_position::int, data_type::text
+    from information_schema.columns
+    union all
+    select current_database()::text, schema_name::text, view_name::text, column_name::text, place, data_type::text
+    from redshift.pg_get_late_binding_view_cols()
+        as cols(schema_name name, view_name name, column_name name, data_type varchar, place int);
 grant usage on schema redshift, standin to public;
 grant select on all tables in schema redshift, standin to public;
 
@@ -328,4 +365,13 @@ create view redshift.svv_schema_privileges as
     from pg_namespace as n
     cross join lateral aclexplode(n.nspacl) as a
     inner join pg_roles as r on a.grantee = r.oid;
-grant select on redshift.svv_schema_privileges to public;
+create view redshift.svv_relation_privileges as
+    select n.nspname::text as namespace_name, c.relname::text as relation_name,
+        upper(a.privilege_type) as privilege_type, r.rolname::text as identity_name,
+        'role'::text as identity_type
+    from pg_class as c
+    inner join pg_namespace as n on c.relnamespace = n.oid
+    cross join lateral aclexplode(c.relacl) as a
+    inner join pg_roles as r on a.grantee = r.oid
+    where c.relkind in ('r', 'v');
+grant select on redshift.svv_schema_privileges, redshift.svv_relation_privileges, redshift.svv_columns to public;

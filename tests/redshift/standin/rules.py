@@ -193,6 +193,130 @@ def _correlated_limit(tree: exp.Expr) -> bool:
     return False
 
 
+def _own_columns(select: exp.Select) -> Iterator[exp.Column]:
+    """Columns of the query itself, not of those inside it."""
+    for column in select.find_all(exp.Column):
+        if column.find_ancestor(exp.Select) is select:
+            yield column
+
+
+def _correlated_selects(tree: exp.Expr) -> Iterator[tuple[exp.Select, exp.Select]]:
+    """Subqueries of an expression that name a relation of the query around them, with that query."""
+    for select in tree.find_all(exp.Select):
+        outer = select.parent.find_ancestor(exp.Select) if select.parent else None
+        between = select.find_ancestor(exp.CTE, exp.From, exp.Select)
+        if outer is None or between is not outer:
+            continue
+        inner_names, outer_names = _outer_names(select), _outer_names(outer)
+        for column in _own_columns(select):
+            name = column.parts[0].name.lower() if len(column.parts) > 1 else ""
+            if name and name not in inner_names and name in outer_names:
+                yield select, outer
+                break
+
+
+def _correlated_window(tree: exp.Expr) -> bool:
+    return any(inner.find(exp.Window) for inner, _outer in _correlated_selects(tree))
+
+
+def _correlated_outer_join(tree: exp.Expr) -> bool:
+    for inner, _outer in _correlated_selects(tree):
+        join = inner.find_ancestor(exp.Join, exp.Select)
+        if isinstance(join, exp.Join) and join.side:
+            return True
+    return False
+
+
+def _grouped_by_correlated(tree: exp.Expr) -> bool:
+    for inner, outer in _correlated_selects(tree):
+        projection = inner.find_ancestor(exp.Alias, exp.Select)
+        group = outer.args.get("group")
+        if isinstance(projection, exp.Alias) and group is not None:
+            return any(each.name == projection.alias for each in group.expressions)
+    return False
+
+
+def _qualify_without_alias(tree: exp.Expr) -> bool:
+    """QUALIFY directly behind FROM asks for an alias of the relation."""
+    for select in tree.find_all(exp.Select):
+        from_ = select.args.get("from_")
+        last = (select.args.get("joins") or [from_])[-1]
+        if (
+            select.args.get("qualify")
+            and not any(select.args.get(part) for part in ("where", "group", "having"))
+            and last is not None
+            and not last.this.alias
+            and not last.args.get("on")
+        ):
+            return True
+    return False
+
+
+def _listagg_orders(tree: exp.Expr) -> bool:
+    for select in tree.find_all(exp.Select):
+        orders = {
+            group.expression.sql()
+            for projection in select.expressions
+            for group in projection.find_all(exp.WithinGroup)
+        }
+        if len(orders) > 1:
+            return True
+    return False
+
+
+def _window_literal(tree: exp.Expr) -> bool:
+    for window, _spec in _frames(tree):
+        order = window.args.get("order")
+        ordered = [each.this for each in order.expressions] if order is not None else []
+        if any(
+            isinstance(each, exp.Literal)
+            for each in [*(window.args.get("partition_by") or []), *ordered]
+        ):
+            return True
+    return False
+
+
+def _merge_on_super_path(tree: exp.Expr) -> bool:
+    if not isinstance(tree, exp.Merge):
+        return False
+    relations = {tree.this.name.lower(), tree.args["using"].alias_or_name.lower()}
+    return any(
+        len(column.parts) > 2 and column.parts[0].name.lower() in relations
+        for column in tree.args["on"].find_all(exp.Column)
+    )
+
+
+def _reserved_name(tree: exp.Expr) -> bool:
+    return any(
+        not identifier.args.get("quoted")
+        and identifier.name.lower() in RESERVED
+        and not _is_system_column(identifier)
+        for identifier in tree.find_all(exp.Identifier)
+    )
+
+
+def _is_system_column(identifier: exp.Expr) -> bool:
+    """`oid` of a catalog table, which dbt's adapter asks for by that name."""
+    column = identifier.parent
+    return isinstance(column, exp.Column) and bool(column.table) and column.name.lower() == "oid"
+
+
+# r_pg_keywords: "You can use the reserved words with delimited identifiers"
+RESERVED = frozenset(
+    """
+    aes128 aes256 all allowoverwrite analyse analyze and any array as asc authorization az64 backup between
+    binary blanksasnull both bytedict bzip2 case cast check collate column constraint create credentials cross
+    current_date current_time current_timestamp current_user current_user_id default deferrable deflate defrag
+    delta delta32k desc disable distinct do else emptyasnull enable encode encrypt encryption end except
+    explicit false for foreign freeze from full globaldict256 globaldict64k grant group gzip having identity
+    ignore ilike in initially inner intersect interval into is isnull join language leading left like limit
+    localtime localtimestamp lun luns lzo lzop minus mostly13 mostly32 mostly8 natural new not notnull null
+    nulls off offline offset oid old on only open or order outer overlaps parallel partition percent permissions
+    placing primary raw readratio recover references rejectlog resort respect restore right select session_user
+    similar snapshot some sysdate system table tag tdes text255 text32k then timestamp to top trailing true
+    truncatecolumns union unique user using verbose wallet when where with without
+    """.split()  # noqa: SIM905 - the page's list, in its order
+)
 _DIST = "c_unsupported-postgresql-features"
 _TYPES = "c_unsupported-postgresql-datatypes"
 _MERGE = "r_MERGE"
@@ -260,6 +384,33 @@ RULES: tuple[Rule, ...] = (
          "This type of correlated subquery pattern is not supported yet",
          "select t.a, (select s.b from s where s.a = t.a order by s.b limit 1) from t",
          _correlated_limit),
+    Rule("correlation_with_window", "r_correlated_subqueries",
+         "This type of correlated subquery pattern is not supported yet",
+         "select t.a from t where t.b not in (select sum(s.b) over () from s where s.a = t.a)",
+         _correlated_window),
+    Rule("correlation_in_outer_join", "r_correlated_subqueries",
+         "This type of correlated subquery pattern is not supported yet",
+         "select t.a from t left join s on t.a = s.a and s.b = (select max(u.b) from u where u.a = s.a)",
+         _correlated_outer_join),
+    Rule("grouped_by_correlated", "r_correlated_subqueries",
+         "This type of correlated subquery pattern is not supported yet",
+         "select t.a, (select count(s.b) from s where s.a = t.a) as n from t group by n, t.a",
+         _grouped_by_correlated),
+    Rule("qualify_without_alias", "r_QUALIFY_clause", 'syntax error at or near "qualify"',
+         "select a from t qualify row_number() over (partition by a order by b) = 1",
+         _qualify_without_alias),
+    Rule("listagg_orders", "r_LISTAGG",
+         "All WITHIN GROUP clauses of a statement must use the same ORDER BY values",
+         "select listagg(a) within group (order by b) as x, listagg(b) within group (order by a) as y from t",
+         _listagg_orders),
+    Rule("window_literal", "r_Window_function_synopsis",
+         "constant expressions are not supported in the PARTITION BY and ORDER BY of a window",
+         "select row_number() over (partition by 'x' order by a) from t", _window_literal),
+    Rule("merge_on_super_path", _MERGE, "MERGE does not support a partial SUPER path in its condition",
+         "merge into t using s on t.a = s.p.a when matched then delete"
+         " when not matched then insert values (s.a)", _merge_on_super_path),
+    Rule("reserved_name", "r_pg_keywords", "syntax error: a reserved word is used as a name",
+         "select a as snapshot from t", _reserved_name),
     Rule("tablesample", _DIST, 'syntax error at or near "tablesample"',
          "select a from t tablesample bernoulli (10)", _has(exp.TableSample)),
     Rule("for_update", "r_SELECT_synopsis", "SELECT FOR UPDATE is not supported",

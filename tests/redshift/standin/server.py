@@ -45,6 +45,8 @@ class StandIn:
             database.execute(
                 f'alter database {self._database} set search_path = "$user", public, redshift'
             )
+            # tables are small and queries long: to compile one costs more than to run it
+            database.execute(f"alter database {self._database} set jit = off")
         self._login = login
         self.books = Books(self.dsn, self._buckets)
         self.statements = Statements(self.books)
@@ -64,6 +66,7 @@ class StandIn:
         trace: TracebackType | None,
     ) -> None:
         self._proxy.stop()
+        self.books.close()
         self._postgres.drop_database(self._database)
         with autocommit_cursor(self._postgres.dsn()) as database:
             database.execute(f"drop role if exists {self._login}")

@@ -7,14 +7,8 @@ import re
 from collections.abc import Callable
 
 from tests.redshift.standin.books import Books, quote
-from tests.redshift.standin.dialect import to_postgres
 from tests.redshift.standin.rules import Refused
-from tests.redshift.standin.translation import (
-    parse_one,
-    rewrite,
-    schema_and_table,
-    translate_query,
-)
+from tests.redshift.standin.translation import schema_and_table, translate_query
 from tests.redshift.standin.wire import Session
 
 _COMMENTS = re.compile(r"\A(\s+|--[^\n]*(\n|\Z)|/\*.*?\*/)*", re.DOTALL)
@@ -82,8 +76,12 @@ class Statements:
     # -- queries
 
     def _query(self, _match: re.Match[str], text: str, session: Session) -> str:
-        self._books.sync_external_tables(text)
-        return translate_query(text, session)
+        return self._translated(text, session)
+
+    def _translated(self, sql: str, session: Session) -> str:
+        views = self._books.late_binding_views(sql, session.user)
+        self._books.sync_external_tables("\n".join([sql, *views.values()]))
+        return translate_query(sql, session, views)
 
     def _as_is(self, _match: re.Match[str], text: str, _session: Session) -> str:
         return text
@@ -112,8 +110,7 @@ class Statements:
         attributes = _ATTRIBUTES.sub(" ", match["attributes"]).strip()
         if attributes:
             raise Refused(f'syntax error at or near "{attributes.split()[0]}"')
-        self._books.sync_external_tables(match["query"])
-        query = to_postgres(rewrite(parse_one(match["query"]), session))
+        query = self._translated(match["query"], session)
         temporary = "temporary " if match["temporary"] else ""
         exists = "if not exists " if match["exists"] else ""
         create = f"create {temporary}table {exists}{match['name']} as {query}"
@@ -127,6 +124,12 @@ class Statements:
             raise Refused(f'syntax error at or near "{left_over.split()[0]}"')
         if re.search(r"\b(jsonb?|uuid|serial|bytea|text\s*\[\])\b", columns, re.IGNORECASE):
             raise Refused("Unsupported PostgreSQL data type")
+        if re.search(r"\bcheck\s*\(", columns, re.IGNORECASE):
+            raise Refused('syntax error at or near "check"')
+        keys = re.findall(r"(?:distkey|sortkey)\s*\(([^)]*)\)", after, re.IGNORECASE)
+        of_super = set(re.findall(r'"?(\w+)"?\s+super\b', columns, re.IGNORECASE))
+        if of_super & set(re.findall(r"\w+", " ".join(keys))):
+            raise Refused("a SUPER column can't be a distribution or sort key")
         columns = re.sub(r"\bvarbyte\s*(\(\s*\d+\s*\))?", "bytea", columns, flags=re.IGNORECASE)
         columns = re.sub(r"\bsuper\b", "redshift.super", columns, flags=re.IGNORECASE)
         columns = re.sub(r"\bencode\s+\w+", "", columns, flags=re.IGNORECASE)
@@ -140,16 +143,14 @@ class Statements:
         body = match["body"].strip()
         unbound = re.search(r"\bwith\s+no\s+schema\s+binding\s*$", body, re.IGNORECASE)
         query = body[: unbound.start()] if unbound else body
-        translated = to_postgres(rewrite(parse_one(query), session))
-        replace = "or replace " if match["replace"] else ""
-        statements = [f"create {replace}view {match['name']} as {translated}"]
-        if unbound:
-            schema, view = schema_and_table(match["name"])
-            statements.append(
-                f"insert into standin.late_binding_views values ({quote(schema)}, {quote(view)})"
-                " on conflict do nothing"
-            )
-        return run_all(*statements)
+        translated = self._translated(query, session)
+        if not unbound:
+            replace = "or replace " if match["replace"] else ""
+            return f"create {replace}view {match['name']} as {translated}"
+        return (
+            f"do $standin$ begin perform standin.create_late_binding_view({quote(match['name'])},"
+            f" {bool(match['replace'])}, {quote(query)}, {quote(translated)}); end $standin$"
+        )
 
     def _alter_table_append(self, match: re.Match[str], _text: str, session: Session) -> str:
         _outside(session, "alter table append", "")

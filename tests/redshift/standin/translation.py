@@ -8,6 +8,7 @@ What is refused is in `rules`.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from itertools import count
 
 from sqlglot import exp
@@ -18,6 +19,8 @@ from tests.redshift.standin.rules import FUNCTIONS, Refused, check, function_nam
 from tests.redshift.standin.wire import Session
 
 _PART_FUNCTIONS = {"dateadd", "datediff"}
+Views = Mapping[tuple[str, str], str]
+"""Queries of late-binding views by schema and name."""
 
 
 def parse_one(sql: str) -> exp.Expr:
@@ -31,10 +34,11 @@ def parse_one(sql: str) -> exp.Expr:
     return trees[0]
 
 
-def translate_query(sql: str, session: Session) -> str:
+def translate_query(sql: str, session: Session, views: Views | None = None) -> str:
     """`sql` (a query, INSERT, UPDATE, DELETE or MERGE) as PostgreSQL's SQL."""
     tree = parse_one(sql)
-    return to_postgres(rewrite(tree, session))
+    check(tree)
+    return to_postgres(_rewrite_checked(_bind_late(tree, views or {}), session))
 
 
 def rewrite(tree: exp.Expr, session: Session) -> exp.Expr:
@@ -44,6 +48,10 @@ def rewrite(tree: exp.Expr, session: Session) -> exp.Expr:
         Refused: Redshift would refuse it.
     """
     check(tree)
+    return _rewrite_checked(tree, session)
+
+
+def _rewrite_checked(tree: exp.Expr, session: Session) -> exp.Expr:
     _fold_identifiers(tree, session)
     tree = _navigate(tree)
     tree = _unpivot(tree)
@@ -51,6 +59,21 @@ def rewrite(tree: exp.Expr, session: Session) -> exp.Expr:
     _order_lists(tree)
     _name_functions(tree)
     _cast_by_bytes(tree)
+    return tree
+
+
+def _bind_late(tree: exp.Expr, views: Views) -> exp.Expr:
+    """Late-binding views find their tables when they are read (r_CREATE_VIEW): by their text."""
+    if views:
+        for table in list(tree.find_all(exp.Table)):
+            query = views.get((table.db.lower(), table.name.lower()))
+            if query is not None:
+                table.replace(
+                    exp.Subquery(
+                        this=_bind_late(parse_one(query), views),
+                        alias=exp.TableAlias(this=exp.to_identifier(table.alias or table.name)),
+                    )
+                )
     return tree
 
 
@@ -177,9 +200,6 @@ def _qualify(tree: exp.Expr) -> exp.Expr:
     numbers = count()
     for select in [node for node in tree.find_all(exp.Select) if node.args.get("qualify")]:
         qualify = select.args["qualify"]
-        source = select.args["from_"].this
-        if isinstance(source, exp.Table) and not (select.args.get("where") or source.alias):
-            pass  # r_QUALIFY_clause asks for an alias only of a relation directly before QUALIFY
         name = f"_qualified_{next(numbers)}"
         outer: list[exp.Expr] = []
         for projection in select.expressions:

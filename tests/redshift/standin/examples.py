@@ -1,0 +1,180 @@
+# ruff: noqa: E501 - statements and patterns of SQL stand in one line each
+"""What Redshift's pages show and forbid: statements and answers, asked of the stand-in in every test
+run, and of a real Redshift by `make test-aws`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+# the tables that the examples are about
+TABLES = (
+    "create table t (a integer, b integer, c varchar(20), p super) diststyle even sortkey (a)",
+    "create table s (a integer, b integer)",
+    'insert into t values (1, 10, \'x\', json_parse(\'{"Name": "TV", "n": 1}\'))',
+    "insert into s values (1, 11)",
+    "insert into s values (2, 12)",
+    "create table sales (a integer)",
+    "create table sales_monthly (a integer)",
+    "create table answered (a integer, p super)",
+    "insert into answered values (1, json_parse('{\"n\": 1}'))",
+    "insert into answered values (2, null)",
+)
+EXTERNAL_SCHEMAS = (
+    "create external schema k from kafka iam_role default authentication iam uri 'b-1:9098'",
+    "create external schema lake from data catalog database 'retail' iam_role default",
+)
+
+# page: statement that it shows, on the tables of this module
+ACCEPTED = {
+    "r_QUALIFY_clause": "select x.a, x.b from t as x qualify row_number() over (partition by a order by b) = 1",
+    "r_MERGE matched update": "merge into t using s on t.a = s.a when matched then update set b = s.b"
+    " when not matched then insert (a, b) values (s.a, s.b)",
+    "r_MERGE subquery": "merge into t using (select a, b from s) as x on t.a = x.a"
+    " when matched then delete when not matched then insert (a, b) values (x.a, x.b)",
+    "r_DELETE using": "delete from t using s where t.a = s.a and s.b > 100",
+    "r_UPDATE from": "update t set b = s.b from s where t.a = s.a",
+    "r_INSERT_30 select": "insert into s (select a, b from t)",
+    "r_WF_SUM frame": "select sum(b) over (partition by a order by b rows unbounded preceding) from t",
+    "r_WF_LAG": "select lag(b, 1) over (order by a) from t",
+    "r_LISTAGG": "select listagg(c, ', ') within group (order by a) from t",
+    "r_DATEADD_function": "select dateadd(month, 18, cast('2008-02-28' as timestamp))",
+    "r_DATEDIFF_function": "select datediff(week, cast('2009-01-01' as date), cast('2009-01-08' as date))",
+    "r_GETDATE": "select getdate()",
+    "CONVERT_TIMEZONE": "select convert_timezone('EST', 'PST', cast('2008-08-21 07:23:54' as timestamp))",
+    "REGEXP_SUBSTR": "select regexp_substr(c, '(x)', 1, 1, 'e') from t",
+    "r_SHA2": "select sha2('Amazon Redshift', 256)",
+    "query-super navigation": "select t.p.n from t",
+    "query-super unpivot": "select t.a, attr, json_serialize(val) from t, unpivot t.p as val at attr",
+    "JSON_TYPEOF": "select json_typeof(t.p) from t",
+    "CAN_JSON_PARSE": "select can_json_parse('{\"a\": 1}')",
+    "r_CREATE_VIEW late binding": "create view v as select a from t with no schema binding",
+    "r_CREATE_TABLE_AS": "create table u diststyle key distkey (a) compound sortkey (a, b) as select a, b from t",
+    "r_ALTER_TABLE": "alter table u add column d varchar(30)",
+    "r_COMMENT": "comment on table u is 'a table'",
+    "r_LOCK": "lock t",
+    "r_SET": "set query_group to 'dbt'",
+    "r_CREATE_EXTERNAL_TABLE": "create external table lake.sales (id integer, price decimal(8,2))"
+    " partitioned by (saledate date) stored as parquet location 's3://lake/sales/'",
+    "r_ALTER_TABLE_external-table": "alter table lake.sales add if not exists"
+    " partition (saledate = '2008-01-01') location 's3://lake/sales/saledate=2008-01-01/'",
+    "r_CREATE_MASKING_POLICY": "create masking policy m with (value varchar(256)) using ('***'::text)",
+    "r_ATTACH_MASKING_POLICY": "attach masking policy m on t (c) to role r priority 10",
+    "r_CREATE_ROLE": "create role r",
+    "r_GRANT": "grant select on all tables in schema public to role r",
+    "r_CREATE_SCHEMA": "create schema if not exists us_sales",
+    "r_ALTER_DEFAULT_PRIVILEGES": "alter default privileges in schema public grant select on tables to role r",
+    "r_GRANT schema": "grant create, usage on schema us_sales to role r",
+    "r_CREATE_EXTERNAL_SCHEMA data catalog": "create external schema spectrum_schema from data catalog database"
+    " 'sampledb' region 'us-west-2' iam_role 'arn:aws:iam::123456789012:role/MySpectrumRole'",
+    "r_CREATE_EXTERNAL_SCHEMA kafka, mutual TLS": "create external schema my_schema from kafka iam_role"
+    " 'arn:aws:iam::012345678901:role/my_role' authentication mtls"
+    " secret_arn 'arn:aws:secretsmanager:us-east-1:012345678910:secret:myMTLSSecret' uri 'b-1:9094,b-2:9094'",
+    "r_ALTER_EXTERNAL_SCHEMA": "alter external schema k uri 'b-2:9098'",
+    "materialized-view-streaming-ingestion-getting-started-MSK": "create materialized view orders_mv auto refresh"
+    " yes as select kafka_partition, kafka_offset, refresh_time, json_parse(kafka_value) as data from"
+    ' k."mytopic" where can_json_parse(kafka_value)',
+    "r_ALTER_MATERIALIZED_VIEW": "alter materialized view orders_mv auto refresh no",
+    "materialized-view-drop-sql-command": "drop materialized view orders_mv",
+    "r_ALTER_TABLE_APPEND": "alter table sales append from sales_monthly",
+    "r_TRUNCATE": "truncate sales",
+    "r_DROP_TABLE": "drop table if exists sales_monthly",
+    "r_COMMENT column": "comment on column u.a is 'a column'",
+    "r_ALTER_TABLE rename": "alter table u rename to u_new",
+    "r_SHOW": "show enable_case_sensitive_identifier",
+}
+
+# what a page says cannot be done: statement, part of the message
+REFUSED = {
+    "append in a transaction (r_ALTER_TABLE_APPEND)": (
+        ["begin"], "alter table t append from s", "cannot run inside a transaction block"),
+    "append of other columns (r_ALTER_TABLE_APPEND)": (
+        [], "alter table t append from s", "same distribution style and sort keys"),
+    "external table in a transaction (r_CREATE_EXTERNAL_TABLE)": (
+        ["begin"], "create external table lake.x (a integer) stored as parquet location 's3://lake/x/'",
+        "cannot run inside a transaction block"),
+    "view over a stream with a join (streaming ingestion)": (
+        [], 'create materialized view m1 auto refresh yes as select a.kafka_offset from k."x" as a'
+        ' join k."y" as b on a.kafka_offset = b.kafka_offset', "Joins are not supported"),
+    "view over a stream with a subquery (streaming ingestion)": (
+        [], 'create materialized view m2 auto refresh yes as select q.kafka_offset from'
+        ' (select kafka_offset from k."x") as q', "could not be created"),
+    "sort key after AUTO REFRESH (r_CREATE_MATERIALIZED_VIEW)": (
+        [], 'create materialized view m3 auto refresh yes sortkey (kafka_offset) as'
+        ' select kafka_offset from k."x"', "syntax error"),
+    "IAM without a role (materialized-view-streaming-ingestion-getting-started-MSK)": (
+        [], "create external schema k2 from kafka authentication iam uri 'b-1:9098'", "IAM_ROLE"),
+    "index (c_unsupported-postgresql-features)": ([], "create index i on t (a)", "syntax error"),
+    "sequence (c_unsupported-postgresql-features)": ([], "create sequence q", "syntax error"),
+    "trigger (c_unsupported-postgresql-features)": (
+        [], "create trigger g before insert on t execute function f()", "syntax error"),
+    "check constraint (c_unsupported-postgresql-features)": (
+        [], "create table j (a integer check (a > 0))", "syntax error"),
+    "SUPER as a sort key (limitations-super)": (
+        [], "create table j (a integer, p super) sortkey (p)", "can't be a distribution or sort key"),
+    "append to a temporary table (r_ALTER_TABLE_APPEND)": (
+        ["create temporary table passing (a integer)"], "alter table passing append from sales",
+        "must be permanent tables"),
+    "json column (c_unsupported-postgresql-datatypes)": (
+        [], "create table j (a jsonb)", "Unsupported PostgreSQL data type"),
+    "varchar over 65,535 bytes (r_Character_types)": (
+        [], "select cast(c as varchar(70000)) from t", "cannot exceed 65535"),
+    "schema with its database (r_CREATE_SCHEMA)": ([], "create schema dev.x", "syntax error"),
+    "two rows for one (r_MERGE)": (
+        ["delete from t", "insert into t values (1, 10, 'x', null)", "insert into s values (1, 12)",
+         "insert into s values (1, 13)"], "merge into t using s on t.a = s.a when matched then"
+        " update set b = s.b when not matched then insert (a, b) values (s.a, s.b)", "Found multiple matches"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A question that our SQL relies on, and the rows that Redshift gives.
+
+    `stand_in_differs` marks what the stand-in is known to get wrong (docs/redshift.md).
+    """
+
+    question: str
+    sql: str
+    rows: list[list[object]]
+    source: str
+    stand_in_differs: bool = False
+
+
+ANSWERS = (
+    Answer("json_null_is_not_absent", "select json_typeof(x.p.a), json_typeof(x.p.b) from"
+           " (select json_parse('{\"a\": null}') as p) as x", [["null", None]], "JSON_TYPEOF"),
+    Answer("a_failed_cast_is_null", "select cast(x.p.a as varchar(10)) from"
+           " (select json_parse('{\"a\": [1]}') as p) as x", [[None]], "super-configurations"),
+    Answer("duplicate_names_do_not_parse", "select can_json_parse('{\"a\": 1, \"a\": 2}')", [[False]],
+           "super-configurations"),
+    Answer("nan_does_not_parse", "select can_json_parse('{\"a\": NaN}')", [[False]], "CAN_JSON_PARSE"),
+    Answer("an_exponent_makes_a_float", "select is_float(json_parse('1e3'))", [[True]], "r_is_float"),
+    Answer("numbers_serialize_as_written", "select json_serialize(json_parse('1.50'))", [["1.50"]],
+           "JSON_SERIALIZE"),
+    Answer("varchar_is_cut_by_bytes", "select cast('äöü' as varchar(5))", [["äö"]], "r_Character_types"),
+    Answer("length_counts_characters", "select length('äöü'), octet_length('äöü')", [[3, 6]], "r_LEN"),
+    Answer("trailing_blanks_do_not_count", "select 'a ' = 'a'", [[True]], "r_Character_types",
+           stand_in_differs=True),
+    Answer("md5_is_of_utf8", "select md5('Zoë')", [["fb44af73417cf03c023d098e7f07c114"]], "r_MD5"),
+    Answer("null_sorts_last", "select x.a from (select 1 as a union all select null as a) as x order by x.a",
+           [[1], [None]], "r_ORDER_BY_clause"),
+    Answer("bytes_order_text", "select x.a from (select 'a' as a union all select 'B' as a) as x order by x.a",
+           [["B"], ["a"]], "c_collation_sequences"),
+    Answer("listagg_orders", "select listagg(a, ',') within group (order by a desc) from answered", [["2,1"]], "r_LISTAGG"),
+    Answer("months_end_where_they_end", "select dateadd(month, 1, cast('2024-01-31' as timestamp)) ="
+           " cast('2024-02-29' as timestamp)", [[True]], "r_DATEADD_function"),
+    Answer("weeks_are_boundaries", "select datediff(day, cast('2024-01-01 23:59:59' as timestamp),"
+           " cast('2024-01-02 00:00:00' as timestamp))", [[1]], "r_DATEDIFF_function"),
+    Answer("time_zones_know_summer", "select to_char(convert_timezone('UTC', 'Europe/London',"
+           " cast('2024-07-01 12:00:00' as timestamp)), 'HH24:MI')", [["13:00"]], "CONVERT_TIMEZONE"),
+    Answer("no_match_is_empty", "select regexp_substr('abc', 'x')", [[""]], "REGEXP_SUBSTR"),
+    Answer("group_of_a_match", "select regexp_substr('a=12', '([0-9]+)', 1, 1, 'e')", [["12"]], "REGEXP_SUBSTR"),
+    Answer("decimals_keep_their_scale", "select cast(cast('1.50' as decimal(10, 2)) as varchar(10))", [["1.50"]],
+           "r_Numeric_types201"),
+    Answer("sums_of_decimals_are_exact", "select sum(cast(x.a as decimal(18, 2))) from (select '0.10' as a"
+           " union all select '0.20' as a) as x", [[Decimal("0.30")]], "r_SUM"),
+    Answer("attributes_unpivot", "select x_attr from answered as t, unpivot t.p as x_value at x_attr where x_attr = 'n'",
+           [["n"]], "query-super"),
+    Answer("hex_is_lower_case", "select from_varbyte(cast('Z' as varbyte), 'hex')", [["5a"]], "r_FROM_VARBYTE"),
+)  # fmt: skip
