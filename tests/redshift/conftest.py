@@ -60,18 +60,25 @@ def world(
     stand_in: StandIn, clean_broker: KafkaBroker, tmp_path: Path, connector: ConnectorName
 ) -> World:
     """An empty source, an empty Redshift, an empty local warehouse."""
+    return new_world(stand_in, clean_broker, tmp_path, connector)
+
+
+def new_world(
+    stand_in: StandIn, broker: KafkaBroker, folder: Path, connector: ConnectorName
+) -> World:
+    """An empty source on `broker`, an empty local warehouse, and `stand_in` as it is."""
     declarations = load()
-    lake = Lake(tmp_path / "landing", clean_broker.bootstrap_servers, declarations, connector)
-    settings = redshift_settings(stand_in, clean_broker.bootstrap_servers) | {
+    lake = Lake(folder / "landing", broker.bootstrap_servers, declarations, connector)
+    settings = redshift_settings(stand_in, broker.bootstrap_servers) | {
         "LAKEHOUSE_LANDING": "s3://lake/landing",
         "LAKEHOUSE_SOURCE": connector,
     }
-    here, file = local(lake.root, tmp_path / "local", connector)
+    here, file = local(lake.root, folder / "local", connector)
     return World(
         connector=connector,
         lake=lake,
         changes=Changes(declarations, connector, seed=20),
-        prod=Prod(stand_in, Dbt("prod", settings, tmp_path / "prod")),
+        prod=Prod(stand_in, Dbt("prod", settings, folder / "prod")),
         local=here,
         local_file=file,
     )

@@ -1,60 +1,117 @@
-"""`dbt build --target prod` gives what target local gives from the same events."""
+"""`dbt build --target prod` gives what target local gives from the same events, value for value."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import pytest
+from dbt.artifacts.schemas.run import RunExecutionResult
+from typer.testing import CliRunner
 
-from tests.redshift.conftest import World
-from tests.redshift.lake import Message
-from tests.redshift.warehouse import differences, duckdb_rows
+from ingestion.cli import app
+from ingestion.settings import ConnectorName
+from ingestion.warehouse.comparison import Comparison
+from playground.services.kafka import KafkaBroker
+from playground.services.postgres import PostgresServer
+from tests.redshift.conftest import World, new_world
+from tests.redshift.standin.server import StandIn
+from tests.redshift.warehouse import differences, duckdb_rows, environment
 
-# Minutes on two cores; `make test-long` runs it.
-pytestmark = pytest.mark.long
+CONNECTORS: tuple[ConnectorName, ...] = ("sqlserver", "postgresql")
 
 
-def _assert_equal(world: World) -> None:
-    """Land everything, build both targets, compare every table."""
-    world.lake.land()
-    world.prod.refresh()
-    world.prod.dbt.build()
-    world.local.build()
-    different = differences(world.prod, world.local_file)
+@dataclass
+class Rounds:
+    """Two rounds of builds, and what differed from target local after each."""
+
+    world: World
+    read_ahead_of_landing: bool
+    differing: list[list[Comparison]]
+
+    def build_and_compare(self) -> list[Comparison]:
+        """Build target local from what is landed, and compare every table of it with prod."""
+        self.world.local.build()
+        return differences(self.world.prod, self.world.local_file)
+
+
+@pytest.fixture(scope="module", params=CONNECTORS)
+def rounds(
+    request: pytest.FixtureRequest,
+    redshift_postgres: PostgresServer,
+    kafka: KafkaBroker,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Rounds]:
+    """Round one with landing behind the streams; round two after rows were appended away and a
+    streaming view was made again, so that it starts at the earliest offset."""
+    folder = tmp_path_factory.mktemp("rounds")
+    kafka.delete_all_topics()
+    with StandIn(redshift_postgres, {"lake": folder}) as stand_in:
+        world = new_world(stand_in, kafka, folder, request.param)
+        prod, lake = world.prod, world.lake
+        done = Rounds(world, False, [])
+
+        lake.produce([*world.changes.snapshot(), *world.changes.stream(4)])
+        lake.land()
+        lake.produce(world.changes.stream(2))
+        prod.dbt.operation("deploy_streaming")
+        prod.refresh()
+        prod.dbt.build()
+        lake.land()
+        logged = prod.rows("select count(*) from staging.customers__log")
+        done.read_ahead_of_landing = logged == prod.rows(
+            "select count(*) from streaming.customers_1"
+        )
+        done.differing.append(done.build_and_compare())
+
+        prod.dbt.operation("archive_streams")
+        assert prod.rows("select count(*) from streaming.customers_1") == [(0,)]
+        prod.stand_in.admin("drop materialized view streaming.customers_1")
+        lake.produce(world.changes.stream(2))
+        lake.land()
+        prod.dbt.operation("deploy_streaming")
+        prod.refresh()
+        prod.dbt.build()
+        done.differing.append(done.build_and_compare())
+        yield done
+    kafka.delete_all_topics()
+
+
+only_sqlserver = pytest.mark.parametrize("rounds", ["sqlserver"], indirect=True)
+
+
+@pytest.mark.timeout(900)
+def test_streams_ahead_of_landing_are_read(rounds: Rounds) -> None:
+    """What follows the ledger's end without a gap does not wait for landing."""
+    assert rounds.read_ahead_of_landing
+    assert not rounds.differing[0], rounds.differing[0]
+    assert duckdb_rows(
+        rounds.world.local_file, "select count(*) > 10 from history.orders_history"
+    ) == [(True,)]
+
+
+def test_tables_are_equal_after_append_and_a_recreated_view(rounds: Rounds) -> None:
+    assert not rounds.differing[1], rounds.differing[1]
+
+
+@only_sqlserver
+def test_full_refresh_loses_nothing_that_kafka_no_longer_holds(rounds: Rounds) -> None:
+    """With nothing left in view and archive, landing has it all."""
+    prod = rounds.world.prod
+    for relation in prod.rows(
+        "select table_schema || '.' || table_name from information_schema.tables"
+        " where table_schema = 'streaming' and table_type = 'BASE TABLE'"
+    ):
+        prod.stand_in.admin(f"truncate {relation[0]}")
+    prod.dbt.build("--full-refresh")
+    different = rounds.build_and_compare()
     assert not different, different
 
 
-@pytest.mark.timeout(1800)
-def test_every_table_is_equal_after_each_thing_that_can_happen_to_a_stream(world: World) -> None:
-    """Landing behind, a gap after a recreated view, rows appended away, a full refresh, no news."""
-    prod, lake = world.prod, world.lake
-    lake.produce([*world.changes.snapshot(), *world.changes.stream(4)])
-    lake.land()
-    lake.produce(world.changes.stream(2))
-    prod.dbt.operation("deploy_streaming")
-    prod.refresh()
-
-    # the stream is ahead of landing: what follows the ledger's end without a gap is read
-    prod.dbt.build("--select", "customers__log")
-    ahead = prod.rows("select count(*) from staging.customers__log")
-    assert ahead == prod.rows("select count(*) from streaming.customers_1")
-    _assert_equal(world)
-
-    # rows leave for the archive, the view is made again: it starts at the earliest offset
-    prod.dbt.operation("archive_streams")
-    assert prod.rows("select count(*) from streaming.customers_1") == [(0,)]
-    prod.stand_in.admin("drop materialized view streaming.customers_1")
-    lake.produce(world.changes.stream(2))
-    prod.dbt.operation("deploy_streaming")
-    _assert_equal(world)
-
-    # a typed full refresh, with nothing left in view and archive: landing has it all
-    prod.stand_in.admin("truncate streaming.customers_1_archive")
-    prod.stand_in.admin("truncate streaming.customers_1")
-    prod.dbt.build("--full-refresh")
-    assert not differences(prod, world.local_file)
-
-    # nothing new: nothing is written
-    prod.dbt.build()
-    assert _written_by_newest_run(world) == 0
+@only_sqlserver
+def test_one_more_build_writes_nothing(rounds: Rounds) -> None:
+    rounds.world.prod.dbt.build()
+    assert _written_by_newest_run(rounds.world) == 0
 
 
 def _written_by_newest_run(world: World) -> int:
@@ -62,6 +119,7 @@ def _written_by_newest_run(world: World) -> int:
         "select table_schema, table_name from information_schema.columns"
         " where column_name = '_cdc_run' and table_schema in ('staging', 'history', 'marts')"
     )
+    assert len(tables) > 20
     newest = world.prod.rows("select max(run_number) from operations.runs")[0][0]
     return sum(
         world.prod.rows(f"select count(*) from {schema}.{table} where _cdc_run = {newest}")[0][0]
@@ -69,87 +127,53 @@ def _written_by_newest_run(world: World) -> int:
     )
 
 
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("connector", ["postgresql"], indirect=True)
-def test_history_of_postgresql_envelopes_is_equal(world: World) -> None:
-    """The other connector's envelopes: logs, staging and histories."""
-    selection = ("--select", "path:models/staging", "path:snapshots")
-    world.lake.produce([*world.changes.snapshot(), *world.changes.stream(8)])
-    world.lake.land()
-    world.prod.dbt.operation("deploy_streaming")
-    world.prod.refresh()
-    world.prod.dbt.build(*selection)
-    world.local.build(*selection)
-    assert not differences(world.prod, world.local_file)
-    assert duckdb_rows(world.local_file, "select count(*) > 10 from history.orders_history") == [
-        (True,)
-    ]
+@only_sqlserver
+def test_data_tests_and_unit_tests_say_the_same_as_locally(rounds: Rounds) -> None:
+    """`dbt test`: made-up rows break rules of the shop, on both targets the same ones as often."""
+    verdicts = []
+    for dbt in (rounds.world.prod.dbt, rounds.world.local):
+        result = dbt.invoke("test", "--vars", "{audit: full}")
+        assert isinstance(result.result, RunExecutionResult), result.exception
+        verdicts.append(
+            {each.node.unique_id: (each.status, each.failures) for each in result.result.results}
+        )
+    assert len(verdicts[0]) > 60
+    assert verdicts[0] == verdicts[1]
 
 
-@pytest.mark.timeout(600)
-def test_a_partition_waits_at_a_gap_until_the_ledger_covers_it(world: World) -> None:
-    """A view that begins behind the log's end hides nothing: the log stops at the ledger."""
-    selection = ("--select", "stores__log")
-    prod, lake = world.prod, world.lake
-    log = "select kafka_offset from staging.stores__log where kafka_partition = 0 order by 1"
-
-    def store(number: int) -> Message:
-        return Message("stores", b"{}", f'{{"n":{number}}}'.encode(), partition=0)
-
-    lake.produce(store(number) for number in range(4))
-    lake.land("stores")
-    prod.dbt.operation("deploy_streaming")
-    prod.dbt.build(*selection)
-    assert prod.rows(log) == [(0,), (1,), (2,), (3,)]
-
-    lake.produce(store(number) for number in range(4, 10))
-    prod.refresh("stores")
-    prod.stand_in.admin("delete from streaming.stores_1 where kafka_offset < 6")
-    prod.dbt.build(*selection)
-    assert prod.rows(log)[-1] == (3,), "offsets 4 and 5 are in no place that the run can see"
-
-    lake.land("stores")
-    prod.stand_in.admin("delete from streaming.stores_1 where kafka_offset = 8")
-    prod.dbt.build(*selection)
-    assert prod.rows(log) == [(number,) for number in range(10)]
+@only_sqlserver
+def test_docs_describe_tables_and_late_binding_views(rounds: Rounds) -> None:
+    """`dbt docs generate` asks the catalog, where both kinds have their columns."""
+    result = rounds.world.prod.dbt.invoke("docs", "generate")
+    assert result.success
+    columns = {
+        name: set(node.columns)
+        for name, node in result.result.nodes.items()  # type: ignore[union-attr]
+    }
+    assert "_cdc_position" in columns["model.retail_lakehouse.stg_retail__customers"]
+    assert "customer_key" in columns["model.retail_lakehouse.dim_customer"]
+    assert "customer_key" in columns["model.retail_lakehouse.dim_customer_current"]
+    assert "dbt_valid_to" in columns["snapshot.retail_lakehouse.orders_history"]
 
 
-@pytest.mark.timeout(600)
-def test_a_recreated_topic_gets_a_view_of_its_own(world: World) -> None:
-    """Offsets start again; the old view's rows stay readable under the old incarnation."""
-    selection = ("--select", "stores__log")
-    prod, lake = world.prod, world.lake
-    lake.produce([Message("stores", b"{}", b'{"old":1}'), Message("stores", b"{}", b'{"old":2}')])
-    lake.land("stores")
-    prod.dbt.operation("deploy_streaming")
-    prod.refresh("stores")
-    prod.dbt.build(*selection)
-
-    lake.recreate("stores")
-    lake.produce([Message("stores", b"{}", b'{"new":1}')])
-    lake.land("stores")
-    plan = prod.dbt.operation("deploy_streaming")
-    assert "drop materialized view streaming.stores_1" in plan
-    prod.refresh("stores")
-    prod.dbt.build(*selection)
-    assert prod.rows(
-        "select _cdc_incarnation, kafka_offset, convert_from(kafka_value, 'UTF8')"
-        " from staging.stores__log where kafka_partition = 0 order by 1, 2"
-    ) == [(1, 0, '{"old":1}'), (1, 1, '{"old":2}'), (2, 0, '{"new":1}')]
-    assert prod.rows("select count(*) from streaming.stores where _cdc_incarnation = 1") == [(2,)]
-
-
-@pytest.mark.timeout(600)
-def test_of_two_builds_at_once_one_is_refused_and_names_the_other(world: World) -> None:
-    """The lock is a row of operations.runs: a live run of another invocation stops this one."""
-    prod = world.prod
-    prod.dbt.operation("deploy_streaming")
-    prod.dbt.build("--select", "stores__log")
-    prod.stand_in.admin(
-        "insert into operations.runs (run_number, invocation_id, started_at, status)"
-        " select max(run_number) + 1, 'another-invocation', getdate(), 'running'"
-        " from operations.runs"
-    )
-    result = prod.dbt.invoke("build", "--select", "stores__log")
-    assert not result.success
-    assert "another-invocation" in "\n".join([*prod.dbt.said, str(result.exception)])
+@only_sqlserver
+def test_compare_prints_the_first_rows_that_differ(rounds: Rounds) -> None:
+    """The command says equal, or shows a row of each side and fails."""
+    world = rounds.world
+    settings = {
+        **world.prod.dbt.settings,
+        "LAKEHOUSE_DUCKDB": str(world.local_file),
+        "COLUMNS": "200",
+    }
+    with environment(settings):
+        equal = CliRunner().invoke(app, ["compare", "marts.dim_store"])
+        world.prod.stand_in.admin("update marts.dim_store set store_name = 'wrong'")
+        try:
+            different = CliRunner().invoke(app, ["compare", "marts.dim_store"])
+        finally:
+            world.prod.dbt.build("--full-refresh", "--select", "dim_store")
+    assert equal.exit_code == 0
+    assert "equal      marts.dim_store" in equal.output
+    assert different.exit_code == 1
+    assert "only prod: " in different.output
+    assert "store_name='wrong'" in different.output

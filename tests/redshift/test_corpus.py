@@ -12,9 +12,6 @@ from tests.corpus.cases import Case, load
 from tests.redshift.conftest import World
 from tests.redshift.lake import Message
 
-# Minutes on two cores; `make test-long` runs it.
-pytestmark = pytest.mark.long
-
 # SUPER holds no string over 65,535 bytes: CAN_JSON_PARSE refuses the record as a whole, so that the
 # column cannot be named (docs/redshift.md, "What is different from target local").
 _SUPER_STRING = 65_535

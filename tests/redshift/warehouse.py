@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import copy
 import os
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,15 +24,18 @@ from dbt.artifacts.schemas.run import RunExecutionResult
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
 
+from ingestion.declarations import load
 from ingestion.settings import ConnectorName
 from ingestion.warehouse.comparison import Comparison, compare
 from ingestion.warehouse.connection import Warehouse, WarehouseSettings
 from ingestion.warehouse.sides import DuckDbSide, RedshiftSide
+from ingestion.warehouse.streams import refresh_streams
 from tests.redshift.standin.server import StandIn
 
 ROOT = Path(__file__).parents[2]
-# What dbt parsed for target prod, by LAKEHOUSE_SOURCE: every stand-in has the same database name.
-_PARSED: dict[str, Manifest] = {}
+# What dbt parsed for target prod, by project and LAKEHOUSE_SOURCE: every stand-in has the same
+# database name.
+_PARSED: dict[tuple[Path, str], Manifest] = {}
 
 
 @contextmanager
@@ -70,6 +76,7 @@ class Dbt:
     target: str
     settings: Mapping[str, str]
     folder: Path
+    project: Path = ROOT
     said: list[str] = field(default_factory=list)
 
     def invoke(self, *arguments: str) -> dbtRunnerResult:
@@ -92,18 +99,33 @@ class Dbt:
         """The project as parsed for target prod; the other target's depends on a test's folder."""
         if self.target == "local":
             return None
-        source = self.settings["LAKEHOUSE_SOURCE"]
-        if source not in _PARSED:
+        key = self.project, self.settings["LAKEHOUSE_SOURCE"]
+        if key not in _PARSED:
             parsed = dbtRunner().invoke(["parse", *self._options()])
             assert parsed.success, str(parsed.exception)
             assert isinstance(parsed.result, Manifest)
-            _PARSED[source] = parsed.result
-        return copy.deepcopy(_PARSED[source])
+            _PARSED[key] = parsed.result
+        return copy.deepcopy(_PARSED[key])
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a dbt command in a process of its own; it ends with dbt's exit code."""
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
+        options = [
+            *("--target", self.target, "--log-path", str(folder), "--log-level-file", "none"),
+            *("--project-dir", str(self.project), "--profiles-dir", str(self.project)),
+        ]
+        return subprocess.Popen(
+            [Path(sys.executable).with_name("dbt"), "--no-use-colors", *arguments, *options],
+            env={**os.environ, **self.settings, "DBT_TARGET_PATH": str(folder / "target")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
     def _options(self) -> list[str]:
         return [
             *("--target", self.target),
-            *("--project-dir", str(ROOT), "--profiles-dir", str(ROOT)),
+            *("--project-dir", str(self.project), "--profiles-dir", str(self.project)),
             *("--log-path", str(self.folder / "logs")),
             *("--log-level", "none", "--log-level-file", "none"),
         ]
@@ -154,8 +176,19 @@ class Prod:
 
     def refresh(self, *tables: str) -> None:
         """Refresh the streaming views now, all or those of `tables`."""
-        listed = ", ".join(tables)
-        self.dbt.operation("refresh_streams", f"{{tables: [{listed}]}}" if tables else "{}")
+        declared = [table.name for table in load().tables]
+        with self.warehouse() as opened:
+            refresh_streams(opened, tables or declared)
+
+    @contextmanager
+    def warehouse(self) -> Iterator[Warehouse]:
+        """A session of the CLI's own connection."""
+        with environment(dict(self.dbt.settings)):
+            opened = Warehouse(WarehouseSettings.from_environment(self.dbt.target))
+        try:
+            yield opened
+        finally:
+            opened.close()
 
 
 def local(landing: Path, folder: Path, connector: ConnectorName) -> tuple[Dbt, Path]:
@@ -178,16 +211,13 @@ def duckdb_rows(file: Path, sql: str) -> list[tuple[Any, ...]]:
 def differences(prod: Prod, file: Path) -> list[Comparison]:
     """Tables of the local warehouse that are not equal on target prod."""
     first = DuckDbSide(file)
-    with environment(dict(prod.dbt.settings)):
-        second = RedshiftSide(Warehouse(WarehouseSettings.from_environment("prod")))
-    try:
+    with prod.warehouse() as warehouse:
+        second = RedshiftSide(warehouse)
         found = [
             compare(first, second, schema, table)
             for schema in ("staging", "history", "marts")
             for table in first.columns(schema)
         ]
-    finally:
-        first.close()
-        second.close()
+    first.close()
     assert found, "the local warehouse has no tables"
     return [each for each in found if not each.is_equal]

@@ -1,0 +1,174 @@
+"""What can happen to a stream or a run, each on few nodes: gaps, recreated topics, two builds."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from subprocess import Popen
+
+import psycopg2
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from ingestion.cli import app
+from tests.history.warehouse import SOURCES, copy_project
+from tests.redshift.conftest import World
+from tests.redshift.lake import Message
+from tests.redshift.warehouse import differences, environment
+
+
+@pytest.mark.timeout(600)
+def test_a_partition_waits_at_a_gap_until_the_ledger_covers_it(world: World) -> None:
+    """A view that begins behind the log's end hides nothing: the log stops at the ledger."""
+    selection = ("--select", "stores__log")
+    prod, lake = world.prod, world.lake
+    log = "select kafka_offset from staging.stores__log where kafka_partition = 0 order by 1"
+
+    def store(number: int) -> Message:
+        return Message("stores", b"{}", f'{{"n":{number}}}'.encode(), partition=0)
+
+    lake.produce(store(number) for number in range(4))
+    lake.land("stores")
+    prod.dbt.operation("deploy_streaming")
+    prod.dbt.build(*selection)
+    assert prod.rows(log) == [(0,), (1,), (2,), (3,)]
+
+    lake.produce(store(number) for number in range(4, 10))
+    assert "refreshed stores_1" in _lakehouse(world, "refresh", "stores")
+    prod.stand_in.admin("delete from streaming.stores_1 where kafka_offset < 6")
+    prod.dbt.build(*selection)
+    assert prod.rows(log)[-1] == (3,), "offsets 4 and 5 are in no place that the run can see"
+    [stores] = [
+        line.split() for line in _lakehouse(world, "status").splitlines() if "stores_1" in line
+    ]
+    assert stores[-2:] == ["4", "4"], "four are in the log, four wait behind the gap"
+
+    lake.land("stores")
+    prod.stand_in.admin("delete from streaming.stores_1 where kafka_offset = 8")
+    prod.dbt.build(*selection)
+    assert prod.rows(log) == [(number,) for number in range(10)]
+
+
+@pytest.mark.timeout(600)
+def test_a_record_that_the_view_skipped_is_read_from_landing(world: World) -> None:
+    """SYS_STREAM_SCAN_ERRORS lists it; its offset is a gap, which the ledger covers later."""
+    prod, lake = world.prod, world.lake
+    prod.stand_in.books.max_record_bytes = 100
+    lake.produce(
+        Message("stores", b"{}", b'{"n":"' + b"x" * size + b'"}', partition=0)
+        for size in (1, 200, 1)
+    )
+    prod.dbt.operation("deploy_streaming")
+    prod.refresh("stores")
+    assert prod.rows("select position from redshift.sys_stream_scan_errors") == [("1",)]
+    prod.dbt.build("--select", "stores__log")
+    assert prod.rows("select kafka_offset from staging.stores__log") == [(0,)]
+    lake.land("stores")
+    prod.dbt.build("--select", "stores__log")
+    assert prod.rows("select kafka_offset from staging.stores__log order by 1") == [
+        (0,), (1,), (2,)
+    ]  # fmt: skip
+
+
+@pytest.mark.timeout(600)
+def test_a_recreated_topic_gets_a_view_of_its_own(world: World) -> None:
+    """Offsets start again; the old view's rows stay readable under the old incarnation."""
+    selection = ("--select", "stores__log")
+    prod, lake = world.prod, world.lake
+    lake.produce([Message("stores", b"{}", b'{"old":1}'), Message("stores", b"{}", b'{"old":2}')])
+    lake.land("stores")
+    prod.dbt.operation("deploy_streaming")
+    prod.refresh("stores")
+    prod.dbt.build(*selection)
+
+    lake.recreate("stores")
+    lake.produce([Message("stores", b"{}", b'{"new":1}')])
+    lake.land("stores")
+    plan = prod.dbt.operation("deploy_streaming")
+    assert "drop materialized view streaming.stores_1" in plan
+    prod.refresh("stores")
+    prod.dbt.build(*selection)
+    assert prod.rows(
+        "select _cdc_incarnation, kafka_offset, convert_from(kafka_value, 'UTF8')"
+        " from staging.stores__log where kafka_partition = 0 order by 1, 2"
+    ) == [(1, 0, '{"old":1}'), (1, 1, '{"old":2}'), (2, 0, '{"new":1}')]
+    assert prod.rows("select count(*) from streaming.stores_1_archive") == [(2,)]
+
+
+@pytest.mark.timeout(600)
+def test_a_new_column_is_picked_up_without_touching_the_stream(
+    world: World, tmp_path: Path
+) -> None:
+    """The view holds the whole record; rows from before keep null until the table is rebuilt."""
+    before = copy_project(tmp_path / "before", {"retail": 1})
+    declared = yaml.safe_load((before / SOURCES).read_text("utf-8"))
+    [stores] = [table for table in declared["sources"][0]["tables"] if table["name"] == "stores"]
+    stores["columns"] = [column for column in stores["columns"] if column["name"] != "city"]
+    (before / SOURCES).write_text(yaml.safe_dump(declared, sort_keys=False), "utf-8")
+    prod, lake = world.prod, world.lake
+
+    lake.produce([*world.changes.snapshot()])
+    lake.land("stores")
+    replace(prod.dbt, project=before).operation("deploy_streaming")
+    replace(prod.dbt, project=before).build("--select", "stores__log")
+    lake.produce(world.changes.stream(12))
+    lake.land("stores")
+    assert "streaming." not in prod.dbt.operation("deploy_streaming")
+    prod.dbt.build("--select", "stores__log")
+    assert prod.rows(
+        "select _cdc_run, max(_cdc_unknown_columns), count(city) > 0 from staging.stores__log"
+        " where _cdc_status = 'accepted' group by _cdc_run order by _cdc_run"
+    ) == [(1, "City", False), (2, None, True)]
+
+
+@pytest.mark.timeout(600)
+def test_of_two_builds_at_once_one_is_refused_and_names_the_other(
+    world: World, tmp_path: Path
+) -> None:
+    """Two processes start together; one is held inside its run until the other has ended."""
+    # without the marts: each process parses the project
+    project = copy_project(tmp_path / "project", {"retail": 1})
+    nodes = ("--select", "+payments_history")
+    selection = (*nodes, "--exclude-resource-type", "test", "unit_test")
+    world.lake.produce([*world.changes.snapshot(), *world.changes.stream(2)])
+    world.lake.land()
+    prod = world.prod
+    prod.dbt.operation("deploy_streaming")
+    prod.dbt.build("--select", "stores__log")
+
+    dbt = replace(prod.dbt, project=project)
+    with psycopg2.connect(prod.stand_in.dsn) as holder, holder.cursor() as database:
+        database.execute("lock table operations.ledger in access exclusive mode")
+        both = [dbt.start("build", *selection) for _ in range(2)]
+        refused = _first_to_end(both)
+        told = refused.communicate(timeout=60)[0]
+    holder.close()
+    [other] = [process for process in both if process is not refused]
+    finished = other.communicate(timeout=120)[0]
+    assert (refused.returncode, other.returncode) == (2, 0), told + finished
+    [(number, invocation)] = prod.rows(
+        "select run_number, invocation_id from operations.runs where run_number > 1"
+    )
+    assert f"run {number} (invocation {invocation}) has been building target prod" in told
+    world.local.build(*nodes)
+    assert not differences(prod, world.local_file)
+
+
+def _lakehouse(world: World, *arguments: str) -> str:
+    """What `lakehouse warehouse` prints."""
+    with environment({**world.prod.dbt.settings, "COLUMNS": "200"}):
+        done = CliRunner().invoke(app, ["warehouse", *arguments])
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def _first_to_end(processes: list[Popen[str]]) -> Popen[str]:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        for process in processes:
+            if process.poll() is not None:
+                return process
+        time.sleep(0.1)
+    raise AssertionError("no build has ended")
