@@ -17,11 +17,15 @@ demo: setup ## the whole pipeline once: shop, Debezium, Kafka, lake, star schema
 .PHONY: test
 test: lint ## lint, then all tests but the long ones (TESTS=path chooses)
 	@if command -v terraform >/dev/null; then $(MAKE) -f infra/infra.mk checkov; fi
-	@scripts/test "not long" $(TESTS)
+	@scripts/test "not long and not aws" $(TESTS)
 
 .PHONY: test-long
 test-long: setup ## the proofs that take minutes
 	@scripts/test long $(TESTS)
+
+.PHONY: test-aws
+test-aws: setup ## does a real Redshift do what the tests' stand-in does? Skipped where there is none
+	@$(BIN)/pytest -m aws -rs tests/aws
 
 .PHONY: lint
 lint: setup ## ruff, mypy, yamllint, sqlfluff
@@ -45,6 +49,12 @@ bench: setup ## how fast landing and history are on this machine, beside their p
 	@$(PYTHON) benchmarks/landing/run.py 2000000 3
 	@$(PYTHON) -m benchmarks.history
 
+.PHONY: redshift-sql
+redshift-sql: setup ## the SQL that Redshift would be sent, a file a node, in build/redshift-sql
+	@rm -rf build/redshift-sql
+	@$(PYTHON) -m tests.redshift.sent_sql build/redshift-sql
+	@find build/redshift-sql -name '*.sql' | wc -l | xargs printf '%s files in build/redshift-sql\n'
+
 .PHONY: docs
 docs: setup ## the documentation and the column lineage as a static site
 	@$(BIN)/lakehouse docs
@@ -61,7 +71,7 @@ clean: ## remove what running leaves behind: data, dbt's target, logs, caches
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 # Set-up. Each step leaves a stamp, newer than what it was made from.
 .PHONY: setup

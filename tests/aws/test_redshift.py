@@ -1,0 +1,137 @@
+"""`make test-aws`: does a real Redshift do what the stand-in does, and what our statements rely on?
+
+Reads the warehouse, and writes only to a schema that it drops again.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ingestion.declarations import load
+from ingestion.errors import TerminalError
+from ingestion.warehouse.connection import Warehouse
+from ingestion.warehouse.streams import grant_rows, stream_states
+from tests.redshift.standin.examples import ACCEPTED, ANSWERS, REFUSED, TABLES, Answer
+from tests.redshift.standin.rules import RULES, Rule
+
+pytestmark = pytest.mark.aws
+
+# rules whose page speaks of what a session does, or that the stand-in refuses on purpose only
+_ASKED_RULES = [rule for rule in RULES if rule.source != "unverified"]
+_OF_STREAMS_OR_LAKE = (
+    "k.",
+    "lake.",
+    "kafka",
+    "materialized",
+    "masking",
+    "role",
+    "schema",
+    "append",
+)
+
+
+def _of_tables(statement: str) -> bool:
+    return not any(word in statement for word in _OF_STREAMS_OR_LAKE)
+
+
+@pytest.fixture(scope="module")
+def tables(warehouse: Warehouse, scratch: str) -> Warehouse:
+    """The tables of the examples, in the scratch schema."""
+    for statement in (*TABLES, "create table u (a integer, b integer)"):
+        warehouse.run(statement)
+    return warehouse
+
+
+def test_identifiers_are_case_sensitive(warehouse: Warehouse) -> None:
+    """Topics of SQL Server have capitals, and automatic refreshes know no session's setting."""
+    [(value,)] = warehouse.rows("show enable_case_sensitive_identifier")
+    assert value in ("on", "true")
+
+
+@pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: answer.question)
+def test_answer_is_the_one_that_the_page_gives(answer: Answer, tables: Warehouse) -> None:
+    assert [list(row) for row in tables.rows(answer.sql)] == answer.rows
+
+
+@pytest.mark.parametrize("rule", _ASKED_RULES, ids=lambda rule: rule.name)
+def test_what_the_stand_in_refuses_is_refused(rule: Rule, tables: Warehouse) -> None:
+    with pytest.raises(TerminalError):
+        tables.run(rule.example)
+
+
+@pytest.mark.parametrize("case", [name for name, case in REFUSED.items() if _of_tables(case[1])])
+def test_what_a_page_forbids_is_refused(case: str, tables: Warehouse) -> None:
+    before, statement, _message = REFUSED[case]
+    for each in before:
+        tables.run(each)
+    try:
+        with pytest.raises(TerminalError):
+            tables.run(statement)
+    finally:
+        tables.run("rollback")
+
+
+@pytest.mark.parametrize("page", [page for page, sql in ACCEPTED.items() if _of_tables(sql)])
+def test_statement_of_the_page_is_accepted(page: str, tables: Warehouse) -> None:
+    tables.run("begin")
+    try:
+        tables.run(ACCEPTED[page])
+    finally:
+        tables.run("rollback")
+
+
+def test_rows_leave_a_table_by_append(tables: Warehouse) -> None:
+    """An archive is made from the view itself; here from a table with such columns."""
+    source = "(kafka_offset bigint, kafka_value varbyte(16777216), payload super)"
+    tables.run(f"create table streamed {source} diststyle even sortkey (kafka_offset)")
+    tables.run("insert into streamed values (1, 'a'::varbyte, json_parse('1'))")
+    tables.run(
+        "create table archived diststyle even sortkey (kafka_offset) as"
+        " select kafka_offset, kafka_value, payload from streamed where 1 = 0"
+    )
+    tables.run("alter table archived append from streamed")
+    assert tables.rows("select count(*) from archived") == [(1,)]
+    assert tables.rows("select count(*) from streamed") == [(0,)]
+
+
+def test_late_binding_views_survive_their_table(tables: Warehouse, scratch: str) -> None:
+    tables.run("create table below (a integer)")
+    tables.run(f"create view above as select a from {scratch}.below with no schema binding")
+    tables.run("drop table below")
+    tables.run("create table below (a integer)")
+    assert tables.rows("select count(*) from above") == [(0,)]
+    assert tables.rows(
+        f"select column_name from svv_columns where table_schema = '{scratch}'"
+        " and table_name = 'above'"
+    ) == [("a",)]
+
+
+def test_streaming_views_are_deployed_and_refreshed(warehouse: Warehouse) -> None:
+    """Each declared table has its view, and no last refresh failed."""
+    states = stream_states(warehouse, load())
+    assert {state.view.rpartition("_")[0] for state in states} == {
+        table.name for table in load().tables
+    }
+    assert [state.view for state in states if state.has_failed] == []
+
+
+def test_roles_are_there(warehouse: Warehouse) -> None:
+    roles = {role for role, what, _object in grant_rows(warehouse) if what == "exists"}
+    assert roles == {"loader", "transformer", "analyst"}
+
+
+@pytest.mark.parametrize(
+    "command", [["debug"], ["run-operation", "deploy_streaming"]], ids=" ".join
+)
+def test_dbt_reaches_the_warehouse(command: list[str], warehouse: Warehouse, target: str) -> None:
+    """The profile's connection works; the deployment's plan can be made (none of it is sent)."""
+    plan = ["--args", "{dry_run: true}"] if command[0] == "run-operation" else []
+    dbt = Path(sys.executable).with_name("dbt")
+    done = subprocess.run(
+        [dbt, *command, "--target", target, *plan], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
