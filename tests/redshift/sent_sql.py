@@ -1,8 +1,8 @@
-"""The SQL that Redshift would be sent, by node: `python -m tests.redshift.sent_sql <folder>`.
+"""The SQL that Redshift would be sent, as files: `make redshift-sql`.
 
-Starts a stand-in and a broker, deploys the streams and builds target prod twice (a first build and
-an incremental one) from a few changes of every table, then writes what came over the wire: a file a
-model, snapshot and test, one for the operations.
+Starts a stand-in and a broker, deploys the streams and builds target prod twice from a few changes
+of every table, then writes what came over the wire to `<folder>/<when>/<kind>/<name>.sql`: when is
+first_build or next_build, kind is models, snapshots, tests, hooks or operations.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import re
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ingestion.declarations import load
@@ -26,33 +26,43 @@ _COMMENT = re.compile(r"\A\s*/\* (?P<json>\{.*?\}) \*/\s*", re.DOTALL)
 _HOUSEKEEPING = re.compile(
     r"\s*(begin|commit|rollback|set query_group|select pg_backend_pid)\b", re.I
 )
-OPERATIONS = "operations"
+_KINDS = {
+    "model": "models",
+    "snapshot": "snapshots",
+    "test": "tests",
+    "operation": "hooks",
+    "unit_test": "unit_tests",
+}
 
 
 def by_node(sent: Iterable[str]) -> dict[str, list[str]]:
-    """Statements by the node that dbt's comment names; without one: operations and hooks."""
+    """Statements by `<kind>/<name>` of the node that dbt's comment names; without one: `others`."""
     found: dict[str, list[str]] = {}
     for sql in sent:
         match = _COMMENT.match(sql)
-        text = _COMMENT.sub("", sql).strip().rstrip(";")
+        text = _COMMENT.sub("", sql).strip().rstrip(";").rstrip()
         if not text or _HOUSEKEEPING.match(text):
             continue
         node = json.loads(match["json"]).get("node_id") if match else None
-        statements = found.setdefault(node or OPERATIONS, [])
+        kind, _, name = (node or "").partition(".retail_lakehouse.")
+        statements = found.setdefault(f"{_KINDS[kind]}/{name}" if node else "others", [])
         if text not in statements:
             statements.append(text)
     return found
 
 
-def write(folder: Path, sent: Iterable[str]) -> list[Path]:
-    """Write a file a node to `folder`; returns their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for node, statements in by_node(sent).items():
-        path = folder / f"{node}.sql"
-        path.write_text(";\n\n".join(statements) + ";\n", "utf-8")
-        paths.append(path)
-    return sorted(paths)
+def write(folder: Path, statements: Mapping[str, Iterable[str]]) -> None:
+    """Write a file for each name to `folder`."""
+    for name, own in statements.items():
+        path = folder / f"{name}.sql"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(";\n\n".join(_trimmed(sql) for sql in own) + ";\n", "utf-8")
+
+
+def _trimmed(sql: str) -> str:
+    """Without the blank lines and blanks at ends of lines that templates leave."""
+    lines = (line.rstrip() for line in sql.splitlines())
+    return "\n".join(line for line in lines if line)
 
 
 def main(folder: Path) -> None:
@@ -67,15 +77,13 @@ def main(folder: Path) -> None:
             postgres.wait_until_ready()
             broker.wait_until_ready()
             with StandIn(postgres, {"lake": work}) as stand_in:
-                _build(stand_in, broker, work)
-                for path in write(folder, stand_in.statements.sent):
-                    print(path)
+                _build(folder, stand_in, broker, work)
         finally:
             broker.process.stop()
             postgres.process.stop()
 
 
-def _build(stand_in: StandIn, broker: KafkaBroker, work: Path) -> None:
+def _build(folder: Path, stand_in: StandIn, broker: KafkaBroker, work: Path) -> None:
     declarations = load()
     lake = Lake(work / "landing", broker.bootstrap_servers, declarations, "sqlserver")
     changes = Changes(declarations, "sqlserver", seed=1)
@@ -84,12 +92,27 @@ def _build(stand_in: StandIn, broker: KafkaBroker, work: Path) -> None:
         "LAKEHOUSE_SOURCE": "sqlserver",
     }
     dbt = Dbt("prod", settings, work / "prod")
-    for messages in (changes.snapshot(), changes.stream(3)):
+    sent = stand_in.statements.sent
+
+    def operate(when: str, name: str) -> None:
+        sent.clear()
+        dbt.operation(name)
+        write(folder / when / "operations", {name: by_node(sent).get("others", [])})
+
+    for when, messages in (
+        ("first_build", changes.snapshot()),
+        ("next_build", changes.stream(3)),
+    ):
         lake.produce(messages)
         lake.land()
-        dbt.operation("deploy_streaming")
-        dbt.operation("refresh_streams")
+        for name in ("deploy_streaming", "refresh_streams"):
+            operate(when, name)
+        sent.clear()
         dbt.build()
+        dbt.invoke("test")  # made-up rows break rules of the shop
+        write(folder / when, by_node(sent))
+        for name in ("deploy_access", "archive_streams"):
+            operate(when, name)
 
 
 if __name__ == "__main__":
