@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
+import html
+import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from ingestion.errors import TerminalError
 
+_DIAGRAM = Path(__file__).parents[2] / "docs/architecture.svg"
 _INDEX = """<!doctype html>
+<html lang="en">
 <meta charset="utf-8">
 <title>Retail lakehouse</title>
-<style>body { font: 1.1rem/1.6 system-ui; margin: 4rem auto; max-width: 40rem }</style>
+<style>
+  body {{ font: 1rem/1.5 system-ui, sans-serif; color: #123; margin: 2rem auto; max-width: 62rem;
+         padding: 0 1rem }}
+  svg {{ width: 100%; height: auto }} table {{ border-collapse: collapse }}
+  td {{ padding: .3rem 1rem .3rem 0; vertical-align: top; border-top: 1px solid #dde }}
+  a {{ color: #06c }}
+</style>
 <h1>Retail lakehouse</h1>
-<ul>
-  <li><a href="catalog.html">Catalog</a>: every model, snapshot, column and test (dbt docs).</li>
-  <li><a href="lineage.html">Lineage</a>: from which column each column comes (dbt-colibri).</li>
-</ul>
+<p><a href="catalog.html">Catalog</a>: every model, snapshot, column and test (dbt docs).
+<a href="lineage.html">Lineage</a>: from which column each column comes (dbt-colibri); it begins at
+the logs, which take their columns out of the raw records.</p>
+{diagram}
+<h2>Marts</h2>
+<table>
+{marts}
+</table>
+</html>
 """
+_MART = '<tr><td><a href="catalog.html#!/model/{id}">{name}</a></td><td>{description}</td></tr>'
 
 
 def docs(
@@ -36,7 +52,7 @@ def docs(
     # the lineage of columns would vanish.
     work = output / ".target"
     _run("dbt", "docs", "generate", "--static", "--target", target, "--target-path", str(work))
-    _run(
+    said = _run(
         "colibri",
         "generate",
         "--disable-telemetry",
@@ -47,14 +63,43 @@ def docs(
         "--output-dir",
         str(work / "lineage"),
     )
+    # It goes on after an error, with a hole in the lineage, and exits with 0.
+    errors = [line for line in said.splitlines() if line.startswith("[ERROR]")]
+    if errors:
+        raise TerminalError("colibri found no lineage for some columns:\n" + "\n".join(errors[:10]))
     shutil.copyfile(work / "static_index.html", output / "catalog.html")
     shutil.copyfile(work / "lineage" / "index.html", output / "lineage.html")
-    (output / "index.html").write_text(_INDEX, encoding="utf-8")
+    manifest = json.loads((work / "manifest.json").read_text(encoding="utf-8"))
+    (output / "index.html").write_text(_index(manifest), encoding="utf-8")
     shutil.rmtree(work)
     Console(highlight=False).print(f"written: {output / 'index.html'}", soft_wrap=True)
 
 
-def _run(program: str, *arguments: str) -> None:
+def _index(manifest: dict[str, Any]) -> str:
+    """The first page: the diagram, and the marts with what dbt's manifest says of them."""
+    models = sorted(
+        (node for node in manifest["nodes"].values() if node["path"].startswith("marts/")),
+        key=lambda node: str(node["name"]),
+    )
+    marts = [
+        _MART.format(
+            id=node["unique_id"],
+            name=node["name"],
+            description=html.escape(node["description"]),
+        )
+        for node in models
+        if node["resource_type"] == "model"
+    ]
+    diagram = _DIAGRAM.read_text(encoding="utf-8")
+    return _INDEX.format(diagram=diagram, marts="\n".join(marts))
+
+
+def _run(program: str, *arguments: str) -> str:
+    """What the program printed.
+
+    Raises:
+        TerminalError: it failed.
+    """
     command = [str(Path(sys.executable).with_name(program)), *arguments]
     result = subprocess.run(
         command,
@@ -66,3 +111,4 @@ def _run(program: str, *arguments: str) -> None:
     )
     if result.returncode != 0:
         raise TerminalError(f"{program} {arguments[0]} failed:\n{result.stdout[-4000:]}")
+    return result.stdout
