@@ -28,12 +28,13 @@ test-aws: setup ## does a real Redshift do what the tests' stand-in does? Skippe
 	@$(BIN)/pytest -m aws -rs tests/aws
 
 .PHONY: lint
-lint: setup ## ruff, mypy, yamllint, sqlfluff
+lint: setup ## ruff, mypy, yamllint, dbt's own warnings, sqlfluff
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy
 	@$(BIN)/yamllint --strict .
-	@LAKEHOUSE_DUCKDB=:memory: DBT_TARGET_PATH=build/lint DBT_LOG_PATH=build/lint \
+	@export LAKEHOUSE_DUCKDB=:memory: DBT_TARGET_PATH=build/lint DBT_LOG_PATH=build/lint; \
+		$(BIN)/dbt --quiet --warn-error parse --no-partial-parse && \
 		$(BIN)/sqlfluff lint --disable-progress-bar models snapshots
 
 .PHONY: up

@@ -1,0 +1,32 @@
+{#-
+  on-run-start: stops where a log is to be built of which nothing was ever landed, because reading no
+  file at all is an error of DuckDB's that names a pattern and not what to do. A topic without records
+  is no such case: landing writes a file without rows for it.
+-#}
+{% macro check_landing() %}
+    {% if execute and invocation_writes() and target.type == 'duckdb' %}
+        {% do _check_landing() %}
+    {% endif %}
+{% endmacro %}
+
+{% macro _check_landing() %}
+    {% set landing = env_var('LAKEHOUSE_LANDING', 'data/landing').rstrip('/') %}
+    {% set looks = [] %}
+    {% for table in declared_tables()
+        if 'model.' ~ project_name ~ '.' ~ table ~ '__log' in selected_resources %}
+        {% do looks.append(
+            "select '" ~ table ~ "' where not exists (from glob('" ~ landing ~ "/" ~ table
+            ~ "/**/*.parquet'))"
+        ) %}
+    {% endfor %}
+    {% if looks %}
+        {% set missing = run_query(looks | join(' union all ')).columns[0].values() %}
+        {% if missing %}
+            {% do run_query(drop_run_sql()) %}
+            {% do exceptions.raise_compiler_error(
+                "nothing of " ~ missing | join(', ') ~ " is in the landing zone " ~ landing
+                ~ ". Run `lakehouse land --once` first, or set LAKEHOUSE_LANDING to where it is."
+            ) %}
+        {% endif %}
+    {% endif %}
+{% endmacro %}
