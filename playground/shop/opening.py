@@ -12,6 +12,8 @@ from playground.shop.statements import Insert, Row, Value
 from playground.shop.vocabulary import PROMOTIONS, STORES
 
 _HISTORY_DAYS = 730
+_LONGEST_STEP = timedelta(days=3)
+"""The most time from one step of an order to the next: paid, shipped, delivered, returned."""
 _CHUNK = 1000
 
 
@@ -32,7 +34,7 @@ def open_shop(books: Books, scale: Scale) -> Iterator[list[Insert]]:
     customers: list[Row] = []
     addresses: list[Row] = []
     for customer_id in range(1, scale.customers + 1):
-        at = stamp(started - timedelta(seconds=books.rng.randrange(_HISTORY_DAYS * 86_400)))
+        at = stamp(started - timedelta(days=_HISTORY_DAYS) * (1 - customer_id / scale.customers))
         place = rows.locale(books.rng)
         customers.append(rows.customer(books, customer_id, place, at))
         for number in range(1, books.rng.randrange(2, 4)):
@@ -116,8 +118,10 @@ def _past_order(books: Books, started: datetime) -> dict[str, list[Row]]:
     """One order with what followed from it, as far as it came before the shop opened."""
     rng = books.rng
     order_id = books.next_key("orders")
-    customer_id = None if rng.random() < 0.125 else books.customers.pick(rng)
     hours = rng.randrange(24 * _HISTORY_DAYS) if rng.random() < 0.5 else rng.randrange(1, 240)
+    # Keys follow the order of sign-ups, which are spread evenly over the same time.
+    signed_up = int(len(books.customers) * (1 - (hours + 1) / (24 * _HISTORY_DAYS)))
+    customer_id = None if rng.random() < 0.125 else rng.randrange(max(1, signed_up)) + 1
     at = started - timedelta(hours=hours, microseconds=rng.randrange(3_600_000_000))
     order = rows.order(books, order_id, customer_id, at)
     status, pool = _stage(books, hours)
@@ -131,8 +135,10 @@ def _past_order(books: Books, started: datetime) -> dict[str, list[Row]]:
         "returned": ("paid", "shipped", "delivered", "returned"),
     }[status]
     times: dict[str, str] = {}
+    # All of them before the shop opens; parcels take their time where there is any.
+    longest = min(_LONGEST_STEP, (started - at) / (len(reached) + 1)) // timedelta(microseconds=1)
     for step in reached:
-        at += timedelta(microseconds=rng.randrange(1, 60_000_000))
+        at += timedelta(microseconds=rng.randrange(longest // 4, longest + 1) + 1)
         times[step] = row[f"{step}_at"] = row["updated_at"] = stamp(at)
     row["status"] = status
     pool.add(order_id)

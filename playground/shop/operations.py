@@ -243,7 +243,10 @@ def rebook_payments(draft: Draft, size: int) -> None:
     changes: list[Row] = [
         {
             "payment_id": payment_id,
-            "booked_at": (booked_at - timedelta(minutes=rng.randrange(1, 2880))).isoformat(),
+            # later, but not in the future: money does not come before its order
+            "booked_at": min(
+                booked_at + timedelta(minutes=rng.randrange(1, 2880)), books.clock
+            ).isoformat(),
             "updated_at": at,
         }
         for payment_id, booked_at in found
