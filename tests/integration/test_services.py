@@ -167,6 +167,7 @@ def test_records_of_eight_megabytes_and_transactions_pass_on_one_node(kafka):
             "bootstrap.servers": kafka.bootstrap_servers,
             "message.max.bytes": 10_000_000,
             "transactional.id": "large",
+            "log_level": 0,
         }
     )
     producer.init_transactions(30)

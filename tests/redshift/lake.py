@@ -63,7 +63,7 @@ class Lake:
         return self.declarations.table(table).topics[self.connector]
 
     def _create(self, tables: Iterable[Table]) -> None:
-        admin = AdminClient({"bootstrap.servers": self.servers})
+        admin = AdminClient({"bootstrap.servers": self.servers, "log_level": 0})
         # the events are of 2024: a retention by time would delete them
         topics = [
             NewTopic(self.topic(table.name), self.partitions, 1, config={"retention.ms": "-1"})
@@ -74,7 +74,7 @@ class Lake:
 
     def recreate(self, table: str) -> None:
         """Delete the topic and make it again: its offsets start at 0, its id is another."""
-        admin = AdminClient({"bootstrap.servers": self.servers})
+        admin = AdminClient({"bootstrap.servers": self.servers, "log_level": 0})
         for future in admin.delete_topics([self.topic(table)]).values():
             future.result(20)
         self._incarnations[table] += 1
@@ -89,7 +89,13 @@ class Lake:
 
     def produce(self, messages: Iterable[Message]) -> None:
         """Append `messages` to their topics, in order."""
-        producer = Producer({"bootstrap.servers": self.servers, "message.max.bytes": 10_000_000})
+        producer = Producer(
+            {
+                "bootstrap.servers": self.servers,
+                "message.max.bytes": 10_000_000,
+                "log_level": 0,
+            }
+        )
         for message in messages:
             producer.produce(
                 self.topic(message.table),
@@ -148,6 +154,7 @@ class Lake:
             {
                 "bootstrap.servers": self.servers,
                 "group.id": "lake",
+                "log_level": 0,
                 "enable.auto.commit": False,
                 "fetch.message.max.bytes": 10_000_000,
             }

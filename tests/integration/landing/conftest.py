@@ -52,7 +52,7 @@ class Feed:
 
     @property
     def settings(self) -> dict[str, Any]:
-        return {"bootstrap.servers": self.broker.bootstrap_servers}
+        return {"bootstrap.servers": self.broker.bootstrap_servers, "log_level": 0}
 
     @cached_property
     def admin(self) -> Any:

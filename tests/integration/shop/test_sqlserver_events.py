@@ -44,6 +44,7 @@ def values(broker: KafkaBroker, topic: str) -> Iterator[bytes | None]:
         {
             "bootstrap.servers": broker.bootstrap_servers,
             "group.id": "not used",
+            "log_level": 0,
             "enable.partition.eof": True,
             "enable.auto.commit": False,
         }

@@ -633,6 +633,7 @@ def read_stream(  # noqa: PLR0912 - one loop over what a consumer may say
         {
             "bootstrap.servers": servers,
             "group.id": "standin",
+            "log_level": 0,
             "enable.auto.commit": False,
             "isolation.level": "read_committed",
             "fetch.message.max.bytes": 20 * 1024 * 1024,
