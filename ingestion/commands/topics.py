@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ingestion.declarations import load
@@ -74,18 +75,16 @@ def apply(
             created.add_row(topic.name, str(topic.partitions), _days(topic.retention_ms))
         console.print(created)
     if outcome.changed:
-        console.print(_findings("changed topic", outcome.changed))
+        console.print("changed:")
+        _show(outcome.changed, console)
     untouched = len(desired) - len(outcome.created)
     console.print(
         f"{len(outcome.created)} created, {len(outcome.changed)} settings changed, "
         f"{untouched} topics existed"
     )
     if outcome.refused:
-        console.print(_findings("left as it is", outcome.refused))
-        console.print(
-            "[bold red]Some topics differ from their declaration.[/] An option in the last column "
-            "allows the change; where there is none, follow the advice."
-        )
+        _show(outcome.refused, console)
+        console.print("[bold red]Some topics differ from their declaration[/] and stay as they are")
         raise typer.Exit(1)
 
 
@@ -103,8 +102,8 @@ def check(source: SourceOption = None, replication_factor: ReplicationOption = N
     )
     console = Console()
     if findings:
-        console.print(_findings("topic", findings))
-        console.print(f"[bold red]{len(findings)} differences[/] in {len(desired)} topics")
+        _show(findings, console)
+        console.print(f"[bold red]{len(findings)} to correct[/], {len(desired)} topics declared")
         raise typer.Exit(1)
     console.print(f"{len(desired)} topics of {connector}: as declared")
 
@@ -166,18 +165,17 @@ def _replication_factor(topics: Topics, asked: int | None) -> int:
     return asked or default_replication_factor(topics.broker_count())
 
 
-def _findings(title: str, findings: Iterable[Finding]) -> Table:
-    table = Table(title, "what", "is", "declared", "why it matters", "allowed by")
+def _show(findings: Iterable[Finding], console: Console) -> None:
+    """A paragraph each, because names and reasons are longer than a table's columns."""
     for finding in findings:
-        table.add_row(
-            finding.topic,
-            finding.what,
-            finding.actual,
-            finding.declared,
-            finding.advice,
-            finding.permit or "-",
+        console.print(
+            f"[bold]{finding.topic}[/]: {finding.what}"
+            + (f" is {finding.actual}," if finding.actual != "-" else ",")
+            + f" declared {finding.declared}",
+            soft_wrap=True,
         )
-    return table
+        allowed = f" ({finding.permit} allows the change)" if finding.permit else ""
+        console.print(f"    → {escape(finding.advice)}{allowed}", soft_wrap=True)
 
 
 def _days(milliseconds: int) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ingestion.errors import TransientError
 from ingestion.kafka.auth import librdkafka_security
 from ingestion.settings import Settings
+
+if TYPE_CHECKING:
+    from confluent_kafka import KafkaException
 
 TIMEOUT_SECONDS = 15.0
 
@@ -112,9 +115,10 @@ class Brokers:
         except KafkaException as error:
             raise self._unreachable(error) from error
 
-    def _unreachable(self, error: Exception) -> TransientError:
+    def _unreachable(self, error: KafkaException) -> TransientError:
+        said = error.args[0].str()
         return TransientError(
-            f"the Kafka brokers at {self._servers} do not answer as they should: {error}. "
+            f"the Kafka brokers at {self._servers} do not answer as they should: {said}. "
             "Check that they run and LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS names them "
             "(`lakehouse doctor` tries each step)."
         )
