@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,20 +63,23 @@ def schema_history_topic(declarations: Declarations, connector: ConnectorName) -
     return f"schema-history.{declarations.connectors[connector].topic_prefix}"
 
 
-def render(
+def render(  # noqa: PLR0913 - what the settings follow from
     declarations: Declarations,
     connector: ConnectorName,
     *,
     salt: str,
     bootstrap_servers: str,
     auth: KafkaAuth,
+    snapshot_of: Sequence[str] = (),
 ) -> dict[str, str]:
     """The complete settings of `connector`: the committed file and what the declarations add.
 
-    Secrets stay references to a configuration provider of the Connect worker, except `salt`.
+    Secrets stay references to a configuration provider of the Connect worker, except `salt`. With
+    `snapshot_of` they are those of a second connector beside it, which only reads the rows that
+    these tables hold now.
 
     Raises:
-        TerminalError: there are hashed columns and `salt` is no salt.
+        TerminalError: there are hashed columns and `salt` is no salt, or no such table.
     """
     template = json.loads((FOLDER / f"{connector}.json").read_text(encoding="utf-8"))
     settings: dict[str, str] = dict(template)
@@ -84,7 +88,8 @@ def render(
     }
     prefix = declarations.connectors[connector].topic_prefix
     settings["topic.prefix"] = prefix
-    settings["table.include.list"] = ",".join(place.qualified for place in places.values())
+    captured = [table.name for table in declarations.select(list(snapshot_of))]
+    settings["table.include.list"] = ",".join(places[name].qualified for name in captured)
     excluded = _columns(declarations, connector, "exclude")
     if excluded:
         settings["column.exclude.list"] = ",".join(excluded)
@@ -105,7 +110,21 @@ def render(
         # Names of slots and publications allow lower-case letters, digits and _ only.
         name = re.sub(r"[^a-z0-9_]", "_", prefix.lower())
         settings |= {"slot.name": name, "publication.name": name}
+    if snapshot_of:
+        settings |= _snapshot_only(connector, settings)
     return dict(sorted(settings.items()))
+
+
+def _snapshot_only(connector: ConnectorName, settings: Mapping[str, str]) -> dict[str, str]:
+    """What a connector changes that reads rows once, beside the one that streams."""
+    changed = {"snapshot.mode": "initial_only"}
+    if connector == "sqlserver":
+        # It never goes on after a restart, so nobody has to remember the tables' structure.
+        changed["schema.history.internal"] = "io.debezium.relational.history.MemorySchemaHistory"
+    else:
+        name = f"{settings['slot.name']}_snapshot"
+        changed |= {"slot.name": name, "publication.name": name, "slot.drop.on.stop": "true"}
+    return changed
 
 
 def _columns(declarations: Declarations, connector: ConnectorName, pii: Pii) -> list[str]:

@@ -24,6 +24,13 @@ def render_settings(
         str,
         typer.Option(envvar="LAKEHOUSE_PII_SALT", help="Salt of the columns with pii: hash."),
     ] = "",
+    snapshot_of: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Settings of a second connector instead, which only reads the rows that this "
+            "table holds now; for a table with rows that is captured anew.",
+        ),
+    ] = None,
 ) -> None:
     """Print the connector's settings as JSON: a secret, because the salt is among them."""
     settings = Settings.from_environment()
@@ -33,6 +40,7 @@ def render_settings(
         salt=salt,
         bootstrap_servers=settings.kafka_bootstrap_servers,
         auth=settings.kafka_auth,
+        snapshot_of=snapshot_of or (),
     )
     typer.echo(json.dumps(rendered, indent=2))
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -28,6 +31,17 @@ def reconcile(
     totals: Annotated[
         bool, typer.Option(help="Compare the money totals of marts.agg_daily_sales too.")
     ] = True,
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair",
+            help="Write the deletes that no event told of to Kafka: rows that the warehouse has "
+            "and the source has no longer.",
+        ),
+    ] = False,
+    at_most: Annotated[
+        int, typer.Option(min=1, help="With --repair: more deletes than this stop it.")
+    ] = 1_000,
 ) -> None:
     """Compare the warehouse with the audit in the source: versions, current rows, money.
 
@@ -52,8 +66,79 @@ def reconcile(
             on_table=lambda name: status.update(f"reconciling {name}"),
         )
     show(result, console)
+    if repair:
+        _repair(result, at_most, settings, console)
+    elif result.lost_deletes:
+        console.print(
+            f"{len(result.lost_deletes):,} rows are gone from the source, and the warehouse has "
+            "not heard of it. If it has caught up, no event told of them (the connector was down "
+            "for too long): `lakehouse reconcile --repair` writes their deletes.",
+            highlight=False,
+        )
     if not result.agrees:
         raise typer.Exit(1)
+
+
+def _repair(result: Reconciliation, at_most: int, settings: Settings, console: Console) -> None:
+    """Write the lost deletes to the topics of their tables.
+
+    Raises:
+        TerminalError: the pipeline has not caught up, or there are more than `at_most`.
+    """
+    from ingestion.kafka.auth import librdkafka_security
+    from ingestion.kafka.produce import produce
+    from ingestion.reconcile.repair import delete_records
+
+    lost = result.lost_deletes
+    if not lost:
+        console.print("nothing to repair: the source has every current row of the warehouse")
+        return
+    counts = Counter(delete.table.name for delete in lost)
+    what = ", ".join(f"{table} {count:,}" for table, count in counts.items())
+    if len(lost) > at_most:
+        raise TerminalError(
+            f"{len(lost):,} rows are gone from the source ({what}), more than --at-most {at_most}. "
+            "Is LAKEHOUSE_SOURCE_DSN the database that the connector reads? Then allow as many"
+        )
+    _require_caught_up(settings, counts)
+    client = {
+        "bootstrap.servers": settings.kafka_bootstrap_servers,
+        **librdkafka_security(settings),
+    }
+    produce(client, delete_records(load(), settings.source, lost, datetime.now(UTC)))
+    console.print(
+        f"{len(lost):,} deletes written to Kafka ({what}). `lakehouse land --once` and "
+        "`dbt build` take them over.",
+        highlight=False,
+    )
+
+
+def _require_caught_up(settings: Settings, tables: Iterable[str]) -> None:
+    """A delete that is only on its way must not be written a second time, with a false date."""
+    from ingestion.health.status import table_statuses
+    from ingestion.health.warehouse import read_warehouse
+    from ingestion.landing.kafka import Brokers
+    from ingestion.landing.ledger import Ledger
+    from ingestion.landing.storage import open_storage
+    from ingestion.landing.subscriptions import subscriptions
+
+    declared = load()
+    wanted = subscriptions(declared, settings.source, list(tables))
+    behind = [
+        f"{status.table} (not landed {status.not_landed}, not built {status.not_built})"
+        for status in table_statuses(
+            wanted,
+            Ledger(open_storage(settings.landing)).progress,
+            Brokers(settings).topics({subscription.topic for subscription in wanted}),
+            read_warehouse(settings.duckdb, declared).logs,
+        )
+        if status.problem or status.not_landed != 0 or status.not_built != 0
+    ]
+    if behind:
+        raise TerminalError(
+            f"the warehouse has not caught up: {', '.join(behind)}. Run `lakehouse land --once` "
+            "and `dbt build`, then reconcile again"
+        )
 
 
 def show(result: Reconciliation, console: Console) -> None:

@@ -26,10 +26,7 @@ class RowsCompared:
 def compare_rows(connection: duckdb.DuckDBPyConnection, scope: Scope) -> RowsCompared:
     """Compare current rows: open versions that are no deletes, or the latest accepted change."""
     keys, values = ", ".join(scope.table.primary_key), ", ".join(scope.names)
-    open_versions = f"""
-        select {values} from history.{scope.table.name}_history
-        where dbt_valid_to is null and not is_deleted"""
-    relation = open_versions if scope.table.history == "all" else _latest(scope.table, values)
+    relation = current_rows(scope.table, values)
     # A key with two current rows meets the source with its first one; the second one is extra.
     connection.execute(
         f"""
@@ -74,6 +71,15 @@ def compare_rows(connection: duckdb.DuckDBPyConnection, scope: Scope) -> RowsCom
             explain_rows(key_text(scope.table.primary_key, key), scope.names, ours, theirs)
         )
     return RowsCompared(source, warehouse, count, tuple(differences))
+
+
+def current_rows(table: Table, values: str) -> str:
+    """SQL: `values` of the rows that the warehouse takes for current."""
+    if table.history != "all":
+        return _latest(table, values)
+    return f"""
+        select {values} from history.{table.name}_history
+        where dbt_valid_to is null and not is_deleted"""
 
 
 def _latest(table: Table, values: str) -> str:

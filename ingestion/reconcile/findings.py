@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import SequenceMatcher
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from ingestion.reconcile.repair import LostDelete
 
 Kind = Literal[
     "missing key",
@@ -98,6 +101,8 @@ class Reconciliation:
     tables: tuple[TableReport, ...]
     totals: TotalsReport | None
     """None when no totals were asked for."""
+    lost_deletes: tuple[LostDelete, ...] = ()
+    """Current rows of the warehouse that the source has no longer."""
 
     @property
     def agrees(self) -> bool:

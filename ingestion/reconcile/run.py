@@ -31,6 +31,7 @@ from ingestion.declarations import Declarations
 from ingestion.errors import TerminalError, TransientError
 from ingestion.reconcile.compare import compare_table
 from ingestion.reconcile.findings import Reconciliation, TableReport
+from ingestion.reconcile.repair import LostDelete, lost_deletes
 from ingestion.reconcile.scope import Scope
 from ingestion.reconcile.source import open_source
 from ingestion.reconcile.totals import compare_totals, warehouse_totals
@@ -68,19 +69,21 @@ def reconcile(  # noqa: PLR0913 - two sides and what to compare
     with open_source(dsn) as source, _open_warehouse(warehouse) as connection:
         began = first_reads(connection, declarations.tables)
         reports: list[TableReport] = []
+        lost: list[LostDelete] = []
         for table in declarations.tables:
             if on_table:
                 on_table(table.name)
             changes = source.changes(table)
-            reports.append(
-                compare_table(connection, Scope(table, salt), changes, began[table.name])
-            )
+            report = compare_table(connection, Scope(table, salt), changes, began[table.name])
+            reports.append(report)
+            if report.differing_rows:
+                lost.extend(lost_deletes(connection, table))
         totals = None
         if with_totals:
             if on_table:
                 on_table("money totals")
             totals = compare_totals(source.totals(), warehouse_totals(connection))
-        return Reconciliation(tuple(reports), totals)
+        return Reconciliation(tuple(reports), totals, tuple(lost))
 
 
 @contextmanager

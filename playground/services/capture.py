@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,7 +18,10 @@ SALT = "the-playground-has-no-secrets"
 
 
 class Capture:
-    """The connector that captures one database; the topics must exist before it starts."""
+    """The connector that captures one database; the topics must exist before it starts.
+
+    With `snapshot_of` it is the one beside it that reads the rows of these tables once.
+    """
 
     def __init__(
         self,
@@ -27,11 +30,12 @@ class Capture:
         dsn: str,
         bootstrap_servers: str,
         declarations: Declarations,
+        snapshot_of: Sequence[str] = (),
     ) -> None:
         place = urlsplit(dsn)
         database = place.path.removeprefix("/")
         prefix = declarations.connectors["postgresql"].topic_prefix
-        self.name = f"{prefix}-{database}"
+        self.name = f"{prefix}-{database}" + ("-snapshot" if snapshot_of else "")
         self._worker = worker
         self._dsn = dsn
         # Slots belong to the whole server, and there may be several databases in it.
@@ -42,6 +46,7 @@ class Capture:
             salt=SALT,
             bootstrap_servers=bootstrap_servers,
             auth="none",
+            snapshot_of=snapshot_of,
         ) | {
             "database.hostname": str(place.hostname),
             "database.port": str(place.port),
@@ -130,6 +135,13 @@ class Capture:
         self._worker.delete(self.name)
         with autocommit_cursor(self._dsn) as database:
             drop_slot(database, self._slot)
+
+    def delete_with_position(self) -> None:
+        """As `delete`, as if the source had not kept its log: the next start takes a snapshot."""
+        self.stop()
+        self._wait(lambda: self.status().state == "STOPPED", "does not stop", 30)
+        self._worker.forget(self.name)
+        self.delete()
 
     def _has_slot(self) -> bool:
         with autocommit_cursor(self._dsn) as database:

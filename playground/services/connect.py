@@ -135,6 +135,10 @@ class ConnectWorker:
         """Remove connector `name`; its position stays known to the worker."""
         self._request("DELETE", f"/connectors/{name}")
 
+    def forget(self, name: str) -> None:
+        """Remove the position of connector `name`, which must be stopped."""
+        self._request("DELETE", f"/connectors/{name}/offsets")
+
     def pause(self, name: str) -> None:
         """The connector stops to read but keeps its connections."""
         self._request("PUT", f"/connectors/{name}/pause")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 from types import TracebackType
@@ -142,11 +142,6 @@ class Services:
         return self.postgres.dsn(SHOP_DATABASE)
 
     @property
-    def connect_url(self) -> str:
-        """The root of Kafka Connect's REST interface."""
-        return self.connect.url
-
-    @property
     def settings(self) -> Settings:
         """The project's settings for these servers; everything else as the environment says."""
         return Settings.from_environment(os.environ | self.environment())
@@ -172,7 +167,12 @@ class Services:
             replication_factor=1,
         )
 
-    def capture(self, dsn: str, declarations: Declarations | None = None) -> Capture:
+    def capture(
+        self,
+        dsn: str,
+        declarations: Declarations | None = None,
+        snapshot_of: Sequence[str] = (),
+    ) -> Capture:
         """The project's connector for the database `dsn`, not yet created; makes its topics."""
         declared = declarations or load()
         self.create_topics("postgresql", declared)
@@ -181,6 +181,7 @@ class Services:
             dsn=dsn,
             bootstrap_servers=self.bootstrap_servers,
             declarations=declared,
+            snapshot_of=snapshot_of,
         )
 
     def _start(self, server: PostgresServer | KafkaBroker | ConnectWorker) -> None:

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ingestion.declarations import Declarations
+from ingestion.kafka.produce import Record
 from playground.shop.sqlserver.layout import (
     Image,
     InTransaction,
     Origin,
     Place,
-    Record,
     TableLayout,
     context_headers,
     encode,

@@ -16,6 +16,7 @@ from typing import Any
 
 from ingestion.connectors import source_table
 from ingestion.declarations import Column, Declarations, Table
+from ingestion.kafka.produce import Record
 from ingestion.settings import ConnectorName
 
 Image = Mapping[str, Any]
@@ -25,16 +26,6 @@ Operation = str
 
 VERSION = "3.6.1.Final"
 CONNECTOR: ConnectorName = "sqlserver"
-
-
-@dataclass(frozen=True)
-class Record:
-    """A Kafka record to be produced; a null value is a tombstone."""
-
-    topic: str
-    key: bytes
-    value: bytes | None
-    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 @dataclass(frozen=True)

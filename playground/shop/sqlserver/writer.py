@@ -8,20 +8,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2's own name
 
 from ingestion.declarations import Declarations, load
-from ingestion.errors import LakehouseError, TerminalError, TransientError
+from ingestion.errors import LakehouseError, TerminalError
+from ingestion.kafka.produce import Record, produce
 from playground.shop.sqlserver.connector import Change, Connector, Progress, Quirks, Transaction
-from playground.shop.sqlserver.layout import Image, Record, key_of
-
-if TYPE_CHECKING:
-    from confluent_kafka import KafkaError, Message
-
-_FLUSH_SECONDS = 60
+from playground.shop.sqlserver.layout import Image, key_of
 
 
 class SqlServerEvents:
@@ -118,7 +114,7 @@ class SqlServerEvents:
     def _write(
         self, records: Sequence[Record], seen: str, held_back: list[tuple[str, Image]]
     ) -> int:
-        self._produce(records)
+        produce({"bootstrap.servers": self._bootstrap_servers}, records)
         self._seen, self._held_back = seen, held_back
         self._remember()
         return len(records)
@@ -162,64 +158,6 @@ class SqlServerEvents:
             partial.parent.mkdir(parents=True, exist_ok=True)
             partial.write_text(json.dumps(saved), encoding="utf-8")
             partial.replace(self._state)
-
-    def _produce(self, records: Sequence[Record]) -> None:
-        """Hand the records to the broker and wait until it has them all."""
-        from confluent_kafka import KafkaException, Producer
-
-        failures: list[str] = []
-
-        def report(error: KafkaError | None, message: Message) -> None:
-            if error is not None:
-                failures.append(f"{message.topic()}: {error}")
-
-        producer = Producer(
-            {
-                "bootstrap.servers": self._bootstrap_servers,
-                # Java's partitioner: a key goes to the partition to which Debezium would send it.
-                "partitioner": "murmur2_random",
-                "enable.idempotence": True,
-                "linger.ms": 20,
-                "compression.type": "lz4",
-                "message.max.bytes": 10_485_760,
-                "queue.buffering.max.messages": 1_000_000,
-                # A broker that has just started is asked again: that is no news.
-                "log_level": 3,
-            }
-        )
-        try:
-            topics = producer.list_topics(timeout=30).topics
-        except KafkaException as error:
-            raise TransientError(
-                f"the broker {self._bootstrap_servers} does not answer: {error}; is it running?"
-            ) from error
-        missing = {record.topic for record in records} - set(topics)
-        if missing:
-            raise TerminalError(
-                f"the broker {self._bootstrap_servers} has no topic {', '.join(sorted(missing))}: "
-                "make the topics with `lakehouse topics apply`, LAKEHOUSE_SOURCE=sqlserver"
-            )
-        for record in records:
-            while True:
-                try:
-                    producer.produce(
-                        record.topic,
-                        key=record.key,
-                        value=record.value,
-                        headers=list(record.headers),
-                        on_delivery=report,
-                    )
-                    break
-                except BufferError:
-                    producer.poll(0.5)
-            producer.poll(0)
-        left = producer.flush(_FLUSH_SECONDS)
-        if failures or left:
-            found = failures[0] if failures else f"{left} records not acknowledged"
-            raise TransientError(
-                f"the broker {self._bootstrap_servers} did not take all events: {found}; "
-                "check that it runs and try again, what it has taken it will get twice"
-            )
 
 
 @contextmanager

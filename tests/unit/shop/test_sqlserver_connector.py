@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from ingestion.declarations import load
+from ingestion.kafka.produce import Record
 from playground.shop.sqlserver.connector import Change, Connector, Progress, Quirks, Transaction
-from playground.shop.sqlserver.layout import Image, Record
+from playground.shop.sqlserver.layout import Image
 
 AT = 1_000_000
 PROCESSED = 2_000_000
