@@ -20,21 +20,30 @@ FAMILIES = (
 )
 
 
-@pytest.mark.parametrize("connector", ["postgresql", "sqlserver"])
-def test_every_setting_is_one_that_the_connector_knows(services, connector):
-    settings = render(
-        load(), connector, salt="x" * 32, bootstrap_servers="127.0.0.1:9092", auth="none"
+def rendered(connector, snapshot_of):
+    return render(
+        load(),
+        connector,
+        salt="x" * 32,
+        bootstrap_servers="127.0.0.1:9092",
+        auth="none",
+        snapshot_of=snapshot_of,
     )
+
+
+@pytest.mark.parametrize("snapshot_of", [(), ("stores",)], ids=["streaming", "snapshot only"])
+@pytest.mark.parametrize("connector", ["postgresql", "sqlserver"])
+def test_every_setting_is_one_that_the_connector_knows(services, connector, snapshot_of):
+    settings = rendered(connector, snapshot_of)
     known = {checked.name for checked in services.connect.validate({**settings, "name": "any"})}
     unknown = {name for name in settings if name not in known and not name.startswith(FAMILIES)}
     assert not unknown
 
 
+@pytest.mark.parametrize("snapshot_of", [(), ("stores",)], ids=["streaming", "snapshot only"])
 @pytest.mark.parametrize("connector", ["postgresql", "sqlserver"])
-def test_no_value_is_wrong_but_the_databases_place_and_secrets(services, connector):
-    settings = render(
-        load(), connector, salt="x" * 32, bootstrap_servers="127.0.0.1:9092", auth="none"
-    )
+def test_no_value_is_wrong_but_the_databases_place_and_secrets(services, connector, snapshot_of):
+    settings = rendered(connector, snapshot_of)
     checked = services.connect.validate({**settings, "name": "any"})
     wrong = {setting.name for setting in checked if setting.errors}
     assert wrong <= {"database.hostname", "database.port", "database.user", "database.password"}
