@@ -1,6 +1,7 @@
 -- What did the sales of each February day look like when the month was closed, on 3 March 2026,
 -- and what do we know now? The histories hold every version with its validity, so any past state
--- can be asked for: take the rows that were valid at the moment. (Stores are as they are today.)
+-- can be asked for: take the rows that were valid at the moment. (Stores are as they are today.
+-- Before the capture began, a row is as the capture found it.)
 {%- set known_at = "cast('2026-03-03 00:00:00' as timestamp)" %}
 with
 
