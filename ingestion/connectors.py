@@ -20,6 +20,9 @@ from ingestion.settings import ConnectorName, KafkaAuth
 
 FOLDER = Path(__file__).parent.parent / "connectors"
 
+# The secret of the shop's login, as the committed file calls it.
+SHOP_LOGIN = "retail/shop-database"
+
 # It becomes part of a property's name, which Kafka Connect's configuration providers do not
 # replace; 22 characters of this alphabet are 128 bits.
 SALT = re.compile(r"[A-Za-z0-9_-]{22,}")
@@ -71,18 +74,19 @@ def render(  # noqa: PLR0913 - what the settings follow from
     bootstrap_servers: str,
     auth: KafkaAuth,
     snapshot_of: Sequence[str] = (),
+    shop_login: str = SHOP_LOGIN,
 ) -> dict[str, str]:
     """The complete settings of `connector`: the committed file and what the declarations add.
 
-    Secrets stay references to a configuration provider of the Connect worker, except `salt`. With
-    `snapshot_of` they are those of a second connector beside it, which only reads the rows that
-    these tables hold now.
+    Secrets stay references to a configuration provider of the Connect worker, except `salt`;
+    `shop_login` is the name of the one with the source's login. With `snapshot_of` they are those
+    of a second connector beside it, which only reads the rows that these tables hold now.
 
     Raises:
         TerminalError: there are hashed columns and `salt` is no salt, or no such table.
     """
     template = json.loads((FOLDER / f"{connector}.json").read_text(encoding="utf-8"))
-    settings: dict[str, str] = dict(template)
+    settings = {name: value.replace(SHOP_LOGIN, shop_login) for name, value in template.items()}
     places = {
         table.name: source_table(declarations, table, connector) for table in declarations.tables
     }

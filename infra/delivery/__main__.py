@@ -61,6 +61,12 @@ def _parser() -> argparse.ArgumentParser:
     publish.add_argument("directory", type=Path)
     publish.set_defaults(command=_publish_glue)
 
+    plugin = commands.add_parser(
+        "publish-connect-plugin", help="Upload the plugin that build_connect_plugin.sh has built."
+    )
+    plugin.add_argument("path", type=Path)
+    plugin.set_defaults(command=_publish_connect_plugin)
+
     show = commands.add_parser("show", help="Print what is in place.")
     show.set_defaults(command=_show)
 
@@ -139,6 +145,13 @@ def _activate_glue(options: argparse.Namespace) -> int:
 def _publish_glue(options: argparse.Namespace) -> int:
     keys = glue.publish(_client("s3"), _environment(), options.release, options.directory)
     _print("\n".join(f"published: {key}" for key in keys))
+    return 0
+
+
+def _publish_connect_plugin(options: argparse.Namespace) -> int:
+    key = f"connect/{options.path.name}"
+    glue.put_once(_client("s3"), _environment().artifacts, key, options.path)
+    _print(f"published: {key}")
     return 0
 
 

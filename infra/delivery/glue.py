@@ -44,7 +44,7 @@ def publish(s3: Any, environment: Environment, release: str, directory: Path) ->
         shared = sorted((directory / folder).glob("*"))
         keys |= {f"glue/{folder}/{path.name}": path for path in shared}
     for key, path in keys.items():
-        _put_once(s3, environment.artifacts, key, path)
+        put_once(s3, environment.artifacts, key, path)
     return list(keys)
 
 
@@ -70,7 +70,8 @@ def activate(
     return list(updates)
 
 
-def _put_once(s3: Any, bucket: str, key: str, path: Path) -> None:
+def put_once(s3: Any, bucket: str, key: str, path: Path) -> None:
+    """Upload `path`, unless it is there already; DeliveryError if something else is there."""
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     try:
@@ -83,8 +84,8 @@ def _put_once(s3: Any, bucket: str, key: str, path: Path) -> None:
         there = s3.head_object(Bucket=bucket, Key=key)["Metadata"].get("sha256")
         if there != digest:
             raise DeliveryError(
-                f"s3://{bucket}/{key} exists with other content: a release never changes; "
-                "tag a new one"
+                f"s3://{bucket}/{key} exists with other content: what is published never changes; "
+                "give it another release or version"
             ) from error
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Annotated
 
 import typer
 
-from ingestion.connectors import cdc_sql, render
+from ingestion.connectors import SHOP_LOGIN, cdc_sql, render
 from ingestion.declarations import load
 from ingestion.settings import ConnectorName, Settings
 
@@ -41,8 +42,53 @@ def render_settings(
         bootstrap_servers=settings.kafka_bootstrap_servers,
         auth=settings.kafka_auth,
         snapshot_of=snapshot_of or (),
+        shop_login=os.environ.get("LAKEHOUSE_SHOP_DATABASE_SECRET", SHOP_LOGIN),
     )
     typer.echo(json.dumps(rendered, indent=2))
+
+
+@app.command()
+def deploy(
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Delete it and make it again; it goes on where it stopped."),
+    ] = False,
+) -> None:
+    """Make the connector on Amazon MSK Connect, or change it to what the declarations say.
+
+    For the operations task: what Terraform has prepared is in LAKEHOUSE_CONNECT_*, the salt in the
+    secret LAKEHOUSE_PII_SALT_SECRET. Without a difference nothing is done.
+    """
+    import boto3
+
+    from ingestion.msk_connect import Place, salt
+    from ingestion.msk_connect import deploy as deploy_connector
+
+    settings = Settings.from_environment()
+    place = Place.from_environment(os.environ)
+    session = boto3.Session(region_name=settings.aws_region)
+    secret = os.environ.get("LAKEHOUSE_PII_SALT_SECRET", "")
+    rendered = render(
+        load(),
+        "sqlserver",
+        salt=salt(session.client("secretsmanager"), secret)
+        if secret
+        else os.environ.get("LAKEHOUSE_PII_SALT", ""),
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        auth=settings.kafka_auth,
+        shop_login=os.environ.get("LAKEHOUSE_SHOP_DATABASE_SECRET", SHOP_LOGIN),
+    )
+    # MSK Connect would restart the connector again and again to look for new secrets (MSK Developer
+    # Guide, "Using a configuration provider to externalize secrets").
+    rendered["config.action.reload"] = "none"
+    deploy_connector(
+        session.client("kafkaconnect"),
+        place,
+        rendered,
+        settings.kafka_bootstrap_servers,
+        typer.echo,
+        replace=replace,
+    )
 
 
 @app.command("cdc-sql")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,7 @@ from infra.delivery.environment import DeliveryError, Environment, checked_relea
 from infra.delivery.tasks import Clock
 from tests.infra.workflows.cloud import Account, put_image
 
+ROOT = Path(__file__).resolve().parents[3]
 WHEEL = "retail_lakehouse-0.1.0-py3-none-any.whl"
 JAR = "aws-msk-iam-auth-2.3.6-all.jar"
 
@@ -104,6 +109,45 @@ def test_a_release_without_a_needed_file_changes_no_job(dev: Account, tmp_path: 
 
     assert jobs(dev) == before
     assert images.current(dev.client("ssm"), place_of(dev), "glue") is None
+
+
+def test_the_plugin_of_the_connector_is_built_and_published_once(
+    dev: Account, tmp_path: Path
+) -> None:
+    providers = tmp_path / "msk-config-providers.zip"
+    with zipfile.ZipFile(providers, "w") as archive:
+        archive.writestr("msk-config-providers/lib/msk-config-providers.jar", b"jar")
+    built = build_plugin(providers, tmp_path)
+    with zipfile.ZipFile(built) as archive:
+        names = archive.namelist()
+        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+    for jar in ("debezium-connector-sqlserver-", "mssql-jdbc-", "aws-msk-iam-auth-"):
+        assert [name for name in names if jar in name and name.endswith(".jar")], jar
+    assert "config-providers/msk-config-providers/lib/msk-config-providers.jar" in names
+
+    key = f"connect/{built.name}"
+    s3, bucket = dev.client("s3"), place_of(dev).artifacts
+    glue.put_once(s3, bucket, key, built)
+    glue.put_once(s3, bucket, key, built)
+    built.write_bytes(b"other")
+    with pytest.raises(DeliveryError, match="exists with other content"):
+        glue.put_once(s3, bucket, key, built)
+    module = ROOT / "infra/terraform/modules/connect/variables.tf"
+    version = built.stem.removeprefix("debezium-connector-sqlserver-")
+    assert f'default     = "{version}"' in module.read_text(), "Terraform looks for another version"
+
+
+def build_plugin(providers: Path, output: Path) -> Path:
+    script = ROOT / "infra/delivery/build_connect_plugin.sh"
+    done = subprocess.run(
+        [script, providers, output],
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return Path(done.stdout.strip())
 
 
 def test_a_candidate_is_not_what_the_schedule_runs(dev: Account) -> None:

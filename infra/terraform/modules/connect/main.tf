@@ -1,9 +1,13 @@
 # What a connector needs: the plugin, the worker's configuration, its log group. The connector
 # itself is made here when its settings may stand in a state file. They may not as long as a column
 # is declared `pii: hash`: Debezium takes the salt in a setting's name, which no configuration
-# provider replaces. Then an operation makes the connector from the outputs (docs/security.md).
+# provider replaces. Then `lakehouse connector deploy` makes it from the outputs (docs/security.md).
 locals {
+  # The bucket comes with the first apply, the ZIP file after it (docs/runbooks/deployment.md).
+  plugin_count = var.plugin_uploaded || var.plugin_file != null ? 1 : 0
+
   version_label = replace(var.debezium_version, ".", "-")
+  plugin_key    = coalesce(var.plugin_key, "connect/debezium-connector-sqlserver-${var.debezium_version}.zip")
 
   worker_properties = {
     "key.converter"                                          = "org.apache.kafka.connect.json.JsonConverter"
@@ -24,12 +28,14 @@ resource "aws_s3_object" "plugin" {
   count = var.plugin_file == null ? 0 : 1
 
   bucket      = var.artifacts_bucket
-  key         = var.plugin_key
+  key         = local.plugin_key
   source      = var.plugin_file
   source_hash = filemd5(var.plugin_file)
 }
 
 resource "aws_mskconnect_custom_plugin" "this" {
+  count = local.plugin_count
+
   name         = "${var.name}-debezium-sqlserver-${local.version_label}"
   description  = "Debezium SQL Server ${var.debezium_version} with the Secrets Manager configuration provider and aws-msk-iam-auth."
   content_type = "ZIP"
@@ -37,7 +43,7 @@ resource "aws_mskconnect_custom_plugin" "this" {
   location {
     s3 {
       bucket_arn     = "arn:aws:s3:::${var.artifacts_bucket}"
-      file_key       = var.plugin_key
+      file_key       = local.plugin_key
       object_version = one(aws_s3_object.plugin[*].version_id)
     }
   }
@@ -98,8 +104,8 @@ resource "aws_mskconnect_connector" "this" {
 
   plugin {
     custom_plugin {
-      arn      = aws_mskconnect_custom_plugin.this.arn
-      revision = aws_mskconnect_custom_plugin.this.latest_revision
+      arn      = aws_mskconnect_custom_plugin.this[0].arn
+      revision = aws_mskconnect_custom_plugin.this[0].latest_revision
     }
   }
 

@@ -50,21 +50,27 @@ variable "artifacts_bucket" {
 }
 
 variable "plugin_key" {
-  description = "Key of the plugin's ZIP file in the artifacts bucket."
+  description = "Key of the plugin's ZIP file in the artifacts bucket; null: named after debezium_version, where `publish-connect-plugin` puts it."
   type        = string
-  default     = "connect/debezium-connector-sqlserver.zip"
-  nullable    = false
+  default     = null
 
   validation {
-    condition     = startswith(var.plugin_key, "connect/") && endswith(var.plugin_key, ".zip")
+    condition     = var.plugin_key == null || can(regex("^connect/.+\\.zip$", var.plugin_key))
     error_message = "plugin_key is connect/….zip."
   }
 }
 
 variable "plugin_file" {
-  description = "Path of the ZIP file to upload; null: it is already in the bucket."
+  description = "Path of the ZIP file to upload; null: it is in the bucket, or not yet (plugin_uploaded)."
   type        = string
   default     = null
+}
+
+variable "plugin_uploaded" {
+  description = "Whether the ZIP file is in the bucket. MSK Connect refuses a plugin without its file, so it is false until the first upload."
+  type        = bool
+  default     = false
+  nullable    = false
 }
 
 variable "debezium_version" {
@@ -99,6 +105,11 @@ variable "connector_configuration" {
   validation {
     condition     = alltrue([for key in keys(coalesce(var.connector_configuration, {})) : !strcontains(key, ".with.salt.")])
     error_message = "connector_configuration contains the salt of the pseudonyms: it would stand in the state file. Leave it null and let the operation make the connector."
+  }
+
+  validation {
+    condition     = var.connector_configuration == null || var.plugin_uploaded || var.plugin_file != null
+    error_message = "connector_configuration: a connector needs its plugin; give plugin_file, or upload it and set plugin_uploaded."
   }
 
   validation {

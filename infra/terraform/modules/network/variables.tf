@@ -88,7 +88,7 @@ variable "interface_endpoints" {
   description = "AWS services that are reached through interface endpoints (last part of the service name)."
   type        = set(string)
   default = [
-    "ecr.api", "ecr.dkr", "ecs", "glue", "kafka", "kms", "logs", "monitoring", "redshift",
+    "ecr.api", "ecr.dkr", "ecs", "glue", "kafka", "kafkaconnect", "kms", "logs", "monitoring", "redshift",
     "redshift-data", "redshift-serverless", "secretsmanager", "states", "sts",
   ]
   nullable = false
@@ -100,7 +100,7 @@ variable "interface_endpoints" {
 }
 
 variable "unavailable_endpoints" {
-  description = "Endpoints of the list above that the region does not have (kafka is missing in some)."
+  description = "Endpoints of the list above that the region does not have (kafka and kafkaconnect are missing in some)."
   type        = set(string)
   default     = []
   nullable    = false

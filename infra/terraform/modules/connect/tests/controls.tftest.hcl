@@ -12,6 +12,7 @@ variables {
   bootstrap_brokers = "b-1.mock:9098"
   subnet_ids        = ["subnet-1", "subnet-2", "subnet-3"]
   security_group_id = "sg-1"
+  plugin_uploaded   = true
   logs_kms_key_arn  = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
   connector_configuration = {
     "connector.class"   = "io.debezium.connector.sqlserver.SqlServerConnector"
@@ -54,5 +55,17 @@ run "made_by_an_operation" {
   assert {
     condition     = length(aws_mskconnect_connector.this) == 0 && output.connector.name == "retail-lakehouse-dev-sqlserver" && output.connector.role_arn == var.role_arn
     error_message = "the outputs hold what the operation needs"
+  }
+}
+
+run "before_the_plugin_is_uploaded" {
+  variables {
+    connector_configuration = null
+    plugin_uploaded         = false
+  }
+
+  assert {
+    condition     = length(aws_mskconnect_custom_plugin.this) == 0 && output.connector.plugin_arn == null
+    error_message = "no plugin is made from a file that is not there"
   }
 }

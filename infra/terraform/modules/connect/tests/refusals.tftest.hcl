@@ -12,6 +12,7 @@ variables {
   bootstrap_brokers = "b-1.mock:9098"
   subnet_ids        = ["subnet-1", "subnet-2", "subnet-3"]
   security_group_id = "sg-1"
+  plugin_uploaded   = true
   logs_kms_key_arn  = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
   connector_configuration = {
     "connector.class"   = "io.debezium.connector.sqlserver.SqlServerConnector"
@@ -87,4 +88,14 @@ run "a_role_that_is_none" {
   }
 
   expect_failures = [var.role_arn]
+}
+
+run "a_connector_without_its_plugin" {
+  command = plan
+
+  variables {
+    plugin_uploaded = false
+  }
+
+  expect_failures = [var.connector_configuration]
 }
