@@ -27,6 +27,8 @@ class Settings:
     kafka_connect_url: str
     source_dsn: str
     aws_region: str
+    environment: str
+    metrics_namespace: str
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -48,6 +50,8 @@ class Settings:
             kafka_connect_url=env.get("LAKEHOUSE_KAFKA_CONNECT_URL", "http://127.0.0.1:8083"),
             source_dsn=env.get("LAKEHOUSE_SOURCE_DSN", ""),
             aws_region=env.get("AWS_REGION", env.get("AWS_DEFAULT_REGION", "")),
+            environment=env.get("LAKEHOUSE_ENVIRONMENT", ""),
+            metrics_namespace=env.get("LAKEHOUSE_METRICS_NAMESPACE", ""),
         )
 
 

@@ -110,6 +110,7 @@ def accept_loss(
     topic_id: Annotated[str | None, typer.Option(help="The new topic's id.")] = None,
 ) -> None:
     """Accept and record the loss that landing has stopped at, exactly as it was shown."""
+    from ingestion.health.cloudwatch import open_metrics
     from ingestion.landing.job import decide
     from ingestion.landing.kafka import Brokers
 
@@ -129,6 +130,10 @@ def accept_loss(
         if list(stop.arguments) == given:
             zone.ledger.append(stop.records)
             Console(highlight=False).print(f"recorded as lost: {stop.reason}", soft_wrap=True)
+            metrics = open_metrics(zone.settings)
+            if metrics is not None:
+                lost = (r.until_offset - r.from_offset for r in stop.records if r.kind == "lost")
+                metrics.put({"LostOffsets": sum(lost)})
             return
     now = "\n".join(stop.message for stop in stops) or f"{table} has no loss to accept."
     raise TerminalError(f"this is not a loss that landing has stopped at. {now}")

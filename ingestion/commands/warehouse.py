@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ingestion.declarations import load
+from ingestion.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Look after the streams and roles on Redshift.")
 Target = Annotated[str, typer.Option(help="dbt target on Redshift: dev, qa or prod.")]
@@ -45,6 +46,31 @@ def status(target: Target = "prod") -> None:
         table.add_row(*state.cells())
     Console().print(table)
     failed(states)
+
+
+@app.command()
+def measure(target: Target = "prod") -> None:
+    """Print the warehouse's metrics, and put them into CloudWatch where there is one.
+
+    The alarms quarantine-growth, stale-marts and streaming-view-errors look at them; a schedule
+    runs this. Redshift shows the errors of all views to an administrator only.
+    """
+    from ingestion.health.cloudwatch import open_metrics
+    from ingestion.warehouse.connection import Warehouse, WarehouseSettings
+    from ingestion.warehouse.measurements import measurements
+
+    warehouse = Warehouse(WarehouseSettings.from_environment(target))
+    try:
+        found = measurements(warehouse)
+    finally:
+        warehouse.close()
+    for name, value in found.items():
+        typer.echo(f"{name} {value:g}")
+    metrics = open_metrics(Settings.from_environment())
+    if metrics is None:
+        typer.echo("LAKEHOUSE_METRICS_NAMESPACE is not set: nothing is put into CloudWatch")
+    else:
+        metrics.put(found)
 
 
 @app.command()

@@ -9,6 +9,8 @@
     --tables             tables, separated by commas              (default all)
     --interval           seconds from one batch to the next       (default 60)
     --max_offsets        the most offsets a batch takes           (default 1000000)
+    --environment        dimension of the metrics                 (default none)
+    --metrics_namespace  where the lag is reported in CloudWatch  (default not at all)
 
 docs/landing.md says which job settings (wheel, jars, modules) belong to it.
 """
@@ -18,19 +20,28 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ingestion import declarations
 from ingestion.errors import TerminalError
+from ingestion.health.cloudwatch import open_metrics
 from ingestion.landing.job import Job, Landing
+from ingestion.landing.lag import Lag
 from ingestion.landing.spark import configured
 from ingestion.landing.subscriptions import subscriptions
 from ingestion.settings import Settings
 
 REQUIRED = ("JOB_NAME", "bootstrap_servers", "landing", "checkpoints", "source", "declarations")
-DEFAULTS = {"kafka_auth": "iam", "tables": "", "interval": "60", "max_offsets": "1000000"}
+DEFAULTS = {
+    "kafka_auth": "iam",
+    "tables": "",
+    "interval": "60",
+    "max_offsets": "1000000",
+    "environment": "",
+    "metrics_namespace": "",
+}
 
 
 @dataclass(frozen=True)
@@ -72,6 +83,8 @@ def parse(resolved: Mapping[str, str], environment: Mapping[str, str]) -> Argume
             "LAKEHOUSE_SOURCE": resolved["source"],
             "LAKEHOUSE_LANDING": resolved["landing"],
             "LAKEHOUSE_CHECKPOINTS": resolved["checkpoints"],
+            "LAKEHOUSE_ENVIRONMENT": resolved["environment"],
+            "LAKEHOUSE_METRICS_NAMESPACE": resolved["metrics_namespace"],
             **{
                 name: environment[name]
                 for name in ("AWS_REGION", "AWS_DEFAULT_REGION")
@@ -87,8 +100,28 @@ def parse(resolved: Mapping[str, str], environment: Mapping[str, str]) -> Argume
         interval, max_offsets = float(resolved["interval"]), int(resolved["max_offsets"])
     except ValueError as error:
         raise TerminalError(f"--interval and --max_offsets are numbers: {error}") from error
-    job = Job(settings, lambda: chosen, once=False, interval=interval, max_offsets=max_offsets)
+    job = Job(
+        settings,
+        lambda: chosen,
+        once=False,
+        interval=interval,
+        max_offsets=max_offsets,
+        observe=_reporter(settings, resolved["JOB_NAME"]),
+    )
     return Arguments(resolved["JOB_NAME"], job)
+
+
+def _reporter(settings: Settings, job_name: str) -> Callable[[Lag], None] | None:
+    """Puts the job's lag into CloudWatch, None without a namespace to put it into."""
+    metrics = open_metrics(settings)
+    if metrics is None:
+        return None
+
+    def report(lag: Lag) -> None:
+        values = {"ConsumerLagRecords": lag.records, "LandingLagSeconds": lag.seconds}
+        metrics.put(values, Job=job_name)
+
+    return report
 
 
 def _names(argument: str, name: str) -> bool:

@@ -17,6 +17,7 @@ from ingestion.errors import LakehouseError, TerminalError, TransientError
 from ingestion.landing import commit, layout, spark
 from ingestion.landing.crash_points import reach
 from ingestion.landing.kafka import Brokers, Topic
+from ingestion.landing.lag import Lag, measure
 from ingestion.landing.ledger import Ledger
 from ingestion.landing.plan import Plan, Start, Subscription, plan
 from ingestion.landing.records import empty_file
@@ -41,7 +42,8 @@ class Job:
     """What to land and how.
 
     `subscriptions` is asked again at each refresh, so that new declarations are picked up.
-    `interval`, `refresh` and `takeover_after` are seconds; `max_offsets` bounds a batch.
+    `interval`, `refresh`, `takeover_after` and `observe_every` are seconds; `max_offsets` bounds a
+    batch. `observe` is told the lag while landing goes on.
     """
 
     settings: Settings
@@ -51,6 +53,8 @@ class Job:
     max_offsets: int = 1_000_000
     refresh: float = 10.0
     takeover_after: float = 60.0
+    observe: Callable[[Lag], None] | None = None
+    observe_every: float = 60.0
 
 
 class Landing:
@@ -243,10 +247,13 @@ class _Session:
     def _watch(self, query: StreamingQuery, stopping: threading.Event, absent: set[str]) -> None:
         """Return when the query has ended, or should."""
         known = set(self._starts)
-        refreshed = time.monotonic()
+        refreshed = observed = time.monotonic()
         while query.isActive:
             if stopping.wait(_POLL_SECONDS):
                 return
+            if time.monotonic() - observed >= self._job.observe_every:
+                observed = time.monotonic()
+                self._observe()
             if self._job.once or time.monotonic() - refreshed < self._job.refresh:
                 continue
             refreshed = time.monotonic()
@@ -262,6 +269,16 @@ class _Session:
             if now - known:
                 self._notice("new topics or partitions: planning again")
                 return
+
+    def _observe(self) -> None:
+        """Tell the lag to whoever watches; that it cannot be told now stops nothing."""
+        if self._job.observe is None:
+            return
+        landed = {place: start.from_offset for place, start in self._starts.items()}
+        try:
+            self._job.observe(measure(self._job.settings, self._brokers, landed, time.time()))
+        except TransientError as error:
+            self._notice(f"the lag is not reported this time: {error}")
 
     def _close(self, query: StreamingQuery) -> None:
         """Stop the query between two batches."""

@@ -15,6 +15,7 @@ from ingestion.cli import app
 from ingestion.declarations import load
 from ingestion.errors import TerminalError
 from ingestion.warehouse.connection import WarehouseSettings
+from ingestion.warehouse.measurements import measurements
 from ingestion.warehouse.streams import grant_rows, refresh_streams, stream_states
 from tests.redshift.standin.server import StandIn
 from tests.redshift.warehouse import Dbt, Prod, environment, redshift_settings
@@ -99,6 +100,36 @@ def test_deployment_can_be_repeated_and_gives_each_role_its_own(prod: Prod) -> N
     assert {state.view: state.logged for state in states if state.logged is not None} == {
         "stores_1": 0
     }
+
+
+def test_measures_what_the_alarms_look_at(prod: Prod) -> None:
+    admin = prod.stand_in.admin
+    with prod.warehouse() as warehouse:
+        assert measurements(warehouse) == {"StreamingViewErrors": 0}
+
+        admin("create schema operations")
+        admin("create schema staging")
+        admin(
+            "create table operations.runs (run_number bigint, status varchar(20),"
+            " started_at timestamp, finished_at timestamp)"
+        )
+        admin("create table staging.quarantine (_cdc_run bigint)")
+        assert measurements(warehouse) == {"StreamingViewErrors": 0, "QuarantinedRecords": 0}
+
+        for number, status, hours in ((1, "succeeded", 30), (2, "succeeded", 3), (3, "failed", 1)):
+            admin(
+                f"insert into operations.runs values ({number}, '{status}',"
+                f" dateadd(hour, -{hours}, getdate()), dateadd(hour, -{hours}, getdate()))"
+            )
+        admin("insert into staging.quarantine values (1), (2), (2), (3)")
+        for minutes in (30, 90):
+            admin(
+                "insert into sys_stream_scan_errors (mv_name, record_time)"
+                f" values ('customers_1', dateadd(minute, -{minutes}, getdate()))"
+            )
+        found = measurements(warehouse)
+    assert 3 * 3600 <= found.pop("SecondsSinceLastBuild") < 3 * 3600 + 600
+    assert found == {"StreamingViewErrors": 1, "QuarantinedRecords": 3}
 
 
 @pytest.mark.timeout(600)

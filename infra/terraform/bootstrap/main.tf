@@ -200,19 +200,19 @@ resource "aws_iam_policy" "boundary" {
       {
         Sid    = "Warehouse"
         Effect = "Allow"
-        Action = ["redshift-serverless:GetCredentials", "redshift-serverless:GetWorkgroup", "redshift:GetClusterCredentialsWithIAM", "redshift:DescribeClusters"]
-        # A workgroup's ARN holds an identifier, not its name.
-        Resource = concat(["arn:aws:redshift-serverless:${local.here}:workgroup/*", "arn:aws:redshift:${local.here}:dbname:${local.name}/*", "arn:aws:redshift:${local.here}:cluster:${local.name}"], var.existing_redshift_arns)
+        Action = ["redshift-serverless:GetCredentials", "redshift-serverless:GetWorkgroup", "redshift-serverless:CreateSnapshot", "redshift:GetClusterCredentialsWithIAM"]
+        # ARNs of Redshift Serverless hold an identifier, not a name.
+        Resource = concat(["arn:aws:redshift-serverless:${local.here}:workgroup/*", "arn:aws:redshift-serverless:${local.here}:namespace/*", "arn:aws:redshift-serverless:${local.here}:snapshot/*", "arn:aws:redshift:${local.here}:dbname:${local.name}/*"], var.existing_redshift_arns)
       },
       {
         Sid    = "Runs"
         Effect = "Allow"
-        Action = ["ecs:RunTask", "ecs:StopTask", "ecs:DescribeTasks", "states:StartExecution", "states:ListExecutions", "states:DescribeExecution", "sqs:SendMessage", "events:PutTargets", "events:PutRule", "events:DescribeRule", "kafkaconnect:DescribeConnector", "kafkaconnect:UpdateConnector", "kafkaconnect:DeleteConnector"]
+        Action = ["ecs:RegisterTaskDefinition", "ecs:RunTask", "ecs:StopTask", "ecs:DescribeTasks", "states:StartExecution", "states:ListExecutions", "states:DescribeExecution", "sqs:SendMessage", "events:PutTargets", "events:PutRule", "events:DescribeRule", "kafkaconnect:DescribeConnector", "kafkaconnect:DescribeConnectorOperation", "kafkaconnect:UpdateConnector", "kafkaconnect:DeleteConnector"]
         Resource = [
           "arn:aws:ecs:${local.here}:task-definition/${local.name}-*", "arn:aws:ecs:${local.here}:task/${local.name}/*",
           "arn:aws:states:${local.here}:stateMachine:${local.name}-*", "arn:aws:states:${local.here}:execution:${local.name}-*",
           "arn:aws:sqs:${local.here}:${local.name}-*", "arn:aws:events:${local.here}:rule/StepFunctionsGetEventsForECSTaskRule",
-          "arn:aws:kafkaconnect:${local.here}:connector/${local.name}-*",
+          "arn:aws:kafkaconnect:${local.here}:connector/${local.name}-*", "arn:aws:kafkaconnect:${local.here}:connector-operation/${local.name}-*",
         ]
       },
       {
@@ -248,8 +248,8 @@ resource "aws_iam_policy" "boundary" {
         Effect = "Allow"
         Action = [
           "cloudwatch:PutMetricData", "ec2:DescribeNetworkInterfaces", "ec2:DescribeRouteTables", "ec2:DescribeSecurityGroups",
-          "ec2:DescribeSubnets", "ec2:DescribeVpcAttribute", "ec2:DescribeVpcEndpoints", "ecr:GetAuthorizationToken",
-          "ecs:DescribeTaskDefinition", "ecs:RegisterTaskDefinition", "glue:GetSecurityConfiguration",
+          "ec2:DescribeSubnets", "ec2:DescribeVpcAttribute", "ec2:DescribeVpcEndpoints", "ec2:DescribeVpcs", "ecr:GetAuthorizationToken",
+          "ecs:DescribeTaskDefinition", "glue:GetSecurityConfiguration", "redshift:DescribeClusters",
           "kafkaconnect:CreateConnector", "kafkaconnect:ListConnectors", "logs:CreateLogDelivery", "logs:DeleteLogDelivery",
           "logs:DescribeLogGroups", "logs:DescribeResourcePolicies", "logs:GetLogDelivery", "logs:ListLogDeliveries",
           "logs:PutResourcePolicy", "logs:UpdateLogDelivery", "xray:GetSamplingRules", "xray:GetSamplingTargets",
@@ -338,7 +338,7 @@ resource "aws_iam_role_policy" "plan" {
         Sid         = "NoContents"
         Effect      = "Deny"
         Action      = ["s3:GetObject", "s3:GetObjectVersion"]
-        NotResource = ["${local.state_key}", "${local.state_key}.tflock", "arn:aws:s3:::${local.name}-artifacts-${local.account_id}/*"]
+        NotResource = [local.state_key, "${local.state_key}.tflock", "arn:aws:s3:::${local.name}-artifacts-${local.account_id}/*"]
       },
     ])
   })

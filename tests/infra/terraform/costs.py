@@ -42,7 +42,8 @@ def monthly(plan: Mapping[str, Any], price: Mapping[str, float]) -> dict[str, fl
             brokers = values["number_of_broker_nodes"]
             cost["Kafka brokers"] += brokers * HOURS * price[group["instance_type"]]
             cost["Kafka storage"] += brokers * size * price["msk-storage"]
-        elif kind == "aws_mskconnect_custom_plugin":
+        elif kind == "aws_mskconnect_worker_configuration":
+            # One worker runs with it; the operation that makes the connector is no resource.
             cost["Debezium (1 MCU)"] += HOURS * price["msk-connect-mcu"]
         elif kind == "aws_glue_job" and values["command"][0]["name"] == "gluestreaming":
             units = DPUS[values["worker_type"]] * values["number_of_workers"]

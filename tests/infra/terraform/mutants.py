@@ -350,6 +350,11 @@ MUTANTS: dict[str, tuple[Mutant, ...]] = {
             "enhanced_vpc_routing = false\n  publicly_accessible  = true",
         ),
         Mutant(
+            "snapshots of the namespace",
+            "RetentionPeriod = var.snapshot_retention_days",
+            "RetentionPeriod = 1",
+        ),
+        Mutant(
             "the workgroup's use has a limit", '"serverless-compute"', '"cross-region-datasharing"'
         ),
     ),

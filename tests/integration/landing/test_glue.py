@@ -19,7 +19,9 @@ import pytest
 from ingestion import declarations
 from ingestion.errors import TerminalError
 from ingestion.landing.job import Landing
+from ingestion.landing.lag import Lag
 from ingestion.landing.plan import Subscription
+from ingestion.settings import Settings
 from tests.integration.landing.conftest import TABLE, Feed, Zone
 from tests.integration.landing.test_landing import wait_for
 
@@ -122,6 +124,30 @@ def test_it_lands_until_it_is_stopped(
     assert failures == []
     assert GlueJob.calls == ["init", "commit"]
     assert zone.landed() == feed.truth()
+
+
+def test_the_lag_goes_to_the_namespace_by_job(zone: Zone, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ingestion.glue import landing
+
+    sent: list[object] = []
+
+    class Recorder:
+        def put(self, values: dict[str, float], **dimensions: str) -> None:
+            sent.append((values, dimensions))
+
+    def recorder(settings: Settings) -> Recorder | None:
+        named = (settings.metrics_namespace, settings.environment)
+        return Recorder() if named == ("Shop", "dev") else None
+
+    monkeypatch.setattr(landing, "open_metrics", recorder)
+    plain = arguments(zone)[1:-2]
+    given = landing.DEFAULTS | dict(zip((n[2:] for n in plain[::2]), plain[1::2], strict=True))
+    assert landing.parse(given, {}).job.observe is None
+
+    watched = landing.parse(given | {"metrics_namespace": "Shop", "environment": "dev"}, {})
+    assert watched.job.observe is not None
+    watched.job.observe(Lag(5, 2.0))
+    assert sent == [({"ConsumerLagRecords": 5, "LandingLagSeconds": 2.0}, {"Job": "landing"})]
 
 
 @pytest.mark.parametrize(

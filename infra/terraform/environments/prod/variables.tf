@@ -77,16 +77,22 @@ variable "dbt" {
 }
 
 variable "alarms" {
-  description = "Who is told, and the monthly budget in US dollars (module monitoring)."
+  description = "Who is told, the monthly budget in US dollars, minutes from one measurement to the next (module monitoring)."
   type = object({
     emails             = optional(set(string), [])
     monthly_budget_usd = number
+    measure_minutes    = optional(number, 15)
   })
   nullable = false
 }
 
-variable "connect_plugin_file" {
-  description = "ZIP file of the Debezium plugin to upload; null: it is in the artifacts bucket already."
-  type        = string
-  default     = null
+variable "connect" {
+  description = "Debezium's plugin: a ZIP file to upload, or whether it is in the artifacts bucket already (module connect)."
+  type = object({
+    plugin_file     = optional(string)
+    plugin_uploaded = optional(bool, false)
+    mcu_count       = optional(number, 1)
+  })
+  default  = {}
+  nullable = false
 }

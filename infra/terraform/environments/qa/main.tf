@@ -6,7 +6,7 @@ module "platform" {
   deletion_protection = true
   network             = { cidr_block = "10.41.0.0/16", azure_sql = var.azure_sql }
   kafka               = var.kafka
-  connect             = { plugin_file = var.connect_plugin_file }
+  connect             = var.connect
   redshift            = var.redshift
   streaming_groups    = var.streaming_groups
   dbt                 = var.dbt

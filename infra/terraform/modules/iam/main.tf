@@ -98,9 +98,10 @@ locals {
     {
       Sid      = "NetworkOfTheConnection"
       Effect   = "Allow"
-      Action   = ["ec2:DescribeSubnets", "ec2:DescribeSecurityGroups", "ec2:DescribeVpcEndpoints", "ec2:DescribeRouteTables", "ec2:DescribeNetworkInterfaces", "ec2:DescribeVpcAttribute"]
+      Action   = ["ec2:DescribeSubnets", "ec2:DescribeSecurityGroups", "ec2:DescribeVpcEndpoints", "ec2:DescribeRouteTables", "ec2:DescribeNetworkInterfaces"]
       Resource = "*"
     },
+    { Sid = "NetworkAttributes", Effect = "Allow", Action = "ec2:DescribeVpcAttribute", Resource = "${local.ec2}:vpc/${var.vpc_id}" },
     {
       Sid    = "OwnNetworkInterfaces"
       Effect = "Allow"
@@ -116,7 +117,7 @@ locals {
       Effect    = "Allow"
       Action    = "ec2:DeleteNetworkInterface"
       Resource  = "${local.ec2}:network-interface/*"
-      Condition = { StringEquals = { "ec2:Vpc" = "${local.ec2}:vpc/${var.vpc_id}" } }
+      Condition = { ArnEquals = { "ec2:Vpc" = "${local.ec2}:vpc/${var.vpc_id}" } }
     },
     {
       Sid       = "TagOwnNetworkInterfaces"
@@ -185,13 +186,72 @@ locals {
         Resource = "arn:aws:redshift:${var.region}:${var.account_id}:dbname:${coalesce(var.redshift.cluster_identifier, "-")}/${var.redshift.database}"
       },
       {
-        Sid      = "FindTheCluster"
-        Effect   = "Allow"
+        Sid    = "FindTheCluster"
+        Effect = "Allow"
+        # It knows no resource.
         Action   = "redshift:DescribeClusters"
-        Resource = "arn:aws:redshift:${var.region}:${var.account_id}:cluster:${coalesce(var.redshift.cluster_identifier, "-")}"
+        Resource = "*"
       },
     ],
   )
+
+  take_snapshots = var.redshift.namespace_arn == null ? [] : [{
+    Sid    = "TakeSnapshots"
+    Effect = "Allow"
+    Action = "redshift-serverless:CreateSnapshot"
+    # A snapshot's ARN holds an identifier that does not exist yet.
+    Resource = [var.redshift.namespace_arn, "arn:aws:redshift-serverless:${var.region}:${var.account_id}:snapshot/*"]
+  }]
+
+  # What MSK Connect does with the rights of who makes a connector: network interfaces and log delivery
+  # (MSK Developer Guide, "Identity-based policy examples for MSK Connect").
+  make_connectors = [
+    {
+      Sid      = "NetworkOfTheConnector"
+      Effect   = "Allow"
+      Action   = ["ec2:DescribeSubnets", "ec2:DescribeSecurityGroups", "ec2:DescribeVpcs"]
+      Resource = "*"
+    },
+    {
+      Sid    = "InterfacesOfTheConnector"
+      Effect = "Allow"
+      Action = "ec2:CreateNetworkInterface"
+      Resource = concat(
+        ["${local.ec2}:network-interface/*", "${local.ec2}:security-group/${var.connect_security_group_id}"],
+        [for id in var.subnet_ids : "${local.ec2}:subnet/${id}"],
+      )
+    },
+    merge(local.log_delivery, { Sid = "LogsOfTheConnector" }),
+    {
+      Sid    = "Connector"
+      Effect = "Allow"
+      Action = ["kafkaconnect:DescribeConnector", "kafkaconnect:DescribeConnectorOperation", "kafkaconnect:UpdateConnector", "kafkaconnect:DeleteConnector"]
+      # MSK Connect adds a UUID to the name.
+      Resource = [for kind in ["connector", "connector-operation"] : "arn:aws:kafkaconnect:${var.region}:${var.account_id}:${kind}/${var.name}-sqlserver/*"]
+    },
+    { Sid = "MakeConnector", Effect = "Allow", Action = ["kafkaconnect:CreateConnector", "kafkaconnect:ListConnectors"], Resource = "*" },
+    {
+      Sid       = "ConnectorRole"
+      Effect    = "Allow"
+      Action    = "iam:PassRole"
+      Resource  = "${local.role}/${var.name}-connector"
+      Condition = { StringEquals = { "iam:PassedToService" = "kafkaconnect.amazonaws.com" } }
+    },
+  ]
+
+  # What the schedule runs, and what a deployment tries out.
+  task_definitions = [for family in ["dbt", "dbt-candidate", "operations", "operations-candidate"] : "${local.ecs}:task-definition/${var.name}-${family}:*"]
+
+  # Log delivery has no resources (Step Functions Developer Guide, "Logging using CloudWatch Logs").
+  log_delivery = {
+    Sid    = "LogDelivery"
+    Effect = "Allow"
+    Action = [
+      "logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery",
+      "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups",
+    ]
+    Resource = "*"
+  }
 
   # ------------------------------------------------------------------------- roles' statements
 
@@ -294,6 +354,8 @@ locals {
 
     operations = concat(
       local.warehouse_login,
+      # The connector's settings hold the salt, so this role makes it, not Terraform.
+      local.make_connectors,
       [
         local.connect_to_kafka,
         {
@@ -313,22 +375,6 @@ locals {
         { Sid = "Salt", Effect = "Allow", Action = "secretsmanager:GetSecretValue", Resource = var.secret_arns["pii-salt"] },
         local.open_secrets_key,
         local.own_metrics,
-        # The connector's settings hold the salt, so this role makes it, not Terraform.
-        {
-          Sid    = "Connector"
-          Effect = "Allow"
-          Action = ["kafkaconnect:DescribeConnector", "kafkaconnect:UpdateConnector", "kafkaconnect:DeleteConnector"]
-          # MSK Connect adds a UUID to the name.
-          Resource = "arn:aws:kafkaconnect:${var.region}:${var.account_id}:connector/${var.name}-sqlserver/*"
-        },
-        { Sid = "MakeConnector", Effect = "Allow", Action = ["kafkaconnect:CreateConnector", "kafkaconnect:ListConnectors"], Resource = "*" },
-        {
-          Sid       = "ConnectorRole"
-          Effect    = "Allow"
-          Action    = "iam:PassRole"
-          Resource  = "${local.role}/${var.name}-connector"
-          Condition = { StringEquals = { "iam:PassedToService" = "kafkaconnect.amazonaws.com" } }
-        },
       ],
       var.redshift.admin_secret_arn == null ? [] : [
         { Sid = "WarehouseAdministrator", Effect = "Allow", Action = "secretsmanager:GetSecretValue", Resource = var.redshift.admin_secret_arn },
@@ -363,24 +409,29 @@ locals {
       # Step Functions' rule for "runTask.sync" (Step Functions Developer Guide, "IAM policies for ECS").
       { Sid = "WaitForTasks", Effect = "Allow", Action = ["events:PutTargets", "events:PutRule", "events:DescribeRule"], Resource = "arn:aws:events:${var.region}:${var.account_id}:rule/StepFunctionsGetEventsForECSTaskRule" },
       { Sid = "OtherRuns", Effect = "Allow", Action = "states:ListExecutions", Resource = local.machine },
-      {
-        # Log delivery has no resources (Step Functions Developer Guide, "Logging using CloudWatch Logs").
-        Sid    = "LogDelivery"
-        Effect = "Allow"
-        Action = [
-          "logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery",
-          "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups",
-        ]
-        Resource = "*"
-      },
+      local.log_delivery,
       { Sid = "Traces", Effect = "Allow", Action = ["xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets"], Resource = "*" },
     ]
 
-    scheduler = [
+    scheduler = concat(local.take_snapshots, [
       { Sid = "StartRuns", Effect = "Allow", Action = "states:StartExecution", Resource = local.machine },
+      {
+        Sid       = "StartMeasurements"
+        Effect    = "Allow"
+        Action    = "ecs:RunTask"
+        Resource  = "${local.ecs}:task-definition/${var.name}-operations:*"
+        Condition = { ArnEquals = { "ecs:cluster" = "${local.ecs}:cluster/${var.name}" } }
+      },
+      {
+        Sid       = "TaskRoles"
+        Effect    = "Allow"
+        Action    = "iam:PassRole"
+        Resource  = [for role in ["operations", "execution"] : "${local.role}/${var.name}-${role}"]
+        Condition = { StringEquals = { "iam:PassedToService" = "ecs-tasks.amazonaws.com" } }
+      },
       { Sid = "FailedStarts", Effect = "Allow", Action = "sqs:SendMessage", Resource = "arn:aws:sqs:${var.region}:${var.account_id}:${var.name}-failed-starts" },
       { Sid = "QueueKey", Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = var.key_arns["logs"] },
-    ]
+    ])
 
     deploy = [
       { Sid = "LogInToEcr", Effect = "Allow", Action = "ecr:GetAuthorizationToken", Resource = "*" },
@@ -393,7 +444,7 @@ locals {
         ]
         Resource = var.repository_arn
       },
-      { Sid = "Releases", Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject"], Resource = [for prefix in ["glue", "releases", "state"] : "${var.bucket_arns["artifacts"]}/${prefix}/*"] },
+      { Sid = "Releases", Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject"], Resource = [for prefix in ["glue", "connect", "releases", "state"] : "${var.bucket_arns["artifacts"]}/${prefix}/*"] },
       { Sid = "ReadEnvironment", Effect = "Allow", Action = "s3:GetObject", Resource = [for prefix in ["environment"] : "${var.bucket_arns["artifacts"]}/${prefix}/*"] },
       { Sid = "ListArtifacts", Effect = "Allow", Action = ["s3:ListBucket", "s3:GetBucketLocation"], Resource = var.bucket_arns["artifacts"] },
       local.use_data_key,
@@ -404,13 +455,13 @@ locals {
         Action   = ["glue:GetJob", "glue:UpdateJob", "glue:StartJobRun", "glue:GetJobRun", "glue:GetJobRuns", "glue:BatchStopJobRun"]
         Resource = "${local.glue}:job/${var.name}-*"
       },
-      # Neither action knows resources.
-      { Sid = "TaskDefinitions", Effect = "Allow", Action = ["ecs:RegisterTaskDefinition", "ecs:DescribeTaskDefinition"], Resource = "*" },
+      { Sid = "ReadTaskDefinitions", Effect = "Allow", Action = "ecs:DescribeTaskDefinition", Resource = "*" },
+      { Sid = "TaskDefinitions", Effect = "Allow", Action = "ecs:RegisterTaskDefinition", Resource = local.task_definitions },
       {
         Sid       = "RunTasks"
         Effect    = "Allow"
         Action    = "ecs:RunTask"
-        Resource  = [for family in ["dbt", "dbt-candidate", "operations", "operations-candidate"] : "${local.ecs}:task-definition/${var.name}-${family}:*"]
+        Resource  = local.task_definitions
         Condition = { ArnEquals = { "ecs:cluster" = "${local.ecs}:cluster/${var.name}" } }
       },
       { Sid = "WatchTasks", Effect = "Allow", Action = ["ecs:DescribeTasks", "ecs:StopTask"], Resource = "${local.ecs}:task/${var.name}/*" },

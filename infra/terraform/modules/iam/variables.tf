@@ -161,6 +161,7 @@ variable "topic_prefix" {
 variable "redshift" {
   description = "Warehouse: the workgroup's ARN or the cluster's identifier, its database, the secret of its administrator."
   type = object({
+    namespace_arn      = optional(string)
     workgroup_arn      = optional(string)
     cluster_identifier = optional(string)
     database           = string
@@ -187,6 +188,17 @@ variable "subnet_ids" {
   nullable    = false
 }
 
+variable "connect_security_group_id" {
+  description = "Security group of the connector's workers."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = startswith(var.connect_security_group_id, "sg-")
+    error_message = "connect_security_group_id is a security group (sg-…)."
+  }
+}
+
 variable "glue_security_group_id" {
   description = "Security group of Glue's network interfaces."
   type        = string
@@ -196,6 +208,5 @@ variable "glue_security_group_id" {
 variable "metrics_namespace" {
   description = "CloudWatch namespace of the project's own metrics."
   type        = string
-  default     = "RetailLakehouse"
   nullable    = false
 }

@@ -1,32 +1,34 @@
 # One table of alarms. Each alarm's name is a heading of the runbook, which its description links.
 locals {
-  own     = { namespace = var.metrics_namespace, dimensions = { Environment = var.environment } }
   brokers = { for number in ["1", "2", "3"] : number => { "Cluster Name" = var.msk_cluster_name, "Broker ID" = number } }
 
-  # The project's own metrics. Their absence is an alarm too: nobody measures.
-  own_alarms = {
-    landing-lag = {
-      metric = "LandingLagSeconds", threshold = var.thresholds.landing_lag_seconds, statistic = "Maximum"
-      says   = "The oldest record that is on Kafka but not in the landing zone is too old."
+  # Each landing job reports how far it is behind, once a minute. Silence is an alarm too: then nobody
+  # measures.
+  landing_alarms = merge([
+    for group, job in var.landing_jobs : {
+      "landing-lag ${group}" = {
+        page = "landing-lag", metric = "LandingLagSeconds", threshold = var.thresholds.landing_lag_seconds, job = job
+        says = "The oldest record of ${group} that is on Kafka but not in the landing zone is too old."
+      }
+      "consumer-lag ${group}" = {
+        page = "consumer-lag", metric = "ConsumerLagRecords", threshold = var.thresholds.consumer_lag_records, job = job
+        says = "Too many records of ${group} wait on Kafka to be landed."
+      }
     }
-    consumer-lag = {
-      metric = "ConsumerLagRecords", threshold = var.thresholds.consumer_lag_records, statistic = "Maximum"
-      says   = "Too many records wait on Kafka to be landed."
-    }
-    lost-records = {
-      metric = "LostOffsets", threshold = 0, statistic = "Maximum"
-      says   = "Records were declared lost in the last day."
-    }
+  ]...)
+
+  # `lakehouse warehouse measure` puts these, on its schedule.
+  warehouse_alarms = {
     streaming-view-errors = {
-      metric = "StreamingViewErrors", threshold = 0, statistic = "Maximum"
+      metric = "StreamingViewErrors", threshold = 0
       says   = "A streaming view skipped records or could not refresh."
     }
     quarantine-growth = {
-      metric = "QuarantinedRecords", threshold = var.thresholds.quarantined_records, statistic = "Maximum"
-      says   = "More records than usual cannot be read."
+      metric = "QuarantinedRecords", threshold = var.thresholds.quarantined_records
+      says   = "More records than usual of the last day cannot be read."
     }
     stale-marts = {
-      metric = "SecondsSinceLastBuild", threshold = var.thresholds.stale_marts_seconds, statistic = "Maximum"
+      metric = "SecondsSinceLastBuild", threshold = var.thresholds.stale_marts_seconds
       says   = "The last successful dbt build is too long ago."
     }
   }
@@ -46,10 +48,19 @@ locals {
 
   alarms = merge(
     {
-      for name, alarm in local.own_alarms : name => {
-        page      = name, namespace = local.own.namespace, dimensions = local.own.dimensions, metric = alarm.metric
-        statistic = alarm.statistic, threshold = alarm.threshold, operator = "GreaterThanThreshold"
-        period    = 300, periods = 3, missing = "breaching", says = alarm.says
+      for name, alarm in local.landing_alarms : replace(name, " ", "-") => {
+        page       = alarm.page, namespace = var.metrics_namespace, metric = alarm.metric, says = alarm.says
+        dimensions = { Environment = var.environment, Job = alarm.job }
+        statistic  = "Maximum", threshold = alarm.threshold, operator = "GreaterThanThreshold"
+        period     = 300, periods = 3, missing = "breaching"
+      }
+    },
+    {
+      for name, alarm in local.warehouse_alarms : name => {
+        page       = name, namespace = var.metrics_namespace, metric = alarm.metric, says = alarm.says
+        dimensions = { Environment = var.environment }
+        statistic  = "Maximum", threshold = alarm.threshold, operator = "GreaterThanThreshold"
+        period     = 60 * var.measure_minutes, periods = 2, missing = "breaching"
       }
     },
     {
@@ -65,6 +76,11 @@ locals {
         metric = "OfflinePartitionsCount", statistic = "Maximum", threshold = 0, operator = "GreaterThanThreshold"
         period = 60, periods = 5, missing = "missing", says = "Partitions have no leader: neither written nor read."
       }
+      lost-records = {
+        page   = "lost-records", namespace = var.metrics_namespace, dimensions = { Environment = var.environment }
+        metric = "LostOffsets", statistic = "Sum", threshold = 0, operator = "GreaterThanThreshold"
+        period = 300, periods = 1, missing = "notBreaching", says = "Somebody has accepted that records are lost."
+      }
       connector-down = {
         page   = "connector-down", namespace = "AWS/KafkaConnect", dimensions = { ConnectorName = var.connector_name }
         metric = "RunningTaskCount", statistic = "Minimum", threshold = 1, operator = "LessThanThreshold"
@@ -74,6 +90,12 @@ locals {
         page   = "dbt-failed", namespace = "AWS/States", dimensions = { StateMachineArn = var.state_machine_arn }
         metric = "ExecutionsFailed", statistic = "Sum", threshold = 0, operator = "GreaterThanThreshold"
         period = 300, periods = 1, missing = "notBreaching", says = "A run failed after its retries."
+      }
+      # A run that took too long is not among those that failed.
+      dbt-timed-out = {
+        page   = "dbt-failed", namespace = "AWS/States", dimensions = { StateMachineArn = var.state_machine_arn }
+        metric = "ExecutionsTimedOut", statistic = "Sum", threshold = 0, operator = "GreaterThanThreshold"
+        period = 300, periods = 1, missing = "notBreaching", says = "A run took too long and was ended."
       }
       run-not-started = {
         page   = "run-not-started", namespace = "AWS/SQS", dimensions = { QueueName = var.failed_starts_queue_name }
@@ -211,8 +233,8 @@ resource "aws_cloudwatch_dashboard" "this" {
 
 locals {
   widgets = [
-    { title = "Landing lag (seconds)", stat = "Maximum", metrics = [[var.metrics_namespace, "LandingLagSeconds", "Environment", var.environment]] },
-    { title = "Records waiting on Kafka", stat = "Maximum", metrics = [[var.metrics_namespace, "ConsumerLagRecords", "Environment", var.environment]] },
+    { title = "Landing lag (seconds)", stat = "Maximum", metrics = [for job in var.landing_jobs : [var.metrics_namespace, "LandingLagSeconds", "Environment", var.environment, "Job", job]] },
+    { title = "Records waiting on Kafka", stat = "Maximum", metrics = [for job in var.landing_jobs : [var.metrics_namespace, "ConsumerLagRecords", "Environment", var.environment, "Job", job]] },
     { title = "Seconds since the last build", stat = "Maximum", metrics = [[var.metrics_namespace, "SecondsSinceLastBuild", "Environment", var.environment]] },
     {
       title = "Records that cannot be read, or were lost", stat = "Maximum"

@@ -56,18 +56,34 @@ variable "environment" {
 variable "metrics_namespace" {
   description = "CloudWatch namespace of the project's own metrics."
   type        = string
-  default     = "RetailLakehouse"
   nullable    = false
 }
 
+variable "measure_minutes" {
+  description = "Minutes from one measurement of the warehouse to the next (module orchestration)."
+  type        = number
+  nullable    = false
+}
+
+variable "landing_jobs" {
+  description = "Streaming jobs by group; each reports its own lag."
+  type        = map(string)
+  nullable    = false
+
+  validation {
+    condition     = length(var.landing_jobs) > 0
+    error_message = "landing_jobs has at least one job."
+  }
+}
+
 variable "runbook_url" {
-  description = "Where docs/runbooks/alarms.md is read; each alarm links its section."
+  description = "Where docs/runbooks/operations.md is read; each alarm links its section."
   type        = string
   nullable    = false
 
   validation {
-    condition     = can(regex("^https://.+/docs/runbooks/alarms\\.md$", var.runbook_url))
-    error_message = "runbook_url is the https address of docs/runbooks/alarms.md."
+    condition     = can(regex("^https://.+/docs/runbooks/operations\\.md$", var.runbook_url))
+    error_message = "runbook_url is the https address of docs/runbooks/operations.md."
   }
 }
 

@@ -240,3 +240,46 @@ resource "aws_scheduler_schedule" "dbt_build" {
     }
   }
 }
+
+# Beside the runs, which it must also see when one of them hangs: it only reads.
+resource "aws_scheduler_schedule" "measure" {
+  name                         = "${var.name}-measure"
+  description                  = "The warehouse's metrics into CloudWatch."
+  schedule_expression          = "rate(${var.measure_minutes} minutes)"
+  schedule_expression_timezone = "UTC"
+  state                        = var.dbt_schedule_enabled ? "ENABLED" : "DISABLED"
+  kms_key_arn                  = var.kms_key_arn
+
+  flexible_time_window {
+    mode = "OFF"
+  }
+
+  target {
+    arn      = aws_ecs_cluster.this.arn
+    role_arn = var.role_arns["scheduler"]
+    input    = jsonencode({ containerOverrides = [{ name = "lakehouse", command = var.measure_command }] })
+
+    ecs_parameters {
+      # Without a revision: the newest, which a deployment has registered.
+      task_definition_arn = aws_ecs_task_definition.this["operations"].arn_without_revision
+      launch_type         = "FARGATE"
+      propagate_tags      = "TASK_DEFINITION"
+
+      network_configuration {
+        subnets          = var.subnet_ids
+        security_groups  = [var.security_group_id]
+        assign_public_ip = false
+      }
+    }
+
+    # The next measurement is not far.
+    retry_policy {
+      maximum_retry_attempts       = 0
+      maximum_event_age_in_seconds = 60
+    }
+
+    dead_letter_config {
+      arn = aws_sqs_queue.failed_starts.arn
+    }
+  }
+}

@@ -23,6 +23,11 @@ output "failed_starts_queue_name" {
   value       = aws_sqs_queue.failed_starts.name
 }
 
+output "environment_file_key" {
+  description = "Key of the environment file in the artifacts bucket."
+  value       = aws_s3_object.environment.key
+}
+
 output "repository_url" {
   description = "ECR repository of the project's image."
   value       = aws_ecr_repository.this.repository_url

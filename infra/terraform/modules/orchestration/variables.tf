@@ -9,17 +9,6 @@ variable "name" {
   }
 }
 
-variable "account_id" {
-  description = "AWS account."
-  type        = string
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^[0-9]{12}$", var.account_id))
-    error_message = "account_id has 12 digits."
-  }
-}
-
 variable "region" {
   description = "AWS region."
   type        = string
@@ -184,6 +173,29 @@ variable "dbt_command" {
   validation {
     condition     = length(var.dbt_command) > 0
     error_message = "dbt_command is a command and its arguments."
+  }
+}
+
+variable "measure_command" {
+  description = "Command that puts the warehouse's metrics into CloudWatch."
+  type        = list(string)
+  nullable    = false
+
+  validation {
+    condition     = length(var.measure_command) > 0
+    error_message = "measure_command is a command and its arguments."
+  }
+}
+
+variable "measure_minutes" {
+  description = "Minutes from one measurement of the warehouse to the next; it wakes a serverless warehouse that sleeps."
+  type        = number
+  default     = 15
+  nullable    = false
+
+  validation {
+    condition     = contains([5, 10, 15, 30, 60], var.measure_minutes)
+    error_message = "measure_minutes is 5, 10, 15, 30 or 60."
   }
 }
 

@@ -14,6 +14,9 @@ locals {
     { for folder, topic in module.declarations.connector_topics : folder => "Records of Debezium's own topic ${topic}." },
   )
 
+  # Where the project's own metrics are put and looked at; roles may put them nowhere else.
+  metrics_namespace = "RetailLakehouse"
+
   landing  = "s3a://${module.lake.bucket_names["landing"]}/landing"
   progress = "s3a://${module.lake.bucket_names["landing"]}/checkpoints"
 
@@ -27,6 +30,7 @@ locals {
       LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS = module.msk.bootstrap_brokers
       LAKEHOUSE_KAFKA_AUTH              = "iam"
       LAKEHOUSE_ENVIRONMENT             = var.environment
+      LAKEHOUSE_METRICS_NAMESPACE       = local.metrics_namespace
       LAKEHOUSE_ECS_CLUSTER             = module.orchestration.cluster_name
       LAKEHOUSE_TASK_FAMILY             = "${local.name}-operations"
       LAKEHOUSE_DBT_TASK_FAMILY         = "${local.name}-dbt"
@@ -47,7 +51,7 @@ locals {
       LAKEHOUSE_REDSHIFT_METHOD         = "iam_role"
       LAKEHOUSE_REDSHIFT_SERVERLESS     = tostring(var.redshift.mode == "serverless" || try(var.redshift.existing.workgroup_arn, null) != null)
     },
-    { for key, value in module.connect.connector : "LAKEHOUSE_CONNECT_${upper(key)}" => try(join(",", value), tostring(value)) },
+    { for key, value in module.connect.connector : "LAKEHOUSE_CONNECT_${upper(key)}" => try(join(",", value), tostring(value)) if value != null },
     { for key, value in {
       LAKEHOUSE_REDSHIFT_WORKGROUP    = module.redshift.endpoint.workgroup_name
       LAKEHOUSE_REDSHIFT_CLUSTER      = module.redshift.endpoint.cluster_identifier
@@ -138,12 +142,16 @@ module "iam" {
   connector_topics         = values(module.declarations.connector_topics)
   schema_history_topic     = module.declarations.schema_history_topic
   topic_prefix             = module.declarations.topic_prefix
+  metrics_namespace        = local.metrics_namespace
   repository_arn           = module.orchestration.repository_arn
   vpc_id                   = module.network.vpc_id
   subnet_ids               = module.network.private_subnet_ids
   glue_security_group_id   = module.network.security_group_ids["glue"]
+
+  connect_security_group_id = module.network.security_group_ids["connect"]
   redshift = {
     workgroup_arn      = module.redshift.endpoint.workgroup_arn
+    namespace_arn      = module.redshift.namespace_arn
     cluster_identifier = module.redshift.endpoint.cluster_identifier
     database           = module.redshift.database
     admin_secret_arn   = module.redshift.endpoint.admin_secret_arn
@@ -157,6 +165,7 @@ module "connect" {
   region                  = local.region
   artifacts_bucket        = module.lake.bucket_names["artifacts"]
   plugin_file             = var.connect.plugin_file
+  plugin_uploaded         = var.connect.plugin_uploaded
   connector_configuration = var.connect.connector_configuration
   mcu_count               = var.connect.mcu_count
   role_arn                = module.iam.role_arns["connector"]
@@ -186,6 +195,8 @@ module "glue" {
     source            = "sqlserver"
     landing           = local.landing
     checkpoints       = local.progress
+    environment       = var.environment
+    metrics_namespace = local.metrics_namespace
   }
   release           = var.release
   encrypt_catalog   = var.encrypt_catalog
@@ -198,7 +209,6 @@ module "redshift" {
   source = "../redshift"
 
   name                    = local.name
-  account_id              = local.account_id
   mode                    = var.redshift.mode
   existing                = var.redshift.existing
   serverless              = var.redshift.serverless
@@ -206,6 +216,7 @@ module "redshift" {
   snapshot_retention_days = var.redshift.snapshot_retention_days
   deletion_protection     = var.deletion_protection
   role_arn                = module.iam.role_arns["redshift"]
+  scheduler_role_arn      = module.iam.role_arns["scheduler"]
   subnet_ids              = module.network.private_subnet_ids
   security_group_id       = module.network.security_group_ids["redshift"]
   kms_key_arn             = module.encryption.key_arns["data"]
@@ -217,7 +228,6 @@ module "orchestration" {
   source = "../orchestration"
 
   name                 = local.name
-  account_id           = local.account_id
   region               = local.region
   artifacts_bucket     = module.lake.bucket_names["artifacts"]
   environment_file     = local.environment_file
@@ -227,6 +237,8 @@ module "orchestration" {
   dbt_schedule         = var.dbt.schedule
   dbt_schedule_enabled = var.dbt.schedule_enabled
   dbt_command          = ["dbt", "build", "--target", var.environment, "--exclude-resource-type", "unit_test"]
+  measure_minutes      = var.alarms.measure_minutes
+  measure_command      = ["python", "-m", "infra.delivery", "as-administrator", "--", "lakehouse", "warehouse", "measure", "--target", var.environment]
   subnet_ids           = module.network.private_subnet_ids
   security_group_id    = module.network.security_group_ids["tasks"]
   kms_key_arn          = module.encryption.key_arns["data"]
@@ -241,10 +253,13 @@ module "monitoring" {
   environment              = var.environment
   account_id               = local.account_id
   region                   = local.region
-  runbook_url              = "https://github.com/${var.github_repository}/blob/main/docs/runbooks/alarms.md"
+  runbook_url              = "https://github.com/${var.github_repository}/blob/main/docs/runbooks/operations.md"
   alarm_emails             = var.alarms.emails
   thresholds               = var.alarms.thresholds
   monthly_budget_usd       = var.alarms.monthly_budget_usd
+  metrics_namespace        = local.metrics_namespace
+  measure_minutes          = var.alarms.measure_minutes
+  landing_jobs             = module.glue.job_names
   msk_cluster_name         = module.msk.cluster_name
   connector_name           = module.connect.connector.name
   state_machine_arn        = module.orchestration.state_machine_arn

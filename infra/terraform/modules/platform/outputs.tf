@@ -3,6 +3,16 @@ output "environment_file" {
   value       = local.environment_file
 }
 
+output "environment_file_uri" {
+  description = "Where the environment file is: value of LAKEHOUSE_ENVIRONMENT_FILE."
+  value       = "s3://${module.lake.bucket_names["artifacts"]}/${module.orchestration.environment_file_key}"
+}
+
+output "dashboard_url" {
+  description = "The dashboard in the console."
+  value       = "https://${local.region}.console.aws.amazon.com/cloudwatch/home?region=${local.region}#dashboards/dashboard/${module.monitoring.dashboard_name}"
+}
+
 output "bucket_names" {
   description = "Buckets by zone."
   value       = module.lake.bucket_names

@@ -93,6 +93,7 @@ variable "connect" {
   description = "Plugin to upload, size of the worker, and the connector's settings if Terraform shall make it (module connect)."
   type = object({
     plugin_file             = optional(string)
+    plugin_uploaded         = optional(bool, false)
     connector_configuration = optional(map(string))
     mcu_count               = optional(number, 1)
   })
@@ -152,6 +153,7 @@ variable "redshift" {
       max_rpus          = optional(number, 64)
       rpu_hours_per_day = optional(number, 100)
       breach_action     = optional(string, "emit-metric")
+      snapshot_schedule = optional(string, "cron(0 2 * * ? *)")
     }), {})
     provisioned = optional(object({
       node_type                           = optional(string, "ra3.large")
@@ -180,10 +182,11 @@ variable "dbt" {
 }
 
 variable "alarms" {
-  description = "Who is told, limits, monthly budget in US dollars (module monitoring)."
+  description = "Who is told, limits, monthly budget in US dollars, minutes from one measurement of the warehouse to the next (module monitoring)."
   type = object({
     emails             = optional(set(string), [])
     monthly_budget_usd = number
+    measure_minutes    = optional(number, 15)
     thresholds = optional(object({
       landing_lag_seconds  = optional(number, 900)
       consumer_lag_records = optional(number, 1000000)

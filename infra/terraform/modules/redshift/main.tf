@@ -60,6 +60,38 @@ resource "aws_redshiftserverless_usage_limit" "compute" {
   breach_action = var.serverless.breach_action
 }
 
+# Recovery points last a day; what is older comes back from these. Redshift Serverless has no schedule
+# of its own.
+resource "aws_scheduler_schedule" "snapshot" {
+  count = local.serverless ? 1 : 0
+
+  name                         = "${var.name}-snapshot"
+  description                  = "Snapshot of the namespace."
+  schedule_expression          = var.serverless.snapshot_schedule
+  schedule_expression_timezone = "UTC"
+  kms_key_arn                  = var.kms_key_arn
+
+  flexible_time_window {
+    mode = "OFF"
+  }
+
+  target {
+    arn      = "arn:aws:scheduler:::aws-sdk:redshiftserverless:createSnapshot"
+    role_arn = var.scheduler_role_arn
+    input = jsonencode({
+      NamespaceName = aws_redshiftserverless_namespace.this[0].namespace_name
+      # Scheduler puts the execution's identifier in, so that no name comes twice.
+      SnapshotName    = "${var.name}-<aws.scheduler.execution-id>"
+      RetentionPeriod = var.snapshot_retention_days
+    })
+
+    retry_policy {
+      maximum_retry_attempts       = 5
+      maximum_event_age_in_seconds = 3600
+    }
+  }
+}
+
 # --------------------------------------------------------------------------------- provisioned
 
 resource "aws_redshift_subnet_group" "this" {

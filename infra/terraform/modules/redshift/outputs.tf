@@ -28,6 +28,11 @@ output "endpoint" {
   value       = local.endpoint
 }
 
+output "namespace_arn" {
+  description = "ARN of a serverless namespace made here, else null."
+  value       = one(aws_redshiftserverless_namespace.this[*].arn)
+}
+
 output "database" {
   description = "Database that dbt builds."
   value       = var.database

@@ -9,17 +9,6 @@ variable "name" {
   }
 }
 
-variable "account_id" {
-  description = "AWS account."
-  type        = string
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^[0-9]{12}$", var.account_id))
-    error_message = "account_id has 12 digits."
-  }
-}
-
 variable "kms_key_arn" {
   description = "Key that data at rest is encrypted with."
   type        = string
@@ -111,12 +100,13 @@ variable "existing" {
 }
 
 variable "serverless" {
-  description = "Size of a serverless workgroup in RPUs, and its daily limit in RPU hours; breach_action: log, emit-metric or deactivate."
+  description = "Size of a serverless workgroup in RPUs, its daily limit in RPU hours (breach_action: log, emit-metric or deactivate), when a snapshot is taken."
   type = object({
     base_rpus         = optional(number, 8)
     max_rpus          = optional(number, 64)
     rpu_hours_per_day = optional(number, 100)
     breach_action     = optional(string, "emit-metric")
+    snapshot_schedule = optional(string, "cron(0 2 * * ? *)")
   })
   default  = {}
   nullable = false
@@ -124,6 +114,11 @@ variable "serverless" {
   validation {
     condition     = var.serverless.base_rpus >= 4 && var.serverless.base_rpus <= 512 && var.serverless.max_rpus >= var.serverless.base_rpus
     error_message = "serverless: base_rpus is between 4 and 512, max_rpus at least as much."
+  }
+
+  validation {
+    condition     = can(regex("^(cron|rate)\\(.+\\)$", var.serverless.snapshot_schedule))
+    error_message = "serverless: snapshot_schedule is cron(…) or rate(…)."
   }
 
   validation {
@@ -190,6 +185,17 @@ variable "role_arn" {
   }
 }
 
+variable "scheduler_role_arn" {
+  description = "Role with which EventBridge Scheduler takes snapshots of a serverless namespace."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:role/", var.scheduler_role_arn))
+    error_message = "scheduler_role_arn is the ARN of an IAM role."
+  }
+}
+
 variable "secrets_kms_key_arn" {
   description = "Key that the administrator's managed password is encrypted with."
   type        = string
@@ -202,7 +208,7 @@ variable "secrets_kms_key_arn" {
 }
 
 variable "snapshot_retention_days" {
-  description = "Days that automated snapshots of a cluster are kept (serverless keeps recovery points by itself for 24 hours)."
+  description = "Days that snapshots are kept."
   type        = number
   default     = 7
   nullable    = false

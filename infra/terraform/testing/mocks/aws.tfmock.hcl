@@ -113,3 +113,7 @@ mock_resource "aws_sns_topic" {
 mock_resource "aws_cloudwatch_metric_alarm" {
   defaults = { arn = "arn:aws:cloudwatch:eu-central-1:123456789012:alarm:mock" }
 }
+
+mock_resource "aws_ecs_task_definition" {
+  defaults = { arn_without_revision = "arn:aws:ecs:eu-central-1:123456789012:task-definition/mock" }
+}

@@ -24,12 +24,15 @@ variables {
   table_topics           = ["retail.customers"]
   connector_topics       = ["retail.transaction"]
   schema_history_topic   = "schema-history.retail"
+  metrics_namespace      = "RetailLakehouse"
   topic_prefix           = "retail"
   redshift               = { cluster_identifier = "retail-lakehouse-dev", database = "lakehouse", admin_secret_arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:redshift!x" }
   repository_arn         = "arn:aws:ecr:eu-central-1:123456789012:repository/retail-lakehouse-dev"
   vpc_id                 = "vpc-1"
   subnet_ids             = ["subnet-1", "subnet-2", "subnet-3"]
   glue_security_group_id = "sg-1"
+
+  connect_security_group_id = "sg-2"
 }
 
 run "every_repository_of_an_owner" {

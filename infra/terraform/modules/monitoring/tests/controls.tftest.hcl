@@ -10,7 +10,10 @@ variables {
   account_id               = "123456789012"
   region                   = "eu-central-1"
   logs_kms_key_arn         = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
-  runbook_url              = "https://github.com/example-org/retail-lakehouse/blob/main/docs/runbooks/alarms.md"
+  runbook_url              = "https://github.com/example-org/retail-lakehouse/blob/main/docs/runbooks/operations.md"
+  metrics_namespace        = "RetailLakehouse"
+  measure_minutes          = 15
+  landing_jobs             = { order-cdc = "retail-lakehouse-dev-landing-order-cdc" }
   monthly_budget_usd       = 100
   msk_cluster_name         = "retail-lakehouse-dev"
   connector_name           = "retail-lakehouse-dev-sqlserver"
@@ -41,12 +44,12 @@ run "alarms" {
   }
 
   assert {
-    condition     = alltrue([for name in ["landing-lag", "consumer-lag", "streaming-view-errors", "quarantine-growth", "stale-marts", "connector-down"] : aws_cloudwatch_metric_alarm.this[name].treat_missing_data == "breaching"])
+    condition     = alltrue([for name in ["landing-lag-order-cdc", "consumer-lag-order-cdc", "streaming-view-errors", "quarantine-growth", "stale-marts", "connector-down"] : aws_cloudwatch_metric_alarm.this[name].treat_missing_data == "breaching"])
     error_message = "control: silence is an alarm"
   }
 
   assert {
-    condition     = length(setsubtract(["landing-lag", "consumer-lag", "job-failed", "dbt-failed", "streaming-view-errors", "quarantine-growth", "broker-disk-1", "broker-disk-2", "broker-disk-3", "broker-cpu-1"], keys(aws_cloudwatch_metric_alarm.this))) == 0
+    condition     = length(setsubtract(["landing-lag-order-cdc", "consumer-lag-order-cdc", "lost-records", "stale-marts", "connector-down", "job-failed", "dbt-failed", "streaming-view-errors", "quarantine-growth", "broker-disk-1", "broker-disk-2", "broker-disk-3", "broker-cpu-1"], keys(aws_cloudwatch_metric_alarm.this))) == 0
     error_message = "the alarms that are asked for"
   }
 

@@ -10,7 +10,10 @@ variables {
   account_id               = "123456789012"
   region                   = "eu-central-1"
   logs_kms_key_arn         = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
-  runbook_url              = "https://github.com/example-org/retail-lakehouse/blob/main/docs/runbooks/alarms.md"
+  runbook_url              = "https://github.com/example-org/retail-lakehouse/blob/main/docs/runbooks/operations.md"
+  metrics_namespace        = "RetailLakehouse"
+  measure_minutes          = 15
+  landing_jobs             = { order-cdc = "retail-lakehouse-dev-landing-order-cdc" }
   monthly_budget_usd       = 100
   msk_cluster_name         = "retail-lakehouse-dev"
   connector_name           = "retail-lakehouse-dev-sqlserver"
@@ -23,7 +26,7 @@ run "a_plain_runbook" {
   command = plan
 
   variables {
-    runbook_url = "http://x/docs/runbooks/alarms.md"
+    runbook_url = "http://x/docs/runbooks/operations.md"
   }
 
   expect_failures = [var.runbook_url]
@@ -77,4 +80,14 @@ run "no_job" {
   }
 
   expect_failures = [var.glue_job_names]
+}
+
+run "no_landing_job" {
+  command = plan
+
+  variables {
+    landing_jobs = {}
+  }
+
+  expect_failures = [var.landing_jobs]
 }

@@ -6,12 +6,12 @@ mock_provider "aws" {
 
 variables {
   name              = "retail-lakehouse-dev"
-  account_id        = "123456789012"
   region            = "eu-central-1"
   artifacts_bucket  = "artifacts"
   environment_file  = "LAKEHOUSE_ENVIRONMENT=dev"
   role_arns         = { dbt = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x", operations = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x", execution = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x", runner = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x", scheduler = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x" }
   dbt_command       = ["dbt", "build", "--target", "dev"]
+  measure_command   = ["lakehouse", "warehouse", "measure"]
   subnet_ids        = ["subnet-1", "subnet-2", "subnet-3"]
   security_group_id = "sg-1"
   kms_key_arn       = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
@@ -50,7 +50,7 @@ run "tasks" {
   }
 
   assert {
-    condition     = alltrue([for state in ["dbt", "operations"] : jsondecode(aws_sfn_state_machine.run.definition).States[state].Parameters.NetworkConfiguration.AwsvpcConfiguration.AssignPublicIp == "DISABLED"])
+    condition     = alltrue([for state in ["dbt", "operations"] : jsondecode(aws_sfn_state_machine.run.definition).States[state].Parameters.NetworkConfiguration.AwsvpcConfiguration.AssignPublicIp == "DISABLED"]) && !aws_scheduler_schedule.measure.target[0].ecs_parameters[0].network_configuration[0].assign_public_ip
     error_message = "control: tasks are private"
   }
 

@@ -6,12 +6,12 @@ mock_provider "aws" {
 
 variables {
   name              = "retail-lakehouse-dev"
-  account_id        = "123456789012"
   region            = "eu-central-1"
   artifacts_bucket  = "artifacts"
   environment_file  = "LAKEHOUSE_ENVIRONMENT=dev"
   role_arns         = { dbt = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x", operations = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x", execution = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x", runner = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x", scheduler = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x" }
   dbt_command       = ["dbt", "build", "--target", "dev"]
+  measure_command   = ["lakehouse", "warehouse", "measure"]
   subnet_ids        = ["subnet-1", "subnet-2", "subnet-3"]
   security_group_id = "sg-1"
   kms_key_arn       = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
@@ -106,4 +106,24 @@ run "no_command" {
   }
 
   expect_failures = [var.dbt_command]
+}
+
+run "a_measurement_a_second" {
+  command = plan
+
+  variables {
+    measure_minutes = 1
+  }
+
+  expect_failures = [var.measure_minutes]
+}
+
+run "no_measurement" {
+  command = plan
+
+  variables {
+    measure_command = []
+  }
+
+  expect_failures = [var.measure_command]
 }

@@ -6,9 +6,9 @@ mock_provider "aws" {
 
 variables {
   name                = "retail-lakehouse-dev"
-  account_id          = "123456789012"
   mode                = "provisioned"
   role_arn            = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x"
+  scheduler_role_arn  = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-scheduler"
   subnet_ids          = ["subnet-1", "subnet-2", "subnet-3"]
   security_group_id   = "sg-1"
   kms_key_arn         = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
@@ -101,6 +101,11 @@ run "serverless" {
   assert {
     condition     = anytrue([for parameter in aws_redshiftserverless_workgroup.this[0].config_parameter : parameter.parameter_key == "require_ssl" && parameter.parameter_value == "true"])
     error_message = "control: the workgroup speaks TLS only"
+  }
+
+  assert {
+    condition     = jsondecode(aws_scheduler_schedule.snapshot[0].target[0].input).NamespaceName == aws_redshiftserverless_namespace.this[0].namespace_name && jsondecode(aws_scheduler_schedule.snapshot[0].target[0].input).RetentionPeriod == 7
+    error_message = "control: snapshots of the namespace"
   }
 
   assert {

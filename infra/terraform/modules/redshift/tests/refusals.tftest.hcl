@@ -6,9 +6,9 @@ mock_provider "aws" {
 
 variables {
   name                = "retail-lakehouse-dev"
-  account_id          = "123456789012"
   mode                = "provisioned"
   role_arn            = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x"
+  scheduler_role_arn  = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-scheduler"
   subnet_ids          = ["subnet-1", "subnet-2", "subnet-3"]
   security_group_id   = "sg-1"
   kms_key_arn         = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
@@ -114,4 +114,15 @@ run "two_subnets" {
   }
 
   expect_failures = [var.subnet_ids]
+}
+
+run "snapshots_now_and_then" {
+  command = plan
+
+  variables {
+    mode       = "serverless"
+    serverless = { snapshot_schedule = "daily" }
+  }
+
+  expect_failures = [var.serverless]
 }

@@ -1,0 +1,56 @@
+# Values that a module must not accept, each with the check that refuses it.
+
+mock_provider "aws" {
+  source = "../../testing/mocks"
+}
+
+variables {
+  environment         = "dev"
+  github_repository   = "example-org/retail-lakehouse"
+  deletion_protection = true
+  network             = { azure_sql = { egress = "nat", cidr_blocks = ["203.0.113.0/24"] } }
+  redshift            = { mode = "serverless" }
+  streaming_groups    = { order-cdc = {} }
+  alarms              = { monthly_budget_usd = 100 }
+}
+
+run "an_environment_that_is_none" {
+  command = plan
+
+  variables {
+    environment = "test"
+  }
+
+  expect_failures = [var.environment]
+}
+
+run "prod_without_protection" {
+  command = plan
+
+  variables {
+    environment         = "prod"
+    deletion_protection = false
+  }
+
+  expect_failures = [var.deletion_protection]
+}
+
+run "every_repository" {
+  command = plan
+
+  variables {
+    github_repository = "example-org/*"
+  }
+
+  expect_failures = [var.github_repository]
+}
+
+run "a_project_that_is_too_long" {
+  command = plan
+
+  variables {
+    project = "a-retail-lakehouse-with-a-long-name"
+  }
+
+  expect_failures = [var.project]
+}
