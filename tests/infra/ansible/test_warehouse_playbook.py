@@ -15,6 +15,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from playground.services.postgres import autocommit_cursor
 from tests.infra.ansible.conftest import RunPlaybook
 from tests.redshift.standin.server import StandIn
 from tests.redshift.warehouse import redshift_settings
@@ -72,7 +73,7 @@ def notes(tmp_path: Path) -> Path:
 def test_deploys_the_warehouse_once(
     run_playbook: RunPlaybook, aws: dict[str, str], stand_in: StandIn, tmp_path: Path
 ) -> None:
-    """The first run carries the plan out, the second finds nothing to do."""
+    """In check mode nothing is made; then the plan is carried out; then nothing is left to do."""
     secret = boto3.client("secretsmanager", **CLIENT, endpoint_url=aws["AWS_ENDPOINT_URL"])
     login = {"username": stand_in.user, "password": stand_in.password}
     arn = secret.create_secret(Name=f"stand-in-{uuid.uuid4()}", SecretString=json.dumps(login))[
@@ -92,15 +93,29 @@ def test_deploys_the_warehouse_once(
         "DBT_LOG_PATH": str(tmp_path / "logs"),
     }
 
+    checked = run_playbook("warehouse", "--check", stage="prod", environment=environment)
+    assert checked.returncode == 0, checked.output
+    assert checked.stats["changed"] == 1
+    assert "create materialized view streaming.customers_1" in checked.output
+    assert made(stand_in) == 0, "check mode has made something"
+
     first = run_playbook("warehouse", stage="prod", environment=environment)
     assert first.returncode == 0, first.output
     assert first.stats["changed"] == 1
     assert "create materialized view streaming.customers_1" in first.output
+    assert made(stand_in) > 0
 
     second = run_playbook("warehouse", stage="prod", environment=environment)
     assert second.returncode == 0, second.output
     assert second.stats["changed"] == 0, second.output
     assert "nothing to do: the warehouse is as declared" in second.output
+
+
+def made(stand_in: StandIn) -> int:
+    """How many streaming views the warehouse has."""
+    with autocommit_cursor(stand_in.dsn) as database:
+        database.execute("select count(*) from standin.streaming_views")
+        return int(database.fetchone()[0])
 
 
 def test_carries_the_operation_out_as_administrator_and_shows_no_password(

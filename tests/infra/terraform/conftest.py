@@ -17,30 +17,18 @@ from tests.infra.terraform.harness import Terraform
 
 
 def missing(reason: str) -> None:
-    """Skip with the reason; where these tests must run (CI), fail with it."""
-    if os.environ.get("CI") == "true":
+    """Skip with the reason; where these tests must run (.ci/run), fail with it."""
+    if os.environ.get("LAKEHOUSE_REQUIRE_TOOLS"):
         pytest.fail(reason)
     pytest.skip(reason)
 
 
-@pytest.fixture(scope="session")
-def terraform() -> Terraform:
-    if shutil.which("terraform") is None:
-        missing("terraform is not installed (docs/runbooks/deployment.md names the version)")
-    return harness.terraform()
-
-
-@pytest.fixture(scope="session")
-def tree(terraform: Terraform, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of infra/terraform whose modules are initialised once, all from one."""
-    root = harness.copy_tree(tmp_path_factory.mktemp("terraform"))
-    first = root / "modules" / "encryption"
-    harness.init(terraform, first)
-    for module in harness.MODULES:
-        if module not in ("encryption", "declarations", "platform"):
-            harness.share_init(first, root / "modules" / module)
-    harness.share_init(first, root / "bootstrap")
-    return root
+def tool(name: str) -> Path:
+    """A program of the environment that checkov needs of its own: it pins an old boto3."""
+    path = harness.PROJECT / ".venv" / "checkov" / "bin" / name
+    if not path.exists():
+        missing(f"{name} is not installed: make -f infra/infra.mk checkov")
+    return path
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +37,37 @@ def cloud() -> Iterator[str]:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     with aws.running() as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def installing() -> Terraform:
+    """Terraform as everybody runs it: `init` installs the provider."""
+    if shutil.which("terraform") is None:
+        missing("terraform is not installed (docs/runbooks/deployment.md names the version)")
+    return harness.terraform()
+
+
+@pytest.fixture(scope="session")
+def tree(installing: Terraform, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of infra/terraform whose modules are initialised once, all from one."""
+    root = harness.copy_tree(tmp_path_factory.mktemp("terraform"))
+    first = root / "modules" / "encryption"
+    harness.init(installing, first)
+    for module in harness.MODULES:
+        if module not in ("encryption", "declarations", "platform"):
+            harness.share_init(first, root / "modules" / module)
+    harness.share_init(first, root / "bootstrap")
+    for module in ("declarations", "platform"):
+        harness.init(installing, root / "modules" / module)
+    return root
+
+
+@pytest.fixture(scope="session")
+def terraform(installing: Terraform, tree: Path, cloud: str) -> Iterator[Terraform]:
+    """Terraform that speaks to one provider for all tests, and that provider to `cloud`."""
+    environment = installing.at(AWS_ENDPOINT_URL=cloud).environment
+    with harness.running_provider(tree / "modules" / "encryption", environment) as provider:
+        yield installing.at(TF_REATTACH_PROVIDERS=provider)
 
 
 @dataclass(frozen=True)
@@ -63,17 +82,22 @@ class Environment:
 
 
 @pytest.fixture(scope="session")
-def environments(terraform: Terraform, tree: Path, cloud: str) -> dict[str, Environment]:
-    """The first plans of dev, qa and prod."""
-    command = terraform.at(AWS_ENDPOINT_URL=cloud)
+def environments(terraform: Terraform, tree: Path) -> dict[str, Environment]:
+    """The first plans of dev, qa and prod, with Debezium's plugin in the bucket."""
     found = {}
     for name in harness.ENVIRONMENTS:
         folder = tree / "environments" / name
         harness.on_loopback(folder)
-        harness.init(command, folder)
-        command.must(folder, "plan", "-input=false", "-no-color", f"-out={Environment.plan_file}")
-        plan = harness.show(command, folder, Environment.plan_file)
-        found[name] = Environment(name, folder, command, plan)
+        harness.init(terraform, folder)
+        terraform.must(
+            folder,
+            "plan",
+            "-input=false",
+            "-no-color",
+            f"-out={Environment.plan_file}",
+        )
+        plan = harness.show(terraform, folder, Environment.plan_file)
+        found[name] = Environment(name, folder, terraform, plan)
     return found
 
 

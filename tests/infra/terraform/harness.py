@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,6 +102,40 @@ def init(command: Terraform, folder: Path, *options: str) -> None:
     command.must(folder, "init", "-input=false", "-no-color", *source, *options)
 
 
+@contextmanager
+def running_provider(initialised: Path, environment: Mapping[str, str]) -> Iterator[str]:
+    """The AWS provider of an initialised folder, run once: the value of TF_REATTACH_PROVIDERS.
+
+    Terraform starts the provider anew for each step of each command, which is four fifths of the
+    time of a mocked test. Attached to one that runs (Terraform's documentation, "Debugging
+    Providers") it does not, and is otherwise the same. `environment` is the provider's: its
+    credentials, and where AWS is.
+    """
+    [executable] = (initialised / ".terraform" / "providers" / PROVIDER).glob(
+        "*/terraform-provider-aws*"
+    )
+    process = subprocess.Popen(
+        ["nice", "-n", "10", executable, "-debug"],
+        env=dict(environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        said = ""
+        for line in process.stdout:
+            said += line
+            if match := re.search(r"TF_REATTACH_PROVIDERS='(.+)'", line):
+                yield match[1]
+                break
+        else:
+            raise AssertionError(f"the provider has not started: {said}")
+    finally:
+        process.terminate()
+        process.wait()
+
+
 def share_init(initialised: Path, folder: Path) -> None:
     """Give `folder`, which calls no module, the providers of an initialised one."""
     shutil.copy(initialised / ".terraform.lock.hcl", folder)
@@ -137,3 +174,5 @@ def on_loopback(root: Path) -> None:
     Terraform merges override files into the configuration; the modules are untouched.
     """
     (root / "harness_override.tf").write_text(OVERRIDE, encoding="utf-8")
+    # As after the first upload: then the plugin is made as well.
+    (root / "harness.auto.tfvars").write_text("connect = { plugin_uploaded = true }\n", "utf-8")

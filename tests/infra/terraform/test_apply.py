@@ -14,20 +14,19 @@ import pytest
 from moto.glue.models import glue_backends
 
 from ingestion import declarations
+from ingestion.glue import landing
+from ingestion.msk_connect import Place
 from ingestion.settings import Settings
 from tests.infra.terraform import aws, harness
 from tests.infra.terraform.conftest import Applied
 
-# Minutes on two cores; `make test-long` runs it.
-pytestmark = pytest.mark.long
-
 SETTING = re.compile(r"(?:LAKEHOUSE|AWS)_[A-Z0-9_]+=[^\"'\n]*")
 
 
-def client(dev: Applied, service: str) -> Any:
+def client(cloud: str, service: str) -> Any:
     return boto3.client(
         service,
-        endpoint_url=dev.environment.terraform.environment["AWS_ENDPOINT_URL"],
+        endpoint_url=cloud,
         region_name=aws.REGION,
         aws_access_key_id="test",
         aws_secret_access_key="test",
@@ -35,10 +34,12 @@ def client(dev: Applied, service: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def settings_file(dev: Applied) -> str:
+def settings_file(dev: Applied, cloud: str) -> str:
     """The environment file as the tasks read it."""
     bucket = f"retail-lakehouse-dev-artifacts-{aws.ACCOUNT}"
-    stored = client(dev, "s3").get_object(Bucket=bucket, Key="environment/retail-lakehouse-dev.env")
+    stored = client(cloud, "s3").get_object(
+        Bucket=bucket, Key="environment/retail-lakehouse-dev.env"
+    )
     content: str = stored["Body"].read().decode()
     return content
 
@@ -91,9 +92,41 @@ def test_the_environment_file_is_read_as_settings(settings_file: str) -> None:
     assert settings.source == "sqlserver"
     assert settings.landing == f"s3a://retail-lakehouse-dev-landing-{aws.ACCOUNT}/landing"
     assert settings.aws_region == aws.REGION
+    assert (settings.environment, settings.metrics_namespace) == ("dev", "RetailLakehouse")
     brokers = settings.kafka_bootstrap_servers.split(",")
     assert brokers == sorted(brokers)
     assert all(broker.endswith(":9098") for broker in brokers)
+
+
+def test_the_connector_is_made_from_the_environment_file(settings_file: str) -> None:
+    values = dict(line.split("=", 1) for line in settings_file.splitlines())
+    request = Place.from_environment(values).request({}, "b-1:9098")
+    assert request["connectorName"] == "retail-lakehouse-dev-sqlserver"
+    [plugin] = request["plugins"]
+    assert ":custom-plugin/" in plugin["customPlugin"]["customPluginArn"]
+    assert len(request["kafkaCluster"]["apacheKafkaCluster"]["vpc"]["subnets"]) == 3
+
+
+def test_the_jobs_report_to_where_the_alarms_look(dev: Applied) -> None:
+    alarms = dev.resources("aws_cloudwatch_metric_alarm").values()
+    watched = {
+        (alarm["namespace"], alarm["dimensions"]["Environment"], alarm["dimensions"]["Job"])
+        for alarm in alarms
+        if "Job" in alarm["dimensions"]
+    }
+    jobs = dev.resources("aws_glue_job").values()
+    assert watched == {
+        (
+            job["default_arguments"]["--metrics_namespace"],
+            job["default_arguments"]["--environment"],
+            job["name"],
+        )
+        for job in jobs
+    }
+    known = {f"--{name}" for name in (*landing.REQUIRED, *landing.DEFAULTS)}
+    for job in jobs:
+        own = {name for name in job["default_arguments"] if "-" not in name[2:]}
+        assert own - {"--release"} <= known
 
 
 def test_the_output_is_the_environment_file(dev: Applied, settings_file: str) -> None:
@@ -121,9 +154,9 @@ def test_the_state_holds_no_password(dev: Applied) -> None:
     assert not re.search(r'"(?:master_|admin_user_)?password(?:_wo)?": "[^"]', text)
 
 
-def test_an_apply_does_not_undo_a_release(dev: Applied) -> None:
+def test_an_apply_does_not_undo_a_release(dev: Applied, cloud: str) -> None:
     """What a deployment does, out of Terraform's sight: another image, another script."""
-    ecs = client(dev, "ecs")
+    ecs = client(cloud, "ecs")
     family = "retail-lakehouse-dev-dbt"
     described = ecs.describe_task_definition(taskDefinition=family, include=["TAGS"])
     latest = described["taskDefinition"]
@@ -153,7 +186,7 @@ def test_an_apply_does_not_undo_a_release(dev: Applied) -> None:
     assert changes(dev, "third.tfplan") == []
 
 
-def test_destroy_leaves_nothing(dev: Applied) -> None:
+def test_destroy_leaves_nothing(dev: Applied, cloud: str) -> None:
     environment = dev.environment
     environment.terraform.must(
         environment.folder,
@@ -163,6 +196,6 @@ def test_destroy_leaves_nothing(dev: Applied) -> None:
         "-no-color",
         "-parallelism=40",
     )
-    assert client(dev, "s3").list_buckets()["Buckets"] == []
-    roles = client(dev, "iam").list_roles()["Roles"]
+    assert client(cloud, "s3").list_buckets()["Buckets"] == []
+    roles = client(cloud, "iam").list_roles()["Roles"]
     assert [role for role in roles if role["RoleName"].startswith("retail-lakehouse")] == []

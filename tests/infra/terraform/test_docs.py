@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import subprocess
-from pathlib import Path
 
-import pytest
 import yaml
 
 from tests.infra.terraform import costs, harness
-from tests.infra.terraform.conftest import Environment, missing
+from tests.infra.terraform.conftest import Environment, tool
 from tests.infra.terraform.test_environments import planned
-
-# Minutes on two cores; `make test-long` runs it.
-pytestmark = pytest.mark.long
 
 DOCS = harness.PROJECT / "docs"
 LINK = re.compile(
-    r"https://github\.com/[\w.-]+/[\w.-]+/blob/main/docs/runbooks/alarms\.md#([\w-]+)"
+    r"https://github\.com/[\w.-]+/[\w.-]+/blob/main/docs/runbooks/operations\.md#([\w-]+)"
 )
 CHECKOV_CONFIG = harness.SOURCE / ".checkov.yaml"
 # Kinds of checks that may not be skipped, by words of their titles.
@@ -49,9 +42,27 @@ def test_every_alarm_links_its_section(environments: dict[str, Environment]) -> 
     }
     assert len(alarms) >= 15
     assert all(LINK.search(alarm["alarm_description"]) for alarm in alarms)
-    headings = set(sections("runbooks/alarms.md"))
+    headings = set(re.findall(r"^### (.+)$", sections("runbooks/operations.md")["Alarms"], re.M))
     assert set(linked) <= headings
     assert headings - set(linked) == {"budget"}, "a section that no alarm links"
+
+
+def test_every_metric_of_our_own_is_put_by_somebody_and_explained(
+    environments: dict[str, Environment],
+) -> None:
+    watched = {
+        resource["values"]["metric_name"]
+        for resource in planned(environments["prod"].plan)
+        if resource["type"] == "aws_cloudwatch_metric_alarm"
+        and resource["values"]["namespace"] == "RetailLakehouse"
+    }
+    explained = re.findall(r"^\| `(\w+)` \|", sections("runbooks/operations.md")["Alarms"], re.M)
+    assert watched == set(explained)
+    sources = (harness.PROJECT / "ingestion").rglob("*.py")
+    code = "".join(path.read_text(encoding="utf-8") for path in sources)
+    assert [
+        name for name in watched if f'"{name}": ' not in code and f'"{name}"]' not in code
+    ] == []
 
 
 def test_skipped_checks_are_few_and_explained() -> None:
@@ -65,21 +76,10 @@ def test_skipped_checks_are_few_and_explained() -> None:
         assert len(reason) > 30
 
 
-def checkov() -> Path:
-    """checkov pins an old boto3, so it has an environment of its own (infra/infra.mk)."""
-    found = os.environ.get("LAKEHOUSE_CHECKOV") or shutil.which("checkov")
-    own = harness.PROJECT / ".venv" / "checkov" / "bin" / "checkov"
-    if own.exists():
-        return own
-    if not found:
-        missing("checkov is not installed: make -f infra/infra.mk checkov")
-    return Path(str(found))
-
-
 def test_checkov_finds_nothing() -> None:
     done = subprocess.run(
         [
-            checkov(),
+            tool("checkov"),
             "--directory",
             harness.SOURCE,
             "--config-file",

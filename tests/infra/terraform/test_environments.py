@@ -11,9 +11,6 @@ import pytest
 from tests.infra.terraform import harness
 from tests.infra.terraform.conftest import Environment
 
-# Minutes on two cores; `make test-long` runs it.
-pytestmark = pytest.mark.long
-
 Environments = dict[str, Environment]
 
 

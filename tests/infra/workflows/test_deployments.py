@@ -27,9 +27,6 @@ from tests.infra.workflows.github_stand_in import TOKEN, GitHub, github_api
 from tests.infra.workflows.project import ROOT, write_release
 from tests.infra.workflows.runner import Job, StepFailedError, base_environment, load
 
-# Minutes on two cores; `make test-long` runs it.
-pytestmark = pytest.mark.long
-
 ECS, GLUE = "deploy-warehouse", "deploy-glue"
 
 

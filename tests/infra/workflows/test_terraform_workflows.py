@@ -19,9 +19,6 @@ import pytest
 from tests.infra.workflows.cloud import CREDENTIALS, REGION, Cloud
 from tests.infra.workflows.runner import Job, StepFailedError, base_environment
 
-# Minutes on two cores; `make test-long` runs it.
-pytestmark = pytest.mark.long
-
 ROOT_MODULE = """terraform {
   backend "s3" {
     key = "state"
