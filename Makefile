@@ -46,9 +46,11 @@ down: setup ## stop them; the data stays in data/
 	@$(PYTHON) -m playground down
 
 .PHONY: bench
-bench: setup ## how fast landing and history are on this machine, beside their peers
-	@$(PYTHON) benchmarks/landing/run.py 2000000 3
+bench: setup ## how fast landing, history and the whole pipeline are on this machine
+	@$(PYTHON) -m benchmarks.landing 20000000 3
 	@$(PYTHON) -m benchmarks.history
+	@$(PYTHON) -m benchmarks.pipeline --events 1000000
+	@$(PYTHON) -m benchmarks.pipeline --events 10000000 --latency-seconds 0
 
 .PHONY: redshift-sql
 redshift-sql: setup ## the SQL that Redshift would be sent, a file a node, in build/redshift-sql

@@ -25,6 +25,7 @@ Operation = str
 """r, c, u or d."""
 
 VERSION = "3.6.1.Final"
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 CONNECTOR: ConnectorName = "sqlserver"
 
 
@@ -211,7 +212,7 @@ def context_headers(prefix: str, run_id: str) -> tuple[tuple[str, bytes], ...]:
 
 def encode(value: object) -> bytes:
     """JSON as Kafka Connect's JsonConverter writes it: compact, UTF-8."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return _JSON.encode(value).encode()
 
 
 def clock(name: str, at_ms: int) -> dict[str, int]:
