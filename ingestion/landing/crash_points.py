@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections import Counter
 from typing import Literal, get_args
 
@@ -27,6 +28,7 @@ CrashPoint = Literal[
 CRASH_POINTS: tuple[CrashPoint, ...] = get_args(CrashPoint)
 
 _reached: Counter[str] = Counter()
+_counting = threading.Lock()
 
 
 def reach(point: CrashPoint) -> None:
@@ -34,7 +36,8 @@ def reach(point: CrashPoint) -> None:
     wanted = os.environ.get("LAKEHOUSE_CRASH_POINT")
     if wanted is None:
         return
-    _reached[point] += 1
     name, _, times = wanted.partition(":")
-    if name == point and _reached[point] == int(times or 1):
-        os.kill(os.getpid(), signal.SIGKILL)
+    with _counting:
+        _reached[point] += 1
+        if name == point and _reached[point] == int(times or 1):
+            os.kill(os.getpid(), signal.SIGKILL)
