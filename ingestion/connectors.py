@@ -121,7 +121,8 @@ def render(  # noqa: PLR0913 - what the settings follow from
 
 def _snapshot_only(connector: ConnectorName, settings: Mapping[str, str]) -> dict[str, str]:
     """What a connector changes that reads rows once, beside the one that streams."""
-    changed = {"snapshot.mode": "initial_only"}
+    # Two connectors of one prefix in one worker would have metrics of one name, and wait for it.
+    changed = {"snapshot.mode": "initial_only", "custom.metric.tags": "reads=snapshot"}
     if connector == "sqlserver":
         # It never goes on after a restart, so nobody has to remember the tables' structure.
         changed["schema.history.internal"] = "io.debezium.relational.history.MemorySchemaHistory"
