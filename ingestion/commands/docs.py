@@ -8,13 +8,16 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
+from ingestion.declarations import load
 from ingestion.errors import TerminalError
+from ingestion.settings import Settings
 
 _DIAGRAM = Path(__file__).parents[2] / "docs/architecture.svg"
 _INDEX = """<!doctype html>
@@ -46,13 +49,26 @@ def docs(
     output: Annotated[Path, typer.Option(help="Folder of the site.")] = Path("data/docs"),
     target: Annotated[str, typer.Option("--target", "-t", help="dbt target.")] = "local",
 ) -> None:
-    """Write dbt docs and column-level lineage as a static site that opens from disk."""
+    """Write dbt docs and column-level lineage as a static site that opens from disk.
+
+    The columns' types are those of the warehouse; where target local has none yet, one without
+    rows is built for it and removed again.
+    """
     output.mkdir(parents=True, exist_ok=True)
     # A target path of its own: `dbt test` rewrites the manifest without compiled SQL, and with it
     # the lineage of columns would vanish.
     work = output / ".target"
-    _run("dbt", "docs", "generate", "--static", "--target", target, "--target-path", str(work))
+    options = ("--target", target, "--target-path", str(work))
+    variables = dict(os.environ)
+    if target == "local" and not Settings.from_environment().duckdb.exists():
+        variables |= _empty_landing(work)
+        _run(variables, "dbt", "build", "--exclude-resource-type", "test", "unit_test", *options)
+    _run(variables, "dbt", "docs", "generate", "--static", *options)
+    catalog = json.loads((work / "catalog.json").read_text(encoding="utf-8"))
+    if not catalog["nodes"]:
+        raise TerminalError(f"target {target} holds none of the models: run `dbt build` first")
     said = _run(
+        variables,
         "colibri",
         "generate",
         "--disable-telemetry",
@@ -94,7 +110,20 @@ def _index(manifest: dict[str, Any]) -> str:
     return _INDEX.format(diagram=diagram, marts="\n".join(marts))
 
 
-def _run(program: str, *arguments: str) -> str:
+def _empty_landing(work: Path) -> dict[str, str]:
+    """Variables of a warehouse to be built in `work`, from topics in which there is nothing."""
+    from ingestion.landing import layout
+    from ingestion.landing.records import empty_file
+    from ingestion.landing.storage import open_storage
+
+    landing = work / "landing"
+    storage = open_storage(str(landing))
+    for table in load().tables:
+        storage.put_if_absent(layout.schema_file(table.name), empty_file())
+    return {"LAKEHOUSE_LANDING": str(landing), "LAKEHOUSE_DUCKDB": str(work / "warehouse.duckdb")}
+
+
+def _run(variables: Mapping[str, str], program: str, *arguments: str) -> str:
     """What the program printed.
 
     Raises:
@@ -107,7 +136,7 @@ def _run(program: str, *arguments: str) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, "DO_NOT_TRACK": "1"},
+        env={**variables, "DO_NOT_TRACK": "1"},
     )
     if result.returncode != 0:
         raise TerminalError(f"{program} {arguments[0]} failed:\n{result.stdout[-4000:]}")

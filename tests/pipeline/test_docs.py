@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.pipeline.conftest import Passed
+from tests.pipeline.chain import Chain
 
 # Columns that are made of nothing: counted rows, literals, the calendar.
 _MADE = {
@@ -23,10 +23,13 @@ _MADE = {
 
 
 @pytest.fixture(scope="module")
-def site(passed: Passed, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("site")
-    passed.chain.run("lakehouse", "docs", "--output", str(folder))
-    return folder
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site of a project of which nothing has been built: what a clone can publish."""
+    folder = tmp_path_factory.mktemp("docs")
+    chain = Chain(folder, {}, folder / "warehouse.duckdb")
+    chain.run("lakehouse", "docs", "--output", str(folder / "site"))
+    assert not chain.warehouse.exists()
+    return folder / "site"
 
 
 def test_it_is_three_files_that_load_nothing(site: Path) -> None:
