@@ -16,9 +16,11 @@ from playground.services.errors import ServiceError
 from playground.services.process import Process, free_port, listens
 
 STARTER = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from playground.services.process import Process
+# A shell ignores it in what it starts in the background, and that is inherited.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 process = Process("sleeper", ["sleep", sys.argv[1]], log=Path(sys.argv[2]))
 process.start()
 print("started", flush=True)
