@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ingestion.kafka.admin import Topics
     from ingestion.kafka.topics import Finding
 
+# Tells scripts a difference from an error, which ends with 1.
+DIFFERENCES = 3
+
 app = typer.Typer(no_args_is_help=True, help="Kafka's topics: make, check, look into.")
 
 SourceOption = Annotated[
@@ -90,7 +93,7 @@ def apply(
 
 @app.command()
 def check(source: SourceOption = None, replication_factor: ReplicationOption = None) -> None:
-    """Compare the broker's topics with the declarations; exit code 1 on any difference."""
+    """Compare the broker's topics with the declarations; exit code 3 on any difference."""
     from ingestion.kafka.topics import compare, desired_topics
 
     topics, connector = _connect(source)
@@ -104,7 +107,7 @@ def check(source: SourceOption = None, replication_factor: ReplicationOption = N
     if findings:
         _show(findings, console)
         console.print(f"[bold red]{len(findings)} to correct[/], {len(desired)} topics declared")
-        raise typer.Exit(1)
+        raise typer.Exit(DIFFERENCES)
     console.print(f"{len(desired)} topics of {connector}: as declared")
 
 

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ingestion.cli import app
+from ingestion.commands.topics import DIFFERENCES
 from ingestion.declarations import load
 from ingestion.kafka.admin import Topics
 from ingestion.kafka.topics import DAY_MILLISECONDS, Topic, desired_topics
@@ -36,7 +37,7 @@ def topics(clean_broker):
 
 @pytest.mark.parametrize("source", ["postgresql", "sqlserver"])
 def test_apply_makes_every_declared_topic_and_check_agrees(lakehouse, topics, source):
-    assert lakehouse("check", "--source", source)[0] == 1
+    assert lakehouse("check", "--source", source)[0] == DIFFERENCES
     code, output = lakehouse("apply", "--source", source)
     assert code == 0, output
     desired = desired_topics(load(), source)
@@ -74,7 +75,7 @@ def test_existing_topics_are_left_alone_and_each_difference_is_named(lakehouse, 
     for option in ("--add-partitions", "--alter-settings", "--shorten-retention"):
         assert option in output
     assert topics.describe(["retail.public.customers"]) == before
-    assert lakehouse("check")[0] == 1
+    assert lakehouse("check")[0] == DIFFERENCES
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,7 @@ def test_all_options_together_make_it_as_declared(lakehouse, topics):
 def test_more_copies_than_there_are_is_a_difference_that_no_option_mends(lakehouse):
     lakehouse("apply")
     code, output = lakehouse("check", "--replication-factor", "3")
-    assert (code, "reassign" in output) == (1, True)
+    assert (code, "reassign" in output) == (DIFFERENCES, True)
 
 
 def test_describe_shows_what_the_broker_has(lakehouse):
