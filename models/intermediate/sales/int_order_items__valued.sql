@@ -40,14 +40,16 @@ final as (
         netted.tax_amount,
         netted.net_amount,
         -- the part of the line's net amount that belongs to the pieces that came back
-        case
-            when netted.returned_quantity = 0 or netted.quantity = 0 then cast(0 as decimal(24, 2))
-            when netted.returned_quantity = netted.quantity then netted.net_amount
-            else {{ divide(
-                'cast(netted.net_amount * netted.returned_quantity as decimal(34, 2))',
-                'netted.quantity', 24, 2
-            ) }}
-        end as returned_amount,
+        cast(
+            case
+                when netted.returned_quantity = 0 or netted.quantity = 0 then cast(0 as decimal(24, 2))
+                when netted.returned_quantity = netted.quantity then netted.net_amount
+                else {{ divide(
+                    'cast(netted.net_amount * netted.returned_quantity as decimal(34, 2))',
+                    'netted.quantity', 24, 2
+                ) }}
+            end as decimal(24, 2)
+        ) as returned_amount,
         -- timestamps
         netted.returned_at,
         netted.is_deleted,
