@@ -15,8 +15,8 @@ from ingestion.declarations import load
 from ingestion.errors import TerminalError
 from ingestion.warehouse.connection import Warehouse
 from ingestion.warehouse.streams import grant_rows, stream_states
-from tests.redshift.standin.examples import ACCEPTED, ANSWERS, REFUSED, TABLES, Answer
-from tests.redshift.standin.rules import RULES, Rule
+from tests.redshift.standin.examples import ACCEPTED, ANSWERS, TABLES, Answer
+from tests.redshift.standin.rules import RULES, STATEMENT_RULES, Rule, StatementRule
 
 pytestmark = pytest.mark.aws
 
@@ -63,14 +63,17 @@ def test_what_the_stand_in_refuses_is_refused(rule: Rule, tables: Warehouse) -> 
         tables.run(rule.example)
 
 
-@pytest.mark.parametrize("case", [name for name, case in REFUSED.items() if _of_tables(case[1])])
-def test_what_a_page_forbids_is_refused(case: str, tables: Warehouse) -> None:
-    before, statement, _message = REFUSED[case]
-    for each in before:
+@pytest.mark.parametrize(
+    "rule",
+    [rule for rule in STATEMENT_RULES if rule.source != "unverified" and _of_tables(rule.example)],
+    ids=lambda rule: rule.name,
+)
+def test_what_a_page_forbids_is_refused(rule: StatementRule, tables: Warehouse) -> None:
+    for each in rule.before:
         tables.run(each)
     try:
         with pytest.raises(TerminalError):
-            tables.run(statement)
+            tables.run(rule.example)
     finally:
         tables.run("rollback")
 
@@ -79,6 +82,8 @@ def test_what_a_page_forbids_is_refused(case: str, tables: Warehouse) -> None:
 def test_statement_of_the_page_is_accepted(page: str, tables: Warehouse) -> None:
     tables.run("begin")
     try:
+        if page == "r_CREATE_TABLE_AS":
+            tables.run("drop table u")
         tables.run(ACCEPTED[page])
     finally:
         tables.run("rollback")

@@ -15,11 +15,17 @@ from tests.redshift.standin.examples import (
     ACCEPTED,
     ANSWERS,
     EXTERNAL_SCHEMAS,
-    REFUSED,
     TABLES,
     Answer,
 )
-from tests.redshift.standin.rules import FUNCTIONS, RULES, Refused, Rule
+from tests.redshift.standin.rules import (
+    FUNCTIONS,
+    RULES,
+    STATEMENT_RULES,
+    Refused,
+    Rule,
+    StatementRule,
+)
 from tests.redshift.standin.server import StandIn
 from tests.redshift.standin.translation import parse_one, rewrite, translate_query
 from tests.redshift.standin.wire import Session
@@ -75,9 +81,10 @@ def test_rule_refuses_its_example_in_redshifts_words(rule: Rule, session: Sessio
     assert str(refusal.value) == rule.message
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
-def test_rule_names_its_page(rule: Rule) -> None:
-    assert rule.source == "unverified" or rule.source[:2] in ("r_", "c_")
+@pytest.mark.parametrize("rule", [*RULES, *STATEMENT_RULES], ids=lambda rule: rule.name)
+def test_rule_names_its_page(rule: Rule | StatementRule) -> None:
+    pages = ("r_", "c_", "materialized-view-", "limitations-")
+    assert rule.source == "unverified" or rule.source.startswith(pages)
 
 
 @pytest.mark.parametrize("page", ACCEPTED)
@@ -95,16 +102,47 @@ def test_statement_of_the_page_is_accepted(page: str, connection: Connection) ->
             _run(connection, "commit")
 
 
-@pytest.mark.parametrize("case", REFUSED)
-def test_what_the_page_forbids_is_refused(case: str, connection: Connection) -> None:
-    before, statement, message = REFUSED[case]
-    for each in before:
+@pytest.mark.parametrize("rule", STATEMENT_RULES, ids=lambda rule: rule.name)
+def test_statement_rule_refuses_its_example(rule: StatementRule, connection: Connection) -> None:
+    for each in rule.before:
         _run(connection, each)
     try:
-        assert message in _refusal(connection, statement)
+        assert rule.message.partition("{")[0] in _refusal(connection, rule.example)
     finally:
-        if before == ["begin"]:
+        if "begin" in rule.before:
             _run(connection, "rollback")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "create sequence q",
+        "create trigger g before insert on t execute function f()",
+        "create schema dev.x",
+        "create rule r as on insert to t do nothing",
+        "create extension hstore",
+        "listen x",
+        "do $$ begin end $$",
+    ],
+)
+def test_what_postgresql_has_and_redshift_not_is_a_syntax_error(
+    statement: str, connection: Connection
+) -> None:
+    """c_unsupported-postgresql-features, and statements that Redshift's reference does not list."""
+    assert "syntax error" in _refusal(connection, statement)
+
+
+def test_merge_refuses_two_rows_for_one(connection: Connection) -> None:
+    """r_MERGE: the target's row would be updated twice."""
+    _run(connection, "create table kept (a integer, b integer)")
+    _run(connection, "create table brought (a integer, b integer)")
+    for statement in ("kept values (1, 10)", "brought values (1, 12)", "brought values (1, 13)"):
+        _run(connection, f"insert into {statement}")
+    assert "Found multiple matches" in _refusal(
+        connection,
+        "merge into kept using brought on kept.a = brought.a when matched then update set"
+        " b = brought.b when not matched then insert (a, b) values (brought.a, brought.b)",
+    )
 
 
 @pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: answer.question)

@@ -23,7 +23,7 @@ from psycopg2.extensions import cursor
 from sqlglot import exp
 
 from tests.redshift.standin.dialect import to_postgres
-from tests.redshift.standin.rules import Refused
+from tests.redshift.standin.rules import Refused, refusal
 from tests.redshift.standin.translation import parse_one, rewrite, schema_and_table
 from tests.redshift.standin.wire import Session
 
@@ -149,9 +149,7 @@ class Books:
         schema = name.strip('"').lower()
         kind = self._check_options(options)
         if kind == "catalog" and session.in_transaction and "create external database" in options:
-            raise Refused(
-                "CREATE EXTERNAL SCHEMA … CREATE EXTERNAL DATABASE cannot run inside a transaction block"
-            )
+            raise refusal("external_database_in_transaction")
         if self.rows("select 1 from standin.external_schemas where name = %s", schema):
             if if_not_exists:
                 return "do $$ begin end $$"
@@ -192,7 +190,7 @@ class Books:
             if re.search(r"authentication\s+iam", options, re.I) and not re.search(
                 role, options, re.I
             ):
-                raise Refused("IAM_ROLE is required with AUTHENTICATION IAM")
+                raise refusal("kafka_needs_a_role")
             return "kafka"
         if re.fullmatch(catalog, options.strip(), re.I | re.S):
             return "catalog"
@@ -231,24 +229,21 @@ class Books:
 
         Returns the external schema and the topic, whose case counts only where identifiers' does.
         """
-        reason = "Materialized view over stream could not be created, reason: {}"
         if not isinstance(tree, exp.Select):
-            raise Refused(reason.format("Only a SELECT is supported."))
+            raise refusal("stream_without_clauses")
         tables = list(tree.find_all(exp.Table))
         if len(tables) != 1 or tree.args.get("joins"):
-            raise Refused(reason.format("Joins are not supported."))
+            raise refusal("stream_of_one_topic")
         if len(list(tree.find_all(exp.Select))) > 1:
-            raise Refused(reason.format("Column aliases are not supported."))
+            raise refusal("stream_without_subquery")
         if any(tree.args.get(part) for part in ("order", "limit", "group", "qualify", "distinct")):
-            raise Refused(
-                reason.format("ORDER BY, LIMIT, GROUP BY and DISTINCT are not supported.")
-            )
+            raise refusal("stream_without_clauses")
         table = tables[0]
         if not self.rows(
             "select 1 from standin.external_schemas where name = %s and kind = 'kafka'",
             table.db.lower(),
         ):
-            raise Refused(f'relation "{table.db}.{table.name}" is not a stream')
+            raise refusal("view_of_a_stream", table.db, table.name)
         case_sensitive = session.is_on("enable_case_sensitive_identifier") and table.this.quoted
         return table.db.lower(), table.name if case_sensitive else table.name.lower()
 
@@ -389,7 +384,7 @@ class Books:
                 " where n.nspname like 'pg\\_temp%%' and c.relname = %s",
                 table,
             ):
-                raise Refused("ALTER TABLE APPEND: source and target must be permanent tables")
+                raise refusal("append_permanent")
             if not columns:
                 raise Refused(f'relation "{schema}.{table}" does not exist')
             shapes.append(columns)
@@ -404,17 +399,14 @@ class Books:
             for name in (target_name, source_name)
         ]
         if attributes[0] != attributes[1]:
-            raise Refused(
-                "ALTER TABLE APPEND: source and target must have the same distribution style and sort"
-                f" keys: {attributes[0]!r}, {attributes[1]!r}"
-            )
+            raise refusal("append_keys", *attributes)
         into, out_of = shapes
         if any(into[name] != kind for name, kind in out_of.items() if name in into):
-            raise Refused("ALTER TABLE APPEND: columns of one name must have identical attributes")
+            raise refusal("append_attributes")
         if (set(out_of) - set(into) and extra != "ignoreextra") or (
             set(into) - set(out_of) and extra != "filltarget"
         ):
-            raise Refused("ALTER TABLE APPEND: columns differ; use IGNOREEXTRA or FILLTARGET")
+            raise refusal("append_columns")
         common = ", ".join(f'"{name}"' for name in out_of if name in into)
         full_target, full_source = ".".join(target_name), ".".join(source_name)
         return (

@@ -7,20 +7,16 @@ import re
 from collections.abc import Callable
 
 from tests.redshift.standin.books import Books, quote
-from tests.redshift.standin.rules import Refused
-from tests.redshift.standin.translation import schema_and_table, translate_query
+from tests.redshift.standin.rules import Refused, refusal
+from tests.redshift.standin.translation import (
+    names_without_schema,
+    schema_and_table,
+    translate_query,
+)
 from tests.redshift.standin.wire import Session
 
 _COMMENTS = re.compile(r"\A(\s+|--[^\n]*(\n|\Z)|/\*.*?\*/)*", re.DOTALL)
 _NAME = r'(?P<name>(?:"?[\w$-]+"?\.){0,2}"?[\w$.-]+"?)'
-_OUTSIDE = {
-    # Statements that commit by themselves (the page of each: "can't run inside a transaction block").
-    "alter table append": "ALTER TABLE APPEND cannot run inside a transaction block",
-    "external": "{} cannot run inside a transaction block",
-    "vacuum": "VACUUM cannot run inside a transaction block",
-    # unverified (facts §7.1): refused, so that nothing here depends on it
-    "streaming": "{} of a streaming view inside a transaction block is unverified: refused here",
-}
 _ATTRIBUTES = re.compile(
     r"\b(backup\s+(?:yes|no)|diststyle\s+(?:all|even|auto|key)|distkey\s*\(\s*\w+\s*\)"
     r"|(?:compound\s+|interleaved\s+)?sortkey\s*\([^)]*\)|sortkey\s+auto|auto\s+refresh\s+(?:yes|no))",
@@ -71,7 +67,7 @@ class Statements:
             match = pattern.match(text)
             if match is not None:
                 return handler(self, match, text, session)
-        raise Refused(f'syntax error at or near "{text.split(maxsplit=1)[0]}"')
+        raise refusal("unknown_statement", text.split(maxsplit=1)[0])
 
     # -- queries
 
@@ -87,6 +83,10 @@ class Statements:
         return text
 
     def _nothing(self, _match: re.Match[str], _text: str, _session: Session) -> str:
+        return "do $$ begin end $$"
+
+    def _vacuum(self, _match: re.Match[str], _text: str, session: Session) -> str:
+        _outside(session, "vacuum_in_transaction")
         return "do $$ begin end $$"
 
     def _set(self, match: re.Match[str], _text: str, session: Session) -> str:
@@ -109,7 +109,7 @@ class Statements:
     def _create_table_as(self, match: re.Match[str], _text: str, session: Session) -> str:
         attributes = _ATTRIBUTES.sub(" ", match["attributes"]).strip()
         if attributes:
-            raise Refused(f'syntax error at or near "{attributes.split()[0]}"')
+            raise refusal("unknown_statement", attributes.split()[0])
         query = self._translated(match["query"], session)
         temporary = "temporary " if match["temporary"] else ""
         exists = "if not exists " if match["exists"] else ""
@@ -121,15 +121,15 @@ class Statements:
         after = match["rest"][end:]
         left_over = _ATTRIBUTES.sub(" ", after).strip()
         if left_over:
-            raise Refused(f'syntax error at or near "{left_over.split()[0]}"')
+            raise refusal("unknown_statement", left_over.split()[0])
         if re.search(r"\b(jsonb?|uuid|serial|bytea|text\s*\[\])\b", columns, re.IGNORECASE):
-            raise Refused("Unsupported PostgreSQL data type")
+            raise refusal("column_type")
         if re.search(r"\bcheck\s*\(", columns, re.IGNORECASE):
-            raise Refused('syntax error at or near "check"')
+            raise refusal("check_constraint")
         keys = re.findall(r"(?:distkey|sortkey)\s*\(([^)]*)\)", after, re.IGNORECASE)
         of_super = set(re.findall(r'"?(\w+)"?\s+super\b', columns, re.IGNORECASE))
         if of_super & set(re.findall(r"\w+", " ".join(keys))):
-            raise Refused("a SUPER column can't be a distribution or sort key")
+            raise refusal("super_as_key")
         columns = re.sub(r"\bvarbyte\s*(\(\s*\d+\s*\))?", "bytea", columns, flags=re.IGNORECASE)
         columns = re.sub(r"\bsuper\b", "redshift.super", columns, flags=re.IGNORECASE)
         columns = re.sub(r"\bencode\s+\w+", "", columns, flags=re.IGNORECASE)
@@ -147,18 +147,20 @@ class Statements:
         if not unbound:
             replace = "or replace " if match["replace"] else ""
             return f"create {replace}view {match['name']} as {translated}"
+        if names_without_schema(query):
+            raise refusal("late_binding_names_schemas")
         return (
             f"do $standin$ begin perform standin.create_late_binding_view({quote(match['name'])},"
             f" {bool(match['replace'])}, {quote(query)}, {quote(translated)}); end $standin$"
         )
 
     def _alter_table_append(self, match: re.Match[str], _text: str, session: Session) -> str:
-        _outside(session, "alter table append", "")
+        _outside(session, "append_in_transaction")
         return self._books.append(match["target"], match["source"], (match["extra"] or "").lower())
 
     def _alter_column_type(self, match: re.Match[str], text: str, session: Session) -> str:
         if session.in_transaction:
-            raise Refused("ALTER TABLE ALTER COLUMN cannot run inside a transaction block")
+            raise refusal("alter_column_in_transaction")
         return text
 
     # -- streams
@@ -172,28 +174,26 @@ class Statements:
         return self._books.alter_external_schema(match["name"], match["options"])
 
     def _create_external_table(self, match: re.Match[str], _text: str, session: Session) -> str:
-        _outside(session, "external", "CREATE EXTERNAL TABLE")
+        _outside(session, "external_in_transaction", "CREATE EXTERNAL TABLE")
         columns, end = _balanced(match["rest"])
         return self._books.create_external_table(match["name"], columns, match["rest"][end:])
 
     def _add_partition(self, match: re.Match[str], _text: str, session: Session) -> str:
-        _outside(session, "external", "ALTER EXTERNAL TABLE")
+        _outside(session, "partition_in_transaction")
         return self._books.add_partitions(match["name"], match["rest"])
 
     def _create_materialized_view(self, match: re.Match[str], _text: str, session: Session) -> str:
-        _outside(session, "streaming", "CREATE MATERIALIZED VIEW")
+        _outside(session, "streaming_in_transaction", "CREATE MATERIALIZED VIEW")
         attributes = match["attributes"]
         order = re.search(r"auto\s+refresh", attributes, re.IGNORECASE)
         if order and _ATTRIBUTES.search(attributes[order.end() + 4 :]):
-            raise Refused('syntax error at or near "sortkey"')
+            raise refusal("attributes_before_auto_refresh")
         if _ATTRIBUTES.sub(" ", attributes).strip():
-            raise Refused(
-                f'syntax error at or near "{_ATTRIBUTES.sub(" ", attributes).split()[0]}"'
-            )
+            raise refusal("unknown_statement", _ATTRIBUTES.sub(" ", attributes).split()[0])
         return self._books.create_streaming_view(match["name"], attributes, match["query"], session)
 
     def _refresh(self, match: re.Match[str], _text: str, session: Session) -> str:
-        _outside(session, "streaming", "REFRESH MATERIALIZED VIEW")
+        _outside(session, "streaming_in_transaction", "REFRESH MATERIALIZED VIEW")
         return self._books.refresh(match["name"], session)
 
     def _alter_materialized_view(self, match: re.Match[str], _text: str, _session: Session) -> str:
@@ -243,9 +243,10 @@ class Statements:
         )
 
 
-def _outside(session: Session, kind: str, what: str) -> None:
+def _outside(session: Session, rule: str, *values: str) -> None:
+    """Some statements commit by themselves; the page of each says that it can't be in a transaction."""
     if session.in_transaction:
-        raise Refused(_OUTSIDE[kind].format(what))
+        raise refusal(rule, *values)
 
 
 def _balanced(text: str) -> tuple[str, int]:
@@ -321,6 +322,7 @@ _HANDLERS: list[tuple[re.Pattern[str], Handler]] = [
     _statement(r"alter\s+table\s+" + _NAME + r"\s+(rename\s+to|rename\s+column|add\s+column|drop\s+column|owner\s+to)\b.*", Statements._as_is),
     _statement(r"create\s+schema\b.*|drop\s+(schema|table|view|role|user)\b.*|truncate\b.*|lock\b.*|comment\s+on\b.*|create\s+user\b.*|alter\s+user\b.*", Statements._as_is),
     _statement(r"analyze\b.*", Statements._nothing),
+    _statement(r"vacuum\b.*", Statements._vacuum),
     _statement(r"create\s+role\s+" + _NAME, Statements._create_role),
     _statement(r"(grant|revoke|alter\s+default\s+privileges)\b.*", Statements._grant),
     _statement(

@@ -15,7 +15,7 @@ from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
 
 from tests.redshift.standin.dialect import parse_redshift, to_postgres
-from tests.redshift.standin.rules import FUNCTIONS, Refused, check, function_name
+from tests.redshift.standin.rules import FUNCTIONS, Refused, check, function_name, refusal
 from tests.redshift.standin.wire import Session
 
 _PART_FUNCTIONS = {"dateadd", "datediff"}
@@ -273,7 +273,7 @@ def _cast_by_bytes(tree: exp.Expr) -> None:
             if length.lower() == "max":
                 length = "65535"
             if int(length) > 65535:
-                raise Refused(f"length for type varchar cannot exceed 65535: {length}")
+                raise refusal("varchar_length", length)
             text = exp.cast(cast.this.copy(), exp.DataType.build("varchar", dialect="postgres"))
             fitted = exp.Anonymous(
                 this="redshift.fit", expressions=[text, exp.Literal.number(length)]
@@ -282,6 +282,17 @@ def _cast_by_bytes(tree: exp.Expr) -> None:
             cast.set("to", exp.DataType.build(f"varchar({length})", dialect="postgres"))
         elif kind.this == exp.DataType.Type.VARBINARY and kind.expressions:
             cast.set("to", exp.DataType.build("bytea", dialect="postgres"))
+
+
+def names_without_schema(sql: str) -> set[str]:
+    """Names of relations in a query, none of its own CTEs, that say no schema."""
+    tree = parse_one(sql)
+    own = {each.alias.lower() for each in tree.find_all(exp.CTE)}
+    return {
+        table.name.lower()
+        for table in tree.find_all(exp.Table)
+        if not table.db and isinstance(table.this, exp.Identifier)
+    } - own
 
 
 _QUALIFIED = re.compile(r'^\s*(?:"?[\w$-]+"?\.)?"?([\w$-]+)"?\."?([\w$.-]+)"?\s*$')
