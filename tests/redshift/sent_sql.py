@@ -2,7 +2,8 @@
 
 Starts a stand-in and a broker, deploys the streams and builds target prod twice from a few changes
 of every table, then writes what came over the wire to `<folder>/<when>/<kind>/<name>.sql`: when is
-first_build or next_build, kind is models, snapshots, tests, hooks or operations.
+first_build or next_build, kind is models, snapshots, tests, unit_tests or operations. What the
+run itself does at its start and end is in hooks.sql.
 """
 
 from __future__ import annotations
@@ -30,13 +31,12 @@ _KINDS = {
     "model": "models",
     "snapshot": "snapshots",
     "test": "tests",
-    "operation": "hooks",
     "unit_test": "unit_tests",
 }
 
 
 def by_node(sent: Iterable[str]) -> dict[str, list[str]]:
-    """Statements by `<kind>/<name>` of the node that dbt's comment names; without one: `others`."""
+    """Statements by `<kind>/<name>` of the node that dbt's comment names; without one: `hooks`."""
     found: dict[str, list[str]] = {}
     for sql in sent:
         match = _COMMENT.match(sql)
@@ -45,7 +45,7 @@ def by_node(sent: Iterable[str]) -> dict[str, list[str]]:
             continue
         node = json.loads(match["json"]).get("node_id") if match else None
         kind, _, name = (node or "").partition(".retail_lakehouse.")
-        statements = found.setdefault(f"{_KINDS[kind]}/{name}" if node else "others", [])
+        statements = found.setdefault(f"{_KINDS[kind]}/{name}" if node else "hooks", [])
         if text not in statements:
             statements.append(text)
     return found
@@ -97,7 +97,7 @@ def _build(folder: Path, stand_in: StandIn, broker: KafkaBroker, work: Path) -> 
     def operate(when: str, name: str) -> None:
         sent.clear()
         dbt.operation(name)
-        write(folder / when / "operations", {name: by_node(sent).get("others", [])})
+        write(folder / when / "operations", {name: by_node(sent).get("hooks", [])})
 
     for when, messages in (
         ("first_build", changes.snapshot()),
