@@ -127,6 +127,7 @@ def _written_by_newest_run(world: World) -> int:
     )
 
 
+@pytest.mark.long
 @only_sqlserver
 def test_data_tests_and_unit_tests_say_the_same_as_locally(rounds: Rounds) -> None:
     """`dbt test`: made-up rows break rules of the shop, on both targets the same ones as often."""

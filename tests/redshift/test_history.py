@@ -140,7 +140,11 @@ class StreamedBatch(Batch):
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("connector", ["sqlserver", "postgresql"], indirect=True)
+@pytest.mark.parametrize(
+    "connector",
+    ["sqlserver", pytest.param("postgresql", marks=pytest.mark.long)],
+    indirect=True,
+)
 def test_random_logs_on_both_paths(
     stand_in: StandIn, clean_broker: KafkaBroker, tmp_path: Path, connector: str
 ) -> None:

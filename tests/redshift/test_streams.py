@@ -52,6 +52,31 @@ def test_a_partition_waits_at_a_gap_until_the_ledger_covers_it(world: World) -> 
 
 
 @pytest.mark.timeout(600)
+def test_an_archive_keeps_what_landing_does_not_hold_yet(world: World) -> None:
+    """The log has five records, landing three: a full refresh finds the others in the archive."""
+    selection = ("--select", "stores__log")
+    prod, lake = world.prod, world.lake
+    lake.produce(Message("stores", b"{}", b"{}", partition=0) for _ in range(3))
+    lake.land("stores")
+    lake.produce(Message("stores", b"{}", b"{}", partition=0) for _ in range(2))
+    prod.dbt.operation("deploy_streaming")
+    prod.refresh("stores")
+    prod.dbt.build(*selection)
+    prod.dbt.operation("archive_streams")
+    assert prod.rows("select count(*) from streaming.stores_1") == [(0,)]
+    assert prod.rows("select kafka_offset from streaming.stores_1_archive order by 1") == [
+        (3,),
+        (4,),
+    ]
+
+    lake.recreate("stores")  # Kafka holds nothing any more
+    prod.dbt.build("--full-refresh", *selection)
+    assert prod.rows("select kafka_offset from staging.stores__log order by 1") == [
+        (number,) for number in range(5)
+    ]
+
+
+@pytest.mark.timeout(600)
 def test_a_record_that_the_view_skipped_is_read_from_landing(world: World) -> None:
     """SYS_STREAM_SCAN_ERRORS lists it; its offset is a gap, which the ledger covers later."""
     prod, lake = world.prod, world.lake
