@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 # What `make jars` has copied; on Glue the jars come with the job's arguments instead.
 JARS = Path(ingestion.__file__).parent.parent / ".jars/spark"
 
-KAFKA_JARS = (
+LOCAL_JARS = (
+    "hadoop-bare-naked-local-fs-*",
     "spark-sql-kafka-*",
     "spark-token-provider-kafka-*",
     "kafka-clients-*",
@@ -43,6 +44,8 @@ LOCAL_OPTIONS = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
     "spark.sql.catalogImplementation": "in-memory",
+    # The usual one starts three processes for each file that it makes (chmod).
+    "spark.hadoop.fs.file.impl": "com.globalmentor.apache.hadoop.fs.BareLocalFileSystem",
 }
 WRITE_OPTIONS = {
     # A task's file moves once, into the batch's staging folder, which nobody reads but us: what
@@ -51,10 +54,8 @@ WRITE_OPTIONS = {
     "mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
     "compression": "zstd",
     "parquet.compression.codec.zstd.level": "1",
-    # Values repeat too rarely for a dictionary; trying one costs more than it saves.
+    # Values repeat too rarely for a dictionary, or (the topic) always: zstd sees to that cheaper.
     "parquet.enable.dictionary": "false",
-    "parquet.enable.dictionary#kafka_topic": "true",
-    "parquet.enable.dictionary#kafka_timestamp_type": "true",
     # Nobody searches by a smallest or largest value of these.
     "parquet.column.statistics.enabled#kafka_key": "false",
     "parquet.column.statistics.enabled#kafka_value": "false",
@@ -92,7 +93,7 @@ def class_path(settings: Settings) -> str:
         TerminalError: the jars are not there.
     """
     on_aws = settings.kafka_auth == "iam" or "://" in settings.landing + settings.checkpoints
-    names = ("*",) if on_aws else KAFKA_JARS
+    names = ("*",) if on_aws else LOCAL_JARS
     jars = sorted(str(jar) for name in names for jar in JARS.glob(f"{name}.jar"))
     if not jars:
         raise TerminalError(f"{JARS} has no jars: run `make jars`")
@@ -139,9 +140,14 @@ def read_options(settings: Settings, starts: Iterable[Start], max_offsets: int) 
         "failOnDataLoss": "true",
         "groupIdPrefix": "lakehouse-landing",
         "kafka.isolation.level": "read_committed",
-        "kafka.max.partition.fetch.bytes": str(16 * 1024 * 1024),
-        "kafka.fetch.max.bytes": str(64 * 1024 * 1024),
-        "kafka.max.poll.records": "5000",
+        # Spark asks for a partition's ends at each poll, so it should bring a thousand records; but
+        # what they hold lives on the heap, unpacked, and copying it is the collector's work.
+        "kafka.max.poll.records": "1000",
+        "kafka.max.partition.fetch.bytes": str(4 * 1024 * 1024),
+        # Spark polls for records that are there. With the usual half second the consumer's next
+        # fetch would wait at the broker for new ones, and that question behind it: a broker answers
+        # a connection's requests one after the other.
+        "kafka.fetch.max.wait.ms": "10",
         "kafka.request.timeout.ms": "15000",
         "kafka.default.api.timeout.ms": "20000",
         "kafkaConsumer.pollTimeoutMs": "30000",
