@@ -84,7 +84,11 @@ class Landing:
         self._brokers.topic_ids({s.topic for s in self._job.subscriptions()})
         storage = open_storage(self._job.settings.landing)
         checkpoints = open_storage(self._job.settings.checkpoints)
-        bind(storage, checkpoints)
+        if bind(storage, checkpoints) and storage.list_files(layout.LEDGER):
+            self._notice(
+                f"the checkpoints in {checkpoints.uri} are new: "
+                "landing goes on where the ledger ends"
+            )
         with ThreadPoolExecutor(1) as pool:
             session = pool.submit(self._start_spark)
             while not self._stopping.is_set():
@@ -368,8 +372,8 @@ def decide(ledger: Ledger, subscriptions: Sequence[Subscription], brokers: Broke
     return decided
 
 
-def bind(landing: Storage, checkpoints: Storage) -> None:
-    """Tie the checkpoint folder to the landing zone at its first use.
+def bind(landing: Storage, checkpoints: Storage) -> bool:
+    """Tie the checkpoint folder to the landing zone; True at its first use.
 
     Raises:
         TerminalError: it belongs to another landing zone, so one of the two settings is wrong, or
@@ -379,7 +383,7 @@ def bind(landing: Storage, checkpoints: Storage) -> None:
     identity = json.loads(landing.read(layout.IDENTITY))["id"]
     belongs = json.dumps({"id": identity, "landing": landing.uri})
     if checkpoints.put_if_absent("landing.json", belongs.encode()):
-        return
+        return True
     bound = json.loads(checkpoints.read("landing.json"))
     if bound["id"] != identity:
         raise TerminalError(
@@ -389,6 +393,7 @@ def bind(landing: Storage, checkpoints: Storage) -> None:
             "emptied. For a new landing zone choose a new checkpoint folder; nothing is lost by "
             "it, since landing resumes from the ledger."
         )
+    return False
 
 
 def _explain(error: str) -> LakehouseError:

@@ -34,6 +34,7 @@ class Outcome:
     row: dict[str, str | None]
     before: dict[str, str | None]
     has_before: bool
+    unknown_columns: str | None
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +76,8 @@ def read_log(warehouse: Warehouse, table: Table) -> dict[int, Outcome]:
         f"""
         select
             kafka_offset, _cdc_status, _cdc_reject_reason, _cdc_position, _cdc_commit_known,
-            kafka_value, _cdc_before_hash is not null, {", ".join([*names, *before])}
+            kafka_value, _cdc_before_hash is not null, _cdc_unknown_columns,
+            {", ".join([*names, *before])}
         from staging.{table.name}__log
         order by kafka_offset
         """
@@ -84,7 +86,7 @@ def read_log(warehouse: Warehouse, table: Table) -> dict[int, Outcome]:
 
 
 def outcome(values: tuple[Any, ...], table: Table) -> Outcome:
-    status, reason, position, is_commit_known, raw, has_before, *columns = values
+    status, reason, position, is_commit_known, raw, has_before, unknown, *columns = values
     width = len(table.landed_columns)
     return Outcome(
         status=status,
@@ -95,6 +97,7 @@ def outcome(values: tuple[Any, ...], table: Table) -> Outcome:
         row=canonical(columns[:width], table),
         before=canonical(columns[width:], table),
         has_before=has_before,
+        unknown_columns=unknown,
     )
 
 
@@ -103,6 +106,12 @@ def canonical(values: list[Any], table: Table) -> dict[str, str | None]:
         column.name: canonical_text(value, column)
         for column, value in zip(table.landed_columns, values, strict=True)
     }
+
+
+def test_columns_that_are_not_declared_are_named_in_the_log(outcomes: dict[str, Outcome]) -> None:
+    assert outcomes["three levels in a column that is not declared"].unknown_columns == "tags"
+    assert outcomes["200 brackets inside a text that is not declared"].unknown_columns == "note"
+    assert outcomes["key of another row"].unknown_columns is None
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

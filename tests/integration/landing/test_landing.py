@@ -114,6 +114,7 @@ def test_a_lost_checkpoint_resumes_from_the_ledger(zone: Zone, feed: Feed) -> No
     shutil.rmtree(zone.checkpoints)
     feed.produce(10)
     assert zone.land(feed.topic) == 10
+    assert any("landing goes on where the ledger ends" in line for line in zone.said)
     assert zone.landed() == feed.truth()
 
 
