@@ -90,14 +90,14 @@ def class_path(settings: Settings) -> str:
     """The jars that `settings` need: every further one is searched for each class at start-up.
 
     Raises:
-        TerminalError: the jars are not there.
+        TerminalError: one of them is not there.
     """
+    missing = [name for name in LOCAL_JARS if not any(JARS.glob(f"{name}.jar"))]
+    if missing:
+        raise TerminalError(f"{JARS} has no {', '.join(missing)}: run `make jars`")
     on_aws = settings.kafka_auth == "iam" or "://" in settings.landing + settings.checkpoints
     names = ("*",) if on_aws else LOCAL_JARS
-    jars = sorted(str(jar) for name in names for jar in JARS.glob(f"{name}.jar"))
-    if not jars:
-        raise TerminalError(f"{JARS} has no jars: run `make jars`")
-    return os.pathsep.join(jars)
+    return os.pathsep.join(sorted(str(jar) for name in names for jar in JARS.glob(f"{name}.jar")))
 
 
 def s3a_options() -> dict[str, str]:
