@@ -1,6 +1,6 @@
 """How long the cdc snapshot takes, beside dbt's stock one and a hand-written transaction.
 
-    python -m benchmarks.history [--keys 1000000] [--changed 10000]
+    python -m benchmarks.history [--keys 1000000] [--changed 10000] [--recent]
 
 A table of `keys` rows has been snapshot once; then `changed` of its keys change 1, 3 and 10 times,
 and each way brings its history up to date. The stock snapshot (timestamp) sees the table as it is
@@ -40,7 +40,10 @@ _CHANGE = """
         '{op}' as _cdc_op,
         true as _cdc_commit_known,
         timestamp '2026-01-01' + interval ({round}) minute as committed_at,
-        key as arrived,
+        timestamp '2026-01-01' + interval ({round}) minute as kafka_timestamp,
+        0 as _cdc_incarnation,
+        0 as kafka_partition,
+        key + cast({round} as bigint) * 100000000 as kafka_offset,
         {run} as _cdc_run
     from {keys}
 """
@@ -63,7 +66,7 @@ _SNAPSHOTS = {
             "strategy": "cdc",
             "unique_key": "customer_id",
             "updated_at": "committed_at",
-            "meta": {"sequence_by": "position", "arrival_columns": ["arrived"]},
+            "meta": {"sequence_by": "position"},
         },
     },
     "stock_history": {
@@ -109,7 +112,8 @@ class Bench:
         self._write_text("models/changes.sql", "select * from base.changes")
         self._write_text(
             "models/customers.sql",
-            f"select {_ROW}, committed_at from base.changes qualify row_number()"
+            "{{ config(materialized='table') }}"
+            f" select {_ROW}, committed_at from base.changes qualify row_number()"
             " over (partition by customer_id order by position desc) = 1",
         )
 
@@ -124,13 +128,13 @@ class Bench:
             connection.execute("create schema base")
             connection.execute(f"create table base.changes as {_HASHED.format(changes=changes)}")
 
-    def change(self, keys: int, changed: int, times: int, first_round: int, run: int) -> None:
-        """`changed` random keys change `times` times."""
+    def change(self, keys: range, changed: int, times: int, first_round: int, run: int) -> None:
+        """`changed` random keys of `keys` change `times` times."""
         with self._connection() as connection:
             connection.execute(
                 "create or replace temp table chosen as select key from"
-                f" range({keys}) as keys(key) using sample reservoir({changed} rows)"
-                f" repeatable ({first_round})"
+                f" range({keys.start}, {keys.stop}) as keys(key)"
+                f" using sample reservoir({changed} rows) repeatable ({first_round})"
             )
             for number in range(first_round, first_round + times):
                 before = _BEFORE.format(
@@ -216,11 +220,18 @@ def main() -> None:
     )
     parser.add_argument("--keys", type=int, default=1_000_000)
     parser.add_argument("--changed", type=int, default=10_000)
+    parser.add_argument(
+        "--recent",
+        action="store_true",
+        help="change keys among the newest ten times as many, as orders change",
+    )
     options = parser.parse_args()
     os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
+    oldest = options.keys - 10 * options.changed if options.recent else 0
+    keys = range(max(0, oldest), options.keys)
     shown = Table(
         "run", "changes", "cdc s", "stock s", "by hand s", "cdc versions", "stock versions",
-        title=f"{options.keys:,} keys, {options.changed:,} changed",
+        title=f"{options.keys:,} keys, {options.changed:,} {'newer ' * options.recent}ones changed",
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder))
@@ -232,9 +243,10 @@ def main() -> None:
         changed_round = 1
         for times in (1, 3, 10):
             run = bench.next_run()
-            bench.change(options.keys, options.changed, times, changed_round, run)
+            bench.change(keys, options.changed, times, changed_round, run)
             changed_round += times
             by_hand = bench.by_hand(run)
+            bench.dbt("run", "--select", "customers")
             nodes = bench.dbt("snapshot")
             shown.add_row(
                 f"{times} a key",

@@ -3,54 +3,73 @@
   A pure function of the set of records of each key, so the order and the runs in which they came
   make no difference.
 
+  The steps carry no values of the row, only what decides (key, order, hashes, times) and which record
+  has the values: `image_...` names it, `is_before_image` says which of its two images it is.
+  `cdc_images` fetches them for the versions that are written.
+
   source_sql   the relation of change records
   options      cdc_options()
-  columns      cdc_columns()
   touched_by   SQL condition on the records; the keys that have such a record are computed, as a
                whole. None computes every key.
 -#}
-{% macro cdc_versions(source_sql, options, columns, touched_by=none) %}
+{% macro cdc_versions(source_sql, options, touched_by=none) %}
 {% set keys = options['keys'] %}
 {% set sequence = options['sequence_by'] %}
 {% set committed = options['updated_at'] %}
 {% set names = options['columns'] %}
-{% set payload = columns['payload'] %}
 {% set key_names = keys | join(', ') %}
-{% set by_order = 'partition by ' ~ key_names ~ ' order by ' ~ sequence ~ ', _cdc_op_rank' %}
-changes as (
-    {{ source_sql }}
-),
-
+{% set image = ['image_sequence', 'image_op', 'image_run'] + cdc_image_arrival(options) %}
+{% set by_delivery -%}
+    partition by {% for key in keys %}changes.{{ key }}{{ ', ' if not loop.last }}{% endfor %}
+    order by changes.{{ sequence }}, {{ operation_rank('changes._cdc_op') }}, changes._cdc_op,
+        changes.{{ committed }} desc{% for column in options['arrival'] %}, changes.{{ column }} desc{% endfor %}
+{%- endset %}
+{% set by_order = 'partition by ' ~ key_names ~ ' order by _cdc_place' %}
 {% if touched_by -%}
 touched as (
     select {{ key_names }}
-    from changes
+    from ({{ source_sql }}) as changes
     where {{ touched_by }}
     group by {{ key_names }}
 ),
 
 {% endif -%}
-records as (
+ordered as (
     select
-        changes.*,
+        {%- for key in keys %}
+        changes.{{ key }},
+        {%- endfor %}
+        changes.{{ sequence }},
+        changes._cdc_op,
         {{ options['deletes'] }} as _cdc_is_delete,
-        {{ operation_rank('changes._cdc_op') }} as _cdc_op_rank
-    from changes
+        changes.{{ committed }},
+        changes._cdc_commit_known,
+        changes._cdc_row_hash,
+        changes._cdc_before_hash,
+        changes.{{ sequence }} as image_sequence,
+        changes._cdc_op as image_op,
+        changes._cdc_run as image_run,
+        {%- for column in options['arrival'] %}
+        changes.{{ column }} as image_{{ column }},
+        {%- endfor %}
+        row_number() over ({{ by_delivery }}) as _cdc_place,
+        lag(changes.{{ sequence }}) over ({{ by_delivery }}) as sequence_before,
+        lag(changes._cdc_op) over ({{ by_delivery }}) as op_before
+    from ({{ source_sql }}) as changes
     {%- if touched_by %}
     inner join touched
         on {% for key in keys %}{{ ' and ' if not loop.first }}changes.{{ key }} = touched.{{ key }}{% endfor %}
     {%- endif %}
 ),
 
--- of the deliveries of one change the last one stands (Redshift wants an alias before QUALIFY)
+-- of the deliveries of one change the last one stands
 delivered as (
-    select deliveries.*
-    from records as deliveries
-    qualify
-        row_number() over (
-            partition by {{ key_names }}, {{ sequence }}, _cdc_op
-            order by {{ committed }} desc{% for column in options['arrival'] %}, {{ column }} desc{% endfor %}
-        ) = 1
+    select *
+    from ordered
+    where
+        sequence_before is null
+        or sequence_before <> {{ sequence }}
+        or op_before <> _cdc_op
 ),
 
 -- a change whose commit is not known may have been committed after a read that seems to follow it:
@@ -62,8 +81,21 @@ uncertain_keys as (
     group by {{ key_names }}
 ),
 
-uncertain as (
-    select delivered.*
+islands as (
+    select
+        {%- for key in keys %}
+        delivered.{{ key }},
+        {%- endfor %}
+        delivered._cdc_place,
+        delivered._cdc_op,
+        delivered._cdc_commit_known,
+        delivered._cdc_row_hash,
+        delivered._cdc_before_hash,
+        sum(case when delivered._cdc_commit_known and delivered._cdc_op <> 'r' then 1 else 0 end)
+            over (
+                partition by {% for key in keys %}delivered.{{ key }}{{ ', ' if not loop.last }}{% endfor %}
+                order by delivered._cdc_place rows between unbounded preceding and current row
+            ) as island
     from delivered
     inner join uncertain_keys
         on
@@ -72,20 +104,12 @@ uncertain as (
             {% endfor %}
 ),
 
-islands as (
-    select
-        uncertain.*,
-        sum(case when _cdc_commit_known and _cdc_op <> 'r' then 1 else 0 end)
-            over ({{ by_order }} rows between unbounded preceding and current row) as island
-    from uncertain
-),
-
 stale_reads as (
     select
         {%- for key in keys %}
         reads.{{ key }},
         {%- endfor %}
-        reads.{{ sequence }}
+        reads._cdc_place
     from islands as reads
     inner join islands as overtaken_by
         on
@@ -97,8 +121,8 @@ stale_reads as (
     where
         reads._cdc_op = 'r'
         and not overtaken_by._cdc_commit_known
-        and overtaken_by.{{ sequence }} < reads.{{ sequence }}
-    group by {% for key in keys %}reads.{{ key }}, {% endfor %}reads.{{ sequence }}
+        and overtaken_by._cdc_place < reads._cdc_place
+    group by {% for key in keys %}reads.{{ key }}, {% endfor %}reads._cdc_place
 ),
 
 current_reads as (
@@ -109,81 +133,73 @@ current_reads as (
             {% for key in keys -%}
             delivered.{{ key }} = stale_reads.{{ key }}
             and {% endfor -%}
-            delivered.{{ sequence }} = stale_reads.{{ sequence }}
-            and delivered._cdc_op = 'r'
-    where stale_reads.{{ sequence }} is null
+            delivered._cdc_place = stale_reads._cdc_place
+    where stale_reads._cdc_place is null
 ),
 
 -- a read that repeats the read before it says nothing
 repeated as (
     select
         current_reads.*,
-        lag(_cdc_op) over ({{ by_order }}) as op_before,
-        lag(_cdc_row_hash) over ({{ by_order }}) as row_hash_before
+        lag(_cdc_op) over ({{ by_order }}) as previous_op,
+        lag(_cdc_row_hash) over ({{ by_order }}) as previous_row_hash
     from current_reads
 ),
 
 standing as (
     select *
     from repeated
-    where not (_cdc_op = 'r' and coalesce(op_before, '') = 'r' and row_hash_before = _cdc_row_hash)
+    where not (_cdc_op = 'r' and coalesce(previous_op, '') = 'r' and previous_row_hash = _cdc_row_hash)
 ),
 
 neighbours as (
     select
-        standing.*,
+        {%- for key in keys %}
+        {{ key }},
+        {%- endfor %}
+        {{ sequence }},
+        _cdc_op,
+        _cdc_is_delete,
+        {{ committed }},
+        _cdc_row_hash,
+        _cdc_before_hash,
+        _cdc_place,
         lead(_cdc_op) over ({{ by_order }}) as next_op,
-        lag({{ sequence }}) over ({{ by_order }}) as previous_sequence,
-        lag(_cdc_op) over ({{ by_order }}) as previous_op,
-        lag(_cdc_row_hash) over ({{ by_order }}) as previous_row_hash
+        lead(_cdc_before_hash) over ({{ by_order }}) as next_before_hash
+        {%- for column in image %},
+        {{ column }},
+        lead({{ column }}) over ({{ by_order }}) as next_{{ column }}
+        {%- endfor %}
     from standing
 ),
 
 -- the before image of a change says what the row was; a read just before it that differs was made late
-corrections as (
+judged as (
     select
-        {%- for key in keys %}
-        {{ key }},
-        {%- endfor %}
-        previous_sequence,
-        {%- for column in payload %}
-        _before_{{ column['name'] }},
-        {%- endfor %}
-        _cdc_before_hash
+        neighbours.*,
+        _cdc_op = 'r' and coalesce(next_before_hash, _cdc_row_hash) <> _cdc_row_hash as is_corrected
     from neighbours
-    where previous_op = 'r' and _cdc_before_hash <> previous_row_hash
 ),
 
 -- a read just before an insert saw the row too early: it is no version
 observed as (
     select
-        {%- for column in payload if column['name'] in keys %}
-        neighbours.{{ column['name'] }},
+        {%- for key in keys %}
+        {{ key }},
         {%- endfor %}
-        {%- for column in payload if column['name'] not in keys %}
-        case when corrections.previous_sequence is null
-            then neighbours.{{ column['name'] }} else corrections._before_{{ column['name'] }}
-        end as {{ column['name'] }},
+        {{ sequence }},
+        _cdc_op,
+        _cdc_is_delete,
+        {{ committed }},
+        case when is_corrected then next_before_hash else _cdc_row_hash end as _cdc_row_hash,
+        _cdc_before_hash,
+        _cdc_place,
+        is_corrected as is_before_image
+        {%- for column in image %},
+        case when is_corrected then next_{{ column }} else {{ column }} end as {{ column }}
         {%- endfor %}
-        {%- for column in payload %}
-        neighbours._before_{{ column['name'] }},
-        {%- endfor %}
-        coalesce(corrections._cdc_before_hash, neighbours._cdc_row_hash) as _cdc_row_hash,
-        neighbours._cdc_before_hash,
-        neighbours._cdc_op,
-        neighbours._cdc_op_rank,
-        neighbours._cdc_is_delete,
-        neighbours.{{ sequence }},
-        neighbours.{{ committed }}
-    from neighbours
-    left join corrections
-        on
-            {% for key in keys -%}
-            neighbours.{{ key }} = corrections.{{ key }}
-            and {% endfor -%}
-            neighbours.{{ sequence }} = corrections.previous_sequence
-            and neighbours._cdc_op = 'r'
-    where neighbours._cdc_op <> 'r' or coalesce(neighbours.next_op, '') <> 'c'
+    from judged
+    where _cdc_op <> 'r' or coalesce(next_op, '') <> 'c'
 ),
 
 compared as (
@@ -197,17 +213,21 @@ compared as (
 -- a read is a version only where it shows something new
 kept as (
     select
-        {%- for column in payload %}
-        {{ column['name'] }},
+        {%- for key in keys %}
+        {{ key }},
         {%- endfor %}
         {{ sequence }},
         _cdc_op,
-        _cdc_op_rank,
         _cdc_is_delete,
         {{ committed }},
         _cdc_row_hash,
         _cdc_before_hash,
-        _cdc_op = 'r' and previous_row_hash is null as begins_unknown
+        _cdc_op = 'r' and previous_row_hash is null as begins_unknown,
+        _cdc_place,
+        is_before_image
+        {%- for column in image %},
+        {{ column }}
+        {%- endfor %}
     from compared
     where _cdc_op <> 'r' or previous_row_hash is null or follows_delete or previous_row_hash <> _cdc_row_hash
 
@@ -215,17 +235,21 @@ kept as (
 
     -- a row that existed before its first known change was what that change's before image says
     select
-        {%- for column in payload %}
-        _before_{{ column['name'] }},
+        {%- for key in keys %}
+        {{ key }},
         {%- endfor %}
         translate({{ sequence }}, '123456789abcdef', '000000000000000'),
         'r',
-        0,
         false,
         {{ committed }},
         _cdc_before_hash,
         cast(null as varchar(32)),
+        true,
+        0,
         true
+        {%- for column in image %},
+        {{ column }}
+        {%- endfor %}
     from compared
     where previous_row_hash is null and _cdc_op in ('u', 'd') and _cdc_before_hash is not null
 ),
@@ -238,36 +262,117 @@ timed as (
             over ({{ by_order }} rows between unbounded preceding and current row) as valid_from,
         max(case when begins_unknown then {{ beginning_of_time() }} else {{ committed }} end)
             over ({{ by_order }} rows between unbounded preceding and 1 following) as next_valid_from,
-        lead({{ sequence }}) over ({{ by_order }}) as next_sequence
+        lead(_cdc_place) over ({{ by_order }}) as next_place
     from kept
 ),
 
 versions as (
     select
-        {%- for column in payload %}
-        {{ column['name'] }},
+        {%- for key in keys %}
+        {{ key }},
         {%- endfor %}
         {{ sequence }},
         _cdc_op,
         _cdc_is_delete as is_deleted,
         {{ committed }},
         _cdc_row_hash,
-        {{ row_hash(columns['tracked']) }} as _cdc_tracked_hash,
         _cdc_before_hash,
-        {{ current_run() }} as _cdc_run,
-        {{ cdc_version_id(options, payload) }} as {{ names.dbt_scd_id }},
-        {{ committed }} as {{ names.dbt_updated_at }},
+        {{ cdc_version_id(options) }} as {{ names.dbt_scd_id }},
         valid_from as {{ names.dbt_valid_from }},
-        case when next_sequence is null then {{ options['open_end'] }} else next_valid_from end
-            as {{ names.dbt_valid_to }}
+        case when next_place is null then {{ options['open_end'] }} else next_valid_from end
+            as {{ names.dbt_valid_to }},
+        is_before_image
+        {%- for column in image %},
+        {{ column }}
+        {%- endfor %}
     from timed
 )
 {% endmacro %}
 
+{#-
+  SQL: rows of a history table, in its order of columns, from a relation of versions (without their
+  values) and the records that have the values.
+
+  versions  name of a relation as `cdc_versions` makes it
+  extra     names of further columns of `versions` to pass on
+-#}
+{% macro cdc_images(source_sql, options, versions, extra=[]) %}
+{% set keys = options['keys'] %}
+{% set names = options['columns'] %}
+{% set payload = options['relation']['payload'] %}
+{% set joined = {options['sequence_by']: 'image_sequence', '_cdc_op': 'image_op', '_cdc_run': 'image_run'} %}
+{% for column in options['arrival'] %}{% do joined.update({column: 'image_' ~ column}) %}{% endfor %}
+    select
+        {%- for column in payload %}
+        {{ column['name'] }},
+        {%- endfor %}
+        {{ options['sequence_by'] }},
+        _cdc_op,
+        is_deleted,
+        {{ options['updated_at'] }},
+        _cdc_row_hash,
+        {{ '_cdc_row_hash' if options['relation']['tracked'] == payload else row_hash(options['relation']['tracked']) }}
+            as _cdc_tracked_hash,
+        _cdc_before_hash,
+        {{ current_run() }} as _cdc_run,
+        {{ names.dbt_scd_id }},
+        {{ options['updated_at'] }} as {{ names.dbt_updated_at }},
+        {{ names.dbt_valid_from }},
+        {{ names.dbt_valid_to }}
+        {%- for column in extra %},
+        {{ column }}
+        {%- endfor %}
+    from (
+        select
+            {%- for column in payload if column['name'] in keys %}
+            version.{{ column['name'] }},
+            {%- endfor %}
+            {%- for column in payload if column['name'] not in keys %}
+            case when version.is_before_image
+                then images._before_{{ column['name'] }} else images.{{ column['name'] }}
+            end as {{ column['name'] }},
+            {%- endfor %}
+            version.{{ options['sequence_by'] }},
+            version._cdc_op,
+            version.is_deleted,
+            version.{{ options['updated_at'] }},
+            version._cdc_row_hash,
+            version._cdc_before_hash,
+            version.{{ names.dbt_scd_id }},
+            version.{{ names.dbt_valid_from }},
+            version.{{ names.dbt_valid_to }}
+            {%- for column in extra %},
+            version.{{ column }}
+            {%- endfor %}
+        from {{ versions }} as version
+        inner join ({{ source_sql }}) as images
+            on
+                {%- for key in keys %}
+                {{ 'and ' if not loop.first }}version.{{ key }} = images.{{ key }}
+                {%- endfor %}
+                {%- for column, image in joined.items() %}
+                and version.{{ image }} = images.{{ column }}
+                {%- endfor %}
+        {%- if not options['arrival_is_unique'] %}
+        qualify
+            row_number() over (
+                partition by version.{{ names.dbt_scd_id }} order by version.{{ names.dbt_scd_id }}
+            ) = 1
+        {%- endif %}
+    ) as described
+{% endmacro %}
+
+{#- Names under which `cdc_versions` carries the arrival columns of the record that has the values. -#}
+{% macro cdc_image_arrival(options) %}
+    {% set names = [] %}
+    {% for column in options['arrival'] %}{% do names.append('image_' ~ column) %}{% endfor %}
+    {% do return(names) %}
+{% endmacro %}
+
 {#- SQL: the identity of a version: key, position, operation. -#}
-{% macro cdc_version_id(options, payload) %}
+{% macro cdc_version_id(options) %}
     {% set parts = [] %}
-    {% for column in payload if column['name'] in options['keys'] %}
+    {% for column in options['relation']['payload'] if column['name'] in options['keys'] %}
         {% do parts.append({'expression': column['name'], 'data_type': column['data_type']}) %}
     {% endfor %}
     {% do parts.append({'expression': options['sequence_by'], 'data_type': 'varchar'}) %}

@@ -55,6 +55,7 @@
             'arrival_columns',
             ['kafka_timestamp', '_cdc_incarnation', 'kafka_partition', 'kafka_offset']
         ),
+        'arrival_is_unique': 'arrival_columns' not in meta,
         'columns': config.get('snapshot_table_column_names') or get_snapshot_table_column_names(),
         'open_end': config.get('dbt_valid_to_current') or 'cast(null as timestamp)',
     }) %}
@@ -98,4 +99,14 @@
         {% endif %}
     {% endfor %}
     {% do return({'payload': payload, 'tracked': tracked}) %}
+{% endmacro %}
+
+{#- Names of the columns of a history, in their order. -#}
+{% macro cdc_history_columns(options) %}
+    {% set names = options['columns'] %}
+    {% do return(options['relation']['payload'] | map(attribute='name') | list + [
+        options['sequence_by'], '_cdc_op', 'is_deleted', options['updated_at'], '_cdc_row_hash',
+        '_cdc_tracked_hash', '_cdc_before_hash', '_cdc_run', names.dbt_scd_id, names.dbt_updated_at,
+        names.dbt_valid_from, names.dbt_valid_to,
+    ]) %}
 {% endmacro %}

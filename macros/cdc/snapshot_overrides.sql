@@ -45,91 +45,205 @@
 {#- The first build: every version of every key. -#}
 {% macro cdc_first_build_sql(strategy, source_sql) %}
     {% set options = strategy.options %}
-    with {{ cdc_versions(source_sql, options, cdc_columns(source_sql, options)) }}
-    select * from versions
+    {% do options.update({'relation': cdc_columns(source_sql, options)}) %}
+    with {{ cdc_versions(source_sql, options) }}
+    {{ cdc_images(source_sql, options, 'versions') }}
+{% endmacro %}
+
+{#- dbt asks for the staging query twice, once to describe it; it is written once. -#}
+{% macro cdc_staging_sql(strategy, source_sql, target_relation) %}
+    {% if 'staging_sql' not in strategy %}
+        {% do strategy.options.update({'relation': cdc_columns(source_sql, strategy.options)}) %}
+        {% do strategy.update(
+            {'staging_sql': _cdc_staging_sql(strategy.options, source_sql, target_relation)}
+        ) %}
+    {% endif %}
+    {{ return(strategy['staging_sql']) }}
 {% endmacro %}
 
 {#-
   A later build: the versions of the keys that have new records, against what the table holds of
   them. dbt's own snapshots ignore --full-refresh; here it computes every key from the log again.
+
+  dbt_change_type  insert: a new version. end: only valid_to differs, the common case, which needs none
+                   of the row's values. replace: anything else differs. delete: no version any more.
+  dbt_unique_key   where the row is in the table (cdc_row_locator); dbt leaves a column of this name out
+                   of the snapshot, its own staging tables have one
 -#}
-{% macro cdc_staging_sql(strategy, source_sql, target_relation) %}
-    {% set options = strategy.options %}
-    {% set columns = cdc_columns(source_sql, options) %}
+{% macro _cdc_staging_sql(options, source_sql, target_relation) %}
     {% set names = options['columns'] %}
-    {% set touched_by = none if flags.FULL_REFRESH
+    {% set keys = options['keys'] %}
+    {% set whole = flags.FULL_REFRESH %}
+    {% set touched_by = none if whole
         else '_cdc_run > ' ~ consumed_run(target_relation, incremental=true) %}
-    {% set bounds = [names.dbt_valid_from, names.dbt_valid_to] %}
-    {% set compared = bounds
-        + ['_cdc_row_hash', '_cdc_tracked_hash', '_cdc_before_hash', options['updated_at']] %}
-    with {{ cdc_versions(source_sql, options, columns, touched_by) }},
+    {% set compared = [
+        names.dbt_valid_from, options['updated_at'], '_cdc_row_hash', '_cdc_before_hash',
+    ] %}
+    with {{ cdc_versions(source_sql, options, touched_by) }},
 
     existing as (
         select
-            {%- for key in options['keys'] %}
-            kept_before.{{ key }},
-            {%- endfor %}
-            {%- for name in compared %}
+            {%- for name in keys + compared %}
             kept_before.{{ name }},
             {%- endfor %}
-            kept_before.{{ names.dbt_scd_id }}
+            kept_before.{{ names.dbt_valid_to }},
+            kept_before._cdc_tracked_hash,
+            kept_before.{{ names.dbt_scd_id }},
+            kept_before.{{ cdc_row_locator(names.dbt_scd_id) }} as dbt_unique_key
         from {{ target_relation }} as kept_before
         {%- if touched_by %}
-        inner join touched
-            on
-                {% for key in options['keys'] -%}
-                {{ 'and ' if not loop.first }}kept_before.{{ key }} = touched.{{ key }}
-                {% endfor -%}
+        where {{ cdc_is_touched('kept_before', target_relation, keys | join(', ')) }}
         {%- endif %}
+    ),
+
+    changed as (
+        select
+            {%- for key in keys %}
+            coalesce(versions.{{ key }}, existing.{{ key }}) as {{ key }},
+            {%- endfor %}
+            coalesce(versions.{{ names.dbt_scd_id }}, existing.{{ names.dbt_scd_id }})
+                as {{ names.dbt_scd_id }},
+            versions.{{ options['sequence_by'] }},
+            versions._cdc_op,
+            versions.is_deleted,
+            versions.{{ options['updated_at'] }},
+            versions._cdc_row_hash,
+            versions._cdc_before_hash,
+            versions.{{ names.dbt_valid_from }},
+            versions.{{ names.dbt_valid_to }},
+            versions.is_before_image,
+            versions.image_sequence,
+            versions.image_op,
+            versions.image_run,
+            {%- for column in options['arrival'] %}
+            versions.image_{{ column }},
+            {%- endfor %}
+            existing._cdc_tracked_hash as tracked_hash_before,
+            existing.dbt_unique_key,
+            case
+                when existing.{{ names.dbt_scd_id }} is null then 'insert'
+                when versions.{{ names.dbt_scd_id }} is null then 'delete'
+                when {% for name in compared %}{{ 'or ' if not loop.first }}{{ differs('versions.' ~ name, 'existing.' ~ name) }}
+                    {% endfor -%}
+                    then 'replace'
+                when {{ differs('versions.' ~ names.dbt_valid_to, 'existing.' ~ names.dbt_valid_to) }} then 'end'
+                else 'none'
+            end as dbt_change_type
+        from versions
+        full outer join existing
+            on versions.{{ names.dbt_scd_id }} = existing.{{ names.dbt_scd_id }}
+    ),
+
+    with_values as (
+        select *
+        from changed
+        where dbt_change_type in ({{ "'insert', 'replace', 'end', 'none'" if whole else "'insert', 'replace'" }})
+    ),
+
+    described as (
+        {{ cdc_images(
+            source_sql, options, 'with_values',
+            ['dbt_unique_key', 'tracked_hash_before', 'dbt_change_type']
+        ) }}
     )
 
     select
-        {%- for column in columns['payload'] %}
-        {%- if column['name'] in options['keys'] %}
-        coalesce(versions.{{ column['name'] }}, existing.{{ column['name'] }}) as {{ column['name'] }},
+        {%- for name in cdc_history_columns(options) %}
+        described.{{ name }},
+        {%- endfor %}
+        described.dbt_unique_key,
+        {%- if whole %}
+        -- what is tracked may have changed since the row was written
+        case
+            when described.dbt_change_type in ('end', 'none')
+                and {{ differs('described._cdc_tracked_hash', 'described.tracked_hash_before') }} then 'replace'
+            else described.dbt_change_type
+        end as dbt_change_type
         {%- else %}
-        versions.{{ column['name'] }},
+        described.dbt_change_type
+        {%- endif %}
+    from described
+    {%- if whole %}
+    where
+        described.dbt_change_type <> 'none'
+        or {{ differs('described._cdc_tracked_hash', 'described.tracked_hash_before') }}
+    {%- endif %}
+
+    union all
+
+    select
+        {%- for column in options['relation']['payload'] %}
+        {%- if column['name'] in keys %}
+        changed.{{ column['name'] }},
+        {%- else %}
+        cast(null as {{ column['data_type'] }}),
         {%- endif %}
         {%- endfor %}
-        versions.{{ options['sequence_by'] }},
-        versions._cdc_op,
-        versions.is_deleted,
-        versions.{{ options['updated_at'] }},
-        versions._cdc_row_hash,
-        versions._cdc_tracked_hash,
-        versions._cdc_before_hash,
-        versions._cdc_run,
-        coalesce(versions.{{ names.dbt_scd_id }}, existing.{{ names.dbt_scd_id }}) as {{ names.dbt_scd_id }},
-        versions.{{ names.dbt_updated_at }},
-        versions.{{ names.dbt_valid_from }},
-        versions.{{ names.dbt_valid_to }},
-        case
-            when existing.{{ names.dbt_scd_id }} is null then 'insert'
-            when versions.{{ names.dbt_scd_id }} is null then 'delete'
-            else 'update'
-        end as dbt_change_type
-    from versions
-    full outer join existing
-        on versions.{{ names.dbt_scd_id }} = existing.{{ names.dbt_scd_id }}
-    where
-        existing.{{ names.dbt_scd_id }} is null
-        or versions.{{ names.dbt_scd_id }} is null
-        {%- for name in compared %}
-        or {{ differs('versions.' ~ name, 'existing.' ~ name) }}
-        {%- endfor %}
+        changed.{{ options['sequence_by'] }},
+        changed._cdc_op,
+        changed.is_deleted,
+        changed.{{ options['updated_at'] }},
+        changed._cdc_row_hash,
+        cast(null as varchar(32)),
+        changed._cdc_before_hash,
+        {{ current_run() }},
+        changed.{{ names.dbt_scd_id }},
+        changed.{{ options['updated_at'] }},
+        changed.{{ names.dbt_valid_from }},
+        changed.{{ names.dbt_valid_to }},
+        changed.dbt_unique_key,
+        changed.dbt_change_type
+    from changed
+    where changed.dbt_change_type in ({{ "'delete'" if whole else "'delete', 'end'" }})
 {% endmacro %}
 
 {#- Stock merges skip closed rows; a late change moves the bounds of closed ones too. -#}
 {% macro cdc_merge_sql(target, source, insert_cols) %}
     {% set names = config.get('snapshot_table_column_names') or get_snapshot_table_column_names() %}
+    {% set locator = cdc_row_locator(names.dbt_scd_id) %}
     {% set insert_list = insert_cols | join(', ') %}
     delete from {{ target }}
-    where {{ names.dbt_scd_id }} in (
-        select {{ names.dbt_scd_id }} from {{ source }} where dbt_change_type in ('update', 'delete')
+    where {{ locator }} in (
+        select dbt_unique_key from {{ source }} where dbt_change_type in ('replace', 'delete')
     );
+
+    update {{ target }} as history
+    set
+        {{ names.dbt_valid_to }} = ended.{{ names.dbt_valid_to }},
+        _cdc_run = ended._cdc_run
+    from {{ source }} as ended
+    where
+        history.{{ locator }} = ended.dbt_unique_key
+        and ended.dbt_change_type = 'end';
 
     insert into {{ target }} ({{ insert_list }})
     select {{ insert_list }}
     from {{ source }}
-    where dbt_change_type in ('insert', 'update');
+    where dbt_change_type in ('insert', 'replace');
 {% endmacro %}
+
+{#-
+  What finds a row of the snapshot again in the same transaction. DuckDB has row numbers; the hashes of a
+  large table are the costliest column there is to scan.
+-#}
+{% macro cdc_row_locator(version_id) %}{{ return(adapter.dispatch('cdc_row_locator')(version_id)) }}{% endmacro %}
+{% macro duckdb__cdc_row_locator(version_id) %}{{ return('rowid') }}{% endmacro %}
+{% macro redshift__cdc_row_locator(version_id) %}{{ return(version_id) }}{% endmacro %}
+
+{#-
+  Boolean SQL: the row `alias` of `relation` has one of the keys in `touched`. DuckDB scans the keys
+  first and then only what the rows found need.
+-#}
+{% macro cdc_is_touched(alias, relation, keys) %}
+    {{ return(adapter.dispatch('cdc_is_touched')(alias, relation, keys)) }}
+{% endmacro %}
+{% macro duckdb__cdc_is_touched(alias, relation, keys) -%}
+    {{ alias }}.rowid in (
+        select candidate.rowid
+        from {{ relation }} as candidate
+        where ({{ keys }}) in (select {{ keys }} from touched)
+    )
+{%- endmacro %}
+{% macro redshift__cdc_is_touched(alias, relation, keys) -%}
+    ({{ keys }}) in (select {{ keys }} from touched)
+{%- endmacro %}

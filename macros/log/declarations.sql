@@ -42,12 +42,13 @@
 
 {#-
   The landed columns of a table (pii: exclude left out), each a dict: name, data_type, type
-  (name, length, precision, scale), nullable, is_key, collation, source_name.
+  (name, length, precision, scale), nullable, is_key, is_tracked, collation, source_name.
 -#}
 {% macro declared_columns(table) %}
     {% set columns = [] %}
     {% if execute %}
         {% set key = declared_meta(table)['primary_key'] %}
+        {% set tracked = declared_meta(table).get('tracked_columns', []) %}
         {% for column in declared_sources()[table].columns.values() %}
             {% set meta = column.config.meta %}
             {% if meta.get('pii') != 'exclude' %}
@@ -57,6 +58,7 @@
                     'type': parse_data_type(column.data_type),
                     'nullable': meta.get('nullable', false),
                     'is_key': column.name in key,
+                    'is_tracked': column.name in tracked,
                     'collation': meta.get('collation', 'binary'),
                     'source_name': source_column_name(column.name, meta),
                 }) %}

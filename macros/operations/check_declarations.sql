@@ -25,8 +25,8 @@
             {% do run_query(drop_run_sql()) %}
             {% do exceptions.raise_compiler_error(
                 "table " ~ table ~ ": " ~ problem ~ ", so rows that are already in staging."
-                ~ table ~ "__log would mean something else. Run `lakehouse rebuild " ~ table
-                ~ "`, which reads them again from landing."
+                ~ table ~ "__log and the tables behind it would mean something else. Run `lakehouse rebuild "
+                ~ table ~ "`, which reads them again from landing."
             ) %}
         {% endif %}
     {% endfor %}
@@ -67,6 +67,9 @@
             {% do return("column " ~ old['name'] ~ " is no longer nullable") %}
         {% elif column['is_key'] != old['is_key'] or column['source_name'] != old['source_name'] %}
             {% do return("key or source name of column " ~ old['name'] ~ " changed") %}
+        {% elif column['is_tracked'] != old['is_tracked'] %}
+            {% do return("column " ~ old['name'] ~ " is " ~ ("now" if column['is_tracked'] else "no longer")
+                ~ " tracked") %}
         {% endif %}
     {% endfor %}
     {% for column in new.values() if not column['nullable'] %}

@@ -40,13 +40,21 @@ class Customers:
 
     def declare(self, change: Callable[[Columns], None]) -> None:
         """Change the columns of customers, by name, in the project's declarations."""
+
+        def change_columns(table: dict[str, Any]) -> None:
+            columns = {column["name"]: column for column in table["columns"]}
+            change(columns)
+            table["columns"] = list(columns.values())
+
+        self.declare_table(change_columns)
+
+    def declare_table(self, change: Callable[[dict[str, Any]], None]) -> None:
+        """Change the declaration of customers."""
         file = self.warehouse.project / SOURCES
         document = yaml.safe_load(file.read_text("utf-8"))
         table = document["sources"][0]["tables"][0]
         assert table["name"] == "customers"
-        columns = {column["name"]: column for column in table["columns"]}
-        change(columns)
-        table["columns"] = list(columns.values())
+        change(table)
         file.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
 
     def land(self, op: str, lsn: int, row: str, before: str = "") -> None:
@@ -171,3 +179,18 @@ def test_a_changed_type_stops_the_run_with_the_command_that_reads_everything_aga
     assert customers.history() == before
     customers.build()
     assert customers.history() == customers.expected()
+
+
+def test_a_change_of_what_is_tracked_stops_the_run_too(customers: Customers) -> None:
+    """Versions of untouched keys would keep the hash of the former columns."""
+    customers.land("c", 10, "tier=bronze")
+    customers.build()
+    before = customers.history()
+
+    customers.declare_table(lambda table: table["config"]["meta"]["tracked_columns"].remove("tier"))
+    customers.land("u", 20, "tier=silver", before="tier=bronze")
+    result = customers.warehouse.invoke("build", "--select", "+customers_history")
+    assert not result.success
+    assert "column tier is no longer tracked" in str(result.exception)
+    assert "lakehouse rebuild customers" in str(result.exception)
+    assert customers.history() == before
