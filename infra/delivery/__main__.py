@@ -23,7 +23,9 @@ from infra.delivery.tasks import TaskRunner, inert_workflow_commands
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is the task's for `run`, else 0, or 1 with a sentence."""
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
+    # Also SIGINT: whoever starts this in the background has it ignored, and Python leaves it so.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         code: int = options.command(options)
     except DeliveryError as error:
