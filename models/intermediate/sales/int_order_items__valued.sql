@@ -42,7 +42,8 @@ final as (
         -- the part of the line's net amount that belongs to the pieces that came back
         cast(
             case
-                when netted.returned_quantity = 0 or netted.quantity = 0 then cast(0 as decimal(24, 2))
+                when netted.returned_quantity = 0 or netted.quantity = 0
+                    then cast(0 as decimal(24, 2))
                 when netted.returned_quantity = netted.quantity then netted.net_amount
                 else {{ divide(
                     'cast(netted.net_amount * netted.returned_quantity as decimal(34, 2))',
