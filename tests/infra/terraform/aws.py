@@ -25,6 +25,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from moto.glue.models import glue_backends
 from moto.kafka.models import kafka_backends
+from werkzeug.test import run_wsgi_app
 
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
@@ -348,6 +349,44 @@ def _corrected() -> Iterator[None]:
         yield
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What was sent back to a request."""
+
+    status: str
+    headers: list[tuple[str, str]]
+    content: bytes
+
+
+class Once:
+    """A WSGI application that carries out each request of an AWS SDK once.
+
+    An SDK sends a request again when no answer came in time, which happens on a busy machine. AWS
+    knows it by its ClientToken; moto would make the thing a second time or refuse it. The SDK's
+    header `amz-sdk-invocation-id` is the same for all attempts.
+    """
+
+    def __init__(self, application: WSGIApplication) -> None:
+        self._application = application
+        self._locks: dict[str, threading.Lock] = {}
+        self._answers: dict[str, Answer] = {}
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        invocation = environ.get("HTTP_AMZ_SDK_INVOCATION_ID")
+        if invocation is None or environ["REQUEST_METHOD"] == "GET":
+            return self._application(environ, start_response)
+        with self._locks.setdefault(invocation, threading.Lock()):
+            answer = self._answers.get(invocation) or self._answer(environ)
+            if int(answer.status.split()[0]) < HTTPStatus.BAD_REQUEST:
+                self._answers[invocation] = answer
+        start_response(answer.status, answer.headers)
+        return [answer.content]
+
+    def _answer(self, environ: WSGIEnvironment) -> Answer:
+        content, status, headers = run_wsgi_app(self._application, environ, buffered=True)
+        return Answer(status, list(headers.items()), b"".join(content))
+
+
 @contextmanager
 def running() -> Iterator[str]:
     """The address of a server for as long as it is needed."""
@@ -355,7 +394,7 @@ def running() -> Iterator[str]:
     from werkzeug.serving import make_server
 
     with _corrected():
-        application = Extended(DomainDispatcherApplication(create_backend_app))
+        application = Once(Extended(DomainDispatcherApplication(create_backend_app)))
         server = make_server("127.0.0.1", 0, application, threaded=True)
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
