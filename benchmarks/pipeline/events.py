@@ -8,16 +8,19 @@ own topics of Debezium (transactions, heartbeats, structures) are left out: no m
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from itertools import islice
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from random import Random
+from typing import Self
 
 from ingestion.declarations import load
 from playground.services.capture import SALT
@@ -32,8 +35,6 @@ from playground.shop.vocabulary import TIERS
 OPENED = datetime(2026, 1, 1)
 _UNDER_WAY = 500
 _AT_ONCE = 200
-# The most records of a transaction: an order with six lines.
-_LARGEST = 7
 _STEPS = ("paid", "shipped", "delivered")
 
 
@@ -157,19 +158,16 @@ def opened(events: int) -> Opened:
     return Opened(books, held)
 
 
-def records(events: int, worker: int, workers: int) -> Iterator[Record]:
-    """The worker's share of `events` records on the tables' topics (a transaction more at most)."""
-    shop, connector = opened(events), Connector(load(), SALT, progress=Progress())
+def records(scale: int, worker: int, workers: int) -> Iterator[Record]:
+    """A worker's share of the records on the topics of the tables, without end; see `Makers`."""
+    shop, connector = opened(scale), Connector(load(), SALT, progress=Progress())
     tables = {table.topics["sqlserver"] for table in load().tables}
-    snapshot = [
-        record
-        for record in connector.snapshot(shop.rows, 0, _milliseconds(OPENED))
-        if record.topic in tables
-    ]
-    left = (events - len(snapshot)) // workers
     if worker == 0:
-        yield from snapshot
-        left += (events - len(snapshot)) % workers
+        yield from (
+            record
+            for record in connector.snapshot(shop.rows, 0, _milliseconds(OPENED))
+            if record.topic in tables
+        )
     shop.books.rng.seed(worker)
     life = Life(
         shop.books,
@@ -179,18 +177,16 @@ def records(events: int, worker: int, workers: int) -> Iterator[Record]:
         workers,
     )
     transactions = life.transactions()
-    while left > 0:
-        some = list(islice(transactions, min(_AT_ONCE, left // _LARGEST + 1)))
-        for record in connector.stream(some, some[-1].committed_ms):
-            if record.topic in tables:
-                yield record
-                left -= 1
+    while some := list(islice(transactions, _AT_ONCE)):
+        yield from (
+            record
+            for record in connector.stream(some, some[-1].committed_ms)
+            if record.topic in tables
+        )
 
 
-def produce(
-    servers: str, events: int, worker: int = 0, workers: int = 1, per_second: int = 0
-) -> int:
-    """Write a worker's share to the topics, which exist; returns the number of records.
+def produce(servers: str, share: Iterator[Record], events: int, per_second: int = 0) -> None:
+    """Write the next `events` records of `share` to the topics, which exist.
 
     `per_second` is the pace; without it, as fast as it goes.
     """
@@ -207,8 +203,8 @@ def produce(
             "partitioner": "murmur2_random",
         }
     )
-    written, started = 0, time.monotonic()
-    for record in records(events, worker, workers):
+    started = time.monotonic()
+    for written, record in enumerate(islice(share, events)):
         if per_second:
             ahead = started + written / per_second - time.monotonic()
             if ahead > 0:
@@ -222,18 +218,56 @@ def produce(
                 break
             except BufferError:
                 producer.poll(0.05)
-        written += 1
         producer.poll(0)
     if producer.flush(120):
         sys.exit("the broker did not take all events")
-    return written
 
 
-def produce_all(servers: str, events: int, workers: int = 2) -> int:
-    """Write `events` records with `workers` processes; returns the number of records."""
-    with ProcessPoolExecutor(workers) as pool:
-        share = partial(produce, servers, events, workers=workers)
-        return sum(pool.map(share, range(workers)))
+class Makers:
+    """Processes that each live a share of one shop's life, and go on where they stopped.
+
+    Args:
+        servers: the broker's bootstrap servers.
+        scale: the shop has a customer for each hundred of so many events.
+    """
+
+    def __init__(self, servers: str, scale: int, workers: int = 2) -> None:
+        context = get_context("spawn")
+        self._pipes: list[Connection[int, int]] = []
+        self._processes: list[SpawnProcess] = []
+        for worker in range(workers):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_make, args=(theirs, servers, scale, worker, workers))
+            process.start()
+            theirs.close()
+            self._pipes.append(ours)
+            self._processes.append(process)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for pipe in self._pipes:
+            pipe.close()
+        for process in self._processes:
+            process.join()
+
+    def make(self, events: int) -> None:
+        """Write the next `events` records."""
+        workers = len(self._pipes)
+        for worker, pipe in enumerate(self._pipes):
+            pipe.send(events // workers + (events % workers if worker == 0 else 0))
+        for pipe in self._pipes:
+            pipe.recv()
+
+
+def _make(pipe: Connection[int, int], servers: str, scale: int, worker: int, workers: int) -> None:
+    share = records(scale, worker, workers)
+    with contextlib.suppress(EOFError):
+        while True:
+            events = pipe.recv()
+            produce(servers, share, events)
+            pipe.send(events)
 
 
 def _no_database(_query: str, _parameters: object) -> list[tuple[object, ...]]:

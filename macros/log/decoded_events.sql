@@ -66,7 +66,10 @@ strict as (
         case
             when not coalesce(named.is_valid, false) then false
             when
-                regexp_matches(named.value_text, ',\s*[}\]]|([}\]]\s*){4}')
+                -- each begins with a plain character, which RE2 looks for several times as fast
+                regexp_matches(named.value_text, ',\s*[}\]]')
+                or regexp_matches(named.value_text, '}(\s*[}\]]){3}')
+                or regexp_matches(named.value_text, '\](\s*[}\]]){3}')
                 or regexp_matches(named.value_text, '(?i):\s*-?(nan|inf)')
                 or coalesce(named.row_keys <> {{ names }}, true)
                 then

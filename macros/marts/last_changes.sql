@@ -66,7 +66,8 @@
         where
             reads._cdc_op = 'r'
             and not overtaken_by._cdc_commit_known
-            and overtaken_by._cdc_position < reads._cdc_position
+            -- at one position a read comes last
+            and overtaken_by._cdc_position <= reads._cdc_position
         group by reads.change_key, reads._cdc_position
     ),
 

@@ -80,9 +80,15 @@ class Warehouse:
         assert result.success, _explain(result)
 
     def invoke(
-        self, *arguments: str, callbacks: Sequence[Callable[[EventMsg], None]] = ()
+        self,
+        *arguments: str,
+        callbacks: Sequence[Callable[[EventMsg], None]] = (),
+        keep_results: bool = False,
     ) -> dbtRunnerResult:
-        """Run a dbt command and give its result, failed or not."""
+        """Run a dbt command and give its result, failed or not.
+
+        `keep_results` leaves dbt's files in the target folder, which `dbt retry` starts from.
+        """
         with self._environment():
             try:
                 return dbtRunner(self.manifest, callbacks=list(callbacks)).invoke(
@@ -100,7 +106,7 @@ class Warehouse:
                         "none",
                         "--log-level-file",
                         "none",
-                        "--no-write-json",
+                        "--write-json" if keep_results else "--no-write-json",
                     ]
                 )
             finally:
@@ -121,6 +127,33 @@ class Warehouse:
                 os._exit(code)
         _, status = os.waitpid(child, 0)
         return os.waitstatus_to_exitcode(status)
+
+    @contextmanager
+    def held_build(self, *arguments: str, before_query: int) -> Iterator[int]:
+        """A `dbt build` in a child process that waits before its n-th query while the block runs.
+
+        Yields the child's process id. AssertionError if the build fails when it goes on.
+        """
+        (held, hold), (waits, go_on) = os.pipe(), os.pipe()
+        child = os.fork()
+        if child == 0:
+            code = 1
+            os.close(go_on)
+            try:
+                self.build(*arguments, callbacks=[_wait_before_query(before_query, hold, waits)])
+                code = 0
+            finally:
+                os._exit(code)
+        os.close(hold)
+        try:
+            assert os.read(held, 1), "the build ended before it was held"
+            yield child
+        finally:
+            os.close(go_on)
+            os.close(held)
+            os.close(waits)
+            _, status = os.waitpid(child, 0)
+        assert os.waitstatus_to_exitcode(status) == 0
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """The rows of a query."""
@@ -160,16 +193,29 @@ KILLED = 9
 
 
 def _die_before_query(number: int) -> Callable[[EventMsg], None]:
+    return _before_query(number, lambda: os._exit(KILLED))
+
+
+def _wait_before_query(number: int, hold: int, waits: int) -> Callable[[EventMsg], None]:
+    def wait() -> None:
+        os.write(hold, b"!")
+        # until the other end is closed
+        os.read(waits, 1)
+
+    return _before_query(number, wait)
+
+
+def _before_query(number: int, act: Callable[[], None]) -> Callable[[EventMsg], None]:
     seen = 0
 
-    def die(event: EventMsg) -> None:
+    def look(event: EventMsg) -> None:
         nonlocal seen
         if event.info.name == "SQLQuery":
             seen += 1
-            if seen >= number:
-                os._exit(KILLED)
+            if seen == number:
+                act()
 
-    return die
+    return look
 
 
 def _explain(result: dbtRunnerResult) -> str:
