@@ -49,6 +49,7 @@ down: setup ## stop them; the data stays in data/
 bench: setup ## how fast landing, history and the whole pipeline are on this machine
 	@$(PYTHON) -m benchmarks.landing 20000000 3
 	@$(PYTHON) -m benchmarks.history
+	@$(PYTHON) -m benchmarks.history --keys 10000000 --recent
 	@$(PYTHON) -m benchmarks.pipeline --events 1000000
 	@$(PYTHON) -m benchmarks.pipeline --events 10000000 --latency-seconds 0
 
