@@ -17,15 +17,17 @@
         changes.kafka_partition desc,
         changes.kafka_offset desc
     {%- endset -%}
-    with uncertain as (
+    with deliveries as (
         select
             {{ key }} as change_key,
             changes._cdc_position,
-            {{ rank }} as op_rank,
             changes._cdc_op,
             changes._cdc_commit_known,
             changes._cdc_row_hash,
             changes._cdc_before_hash,
+            row_number() over (
+                partition by {{ key }} order by changes._cdc_position, {{ rank }}, {{ arrival }}
+            ) as _cdc_place,
             row_number() over (
                 partition by {{ key }}, changes._cdc_position, changes._cdc_op order by {{ arrival }}
             ) as delivery_rank
@@ -39,36 +41,23 @@
             {%- endif %}
     ),
 
-    islands as (
-        select
-            uncertain.*,
-            sum(
-                case when uncertain._cdc_commit_known and uncertain._cdc_op <> 'r' then 1 else 0 end
-            ) over (
-                partition by uncertain.change_key
-                order by uncertain._cdc_position, uncertain.op_rank
-                rows between unbounded preceding and current row
-            ) as island
-        from uncertain
-        where uncertain.delivery_rank = 1
+    delivered as (
+        select *
+        from deliveries
+        where delivery_rank = 1
     ),
 
-    stale_reads as (
+    {{ cdc_stale_reads(['change_key']) }},
+
+    overtaken as (
         select
-            reads.change_key,
-            reads._cdc_position
-        from islands as reads
-        inner join islands as overtaken_by
+            delivered.change_key,
+            delivered._cdc_position
+        from delivered
+        inner join stale_reads
             on
-                reads.change_key = overtaken_by.change_key
-                and reads.island = overtaken_by.island
-                and reads._cdc_row_hash = overtaken_by._cdc_before_hash
-        where
-            reads._cdc_op = 'r'
-            and not overtaken_by._cdc_commit_known
-            -- at one position a read comes last
-            and overtaken_by._cdc_position <= reads._cdc_position
-        group by reads.change_key, reads._cdc_position
+                delivered.change_key = stale_reads.change_key
+                and delivered._cdc_place = stale_reads._cdc_place
     ),
 
     ranked as (
@@ -78,13 +67,13 @@
                 partition by {{ key }} order by changes._cdc_position desc, {{ rank }} desc, {{ arrival }}
             ) as change_rank
         from {{ changes }} as changes
-        left join stale_reads
+        left join overtaken
             on
-                {{ key }} = stale_reads.change_key
-                and changes._cdc_position = stale_reads._cdc_position
+                {{ key }} = overtaken.change_key
+                and changes._cdc_position = overtaken._cdc_position
                 and changes._cdc_op = 'r'
         where
-            stale_reads.change_key is null
+            overtaken.change_key is null
             {%- if touched %}
             and {{ key }} in ({{ touched }})
             {%- endif %}

@@ -152,8 +152,8 @@ MUTANTS = [
     ),
     Mutant(
         "every read after an uncertain change is dropped",
-        VERSIONS,
-        "and reads._cdc_row_hash = overtaken_by._cdc_before_hash",
+        "macros/cdc/cdc_stale_reads.sql",
+        "and snapshot_reads._cdc_row_hash = overtaken_by._cdc_before_hash",
         "",
     ),
     Mutant(

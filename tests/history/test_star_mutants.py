@@ -135,7 +135,7 @@ MUTANTS = [
     Mutant(
         "a read that an open transaction overtook is the current state",
         LAST,
-        "stale_reads.change_key is null",
+        "overtaken.change_key is null",
         "true",
         prove_codes,
     ),
