@@ -752,7 +752,11 @@ def customer_versions(
             versions.append(
                 CustomerVersion(
                     customer_id=customer_id,
-                    customer_key=_customer_key(customer_id, start, visible, visible_addresses),
+                    customer_key=_customer_key(
+                        customer_id,
+                        _changes_at(start, visible, customers_table),
+                        _changes_at(start, visible_addresses, addresses_table),
+                    ),
                     customer=row,
                     address=address,
                     valid_from=start if versions else BEGINNING_OF_TIME,
@@ -804,16 +808,13 @@ def _default_address(rows: Iterable[HistoryRow], moment: datetime, table: Table)
     return min(defaults, key=lambda row: int(str(row.key[1]))).row if defaults else None
 
 
-def _customer_key(
-    customer_id: Value,
-    moment: datetime,
-    customer: Iterable[HistoryRow],
-    addresses: Iterable[HistoryRow],
-) -> str:
-    """md5 over the customer's id and the positions of what changed at the version's true start."""
-    customers = [row.position for row in customer if row.valid_from == moment]
-    numbered = [f"{row.position}:{row.key[1]}" for row in addresses if row.valid_from == moment]
-    return _md5(f"{customer_id}|{max(customers, default='')}|{max(numbered, default='')}")
+def _changes_at(moment: datetime, rows: Iterable[HistoryRow], table: Table) -> list[str]:
+    return [version_id(row, table) for row in rows if row.valid_from == moment]
+
+
+def _customer_key(customer_id: Value, customer: Sequence[str], addresses: Sequence[str]) -> str:
+    """md5 over the customer's id and the identities of what changed at the version's true start."""
+    return _md5(f"{customer_id}|{max(customer, default='')}|{max(addresses, default='')}")
 
 
 UNKNOWN_MEMBER = "unknown member"

@@ -209,6 +209,7 @@ def found_dimension(warehouse: Warehouse) -> set[Line]:
         """
     )
     assert len(set(lines)) == len(lines)
+    assert len({line[:2] for line in lines}) == len(lines), "a customer_key has two versions"
     return set(lines)
 
 
@@ -290,12 +291,33 @@ def run(stars: Stars, random: Random) -> None:
     assert found_orders(once) == found_orders(stars.warehouse)
 
 
+def with_halves_apart(bundle: Sequence[WorkedHistory]) -> list[WorkedHistory]:
+    """The bundle with one address, whose deferred update (a delete and an insert at one place)
+    carries two commit times: two versions of the customer begin at one position.
+    """
+    customer, address, order = bundle
+    read = {"run": "1", "op": "r", "position": "10", "committed": "09:00", "before": ""}
+    half = {"run": "1", "key": "1/1", "position": "20.1.2"}
+    addresses = (
+        {**read, "key": "1/1", "row": "base"},
+        {**half, "op": "d", "committed": "10:00", "row": "", "before": "base"},
+        {**half, "op": "c", "committed": "10:01", "row": "city=Paris", "before": ""},
+    )
+    return [
+        replace(customer, log=({**read, "key": "1", "row": "base"},)),
+        replace(address, log=addresses),
+        order,
+    ]
+
+
 @pytest.mark.parametrize("connector", CONNECTORS)
 def test_versions_and_orders(
     connector: ConnectorName, parsed: dict[ConnectorName, Warehouse], tmp_path: Path
 ) -> None:
-    warehouse = in_folder(parsed[connector], tmp_path)
-    run(Stars(random_bundles(connector, number=1, of=60), warehouse), Random(3))
+    bundles = random_bundles(connector, number=1, of=60)
+    if connector == "sqlserver":
+        bundles[0] = with_halves_apart(bundles[0])
+    run(Stars(bundles, in_folder(parsed[connector], tmp_path)), Random(3))
 
 
 @pytest.mark.long

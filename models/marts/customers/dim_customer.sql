@@ -25,7 +25,6 @@ customers as (
     select
         history.customer_id,
         history.dbt_scd_id,
-        history._cdc_position,
         history._cdc_tracked_hash,
         history.is_deleted,
         history.dbt_valid_from as valid_from,
@@ -42,8 +41,6 @@ addresses as (
     select
         history.customer_id,
         history.dbt_scd_id,
-        -- an address's own position: reads of a snapshot share theirs
-        history._cdc_position || ':' || cast(history.address_no as varchar(6)) as change_position,
         history._cdc_tracked_hash,
         history.address_no,
         history.is_default and not history.is_deleted as is_default,
@@ -61,25 +58,25 @@ changes as (
     select
         customers.customer_id,
         customers.valid_from,
-        customers._cdc_position as customer_position,
-        cast(null as varchar(128)) as address_position
+        customers.dbt_scd_id as customer_change_id,
+        cast(null as varchar(32)) as address_change_id
     from customers
     union all
     select
         addresses.customer_id,
         addresses.valid_from,
-        cast(null as varchar(128)) as customer_position,
-        addresses.change_position as address_position
+        cast(null as varchar(32)) as customer_change_id,
+        addresses.dbt_scd_id as address_change_id
     from addresses
 ),
 
--- the moments at which anything about a customer changed, with the positions of what changed then
+-- the moments at which anything about a customer changed, with the identity of what changed then
 moments as (
     select
         changes.customer_id,
         changes.valid_from,
-        coalesce(max(changes.customer_position), '') as customer_position,
-        coalesce(max(changes.address_position), '') as address_position
+        coalesce(max(changes.customer_change_id), '') as customer_change_id,
+        coalesce(max(changes.address_change_id), '') as address_change_id
     from changes
     group by changes.customer_id, changes.valid_from
 ),
@@ -90,8 +87,8 @@ states as (
     select
         moments.customer_id,
         moments.valid_from,
-        moments.customer_position,
-        moments.address_position,
+        moments.customer_change_id,
+        moments.address_change_id,
         customers.dbt_scd_id as customer_version_id,
         addresses.dbt_scd_id as address_version_id,
         customers._cdc_tracked_hash
@@ -119,8 +116,8 @@ timeline as (
     select
         states.customer_id,
         states.valid_from,
-        states.customer_position,
-        states.address_position,
+        states.customer_change_id,
+        states.address_change_id,
         states.customer_version_id,
         states.address_version_id,
         states.visible_state,
@@ -169,11 +166,11 @@ collapsed as (
         min(numbered.valid_from) as valid_from,
         max(numbered.valid_to) as valid_to,
         max(
-            case when numbered.is_start = 1 then numbered.customer_position end
-        ) as customer_position,
+            case when numbered.is_start = 1 then numbered.customer_change_id end
+        ) as customer_change_id,
         max(
-            case when numbered.is_start = 1 then numbered.address_position end
-        ) as address_position,
+            case when numbered.is_start = 1 then numbered.address_change_id end
+        ) as address_change_id,
         max(
             case when numbered.is_end = 1 then numbered.customer_version_id end
         ) as customer_version_id,
@@ -193,8 +190,8 @@ members as (
         cast('member' as varchar(8)) as member_kind,
         {{ key_hash([
             {'expression': 'collapsed.customer_id', 'data_type': 'bigint'},
-            {'expression': 'collapsed.customer_position', 'data_type': 'varchar'},
-            {'expression': 'collapsed.address_position', 'data_type': 'varchar'},
+            {'expression': 'collapsed.customer_change_id', 'data_type': 'varchar'},
+            {'expression': 'collapsed.address_change_id', 'data_type': 'varchar'},
         ]) }} as customer_key,
         collapsed.customer_version_id,
         collapsed.address_version_id,
