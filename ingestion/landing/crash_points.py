@@ -19,6 +19,8 @@ CrashPoint = Literal[
     "batch_staged",  # all files of the batch are whole, none is visible
     "file_visible",  # a file of the batch is visible, the ledger does not know it
     "ledger_row",  # the ledger holds the batch, Spark's checkpoint does not
+    "ledger_rolled_up",  # the ledger up to the batch is there as ranges too
+    "ledger_retiring",  # one of the commits that a roll-up replaced is removed
     "checkpoint_written",  # Spark's checkpoint holds the batch too
     "adopted",  # files beyond the ledger were entered into it
     "compaction_staged",  # the large file is whole, not visible

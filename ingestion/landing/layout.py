@@ -12,7 +12,7 @@ from datetime import date
 
 # Folders that begin with an underscore hold no records: readers list `<table>/` only.
 LEDGER = "_ledger"
-PROGRESS = "_progress"
+ROLLED_UP = f"{LEDGER}/rolled"
 WRITERS = "_writers"
 STAGING = "_staging"
 IDENTITY = "_landing.json"

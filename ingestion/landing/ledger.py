@@ -2,26 +2,38 @@
 
 One file a commit, `_ledger/<sequence>.jsonl`, created put-if-absent, one JSON object a line.
 Spark's checkpoint is only a working file of one run: every run starts where the ledger ends.
-`_progress/<sequence>.json` is the ledger folded up to a commit, so that a start does not read
-all that was ever committed; it can be removed at any time.
+
+Every 1,000 commits the ledger rolls itself up: `_ledger/rolled/<sequence>.jsonl` is the whole of it
+up to that commit, a range a partition and landing date. Who reads the ledger (a start, dbt) reads
+the newest roll-up and the commits behind it. Commits that have been rolled up for a day are
+removed.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
+import re
+import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
-from typing import Any, Literal
+from multiprocessing.pool import ThreadPool
+from typing import Literal
 
 from ingestion.errors import TerminalError
 from ingestion.landing import layout
-from ingestion.landing.layout import Partition
+from ingestion.landing.crash_points import reach
+from ingestion.landing.layout import DataFile, Partition
 from ingestion.landing.storage import Storage
 
-# A start reads no more commits than these, however many there have been.
-SUMMARY_EVERY = 200
+# Readers open no more commits than these, and as many again while one rolls them up.
+ROLL_UP_EVERY = 1000
+# Longer than any reader takes from listing the commits to having read them.
+KEEP_ROLLED_UP_SECONDS = 24 * 3600.0
+# Requests to the store at a time; boto3 keeps ten connections.
+_AT_ONCE = 8
+_COMMIT = re.compile(rf"{layout.LEDGER}/(\d{{20}})\.jsonl")
+_ROLL_UP = re.compile(rf"{layout.ROLLED_UP}/(\d{{20}})\.jsonl")
 
 Kind = Literal["landed", "lost", "truncated"]
 
@@ -34,7 +46,8 @@ class Entry:
     difference: transaction markers, aborted records and compaction leave gaps that are no loss.
     An empty range opens a partition: it gives the topic's id its incarnation before any file is
     visible. An empty range of kind `truncated` says that the topic once ended before it. `file` is
-    relative to the landing zone, None where there are no rows.
+    relative to the landing zone, None where there are no rows; in a roll-up it names range and date
+    of several files, as compaction does.
     """
 
     table: str
@@ -99,29 +112,6 @@ class Progress:
         """The number that the next new topic of `table` gets; the first one is 1."""
         return 1 + max((p.incarnation for p in self.positions if p.table == table), default=0)
 
-    def to_json(self) -> list[dict[str, Any]]:
-        """The positions as JSON values."""
-        return [
-            asdict(partition)
-            | asdict(position)
-            | {"landing_date": position.landing_date and position.landing_date.isoformat()}
-            for partition, position in self.positions.items()
-        ]
-
-    @classmethod
-    def from_json(cls, values: Iterable[Mapping[str, Any]]) -> Progress:
-        """The progress that `to_json` gave."""
-        positions = {}
-        for value in values:
-            fields = dict(value)
-            partition = Partition(
-                *(fields.pop(name) for name in ("table", "incarnation", "number"))
-            )
-            if fields["landing_date"] is not None:
-                fields["landing_date"] = date.fromisoformat(fields["landing_date"])
-            positions[partition] = Position(**fields)
-        return cls(positions)
-
 
 def fold(entries: Iterable[Entry], progress: Progress | None = None) -> Progress:
     """Advance `progress` (default: nothing landed) by `entries`, in the order of the ledger.
@@ -155,39 +145,86 @@ def fold(entries: Iterable[Entry], progress: Progress | None = None) -> Progress
     return Progress(positions)
 
 
+def roll_up(entries: Iterable[Entry]) -> list[Entry]:
+    """`entries` with the landed ranges of a partition and date that join as one.
+
+    It folds to the same progress. What is lost or truncated stays as it was entered.
+    """
+    rolled: list[Entry] = []
+    last: dict[Partition, int] = {}
+    for entry in entries:
+        place = last.get(entry.partition)
+        joined = None if place is None else _joined(rolled[place], entry)
+        if place is not None and joined is not None:
+            rolled[place] = joined
+        else:
+            last[entry.partition] = len(rolled)
+            rolled.append(entry)
+    return rolled
+
+
+def _joined(before: Entry, entry: Entry) -> Entry | None:
+    """Both ranges as one, None where that would say something else."""
+    dates = {file.landing_date for file in (_file(before), _file(entry)) if file is not None}
+    opens_later = before.from_offset == before.until_offset > 0
+    if (
+        not before.kind == entry.kind == "landed"
+        or before.until_offset != entry.from_offset
+        or (before.topic, before.topic_id) != (entry.topic, entry.topic_id)
+        or opens_later
+        or len(dates) > 1
+    ):
+        return None
+    whole = replace(entry, from_offset=before.from_offset, rows=before.rows + entry.rows)
+    if not dates:
+        return whole
+    # Ranges without records say nothing of when the partition's newest ones were landed.
+    committed_at = entry.committed_at if entry.file else before.committed_at
+    file = DataFile(entry.partition, dates.pop(), whole.from_offset, whole.until_offset)
+    return replace(whole, file=file.path, committed_at=committed_at)
+
+
+def _file(entry: Entry) -> DataFile | None:
+    return layout.parse(entry.file) if entry.file else None
+
+
 class FencedError(TerminalError):
     """Another job writes what this one wrote so far."""
 
 
 class Ledger:
-    """The ledger in a landing zone, read once and kept up to date by this process's commits.
+    """The ledger in a landing zone, read once and kept up to date by this process's commits."""
 
-    With `verify` every commit is read, and its summaries are not trusted.
-    """
-
-    def __init__(self, storage: Storage, *, verify: bool = False) -> None:
+    def __init__(self, storage: Storage) -> None:
         self._storage = storage
-        self._sequence, self.progress = (0, Progress()) if verify else self._summarised()
+        self._sequence = 0
+        self.progress = Progress()
         self.refresh()
 
-    def refresh(self) -> list[Entry]:
-        """Read what others have committed since; returns their entries, oldest first.
+    def refresh(self) -> None:
+        """Read what others have committed since.
 
         Raises:
             TerminalError: a ledger file is missing or unreadable, or ranges do not join.
         """
-        fresh: list[Entry] = []
-        for path in self._storage.list_files(layout.LEDGER, after=_file_of(self._sequence)):
-            sequence = int(path.removeprefix(f"{layout.LEDGER}/").removesuffix(".jsonl"))
-            if sequence != self._sequence + 1:
+        commits = _sequences(self._storage, _COMMIT, after=_commit_file(self._sequence))
+        if self._sequence and not commits:
+            return
+        sequence, progress = self._sequence, self.progress
+        # Where others have committed much, some of it may be there only as a roll-up.
+        rolled_up = max(_sequences(self._storage, _ROLL_UP), default=0)
+        if rolled_up > sequence:
+            sequence = rolled_up
+            progress = fold(_read(self._storage, [_roll_up_file(rolled_up)]))
+        behind = [number for number in commits if number > sequence]
+        for expected, found in enumerate(behind, sequence + 1):
+            if found != expected:
                 raise TerminalError(
-                    f"the ledger file {_file_of(self._sequence + 1)} is missing: restore it from "
+                    f"the ledger file {_commit_file(expected)} is missing: restore it from "
                     "its backup or its earlier object versions; what it committed is unknown"
                 )
-            fresh += _parse(path, self._storage.read(path))
-            self._sequence = sequence
-        self.progress = fold(fresh, self.progress)
-        return fresh
+        self.progress = fold(_read(self._storage, map(_commit_file, behind)), progress)
+        self._sequence = sequence + len(behind)
 
     def append(self, entries: Sequence[Entry]) -> None:
         """Commit `entries` as one file, all or none.
@@ -195,55 +232,99 @@ class Ledger:
         Raises:
             FencedError: somebody else has committed ranges of the same partitions meanwhile.
         """
-        ours = {entry.partition for entry in entries}
-        advanced = fold(entries, self.progress)
+        before = {entry.partition: self._position(entry.partition) for entry in entries}
         content = "".join(f"{entry.to_json()}\n" for entry in entries).encode()
-        while not self._storage.put_if_absent(_file_of(self._sequence + 1), content):
-            for entry in self.refresh():
-                if entry.partition in ours:
+        while True:
+            # Also what is put if absent must be looked for first: the name of a commit that was
+            # removed after a roll-up is free again.
+            self.refresh()
+            for partition, known in before.items():
+                now = self._position(partition)
+                if now is not None and now != known:
                     raise FencedError(
-                        f"another job has landed topic {entry.topic}, {entry.partition}, offsets "
-                        f"{entry.from_offset} to {entry.until_offset} (at {entry.committed_at}): "
-                        "this job is no longer its writer and stops. Nothing is lost; see who "
-                        "writes with `lakehouse landing status`."
+                        f"another job has landed topic {now.topic}, {partition}, offsets "
+                        f"{known.until_offset if known else 0} to {now.until_offset} (at "
+                        f"{now.landed_at}): this job is no longer its writer and stops. Nothing is "
+                        "lost; see who writes with `lakehouse landing status`."
                     )
             advanced = fold(entries, self.progress)
+            if self._storage.put_if_absent(_commit_file(self._sequence + 1), content):
+                break
         self._sequence += 1
         self.progress = advanced
-        if self._sequence % SUMMARY_EVERY == 0:
-            self._summarise(content)
+        if self._sequence % ROLL_UP_EVERY == 0:
+            self._roll_up()
+            retire(self._storage, time.time())
 
-    def _summarise(self, last: bytes) -> None:
-        """Write the progress up to the commit whose content is `last`; keep one summary before."""
-        summary = {"last": _digest(last), "positions": self.progress.to_json()}
-        self._storage.put(
-            f"{layout.PROGRESS}/{self._sequence:020d}.json", json.dumps(summary).encode()
-        )
-        for old in self._storage.list_files(layout.PROGRESS)[:-2]:
-            self._storage.delete(old)
+    def _position(self, partition: Partition) -> Position | None:
+        return self.progress.positions.get(partition)
 
-    def _summarised(self) -> tuple[int, Progress]:
-        """The newest summary that belongs to the ledger as it is.
+    def _roll_up(self) -> None:
+        """Write the whole ledger up to the last commit as ranges.
 
-        One that was written before the ledger was restored from a backup may not.
+        Raises:
+            TerminalError: they would not say the same as the commits; nothing was written.
         """
-        for path in reversed(self._storage.list_files(layout.PROGRESS)):
-            sequence = int(path.removeprefix(f"{layout.PROGRESS}/").removesuffix(".json"))
-            try:
-                summary = json.loads(self._storage.read(path))
-                if summary["last"] == _digest(self._storage.read(_file_of(sequence))):
-                    return sequence, Progress.from_json(summary["positions"])
-            except (FileNotFoundError, ValueError, TypeError, KeyError):
-                continue
-        return 0, Progress()
+        newest = max(_sequences(self._storage, _ROLL_UP), default=0)
+        files = [_roll_up_file(newest)] if newest else []
+        files += [_commit_file(number) for number in range(newest + 1, self._sequence + 1)]
+        rolled = roll_up(_read(self._storage, files))
+        if fold(rolled) != self.progress:
+            raise TerminalError(
+                f"{_roll_up_file(self._sequence)} would not say what the ledger says; it was not "
+                "written. Start landing again."
+            )
+        content = "".join(f"{entry.to_json()}\n" for entry in rolled).encode()
+        self._storage.put(_roll_up_file(self._sequence), content)
+        reach("ledger_rolled_up")
 
 
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def retire(storage: Storage, now: float) -> None:
+    """Remove what a roll-up has replaced for long enough; its own last commit stays."""
+    rolled_up = _sequences(storage, _ROLL_UP)
+    settled = next(
+        (
+            number
+            for number in reversed(rolled_up)
+            if now - storage.modified_at(_roll_up_file(number)) >= KEEP_ROLLED_UP_SECONDS
+        ),
+        0,
+    )
+    doomed = [_commit_file(number) for number in _sequences(storage, _COMMIT) if number < settled]
+    doomed += [_roll_up_file(number) for number in rolled_up if number < settled]
+
+    def remove(path: str) -> None:
+        storage.delete(path)
+        reach("ledger_retiring")
+
+    with ThreadPool(_AT_ONCE) as pool:
+        pool.map(remove, doomed)
 
 
-def _file_of(sequence: int) -> str:
+def _sequences(storage: Storage, kind: re.Pattern[str], after: str = "") -> list[int]:
+    """The numbers of the ledger's commits or roll-ups, rising."""
+    folder = layout.LEDGER if kind is _COMMIT else layout.ROLLED_UP
+    named = (kind.fullmatch(path) for path in storage.list_files(folder, after))
+    return [int(match[1]) for match in named if match is not None]
+
+
+def _read(storage: Storage, files: Iterable[str]) -> list[Entry]:
+    paths = list(files)
+    with ThreadPool(min(_AT_ONCE, len(paths) or 1)) as pool:
+        contents = pool.map(storage.read, paths)
+    return [
+        entry
+        for path, content in zip(paths, contents, strict=True)
+        for entry in _parse(path, content)
+    ]
+
+
+def _commit_file(sequence: int) -> str:
     return f"{layout.LEDGER}/{sequence:020d}.jsonl"
+
+
+def _roll_up_file(sequence: int) -> str:
+    return f"{layout.ROLLED_UP}/{sequence:020d}.jsonl"
 
 
 def _parse(path: str, content: bytes) -> list[Entry]:

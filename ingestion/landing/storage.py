@@ -78,8 +78,9 @@ class _LocalStorage:
         return str(self._root)
 
     def list_files(self, folder: str, after: str = "") -> list[str]:
+        root = len(str(self._root)) + 1
         found = [
-            os.path.relpath(os.path.join(where, name), self._root)  # noqa: PTH118 - many files
+            f"{where}/{name}"[root:]
             for where, _, names in os.walk(self._root / folder)
             for name in names
             if not name.startswith(".")

@@ -11,15 +11,21 @@
 {% macro default__prepare_landing() %}
 {% endmacro %}
 
-{#- A view on the ledger's files themselves: whatever is missing of them is missing here. -#}
+{#-
+  A view on the ledger's files themselves: whatever is missing of them is missing here. The newest
+  roll-up holds all up to a commit; of the others only the commits behind it are opened.
+-#}
 {% macro duckdb__prepare_landing() %}
-    {% set files = env_var('LAKEHOUSE_LANDING', 'data/landing').rstrip('/') ~ '/_ledger/*.jsonl' %}
-    {% set written = run_query("select count(*) from glob('" ~ files ~ "')").rows[0][0] > 0 %}
-    {% do run_query(ledger_view_sql(files if written else none)) %}
+    {% set ledger = env_var('LAKEHOUSE_LANDING', 'data/landing').rstrip('/') ~ '/_ledger' %}
+    {% set found = run_query(
+        "select (select count(*) from glob('" ~ ledger ~ "/*.jsonl')), (select max(file) from glob('"
+        ~ ledger ~ "/rolled/*.jsonl'))"
+    ).rows[0] %}
+    {% do run_query(ledger_view_sql(ledger if found[0] > 0 else none, found[1])) %}
 {% endmacro %}
 
-{#- The view's definition; without `files` it has no rows, as before the first landing. -#}
-{% macro ledger_view_sql(files) %}
+{#- The view's definition; without `ledger` it has no rows, as before the first landing. -#}
+{% macro ledger_view_sql(ledger, rolled_up) %}
     {% set columns = {
         'ledger_file': ('filename', 'varchar'),
         'table_name': ('"table"', 'varchar'),
@@ -37,11 +43,11 @@
     create or replace view {{ operations_relation('ledger') }} as
     select
         {%- for name, (written, type) in columns.items() %}
-        cast({{ written if files else 'null' }} as {{ type }}) as {{ name }},
+        cast({{ written if ledger else 'null' }} as {{ type }}) as {{ name }},
         {%- endfor %}
-    {%- if files %}
+    {%- if ledger %}
     from read_json(
-        '{{ files }}',
+        [{{ "'" ~ rolled_up ~ "', " if rolled_up }}'{{ ledger }}/*.jsonl'],
         format = 'newline_delimited',
         filename = true,
         columns = {
@@ -50,6 +56,10 @@
             {%- endfor %}
         }
     )
+    {%- if rolled_up %}
+    -- the roll-up itself, and the commits behind the one that it ends with
+    where filename > '{{ rolled_up | replace('/rolled/', '/') }}'
+    {%- endif %}
     {%- else %}
     where false
     {%- endif %}

@@ -17,7 +17,11 @@
     {% endfor %}
 {% endmacro %}
 
-{#- The ledger as a table of Redshift's own; entries are never changed, only new ones are copied. -#}
+{#-
+  The ledger as a table of Redshift's own; entries are never changed, only those of new commits are
+  copied. Commits are removed a day after a roll-up holds them too: a warehouse that is new, or was away
+  for longer, begins again with the newest roll-up.
+-#}
 {% macro copy_ledger_statements() %}
     {% set ledger = operations_relation('ledger') %}
     {% set create_table %}
@@ -38,13 +42,53 @@
         diststyle all
         sortkey (table_name)
     {% endset %}
-    {% set copy_entries %}
-        insert into {{ ledger }} (
+    {% set copied_until %}
+        (select coalesce(max(copied.ledger_file), '') from {{ ledger }} as copied)
+    {% endset %}
+    {% set forget_if_behind %}
+        delete from {{ ledger }}
+        where
+            (
+                select min({{ commit_number('written."$path"') }})
+                from {{ landing_schema() }}.ledger as written
+                where
+                    written."$path" not like '%/rolled/%'
+                    and written."$path" > {{ copied_until }}
+            ) > (
+                select max({{ commit_number('copied.ledger_file') }}) + 1
+                from {{ ledger }} as copied
+            )
+    {% endset %}
+    {% set copy_newest_roll_up %}
+        {{ copy_entries_sql("replace(written.\"$path\", '/rolled/', '/')") }}
+        where
+            written."$path" = (
+                select max(newest."$path")
+                from {{ landing_schema() }}.ledger as newest
+                where newest."$path" like '%/rolled/%'
+            )
+            and not exists (select 1 from {{ ledger }} as copied)
+    {% endset %}
+    {% set copy_commits %}
+        {{ copy_entries_sql('written."$path"') }}
+        where written."$path" not like '%/rolled/%' and written."$path" > {{ copied_until }}
+    {% endset %}
+    {% do return([create_table, forget_if_behind, copy_newest_roll_up, copy_commits]) %}
+{% endmacro %}
+
+{#- SQL: the number of the commit whose file's path is `path`. -#}
+{% macro commit_number(path) %}
+    {%- do return('cast(left(right(' ~ path ~ ', 26), 20) as bigint)') -%}
+{% endmacro %}
+
+{#- The statement that copies the ledger's files; `path` is what is entered as theirs. -#}
+{% macro copy_entries_sql(path) %}
+        insert into {{ operations_relation('ledger') }} (
             ledger_file, table_name, topic, topic_id, incarnation, kafka_partition, from_offset,
             until_offset, row_count, kind, committed_at, landing_date
         )
         select
-            written."$path",
+            {{ path }},
             written."table",
             written.topic,
             written.topic_id,
@@ -59,10 +103,7 @@
                 nullif(regexp_substr(written.file, 'landing_date=([0-9-]{10})', 1, 1, 'e'), '') as date
             )
         from {{ landing_schema() }}.ledger as written
-        where written."$path" > coalesce((select max(copied.ledger_file) from {{ ledger }} as copied), '')
-    {% endset %}
-    {% do return([create_table, copy_entries]) %}
-{% endmacro %}
+{%- endmacro %}
 
 {#- Folders of the ledger that are no partition of their Spectrum table yet: table, folder, values. -#}
 {% macro unregistered_folders_sql() %}

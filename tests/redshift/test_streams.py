@@ -13,9 +13,10 @@ import yaml
 from typer.testing import CliRunner
 
 from ingestion.cli import app
+from ingestion.landing import ledger
 from tests.history.warehouse import SOURCES, copy_project
 from tests.redshift.conftest import World
-from tests.redshift.lake import Message
+from tests.redshift.lake import LANDED_AT, Message
 from tests.redshift.warehouse import differences, environment
 
 
@@ -49,6 +50,43 @@ def test_a_partition_waits_at_a_gap_until_the_ledger_covers_it(world: World) -> 
     prod.stand_in.admin("delete from streaming.stores_1 where kafka_offset = 8")
     prod.dbt.build(*selection)
     assert prod.rows(log) == [(number,) for number in range(10)]
+
+
+@pytest.mark.timeout(600)
+def test_a_warehouse_that_was_away_begins_again_with_the_ledgers_roll_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Commits of the ledger are removed some time after a roll-up holds them too."""
+    monkeypatch.setattr(ledger, "ROLL_UP_EVERY", 3)
+    monkeypatch.setattr(ledger, "KEEP_ROLLED_UP_SECONDS", 0.0)
+    selection = ("--select", "stores__log")
+    prod, lake = world.prod, world.lake
+    copied = "select from_offset, until_offset, row_count from operations.ledger order by 1, 2"
+    landed = "select landing_date, count(*) from operations.ledger group by 1"
+
+    def land(times: int) -> None:
+        for _ in range(times):
+            lake.produce([Message("stores", b"{}", b"{}", partition=0)])
+            lake.land("stores")
+
+    prod.dbt.operation("deploy_streaming")
+    land(2)
+    prod.dbt.build(*selection)
+    assert prod.rows(copied) == [(0, 1, 1), (1, 2, 1)]
+    land(2)
+    assert len(list((lake.root / "_ledger").glob("*.jsonl"))) == 2, "the third and the fourth"
+    prod.dbt.build(*selection)
+    assert prod.rows(copied) == [(0, 1, 1), (1, 2, 1), (2, 3, 1), (3, 4, 1)], "not too long away"
+    land(6)
+    prod.dbt.build(*selection)
+    assert prod.rows(copied) == [(0, 9, 9), (9, 10, 1)]
+    assert prod.rows(landed) == [(LANDED_AT.date(), 2)]
+    land(1)
+    prod.dbt.build(*selection)
+    assert prod.rows(copied) == [(0, 9, 9), (9, 10, 1), (10, 11, 1)]
+    assert prod.rows("select kafka_offset from staging.stores__log order by 1") == [
+        (number,) for number in range(11)
+    ]
 
 
 @pytest.mark.timeout(600)

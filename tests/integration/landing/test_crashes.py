@@ -31,11 +31,13 @@ LANDING_POINTS = (
     "ledger_row",
     "checkpoint_written",
 )
+LEDGER_POINTS = ("ledger_rolled_up", "ledger_retiring")
 COMPACTION_POINTS = ("compaction_staged", "compaction_visible", "compaction_removing")
 
 
 def test_every_crash_point_is_tested() -> None:
-    tested = {point.partition(":")[0] for point in LANDING_POINTS + COMPACTION_POINTS}
+    points = LANDING_POINTS + LEDGER_POINTS + COMPACTION_POINTS
+    tested = {point.partition(":")[0] for point in points}
     assert tested == set(CRASH_POINTS)
 
 
@@ -106,6 +108,22 @@ def test_killed_at_each_step_of_compaction(zone: Zone, any_zone: Zone, feed: Fee
     assert len(any_zone.files()) == 1 < len(small)
     progress = Ledger(any_zone.storage).progress
     assert [p.until_offset for p in progress.positions.values()] == [15]
+
+
+def test_killed_while_the_ledger_rolls_itself_up(any_zone: Zone) -> None:
+    until = 0
+    for point in (*LEDGER_POINTS, "ledger_retiring:2", "none"):
+        crashed = subprocess.run(
+            [sys.executable, "-m", "tests.integration.landing.run_ledger", any_zone.landing],
+            env=os.environ | {"LAKEHOUSE_CRASH_POINT": point},
+            check=False,
+        )
+        assert crashed.returncode == (0 if point == "none" else -signal.SIGKILL)
+        (position,) = Ledger(any_zone.storage).progress.positions.values()
+        committed = position.until_offset
+        assert committed > until, f"what was committed before {point} is gone"
+        until = committed
+    assert len(any_zone.storage.list_files(layout.ROLLED_UP)) == 1
 
 
 def test_a_second_writer_is_refused_and_a_paused_one_is_fenced(zone: Zone, feed: Feed) -> None:

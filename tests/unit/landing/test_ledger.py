@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import json
+import threading
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,10 +11,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingestion.errors import TerminalError
+from ingestion.landing import layout
 from ingestion.landing import ledger as ledger_module
 from ingestion.landing.layout import DataFile, Partition
-from ingestion.landing.ledger import Entry, FencedError, Ledger, Progress, fold
-from ingestion.landing.storage import open_storage
+from ingestion.landing.ledger import (
+    KEEP_ROLLED_UP_SECONDS,
+    Entry,
+    FencedError,
+    Kind,
+    Ledger,
+    Progress,
+    fold,
+    retire,
+    roll_up,
+)
+from ingestion.landing.storage import Storage, open_storage
 
 
 def entry(from_offset: int, until_offset: int, table: str = "orders", number: int = 0) -> Entry:
@@ -114,42 +125,170 @@ def test_incarnations_are_counted_per_table() -> None:
 
 
 @pytest.fixture
-def summaries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_module, "SUMMARY_EVERY", 2)
+def every_third(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ledger rolls itself up at each third commit."""
+    monkeypatch.setattr(ledger_module, "ROLL_UP_EVERY", 3)
 
 
-@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5)), max_size=8))
-def test_a_summary_is_the_ledger_folded(steps: list[tuple[int, int]]) -> None:
-    until, entries = [0, 0, 0], []
-    for number, width in steps:
-        entries.append(entry(until[number], until[number] + width, number=number))
-        until[number] += width
-    progress = fold(entries)
-    assert Progress.from_json(json.loads(json.dumps(progress.to_json()))) == progress
+@pytest.fixture
+def at_once(every_third: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And removes at once what it has rolled up."""
+    monkeypatch.setattr(ledger_module, "KEEP_ROLLED_UP_SECONDS", 0.0)
 
 
-def test_a_start_reads_only_what_follows_a_summary(summaries: None, tmp_path: Path) -> None:
-    storage = open_storage(str(tmp_path))
-    ledger = Ledger(storage)
-    for step in range(7):
+def commit(ledger: Ledger, first: int, last: int) -> None:
+    for step in range(first, last):
         ledger.append([entry(step, step + 1)])
-    assert [path[-6:] for path in storage.list_files("_progress")] == ["4.json", "6.json"]
-    storage.delete(f"_ledger/{3:020d}.jsonl")
+
+
+@st.composite
+def ledgers(draw: st.DrawFn) -> list[Entry]:
+    """Ledgers of three partitions as landing writes them, over some days."""
+    kinds: st.SearchStrategy[Kind] = st.sampled_from(["landed", "landed", "lost", "truncated"])
+    steps = st.tuples(st.integers(0, 2), st.integers(0, 5), kinds, st.booleans(), st.booleans())
+    until, day, entries = [0, 0, 0], date(2026, 3, 1), []
+    for number, width, kind, has_records, next_day in draw(st.lists(steps, max_size=25)):
+        day += timedelta(days=next_day)
+        start, end = until[number], until[number] + (0 if kind == "truncated" else width)
+        until[number] = end
+        file = DataFile(Partition("orders", 1, number), day, start, end)
+        filled = kind == "landed" and has_records and width > 0
+        entries.append(
+            replace(
+                entry(start, end, number=number),
+                committed_at=f"2026-03-01T00:00:{len(entries):02d}+00:00",
+                kind=kind,
+                rows=width if filled else 0,
+                file=file.path if filled else None,
+            )
+        )
+    return entries
+
+
+@given(ledgers(), st.integers(0, 25))
+def test_a_roll_up_says_what_the_ledger_says_however_often(entries: list[Entry], at: int) -> None:
+    rolled = roll_up(entries)
+    assert fold(rolled) == fold(entries)
+    assert roll_up([*roll_up(entries[:at]), *entries[at:]]) == rolled
+    assert sum(e.rows for e in rolled) == sum(e.rows for e in entries)
+    assert [e for e in rolled if e.kind != "landed"] == [e for e in entries if e.kind != "landed"]
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.booleans()), min_size=1))
+def test_a_roll_up_has_a_range_a_date(steps: list[tuple[int, bool]]) -> None:
+    until, day, entries = 0, date(2026, 3, 1), [entry(0, 0)]
+    for width, next_day in steps:
+        day += timedelta(days=next_day)
+        file = DataFile(Partition("orders", 1, 0), day, until, until + width)
+        entries.append(replace(entry(until, until + width), file=file.path))
+        until += width
+    files = [layout.parse(e.file) for e in roll_up(entries) if e.file]
+    dates = [file.landing_date for file in files if file]
+    assert dates == sorted(set(dates))
+    assert sum(file.until_offset - file.from_offset for file in files if file) == until
+
+
+def test_a_partition_that_opens_later_is_rolled_up_as_such() -> None:
+    entries = [entry(7, 7), entry(7, 9), entry(9, 12)]
+    assert roll_up(entries) == [entry(7, 7), entry(7, 12)]
+
+
+def test_a_start_reads_only_what_follows_the_roll_up(
+    every_third: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage, opened = open_storage(str(tmp_path)), []
+    ledger = Ledger(storage)
+    commit(ledger, 0, 8)
+    read = storage.read
+    monkeypatch.setattr(storage, "read", lambda path: opened.append(path) or read(path))
     assert Ledger(storage).progress == ledger.progress
-    with pytest.raises(TerminalError, match=r"0003\.jsonl is missing"):
-        Ledger(storage, verify=True)
+    assert sorted(opened) == [
+        f"_ledger/{7:020d}.jsonl",
+        f"_ledger/{8:020d}.jsonl",
+        f"_ledger/rolled/{6:020d}.jsonl",
+    ]
 
 
-def test_a_summary_of_another_past_is_not_trusted(summaries: None, tmp_path: Path) -> None:
-    """The ledger was restored from a backup, and has grown again with other commits."""
+def test_what_is_missing_behind_the_roll_up_is_named(every_third: None, tmp_path: Path) -> None:
     storage = open_storage(str(tmp_path))
-    ledger = Ledger(storage)
-    for step in range(4):
-        ledger.append([entry(step, step + 1)])
-    for number in (3, 4):
-        other = entry(2 * number - 4, 2 * number - 2)
-        storage.put(f"_ledger/{number:020d}.jsonl", other.to_json().encode())
-    assert Ledger(storage).progress == Ledger(storage, verify=True).progress
+    commit(Ledger(storage), 0, 6)
+    storage.delete(f"_ledger/{2:020d}.jsonl")
     assert Ledger(storage).progress.positions[Partition("orders", 1, 0)].until_offset == 6
-    storage.put(f"_progress/{2:020d}.json", b"torn")
-    assert Ledger(storage).progress == Ledger(storage, verify=True).progress
+    commit(Ledger(storage), 6, 8)
+    storage.delete(f"_ledger/{7:020d}.jsonl")
+    with pytest.raises(TerminalError, match=r"_ledger/00000000000000000007\.jsonl is missing"):
+        Ledger(storage)
+
+
+def test_commits_are_removed_when_they_have_been_rolled_up_for_a_day(
+    every_third: None, any_storage: Storage
+) -> None:
+    commit(Ledger(any_storage), 0, 8)
+    rolled_up_at = any_storage.modified_at(f"_ledger/rolled/{6:020d}.jsonl")
+    retire(any_storage, rolled_up_at + KEEP_ROLLED_UP_SECONDS - 60)
+    assert len(any_storage.list_files(layout.LEDGER)) == 8 + 2
+    retire(any_storage, rolled_up_at + KEEP_ROLLED_UP_SECONDS)
+    assert [path.removeprefix("_ledger/") for path in any_storage.list_files(layout.LEDGER)] == [
+        f"{6:020d}.jsonl",
+        f"{7:020d}.jsonl",
+        f"{8:020d}.jsonl",
+        f"rolled/{6:020d}.jsonl",
+    ]
+    ledger = Ledger(any_storage)
+    assert ledger.progress.positions[Partition("orders", 1, 0)].until_offset == 8
+    commit(ledger, 8, 12)
+    assert Ledger(any_storage).progress == ledger.progress
+
+
+def test_a_job_that_slept_while_commits_were_removed_commits_behind_them(
+    at_once: None, tmp_path: Path
+) -> None:
+    """The name of its next commit is free again: what is written there nobody would read."""
+    storage = open_storage(str(tmp_path))
+    sleeper, other = Ledger(storage), Ledger(storage)
+    sleeper.append([entry(0, 5, "payments")])
+    commit(other, 0, 10)
+    assert f"_ledger/{2:020d}.jsonl" not in storage.list_files(layout.LEDGER)
+    sleeper.append([entry(5, 9, "payments")])
+    positions = Ledger(storage).progress.positions
+    assert {p.table: at.until_offset for p, at in positions.items()} == {
+        "orders": 10,
+        "payments": 9,
+    }
+
+
+def test_a_writer_that_slept_while_commits_were_removed_is_fenced(
+    at_once: None, tmp_path: Path
+) -> None:
+    storage = open_storage(str(tmp_path))
+    zombie = Ledger(storage)
+    zombie.append([entry(0, 1)])
+    commit(Ledger(storage), 1, 10)
+    with pytest.raises(FencedError, match="offsets 1 to 10"):
+        zombie.append([entry(1, 2)])
+
+
+def test_a_reader_at_any_instant_finds_the_whole_ledger(
+    every_third: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(ledger_module, "KEEP_ROLLED_UP_SECONDS", 5.0)
+    storage = open_storage(str(tmp_path))
+    writer, done = Ledger(storage), threading.Event()
+    commit(writer, 0, 1)
+    committed, seen = [1], []
+
+    def read() -> None:
+        while not done.is_set():
+            before = committed[0]
+            (position,) = Ledger(storage).progress.positions.values()
+            seen.append((before, position.until_offset, committed[0] + 1))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for step in range(1, 150):
+        commit(writer, step, step + 1)
+        committed[0] = step + 1
+    done.set()
+    reader.join()
+    assert seen
+    assert all(least <= found <= most for least, found, most in seen)

@@ -1,0 +1,67 @@
+"""The ledger as dbt reads it, while it rolls itself up and removes what it has rolled up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from dbt.artifacts.schemas.results import TestStatus
+from dbt.artifacts.schemas.run import RunExecutionResult
+
+from ingestion import declarations
+from ingestion.landing import ledger as ledger_module
+from ingestion.landing.ledger import Ledger
+from ingestion.landing.storage import open_storage
+from tests.history.landing_files import LandingZone
+from tests.history.warehouse import LOGS_AND_HISTORIES, Warehouse, copy_project
+from tests.unit.landing.test_ledger import entry
+
+
+def test_it_is_whole_and_its_gaps_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_module, "ROLL_UP_EVERY", 4)
+    project = copy_project(
+        tmp_path / "project", {"retail": 1}, (*LOGS_AND_HISTORIES, "data_tests/operations")
+    )
+    warehouse = Warehouse(project, tmp_path / "landing", tmp_path / "w.duckdb", "postgresql")
+    LandingZone(warehouse.landing, declarations.load(), "postgresql")
+    ledger = Ledger(open_storage(str(warehouse.landing)))
+    folder = warehouse.landing / "_ledger"
+
+    def ranges() -> list[tuple[int, int]]:
+        return [
+            (int(first), int(until))
+            for first, until in warehouse.rows(
+                "select from_offset, until_offset from operations.ledger order by 1"
+            )
+        ]
+
+    def contiguous() -> bool:
+        result = warehouse.invoke("test", "--select", "ledger_is_contiguous").result
+        assert isinstance(result, RunExecutionResult)
+        statuses = [node.status for node in result.results if isinstance(node.status, TestStatus)]
+        assert len(statuses) == 1
+        return statuses == [TestStatus.Pass]
+
+    ledger.append([entry(0, 1)])
+    warehouse.build("--select", "orders__log")
+    for number in range(1, 6):
+        ledger.append([entry(number, number + 1)])
+    assert ranges() == [(n, n + 1) for n in range(6)], "the view follows the files"
+    warehouse.build("--select", "orders__log")
+    assert ranges() == [(0, 4), (4, 5), (5, 6)]
+    for number in range(6, 9):
+        ledger.append([entry(number, number + 1)])
+    assert ranges() == [(0, 4), (4, 5), (5, 6), (6, 7), (7, 8), (8, 9)]
+    assert contiguous(), "the view's roll-up stays while a newer one is there"
+
+    monkeypatch.setattr(ledger_module, "KEEP_ROLLED_UP_SECONDS", 0.0)
+    for number in range(9, 14):
+        ledger.append([entry(number, number + 1)])
+    warehouse.build("--select", "orders__log")
+    assert ranges() == [(0, 12), (12, 13), (13, 14)]
+    assert len(list(folder.glob("*.jsonl"))) == 3
+    assert contiguous()
+    (folder / f"{13:020d}.jsonl").unlink()
+    assert not contiguous()
