@@ -33,11 +33,12 @@ def render(declarations: Declarations) -> dict[Path, str]:
                 {"snapshots": [_snapshot(table)]},
                 "\n# Redshift: the versions of a row lie together, beside its changes in the log.",
             )
-    files[STAGING / "quarantine.sql"] = _sql(
-        "\nunion all\n".join(
-            f"{{{{ quarantined('{table.name}') }}}}" for table in declarations.tables
+    for model, macro in (("quarantine", "quarantined"), ("unknown_columns", "unknown_columns")):
+        files[STAGING / f"{model}.sql"] = _sql(
+            "\nunion all\n".join(
+                f"{{{{ {macro}('{table.name}') }}}}" for table in declarations.tables
+            )
         )
-    )
     files[STAGING / "_retail__models.yml"] = _yaml(
         {
             "models": [

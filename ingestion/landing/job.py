@@ -384,11 +384,19 @@ def bind(landing: Storage, checkpoints: Storage) -> bool:
     belongs = json.dumps({"id": identity, "landing": landing.uri})
     if checkpoints.put_if_absent("landing.json", belongs.encode()):
         return True
-    bound = json.loads(checkpoints.read("landing.json"))
-    if bound["id"] != identity:
+    try:
+        bound = json.loads(checkpoints.read("landing.json"))
+        known = bound["id"], bound["landing"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise TerminalError(
+            f"{checkpoints.uri}/landing.json cannot be read: the checkpoint folder is damaged, or "
+            "is none of ours. Remove it, or choose another: nothing is lost by it, since landing "
+            "resumes from the ledger."
+        ) from error
+    if known[0] != identity:
         raise TerminalError(
             f"the checkpoints in {checkpoints.uri} belong to another landing zone "
-            f"({bound['landing']}, id {bound['id']}), not to {landing.uri} (id {identity}): "
+            f"({known[1]}, id {known[0]}), not to {landing.uri} (id {identity}): "
             "LAKEHOUSE_LANDING or LAKEHOUSE_CHECKPOINTS is wrong, or the landing zone was "
             "emptied. For a new landing zone choose a new checkpoint folder; nothing is lost by "
             "it, since landing resumes from the ledger."

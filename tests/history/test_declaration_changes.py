@@ -138,8 +138,13 @@ def test_a_gained_column_is_null_in_older_versions_until_they_are_read_again(
     customers.declare(lambda columns: kept.update(phone=columns.pop("phone")))
     customers.land("c", 10, "tier=bronze, phone=1")
     customers.land("u", 20, "tier=silver, phone=2", before="tier=bronze, phone=1")
-    customers.build()
+    customers.build("+unknown_columns")
     assert customers.history() == customers.expected()
+    unknown = """
+        select table_name, unknown_columns, record_count, epoch(last_seen_at - first_seen_at)
+        from staging.unknown_columns
+        """
+    assert customers.warehouse.rows(unknown) == [("customers", "phone", 2, 10)]
 
     def gain(columns: Columns) -> None:
         columns.update(kept)
@@ -152,6 +157,7 @@ def test_a_gained_column_is_null_in_older_versions_until_they_are_read_again(
 
     customers.build("--full-refresh")
     assert customers.warehouse.rows(phones) == [("1",), ("2",), ("3",)]
+    assert customers.warehouse.rows(unknown) == []
     assert customers.history() == customers.expected()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -168,7 +169,9 @@ def test_a_graceful_stop_and_a_broker_that_restarts(zone: Zone, feed: Feed) -> N
         feed.produce(20, start=20)
         wait_for(lambda: sum(zone.landed().values()) == 40)
         process.send_signal(signal.SIGTERM)
-        assert "stopped; 40 records landed" in assert_finished(process)
+        output = assert_finished(process)
+        assert "stopped; 40 records landed" in output
+        assert not re.search(r"warn|log4j", output, re.IGNORECASE), "Spark's start is silent"
     finally:
         if process.poll() is None:
             process.kill()
@@ -212,6 +215,7 @@ def test_killed_at_a_random_moment_while_the_broker_restarts(
     while time.monotonic() < deadline:
         feed.produce(50, start=sent)
         sent += 50
+        assert_prefix(any_zone, feed)
     process.kill()
     process.communicate()
     assert_prefix(any_zone, feed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import threading
@@ -180,6 +181,34 @@ def test_all_engines_read_what_was_landed_alike(zone: Zone, feed: Feed) -> None:
         assert (headers and [tuple(header) for header in headers]) == (
             expected[-1] and [tuple(header.values()) for header in expected[-1]]
         )
+
+
+@pytest.mark.long
+def test_memory_does_not_grow_with_the_number_of_batches(zone: Zone, feed: Feed) -> None:
+    """What is alive after 200 and after 600 batches, of Java's heap and of Python's objects.
+
+    A leak of ten kilobytes a batch would be found; what is left is noise of some hundred.
+    """
+    feed.create(1).produce(600)
+    runtime = zone.start_spark()._jvm.java.lang.Runtime.getRuntime()
+    batches, heaps, objects = 0, [], []
+
+    def measure(line: str) -> None:
+        nonlocal batches
+        if not line.startswith("landed "):
+            return
+        batches += 1
+        if batches in (200, 400, 600):
+            gc.collect()
+            runtime.gc()
+            heaps.append(runtime.totalMemory() - runtime.freeMemory())
+            objects.append(len(gc.get_objects()))
+
+    job = zone.job(feed.topic, max_offsets=1)
+    Landing(job, zone.start_spark, measure, threading.Event()).run()
+    assert len(zone.storage.list_files(layout.LEDGER)) >= 600
+    assert heaps[2] - heaps[0] < 4_000_000, heaps
+    assert objects[2] - objects[0] < 4_000, objects
 
 
 @pytest.mark.long

@@ -20,6 +20,7 @@ from ingestion.landing import subscriptions as landing_subscriptions
 from ingestion.landing.kafka import Brokers
 from ingestion.landing.plan import Subscription
 from tests.integration.landing.conftest import TABLE, Feed, Zone
+from tests.integration.landing.test_landing import wait_for
 
 
 @pytest.fixture
@@ -146,6 +147,16 @@ def test_checkpoints_of_another_landing_zone(zone: Zone, feed: Feed) -> None:
     assert zone.land(feed.topic) == 0
 
 
+def test_a_damaged_checkpoint_folder(zone: Zone, feed: Feed) -> None:
+    feed.create(1).produce(3)
+    zone.land(feed.topic)
+    (Path(zone.checkpoints) / "landing.json").write_bytes(b"\x00garbage")
+    assert "landing.json cannot be read" in stop(zone, feed)
+    shutil.rmtree(zone.checkpoints)
+    feed.produce(2)
+    assert zone.land(feed.topic) == 2
+
+
 def test_a_landing_zone_whose_ledger_is_gone(zone: Zone, feed: Feed) -> None:
     feed.create(1).produce(3)
     zone.land(feed.topic)
@@ -167,3 +178,31 @@ def test_a_broker_that_is_away_at_the_start(
     with pytest.raises(TransientError, match=r"brokers at 127\.0\.0\.1:9 do not answer"):
         run.run()
     assert zone.land(feed.topic) == 3
+
+
+@pytest.mark.long
+def test_a_running_job_waits_for_brokers_that_are_away(zone: Zone, feed: Feed) -> None:
+    """It tries again, with longer and longer pauses, as long as they are away."""
+    feed.create(1).produce(3)
+    stopping = threading.Event()
+    job = zone.job(feed.topic, once=False, interval=0.2, refresh=1)
+    run = landing_job.Landing(job, zone.start_spark, zone.said.append, stopping)
+    thread = threading.Thread(target=run.run)
+    thread.start()
+
+    def attempts() -> list[int]:
+        pauses = (re.search(r"trying again in (\d+) s", line) for line in zone.said)
+        return [int(pause[1]) for pause in pauses if pause]
+
+    try:
+        wait_for(lambda: run.landed_rows == 3 or sum(zone.landed().values()) == 3)
+        feed.broker.kill()
+        wait_for(lambda: len(attempts()) >= 2)
+        feed.broker.restart()
+        feed.produce(4, start=3)
+        wait_for(lambda: sum(zone.landed().values()) == 7)
+    finally:
+        stopping.set()
+        thread.join()
+    assert attempts()[:2] == [2, 4]
+    assert zone.landed() == feed.truth()
