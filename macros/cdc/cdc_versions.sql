@@ -21,7 +21,8 @@
 {% set image = ['image_sequence', 'image_op', 'image_run'] + cdc_image_arrival(options) %}
 {% set by_delivery -%}
     partition by {% for key in keys %}changes.{{ key }}{{ ', ' if not loop.last }}{% endfor %}
-    order by changes.{{ sequence }}, {{ operation_rank('changes._cdc_op') }}, changes._cdc_op,
+    order by
+        changes.{{ sequence }} asc, {{ operation_rank('changes._cdc_op') }} asc, changes._cdc_op asc,
         changes.{{ committed }} desc{% for column in options['arrival'] %}, changes.{{ column }} desc{% endfor %}
 {%- endset %}
 {% set by_order = 'partition by ' ~ key_names ~ ' order by _cdc_place' %}
@@ -187,15 +188,15 @@ kept as (
         {%- for key in keys %}
         {{ key }},
         {%- endfor %}
-        translate({{ sequence }}, '123456789abcdef', '000000000000000'),
-        'r',
-        false,
+        translate({{ sequence }}, '123456789abcdef', '000000000000000') as {{ sequence }},
+        'r' as _cdc_op,
+        false as _cdc_is_delete,
         {{ committed }},
-        _cdc_before_hash,
-        cast(null as varchar(32)),
-        true,
-        0,
-        true
+        _cdc_before_hash as _cdc_row_hash,
+        cast(null as varchar(32)) as _cdc_before_hash,
+        true as begins_unknown,
+        0 as _cdc_place,
+        true as is_before_image
         {%- for column in image %},
         {{ column }}
         {%- endfor %}
@@ -274,38 +275,38 @@ versions as (
     from (
         select
             {%- for column in payload if column['name'] in keys %}
-            version.{{ column['name'] }},
+            chosen.{{ column['name'] }},
             {%- endfor %}
             {%- for column in payload if column['name'] not in keys %}
-            case when version.is_before_image
+            case when chosen.is_before_image
                 then images._before_{{ column['name'] }} else images.{{ column['name'] }}
             end as {{ column['name'] }},
             {%- endfor %}
-            version.{{ options['sequence_by'] }},
-            version._cdc_op,
-            version.is_deleted,
-            version.{{ options['updated_at'] }},
-            version._cdc_row_hash,
-            version._cdc_before_hash,
-            version.{{ names.dbt_scd_id }},
-            version.{{ names.dbt_valid_from }},
-            version.{{ names.dbt_valid_to }}
+            chosen.{{ options['sequence_by'] }},
+            chosen._cdc_op,
+            chosen.is_deleted,
+            chosen.{{ options['updated_at'] }},
+            chosen._cdc_row_hash,
+            chosen._cdc_before_hash,
+            chosen.{{ names.dbt_scd_id }},
+            chosen.{{ names.dbt_valid_from }},
+            chosen.{{ names.dbt_valid_to }}
             {%- for column in extra %},
-            version.{{ column }}
+            chosen.{{ column }}
             {%- endfor %}
-        from {{ versions }} as version
+        from {{ versions }} as chosen
         inner join ({{ source_sql }}) as images
             on
                 {%- for key in keys %}
-                {{ 'and ' if not loop.first }}version.{{ key }} = images.{{ key }}
+                {{ 'and ' if not loop.first }}chosen.{{ key }} = images.{{ key }}
                 {%- endfor %}
                 {%- for column, image in joined.items() %}
-                and version.{{ image }} = images.{{ column }}
+                and chosen.{{ image }} = images.{{ column }}
                 {%- endfor %}
         {%- if not options['arrival_is_unique'] %}
         qualify
             row_number() over (
-                partition by version.{{ names.dbt_scd_id }} order by version.{{ names.dbt_scd_id }}
+                partition by chosen.{{ names.dbt_scd_id }} order by chosen.{{ names.dbt_scd_id }}
             ) = 1
         {%- endif %}
     ) as described

@@ -39,6 +39,11 @@
     {% if config.get('strategy') != 'cdc' %}
         {{ return(dbt.redshift__snapshot_merge_sql(target, source, insert_cols)) }}
     {% endif %}
+    {#-
+      By default an UPDATE that finds two rows for one takes any of them. There are never two: a version's
+      id is its key, position and operation, of which cdc_versions keeps one delivery each.
+    -#}
+    set error_on_nondeterministic_update to true;
     {{ cdc_merge_sql(target, source, insert_cols) }}
 {% endmacro %}
 
@@ -92,7 +97,7 @@
             kept_before.{{ cdc_row_locator(names.dbt_scd_id) }} as dbt_unique_key
         from {{ target_relation }} as kept_before
         {%- if touched_by %}
-        where {{ cdc_is_touched('kept_before', target_relation, keys | join(', ')) }}
+        where {{ cdc_is_touched('kept_before', target_relation, keys) }}
         {%- endif %}
     ),
 
@@ -176,7 +181,7 @@
         {%- if column['name'] in keys %}
         changed.{{ column['name'] }},
         {%- else %}
-        cast(null as {{ column['data_type'] }}),
+        cast(null as {{ column['data_type'] }}) as {{ column['name'] }},
         {%- endif %}
         {%- endfor %}
         changed.{{ options['sequence_by'] }},
@@ -184,11 +189,11 @@
         changed.is_deleted,
         changed.{{ options['updated_at'] }},
         changed._cdc_row_hash,
-        cast(null as varchar(32)),
+        cast(null as varchar(32)) as _cdc_tracked_hash,
         changed._cdc_before_hash,
-        {{ current_run() }},
+        {{ current_run() }} as _cdc_run,
         changed.{{ names.dbt_scd_id }},
-        changed.{{ options['updated_at'] }},
+        changed.{{ options['updated_at'] }} as {{ names.dbt_updated_at }},
         changed.{{ names.dbt_valid_from }},
         changed.{{ names.dbt_valid_to }},
         changed.dbt_unique_key,
@@ -238,12 +243,17 @@
     {{ return(adapter.dispatch('cdc_is_touched')(alias, relation, keys)) }}
 {% endmacro %}
 {% macro duckdb__cdc_is_touched(alias, relation, keys) -%}
+    {%- set names = keys | join(', ') -%}
     {{ alias }}.rowid in (
         select candidate.rowid
         from {{ relation }} as candidate
-        where ({{ keys }}) in (select {{ keys }} from touched)
+        where ({{ names }}) in (select {{ names }} from touched)
     )
 {%- endmacro %}
 {% macro redshift__cdc_is_touched(alias, relation, keys) -%}
-    ({{ keys }}) in (select {{ keys }} from touched)
+    (
+        {%- for key in keys %}{{ alias }}.{{ key }}{{ ', ' if not loop.last }}{% endfor -%}
+    ) in (
+        select {% for key in keys %}touched.{{ key }}{{ ', ' if not loop.last }}{% endfor %} from touched
+    )
 {%- endmacro %}

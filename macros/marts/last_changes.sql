@@ -1,14 +1,16 @@
 {#-
-  SQL: of each key the last accepted change, in the source's order: the current state, deletes with
-  their last known values included. An older change that arrives late changes nothing. The rules are
+  CTEs, the last of them called `name`: of each key the last accepted change, in the source's order:
+  the current state, deletes with their last known values included. An older change that arrives late
+  changes nothing. (A list: in Redshift no CTE may have a WITH of its own, r_WITH_clause.) The rules are
   those of the histories (docs/semantics.md): of several deliveries of one change the last one stands,
   and a read that a transaction of unknown commit overtook is dropped.
 
+  name      of the CTE that has the current state
   changes   a relation of accepted changes (stg_retail__...)
   key       SQL expression over `changes` that identifies a row, never null
   touched   SQL: a query of one column, the keys to look at; none for all keys
 -#}
-{% macro last_changes(changes, key, touched=none) %}
+{% macro last_changes(name, changes, key, touched=none) %}
     {%- set rank = operation_rank('changes._cdc_op') -%}
     {%- set arrival -%}
         changes._cdc_committed_at desc,
@@ -16,70 +18,79 @@
         changes._cdc_incarnation desc,
         changes.kafka_partition desc,
         changes.kafka_offset desc
-    {%- endset -%}
-    with deliveries as (
-        select
-            {{ key }} as change_key,
-            changes._cdc_position,
-            changes._cdc_op,
-            changes._cdc_commit_known,
-            changes._cdc_row_hash,
-            changes._cdc_before_hash,
-            row_number() over (
-                partition by {{ key }} order by changes._cdc_position, {{ rank }}, {{ arrival }}
-            ) as _cdc_place,
-            row_number() over (
-                partition by {{ key }}, changes._cdc_position, changes._cdc_op order by {{ arrival }}
-            ) as delivery_rank
-        from {{ changes }} as changes
-        where
-            {{ key }} in (
-                select {{ key }} from {{ changes }} as changes where not changes._cdc_commit_known
-            )
-            {%- if touched %}
-            and {{ key }} in ({{ touched }})
-            {%- endif %}
-    ),
+    {%- endset %}
 
-    delivered as (
-        select *
-        from deliveries
-        where delivery_rank = 1
-    ),
+unsettled_keys as (
+    select {{ key }} as change_key
+    from {{ changes }} as changes
+    where not changes._cdc_commit_known
+    group by {{ key }}
+),
 
-    {{ cdc_stale_reads(['change_key']) }},
+deliveries as (
+    select
+        {{ key }} as change_key,
+        changes._cdc_position,
+        changes._cdc_op,
+        changes._cdc_commit_known,
+        changes._cdc_row_hash,
+        changes._cdc_before_hash,
+        row_number() over (
+            partition by {{ key }}
+            order by changes._cdc_position asc, {{ rank }} asc, {{ arrival }}
+        ) as _cdc_place,
+        row_number() over (
+            partition by {{ key }}, changes._cdc_position, changes._cdc_op order by {{ arrival }}
+        ) as delivery_rank
+    from {{ changes }} as changes
+    where
+        {{ key }} in (select unsettled_keys.change_key from unsettled_keys)
+        {%- if touched %}
+        and {{ key }} in ({{ touched }})
+        {%- endif %}
+),
 
-    overtaken as (
-        select
-            delivered.change_key,
-            delivered._cdc_position
-        from delivered
-        inner join stale_reads
-            on
-                delivered.change_key = stale_reads.change_key
-                and delivered._cdc_place = stale_reads._cdc_place
-    ),
+delivered as (
+    select *
+    from deliveries
+    where delivery_rank = 1
+),
 
-    ranked as (
-        select
-            changes.*,
-            row_number() over (
-                partition by {{ key }} order by changes._cdc_position desc, {{ rank }} desc, {{ arrival }}
-            ) as change_rank
-        from {{ changes }} as changes
-        left join overtaken
-            on
-                {{ key }} = overtaken.change_key
-                and changes._cdc_position = overtaken._cdc_position
-                and changes._cdc_op = 'r'
-        where
-            overtaken.change_key is null
-            {%- if touched %}
-            and {{ key }} in ({{ touched }})
-            {%- endif %}
-    )
+{{ cdc_stale_reads(['change_key']) }},
 
+overtaken as (
+    select
+        delivered.change_key,
+        delivered._cdc_position
+    from delivered
+    inner join stale_reads
+        on
+            delivered.change_key = stale_reads.change_key
+            and delivered._cdc_place = stale_reads._cdc_place
+),
+
+{{ name }}_ranked as (
+    select
+        changes.*,
+        row_number() over (
+            partition by {{ key }} order by changes._cdc_position desc, {{ rank }} desc, {{ arrival }}
+        ) as change_rank
+    from {{ changes }} as changes
+    left join overtaken
+        on
+            {{ key }} = overtaken.change_key
+            and changes._cdc_position = overtaken._cdc_position
+            and changes._cdc_op = 'r'
+    where
+        overtaken.change_key is null
+        {%- if touched %}
+        and {{ key }} in ({{ touched }})
+        {%- endif %}
+),
+
+{{ name }} as (
     select ranked.*
-    from ranked
+    from {{ name }}_ranked as ranked
     where ranked.change_rank = 1
+)
 {% endmacro %}

@@ -79,8 +79,8 @@ MUTANTS = [
     Mutant(
         "the clock orders",
         VERSIONS,
-        "order by changes.{{ sequence }}, ",
-        "order by changes.{{ committed }}, ",
+        "changes.{{ sequence }} asc, ",
+        "changes.{{ committed }} asc, ",
     ),
     Mutant(
         "a before image corrects no read",

@@ -5,9 +5,7 @@
 
 with
 
-categories as (
-    {{ last_changes(ref('stg_retail__product_categories'), 'changes.category_id') }}
-),
+{{ last_changes('categories', ref('stg_retail__product_categories'), 'changes.category_id') }},
 
 pathed as (
     select

@@ -31,13 +31,12 @@ written as (
 ),
 {% endif %}
 
-movements as (
-    {{ last_changes(
-        ref('stg_retail__inventory_movements'),
-        'changes.movement_id',
-        'select touched.movement_id from touched' if is_incremental() else none
-    ) }}
-),
+{{ last_changes(
+    'movements',
+    ref('stg_retail__inventory_movements'),
+    'changes.movement_id',
+    'select touched.movement_id from touched' if is_incremental() else none
+) }},
 
 placed as (
     select

@@ -28,11 +28,9 @@
 
 with
 
-products as (
-    {{ last_changes(
-        ref('stg_retail__products'), 'changes.product_id', touched if is_incremental() else none
-    ) }}
-),
+{{ last_changes(
+    'products', ref('stg_retail__products'), 'changes.product_id', touched if is_incremental() else none
+) }},
 
 categories as (
     select * from {{ ref('int_product_categories__pathed') }}

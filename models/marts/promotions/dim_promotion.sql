@@ -16,13 +16,12 @@
 
 with
 
-promotions as (
-    {{ last_changes(
-        ref('stg_retail__promotions'),
-        case_folded('changes.promotion_code'),
-        touched if is_incremental() else none
-    ) }}
-),
+{{ last_changes(
+    'promotions',
+    ref('stg_retail__promotions'),
+    case_folded('changes.promotion_code'),
+    touched if is_incremental() else none
+) }},
 
 final as (
     select

@@ -17,7 +17,10 @@ with
 
 {% if is_incremental() %}
 touched as (
-    {{ touched_customer_values() }}
+    select
+        groups_found.customer_id,
+        groups_found.currency_code
+    from ({{ touched_customer_values() }}) as groups_found
 ),
 {% endif %}
 

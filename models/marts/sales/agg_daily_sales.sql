@@ -16,7 +16,11 @@ with
 
 {% if is_incremental() %}
 touched as (
-    {{ touched_sales_groups() }}
+    select
+        groups_found.sales_date,
+        groups_found.store_id,
+        groups_found.currency_code
+    from ({{ touched_sales_groups() }}) as groups_found
 ),
 {% endif %}
 

@@ -16,11 +16,9 @@
 
 with
 
-stores as (
-    {{ last_changes(
-        ref('stg_retail__stores'), 'changes.store_id', touched if is_incremental() else none
-    ) }}
-),
+{{ last_changes(
+    'stores', ref('stg_retail__stores'), 'changes.store_id', touched if is_incremental() else none
+) }},
 
 final as (
     select
