@@ -10,6 +10,9 @@
     {{ adapter.dispatch('decoded_events')(table, columns) }}
 {% endmacro %}
 
+{#- How many unknown columns of a record are named, by 250 characters each: LISTAGG holds 65,535 bytes. -#}
+{% macro named_unknown_columns() %}{{ return(60) }}{% endmacro %}
+
 {% macro duckdb__decoded_events(table, columns) %}
 {% set text_types = ['varchar', 'decimal'] %}
 {% set fields = {} %}
@@ -111,9 +114,9 @@ events as (
             ), ','), '')
         end as missing_columns,
         case when strict.row_keys <> {{ names }}
-            then nullif(array_to_string(list_sort(list_filter(
+            then nullif(array_to_string(list_transform(list_sort(list_filter(
                 strict.row_keys, lambda name: not list_contains({{ names }}, name)
-            )), ','), '')
+            ))[:{{ named_unknown_columns() }}], lambda name: left(name, 250)), ','), '')
         end as unknown_columns
         {%- for column in columns %}
         {%- set row = "case when strict.event.op = 'd' then strict.event.before." ~ column['source_name']

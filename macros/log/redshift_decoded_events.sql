@@ -65,16 +65,27 @@ imaged as (
 
 undeclared as (
     select
-        imaged._cdc_incarnation,
-        imaged.kafka_partition,
-        imaged.kafka_offset,
-        listagg(cast(attribute as varchar(1000)), ',')
-            within group (order by cast(attribute as varchar(1000))) as unknown_columns
-    from imaged, unpivot imaged.row_image as attribute_value at attribute
-    where cast(attribute as varchar(1000)) not in (
-        '{{ columns | map(attribute="source_name") | join("', '") }}'
-    )
-    group by imaged._cdc_incarnation, imaged.kafka_partition, imaged.kafka_offset
+        named._cdc_incarnation,
+        named.kafka_partition,
+        named.kafka_offset,
+        listagg(named.attribute_name, ',') within group (order by named.place) as unknown_columns
+    from (
+        select
+            imaged._cdc_incarnation,
+            imaged.kafka_partition,
+            imaged.kafka_offset,
+            left(cast(attribute as varchar(1000)), 250) as attribute_name,
+            row_number() over (
+                partition by imaged._cdc_incarnation, imaged.kafka_partition, imaged.kafka_offset
+                order by cast(attribute as varchar(1000))
+            ) as place
+        from imaged, unpivot imaged.row_image as attribute_value at attribute
+        where cast(attribute as varchar(1000)) not in (
+            '{{ columns | map(attribute="source_name") | join("', '") }}'
+        )
+    ) as named
+    where named.place <= {{ named_unknown_columns() }}
+    group by named._cdc_incarnation, named.kafka_partition, named.kafka_offset
 ),
 
 events as (

@@ -67,17 +67,17 @@ def _value(entry: dict[str, Any], base: str) -> bytes | None:
     for old, new in entry.get("replace", ()):
         text = _replaced(text, old, new, entry["name"])
     for word, (piece, times) in entry.get("fill", {}).items():
-        text = _replaced(text, word, piece * times, entry["name"])
+        text = _replaced(text, word, piece * times, entry["name"], count=-1)
     value = text.encode()
     for word, digits in entry.get("bytes", {}).items():
         value = value.replace(word.encode(), bytes.fromhex(digits))
     return value
 
 
-def _replaced(text: str, old: str, new: str, name: str) -> str:
+def _replaced(text: str, old: str, new: str, name: str, count: int = 1) -> str:
     if old not in text:
         raise ValueError(f"case {name!r}: {old!r} is not in its base")
-    return text.replace(old, new, 1)
+    return text.replace(old, new, count)
 
 
 def _form_cases(form: dict[str, Any], base: dict[str, Any]) -> Iterator[Case]:
