@@ -15,7 +15,13 @@ from ingestion.declarations import load
 from ingestion.errors import TerminalError
 from ingestion.warehouse.connection import Warehouse
 from ingestion.warehouse.streams import grant_rows, stream_states
-from tests.redshift.standin.examples import ACCEPTED, ANSWERS, TABLES, Answer
+from tests.redshift.standin.examples import (
+    ACCEPTED,
+    ANSWERS,
+    REFUSED_BY_BOTH,
+    TABLES,
+    Answer,
+)
 from tests.redshift.standin.rules import RULES, STATEMENT_RULES, Rule, StatementRule
 
 pytestmark = pytest.mark.aws
@@ -76,6 +82,12 @@ def test_what_a_page_forbids_is_refused(rule: StatementRule, tables: Warehouse) 
             tables.run(rule.example)
     finally:
         tables.run("rollback")
+
+
+@pytest.mark.parametrize("page", [page for page, sql in REFUSED_BY_BOTH.items() if _of_tables(sql)])
+def test_what_postgresql_refuses_too_is_refused(page: str, tables: Warehouse) -> None:
+    with pytest.raises(TerminalError):
+        tables.run(REFUSED_BY_BOTH[page])
 
 
 @pytest.mark.parametrize("page", [page for page, sql in ACCEPTED.items() if _of_tables(sql)])

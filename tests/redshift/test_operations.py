@@ -65,7 +65,11 @@ def test_deployment_can_be_repeated_and_gives_each_role_its_own(prod: Prod) -> N
     assert _statements(prod.dbt.operation("deploy_streaming")) == plan
     assert "nothing to do" in prod.dbt.operation("deploy_streaming")
 
-    prod.stand_in.admin("create table marts.dim_customer (customer_id bigint, email varchar(1280))")
+    prod.stand_in.admin(
+        "create table marts.dim_customer (customer_id bigint, email varchar(1280),"
+        " first_name varchar(400), last_name varchar(400), phone varchar(256), birth_date date,"
+        " address_line_1 varchar(800), address_line_2 varchar(800), postal_code varchar(80))"
+    )
     prod.stand_in.admin(
         "create table staging.stores__log (email varchar(1280), _cdc_incarnation integer,"
         " kafka_partition bigint, kafka_offset bigint)"

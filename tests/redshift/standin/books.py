@@ -23,7 +23,7 @@ from psycopg2.extensions import cursor
 from sqlglot import exp
 
 from tests.redshift.standin.dialect import to_postgres
-from tests.redshift.standin.rules import Refused, refusal
+from tests.redshift.standin.rules import Refused, function_name, refusal
 from tests.redshift.standin.translation import parse_one, rewrite, schema_and_table
 from tests.redshift.standin.wire import Session
 
@@ -38,6 +38,8 @@ _STREAM_COLUMNS = {
     "kafka_headers": "redshift.super",
     "refresh_time": "timestamp",
 }
+# Functions whose answer changes between refreshes (materialized-view-create-sql-command, "Limitations").
+_MUTABLE = {"getdate", "sysdate", "current_database", "current_schema", "pg_backend_pid", "random"}
 # What a broker says while a topic that was just made has no leader yet
 _PASSING = {"NOT_LEADER_FOR_PARTITION", "LEADER_NOT_AVAILABLE", "UNKNOWN_TOPIC_OR_PART"}
 # Larger records are skipped and listed in SYS_STREAM_SCAN_ERRORS.
@@ -79,13 +81,14 @@ class Books:
             self._looking.close()
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        """Rows of a query on the PostgreSQL behind the stand-in."""
+        """Rows of a query on the PostgreSQL behind the stand-in; one mapping, or values in order."""
         with self._lock:
             if self._looking is None:
                 self._looking = self._connect()
                 self._looking.autocommit = True
             with self._looking.cursor() as database:
-                database.execute(sql, values)
+                named = len(values) == 1 and isinstance(values[0], dict)
+                database.execute(sql, values[0] if named else values)
                 return database.fetchall()
 
     def _run(self, *statements: tuple[str, tuple[object, ...]]) -> None:
@@ -97,16 +100,96 @@ class Books:
         finally:
             connection.close()
 
+    def kind(self, name: str) -> str:
+        """What the relation `name` is: table, view, external (or nothing yet: table)."""
+        schema, table = schema_and_table(name)
+        [(kind,)] = self.rows(
+            "select case"
+            " when exists (select 1 from standin.external_tables"
+            " where schema_name = %(schema)s and table_name = %(table)s) then 'external'"
+            " when exists (select 1 from pg_class as c inner join pg_namespace as n on c.relnamespace = n.oid"
+            " where n.nspname = %(schema)s and c.relname = %(table)s and c.relkind = 'v') then 'view'"
+            " else 'table' end",
+            {"schema": schema, "table": table},
+        )
+        return str(kind)
+
     def attributes_sql(self, name: str, attributes: str) -> list[str]:
-        """Keeps a table's distribution and sort keys, which APPEND compares."""
+        """Checks a table's distribution and sort keys, and keeps them: APPEND compares them."""
         schema, table = schema_and_table(name)
         style = " ".join(attributes.lower().split())
+        keys = check_attributes(style)
         style = re.sub(r"backup (yes|no)|auto refresh (yes|no)", "", style).strip()
         return [
+            *(f"select standin.check_key({quote(name)}, {quote(key)})" for key in keys),
             f"insert into standin.table_attributes values ({quote(schema)}, {quote(table)},"
             f" {quote(style)}) on conflict (schema_name, table_name) do update set attributes ="
-            " excluded.attributes"
+            " excluded.attributes",
         ]
+
+    def keys(self, name: str) -> set[str]:
+        """Columns of the distribution and sort keys of the table `name`."""
+        schema, table = schema_and_table(name)
+        found = self.rows(
+            "select attributes from standin.table_attributes where schema_name = %s and table_name = %s",
+            schema,
+            table,
+        )
+        return set(check_attributes(found[0][0])) if found else set()
+
+    @staticmethod
+    def rename_sql(name: str, new_name: str) -> list[str]:
+        """Keeps the distribution and sort keys of a table under its new name."""
+        schema, table = schema_and_table(name)
+        new = new_name.strip('"').lower()
+        where = f"where schema_name = {quote(schema)} and table_name ="
+        return [
+            f"delete from standin.table_attributes {where} {quote(new)}",
+            f"update standin.table_attributes set table_name = {quote(new)} {where} {quote(table)}",
+        ]
+
+    def is_external_schema(self, name: str) -> bool:
+        """Whether `name` is an external schema."""
+        schema = name.strip('"').lower()
+        return bool(self.rows("select 1 from standin.external_schemas where name = %s", schema))
+
+    def check_mask(
+        self, policy: str, relation: str, columns: str, grantee: str, priority: int
+    ) -> None:
+        """r_ATTACH_MASKING_POLICY, t_ddm-considerations: what a policy can be attached to.
+
+        Raises:
+            Refused: the relation is external, a type differs, or a policy is there already.
+        """
+        if self.kind(relation) == "external":
+            raise refusal("mask_external")
+        found = self.rows("select input from standin.masking_policies where name = %s", policy)
+        if not found:
+            raise refusal("mask_unknown", policy)
+        schema, table = schema_and_table(relation)
+        types = [_column_type(part) for part in re.split(r",(?![^(]*\))", found[0][0])]
+        for column, expected in zip(columns.split(","), types, strict=True):
+            name = column.strip().strip('"').lower()
+            kinds = self.rows(
+                "select kind from standin.columns where schema_name = %s and table_name = %s"
+                " and column_name = %s",
+                schema,
+                table,
+                name,
+            )
+            if not kinds:
+                raise Refused(f'column "{name}" does not exist')
+            if kinds[0][0] != expected:
+                raise refusal("mask_type", expected, kinds[0][0])
+            if self.rows(
+                "select 1 from standin.attached_policies where relation = %s and columns = %s"
+                " and (grantee = %s or priority = %s)",
+                f"{schema}.{table}",
+                columns,
+                grantee,
+                priority,
+            ):
+                raise refusal("mask_twice", name)
 
     def late_binding_views(self, sql: str, user: str) -> dict[tuple[str, str], str]:
         """Queries of the late-binding views that `sql` names, and of those that they name.
@@ -217,7 +300,9 @@ class Books:
             columns = ", ".join(f'"{column}" {kind}' for column, kind in database.fetchall())
             connection.rollback()
         auto = bool(re.search(r"auto\s+refresh\s+yes", attributes, re.I))
-        style = self.attributes_sql(name, attributes)[0]
+        style = "; ".join(
+            f"execute {quote(each)}" for each in self.attributes_sql(name, attributes)
+        )
         return (
             f"do $standin$ begin create table {schema}.{view} ({columns}); {style};"
             f" insert into standin.streaming_views values ({quote(schema)}, {quote(view)},"
@@ -238,6 +323,9 @@ class Books:
             raise refusal("stream_without_subquery")
         if any(tree.args.get(part) for part in ("order", "limit", "group", "qualify", "distinct")):
             raise refusal("stream_without_clauses")
+        called = {function_name(call) for call in tree.find_all(exp.Anonymous)}
+        if called & _MUTABLE or tree.find(exp.CurrentTimestamp):
+            raise refusal("stream_without_mutable_functions", ", ".join(sorted(called & _MUTABLE)))
         table = tables[0]
         if not self.rows(
             "select 1 from standin.external_schemas where name = %s and kind = 'kafka'",
@@ -371,8 +459,8 @@ class Books:
         for schema, table in (target_name, source_name):
             columns = dict(
                 self.rows(
-                    "select attname, format_type(atttypid, atttypmod) from pg_attribute as a"
-                    " inner join pg_class as c on a.attrelid = c.oid"
+                    "select attname, format_type(atttypid, atttypmod) || case when attnotnull then ' not null'"
+                    " else '' end from pg_attribute as a inner join pg_class as c on a.attrelid = c.oid"
                     " inner join pg_namespace as n on c.relnamespace = n.oid"
                     " where n.nspname = %s and c.relname = %s and attnum > 0 and not attisdropped",
                     schema,
@@ -422,7 +510,7 @@ class Books:
         if not self.rows(
             "select 1 from standin.external_schemas where name = %s and kind = 'catalog'", schema
         ):
-            raise Refused(f'external schema "{schema}" does not exist')
+            raise refusal("external_needs_its_schema", schema)
         clauses = re.fullmatch(
             r"\s*(?:partitioned\s+by\s*\((?P<partitions>[^)]*)\)\s*)?"
             r"(?P<format>stored\s+as\s+parquet|row\s+format\s+serde\s+'org\.openx\.data\.jsonserde\.JsonSerDe')"
@@ -432,6 +520,8 @@ class Books:
         )
         if clauses is None:
             raise Refused("syntax error in CREATE EXTERNAL TABLE")
+        if re.search(r'"\$(path|size)"', columns, re.I):
+            raise refusal("pseudocolumn")
         own = _columns(columns[1:-1])
         parts = _columns(clauses["partitions"] or "")
         kind = "parquet" if "parquet" in clauses["format"].lower() else "json"
@@ -445,6 +535,16 @@ class Books:
             f" {quote(clauses['location'])}, {quote(kind)}, {quote(json.dumps(own))},"
             f" {quote(json.dumps(parts))}); end $standin$"
         )
+
+    def drop_external_table(self, name: str) -> str:
+        """The Glue table goes, its files stay."""
+        schema, table = schema_and_table(name)
+        where = f"where schema_name = {quote(schema)} and table_name = {quote(table)}"
+        gone = "; ".join(
+            f"delete from standin.external_{what} {where}"
+            for what in ("tables", "partitions", "files")
+        )
+        return f"do $standin$ begin drop table {schema}.{table}; {gone}; end $standin$"
 
     def add_partitions(self, name: str, rest: str) -> str:
         schema, table = schema_and_table(name)
@@ -548,6 +648,36 @@ class Books:
                 )
                 if path.is_file() and not hidden:
                     yield path
+
+
+def check_attributes(attributes: str) -> list[str]:
+    """Columns of the distribution and sort keys in a table's attributes (r_CREATE_TABLE_NEW).
+
+    Raises:
+        Refused: distribution style and key do not go together, or there are too many columns.
+    """
+    style = re.search(r"diststyle\s+(\w+)", attributes, re.I)
+    dist = re.search(r"distkey\s*\(([^)]*)\)", attributes, re.I)
+    sort = re.search(r"(interleaved\s+)?sortkey\s*\(([^)]*)\)", attributes, re.I)
+    if dist is not None and "," in dist[1]:
+        raise refusal("one_distkey")
+    if dist is not None and style is not None and style[1].lower() != "key":
+        raise refusal("distkey_and_other_style")
+    if dist is None and style is not None and style[1].lower() == "key":
+        raise refusal("distkey_without_column")
+    sorted_by = sort[2].split(",") if sort is not None else []
+    if sort is not None and sort[1] and len(sorted_by) > 8:
+        raise refusal("interleaved_columns")
+    names = [*([dist[1]] if dist is not None else []), *sorted_by]
+    return [name.strip().strip('"').lower() for name in names]
+
+
+def _column_type(column: str) -> str:
+    """The type in `name type`, as PostgreSQL writes it."""
+    kind = " ".join(column.split()[1:]).lower()
+    kind = re.sub(r"^varchar", "character varying", kind)
+    kind = re.sub(r"^decimal", "numeric", kind)
+    return re.sub(r"^timestamp$", "timestamp without time zone", kind)
 
 
 def _columns(text: str) -> list[tuple[str, str, str]]:

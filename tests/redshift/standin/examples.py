@@ -19,6 +19,7 @@ TABLES = (
     "create table answered (a integer, p super)",
     "insert into answered values (1, json_parse('{\"n\": 1}'))",
     "insert into answered values (2, null)",
+    "create view on_answered as select a from answered",
 )
 EXTERNAL_SCHEMAS = (
     "create external schema k from kafka iam_role default authentication iam uri 'b-1:9098'",
@@ -34,7 +35,31 @@ ACCEPTED = {
     " when matched then delete when not matched then insert (a, b) values (x.a, x.b)",
     "r_DELETE using": "delete from t using s where t.a = s.a and s.b > 100",
     "r_UPDATE from": "update t set b = s.b from s where t.a = s.a",
+    "r_MERGE source view or subquery": "merge into t using (select a, max(b) as b from s group by a) as my_source"
+    " on t.a = my_source.a when matched then update set b = my_source.b"
+    " when not matched then insert (a, b) values (my_source.a, my_source.b)",
+    "r_UPDATE alias": "update t as x set b = x.b + 1, c = default where x.a = 1",
+    "r_UPDATE with": "with x as (select a, b from s) update t set b = x.b from x where t.a = x.a",
+    "c_Examples_of_UPDATE_statements subquery": "update t set b = (select max(b) from s) where a in (select a from s)",
+    "c_Examples_of_UPDATE_statements self-join": "update t set b = y.b from t as y where t.a = y.a and y.b > 100",
+    "c_Examples_of_UPDATE_statements inner join": "update t set b = s.b from s inner join sales on s.a = sales.a where t.a = s.a",
+    "r_DELETE subquery": "delete from t where a in (select a from s where b > 1000)",
+    "r_DELETE with": "with x as (select a from s where b > 1000) delete from t using x where t.a = x.a",
     "r_INSERT_30 select": "insert into s (select a, b from t)",
+    "r_INSERT_30 rows": "insert into s values (5, 1), (6, default)",
+    "r_INSERT_30 columns": "insert into s (b, a) values ((select max(b) from t), 7)",
+    "r_INSERT_30 fewer values": "insert into s values (8)",
+    "r_INSERT_30 default values": "insert into s default values",
+    "r_WITH_clause": "with x as (select a from t), y as (select a from x) select y.a from y order by y.a limit 1",
+    "r_UNION": "select a from t union all select a from s except select a from sales order by a limit 3",
+    "r_ORDER_BY_clause": "select a from t order by b desc nulls last limit 2 offset 1",
+    "r_scalar_subqueries": "select t.a, (select max(s.b) from s) as most from t",
+    "r_exists_condition": "select t.a from t where exists (select 1 from s where s.a = t.a)",
+    "r_correlated_subqueries": "select t.a from t where t.b = (select max(s.b) from s where s.a = t.a)",
+    "r_FROM_clause30": "select x.a, y.b from (select a from t) as x full join s as y on x.a = y.a",
+    "r_GROUP_BY_clause": "select a, count(*), sum(b) from t group by a having count(*) > 1",
+    "r_Window_function_synopsis": "select max(b) over (partition by a order by b rows between unbounded preceding and 1 following) from t",
+    "r_WF_ROW_NUMBER": "select row_number() over (partition by a order by b desc nulls last) from t",
     "r_WF_SUM frame": "select sum(b) over (partition by a order by b rows unbounded preceding) from t",
     "r_WF_LAG": "select lag(b, 1) over (order by a) from t",
     "r_LISTAGG": "select listagg(c, ', ') within group (order by a) from t",
@@ -48,9 +73,20 @@ ACCEPTED = {
     "query-super unpivot": "select t.a, attr, json_serialize(val) from t, unpivot t.p as val at attr",
     "JSON_TYPEOF": "select json_typeof(t.p) from t",
     "CAN_JSON_PARSE": "select can_json_parse('{\"a\": 1}')",
+    "r_CREATE_VIEW replace": "create or replace view on_answered as select a from answered",
     "r_CREATE_VIEW late binding": "create view v as select a from public.t with no schema binding",
     "r_CREATE_TABLE_AS": "create table u diststyle key distkey (a) compound sortkey (a, b) as select a, b from t",
+    "r_CREATE_TABLE_AS temporary": "create temporary table recent diststyle all backup no as select a from t",
+    "r_CREATE_TABLE_NEW keys": "create table if not exists keyed (a integer not null, b varchar(30) encode lzo, primary key (a))"
+    " diststyle key distkey (a) interleaved sortkey (a, b)",
+    "r_CREATE_TABLE_NEW sort": "create table sorted (a integer sortkey, b varchar(max), p super) diststyle all",
+    "r_DROP_VIEW": "drop view if exists v cascade",
+    "r_DROP_SCHEMA": "drop schema if exists gone cascade",
+    "r_RESET": "reset query_group",
+    "r_error_on_nondeterministic_update": "set error_on_nondeterministic_update to true",
     "r_ALTER_TABLE": "alter table u add column d varchar(30)",
+    "r_ALTER_TABLE rename column": "alter table u rename column d to e",
+    "r_ALTER_TABLE drop column": "alter table u drop column e",
     "r_COMMENT": "comment on table u is 'a table'",
     "r_LOCK": "lock t",
     "r_SET": "set query_group to 'dbt'",
@@ -58,12 +94,21 @@ ACCEPTED = {
     " partitioned by (saledate date) stored as parquet location 's3://lake/sales/'",
     "r_ALTER_TABLE_external-table": "alter table lake.sales add if not exists"
     " partition (saledate = '2008-01-01') location 's3://lake/sales/saledate=2008-01-01/'",
-    "r_CREATE_MASKING_POLICY": "create masking policy m with (value varchar(256)) using ('***'::text)",
+    "r_CREATE_EXTERNAL_TABLE JSON": "create external table lake.written (file varchar(100), rows_written bigint)"
+    " row format serde 'org.openx.data.jsonserde.JsonSerDe' location 's3://lake/written/'",
+    "r_ALTER_TABLE_external-table several": "alter table lake.sales add if not exists partition (saledate = '2008-02-01')"
+    " location 's3://lake/sales/saledate=2008-02-01/' partition (saledate = '2008-03-01')"
+    " location 's3://lake/sales/saledate=2008-03-01/'",
+    "r_CREATE_EXTERNAL_TABLE pseudocolumns": "select x.\"$path\", x.price from lake.sales as x where x.saledate > '2008-01-31'",
+    "r_DROP_TABLE external": "drop table lake.written",
+    "r_CREATE_MASKING_POLICY": "create masking policy m with (value varchar(20)) using ('***'::varchar(20))",
     "r_ATTACH_MASKING_POLICY": "attach masking policy m on t (c) to role r priority 10",
     "r_CREATE_ROLE": "create role r",
     "r_GRANT": "grant select on all tables in schema public to role r",
     "r_CREATE_SCHEMA": "create schema if not exists us_sales",
     "r_ALTER_DEFAULT_PRIVILEGES": "alter default privileges in schema public grant select on tables to role r",
+    "r_GRANT role": "grant role r to engineer",
+    "r_GRANT external schema": "grant usage on schema lake to role r",
     "r_GRANT schema": "grant create, usage on schema us_sales to role r",
     "r_CREATE_EXTERNAL_SCHEMA data catalog": "create external schema spectrum_schema from data catalog database"
     " 'sampledb' region 'us-west-2' iam_role 'arn:aws:iam::123456789012:role/MySpectrumRole'",
@@ -79,9 +124,32 @@ ACCEPTED = {
     "r_ALTER_TABLE_APPEND": "alter table sales append from sales_monthly",
     "r_TRUNCATE": "truncate sales",
     "r_DROP_TABLE": "drop table if exists sales_monthly",
+    "r_COMMENT view": "comment on view on_answered is 'a view'",
     "r_COMMENT column": "comment on column u.a is 'a column'",
     "r_ALTER_TABLE rename": "alter table u rename to u_new",
     "r_SHOW": "show enable_case_sensitive_identifier",
+}
+
+
+# page: statement that it forbids, and that PostgreSQL refuses too, so that no rule is needed
+REFUSED_BY_BOTH = {
+    "r_CREATE_TABLE_NEW temporary in a schema": "create temporary table public.passing (a integer)",
+    "r_CREATE_TABLE_NEW subquery as default": "create table j (a integer default (select 1))",
+    "r_CREATE_VIEW schema of a late-binding view": "create view nowhere.v as select a from public.t with no schema binding",
+    "r_CREATE_SCHEMA name twice": "create schema public",
+    "r_INSERT_30 more values than columns": "insert into s values (1, 2, 3)",
+    "r_WITH_clause name twice": "with x as (select a from t), x as (select a from s) select x.a from x",
+    "r_WITH_clause forward reference": "with x as (select a from y), y as (select a from t) select x.a from x",
+    "r_WITH_clause outside its scope": "select x.a from (with x as (select a from t) select a from x) as y, x",
+    "r_UNION columns": "select a, b from t union all select a from s",
+    "r_GROUP_BY_clause column in no group": "select a, b, count(*) from t group by a",
+    "r_ORDER_BY_clause negative limit": "select a from t order by a limit -1",
+    "r_DROP_TABLE in use": "drop table answered",
+    "r_ALTER_TABLE column twice": "alter table t add column a integer",
+    "c_unsupported-postgresql-features system columns": "create table j (ctid integer)",
+    "CONVERT_TIMEZONE unknown zone": "select convert_timezone('UTC', 'Mars/Olympus', cast('2008-08-21' as timestamp))",
+    "r_CREATE_MASKING_POLICY name twice": "create masking policy m with (value date) using (cast(null as date))",
+    "r_CREATE_ROLE name of a user": "create role engineer",
 }
 
 

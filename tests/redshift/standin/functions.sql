@@ -216,6 +216,16 @@ begin
 end
 $$;
 
+-- r_LISTAGG: VARCHAR(MAX)
+create function redshift.listagg_result(value text) returns varchar language plpgsql immutable strict as $$
+begin
+    if octet_length(value) > 65535 then
+        raise exception using message = 'Result size exceeds LISTAGG limit';
+    end if;
+    return value::varchar;
+end
+$$;
+
 -- --------------------------------------------------------------------------- the stand-in's own books
 create table standin.external_schemas (name text primary key, kind text not null, options text not null);
 create table standin.external_tables (
@@ -240,6 +250,15 @@ create table standin.stream_positions (
 create table standin.table_attributes (
     schema_name text, table_name text, attributes text not null, primary key (schema_name, table_name)
 );
+create function standin.check_key(relation text, key text) returns void language plpgsql as $$
+begin
+    if not exists (
+        select from pg_attribute where attrelid = to_regclass(relation) and attname = key and not attisdropped
+    ) then
+        raise exception using message = format('column "%s" specified as distkey/sortkey is not in the table', key);
+    end if;
+end
+$$;
 -- a late-binding view keeps its query as text; PostgreSQL has an empty view in its place, for its name,
 -- owner and grants. Its columns are those that it had when it was made.
 create table standin.late_binding_views (view oid primary key, query text not null, columns jsonb not null);
@@ -354,6 +373,18 @@ create view redshift.svv_columns as
     from information_schema.columns
     union all
     select current_database()::text, schema_name::text, view_name::text, column_name::text, place, data_type::text
+    from redshift.pg_get_late_binding_view_cols()
+        as cols(schema_name name, view_name name, column_name name, data_type varchar, place int);
+-- columns of all relations with their types as they were written
+create view standin.columns as
+    select n.nspname::text as schema_name, c.relname::text as table_name, a.attname::text as column_name,
+        format_type(a.atttypid, a.atttypmod) as kind
+    from pg_attribute as a
+    inner join pg_class as c on a.attrelid = c.oid
+    inner join pg_namespace as n on c.relnamespace = n.oid
+    where a.attnum > 0 and not a.attisdropped
+    union all
+    select schema_name::text, view_name::text, column_name::text, data_type::text
     from redshift.pg_get_late_binding_view_cols()
         as cols(schema_name name, view_name name, column_name name, data_type varchar, place int);
 grant usage on schema redshift, standin to public;

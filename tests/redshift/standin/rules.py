@@ -293,14 +293,116 @@ def _window_literal(tree: exp.Expr) -> bool:
     return False
 
 
-def _merge_on_super_path(tree: exp.Expr) -> bool:
+def _merge_super_path(tree: exp.Expr) -> bool:
     if not isinstance(tree, exp.Merge):
         return False
     relations = {tree.this.name.lower(), tree.args["using"].alias_or_name.lower()}
     return any(
         len(column.parts) > 2 and column.parts[0].name.lower() in relations
-        for column in tree.args["on"].find_all(exp.Column)
+        for part in (tree.args["on"], *_merge_whens(tree))
+        for column in part.find_all(exp.Column)
     )
+
+
+def _merge_same_table(tree: exp.Expr) -> bool:
+    return isinstance(tree, exp.Merge) and (
+        tree.args["using"].name,
+        tree.args["using"].args.get("db"),
+    ) == (
+        tree.this.name,
+        tree.this.args.get("db"),
+    )
+
+
+def _sets_qualified(tree: exp.Expr) -> bool:
+    """`update t set t.a = 1`, alone or in a MERGE; not in what stands right of the sign."""
+    return any(
+        isinstance(assigned, exp.EQ)
+        and isinstance(assigned.this, exp.Column)
+        and assigned.this.table
+        for update in tree.find_all(exp.Update)
+        for assigned in update.expressions
+    )
+
+
+def _update_outer_join(tree: exp.Expr) -> bool:
+    from_ = tree.args.get("from_") if isinstance(tree, exp.Update) else None
+    if from_ is None:
+        return False
+    return any(
+        join.side
+        for join in [*(from_.this.args.get("joins") or []), *(from_.args.get("joins") or [])]
+    )
+
+
+def _target_alias(tree: exp.Expr) -> bool:
+    target = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
+    return isinstance(tree, (exp.Delete, exp.Insert)) and bool(target.alias)
+
+
+def _subquery_in_rows(tree: exp.Expr) -> bool:
+    """More than one row of VALUES, and a subquery in one of them."""
+    rows = tree.args.get("expression") if isinstance(tree, exp.Insert) else None
+    return (
+        isinstance(rows, exp.Values)
+        and len(rows.expressions) > 1
+        and rows.find(exp.Select) is not None
+    )
+
+
+def _limit_in_set_operation(tree: exp.Expr) -> bool:
+    return any(
+        side is not None and side.unnest().args.get(part) is not None
+        for operation in tree.find_all(exp.SetOperation)
+        for side in (operation.this, operation.expression)
+        for part in ("limit", "offset")
+    )
+
+
+def _bound(spec: exp.WindowSpec, end: str) -> float | None:
+    """Where a frame begins or ends, in rows from the current one."""
+    value, side = spec.args.get(end), str(spec.args.get(f"{end}_side") or "").upper()
+    sign = -1 if side == "PRECEDING" else 1
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return 0 if value == "CURRENT ROW" else sign * float("inf")
+    return sign * float(value.name)
+
+
+def _frame_ends_before_it_begins(tree: exp.Expr) -> bool:
+    for _window, spec in _frames(tree):
+        start, end = (
+            (_bound(spec, "start"), _bound(spec, "end")) if spec is not None else (None, None)
+        )
+        if start is not None and end is not None and start > end:
+            return True
+    return False
+
+
+def _subquery_without_alias(tree: exp.Expr) -> bool:
+    return any(
+        isinstance(subquery.this, (exp.Select, exp.SetOperation))
+        and isinstance(subquery.parent, (exp.From, exp.Join))
+        and not subquery.alias
+        for subquery in tree.find_all(exp.Subquery)
+    )
+
+
+def _with_in_with(tree: exp.Expr) -> bool:
+    return any(cte.this.args.get("with_") is not None for cte in tree.find_all(exp.CTE))
+
+
+def _super_in_outer_join(tree: exp.Expr) -> bool:
+    """Navigation into a SUPER in a query that joins RIGHT or FULL."""
+    for select in tree.find_all(exp.Select):
+        names = _outer_names(select)
+        if any(join.side in ("RIGHT", "FULL") for join in select.args.get("joins") or []) and any(
+            len(column.parts) > 2 and column.parts[0].name.lower() in names
+            for column in _own_columns(select)
+        ):
+            return True
+    return False
 
 
 def _reserved_name(tree: exp.Expr) -> bool:
@@ -308,6 +410,7 @@ def _reserved_name(tree: exp.Expr) -> bool:
         not identifier.args.get("quoted")
         and identifier.name.lower() in RESERVED
         and not _is_system_column(identifier)
+        and not _is_default(identifier)
         for identifier in tree.find_all(exp.Identifier)
     )
 
@@ -316,6 +419,17 @@ def _is_system_column(identifier: exp.Expr) -> bool:
     """`oid` of a catalog table, which dbt's adapter asks for by that name."""
     column = identifier.parent
     return isinstance(column, exp.Column) and bool(column.table) and column.name.lower() == "oid"
+
+
+def _is_default(identifier: exp.Expr) -> bool:
+    """DEFAULT in the place of a value (r_UPDATE, r_INSERT_30)."""
+    column = identifier.parent
+    return (
+        identifier.name.lower() == "default"
+        and isinstance(column, exp.Column)
+        and not column.table
+        and isinstance(column.parent, (exp.EQ, exp.Tuple))
+    )
 
 
 # r_pg_keywords: "You can use the reserved words with delimited identifiers"
@@ -423,9 +537,40 @@ RULES: tuple[Rule, ...] = (
     Rule("window_literal", "r_Window_function_synopsis",
          "constant expressions are not supported in the PARTITION BY and ORDER BY of a window",
          "select row_number() over (partition by 'x' order by a) from t", _window_literal),
-    Rule("merge_on_super_path", _MERGE, "MERGE does not support a partial SUPER path in its condition",
+    Rule("merge_super_path", _MERGE, "Partial reference of SUPER column is not supported in MERGE statement.",
+         "merge into t using s on t.a = s.a when matched then update set c = s.p.x"
+         " when not matched then insert values (s.a)", _merge_super_path),
+    Rule("merge_super_path_in_condition", _MERGE,
+         "Partial reference of SUPER column is not supported in MERGE statement.",
          "merge into t using s on t.a = s.p.a when matched then delete"
-         " when not matched then insert values (s.a)", _merge_on_super_path),
+         " when not matched then insert values (s.a)", _merge_super_path),
+    Rule("merge_same_table", _MERGE, "Source and target of a MERGE cannot be the same table",
+         "merge into t using t on t.a = t.a when matched then delete when not matched then insert values (t.a)",
+         _merge_same_table),
+    Rule("merge_sets_qualified", _MERGE, 'syntax error at or near "."',
+         "merge into t using s on t.a = s.a when matched then update set t.b = s.b"
+         " when not matched then insert values (s.a, s.b)", _sets_qualified),
+    Rule("update_sets_qualified", "r_UPDATE", 'syntax error at or near "."', "update t set t.b = 1", _sets_qualified),
+    Rule("update_outer_join", "r_UPDATE", "Target table must be part of an equijoin predicate",
+         "update t set b = s.b from s left join u on s.a = u.a where t.a = s.a", _update_outer_join),
+    Rule("delete_alias", "r_DELETE", 'syntax error at or near "as"', "delete from t as x where x.a = 1", _target_alias),
+    Rule("insert_alias", "r_INSERT_30", 'syntax error at or near "as"', "insert into t as x (a) values (1)", _target_alias),
+    Rule("subquery_in_rows", "r_INSERT_30", "subqueries are not supported in a VALUES list of several rows",
+         "insert into s values ((select max(b) from s), 1), (3, 4)", _subquery_in_rows),
+    Rule("limit_in_set_operation", "r_UNION", "LIMIT may not be used within input to set operations",
+         "(select a from t limit 10) except (select a from s)", _limit_in_set_operation),
+    Rule("frame_ends_before_it_begins", "r_Window_function_synopsis",
+         "frame starting from following row cannot end before it",
+         "select sum(a) over (order by b rows between current row and 2 preceding) from t",
+         _frame_ends_before_it_begins),
+    Rule("with_in_with", "r_WITH_clause", "a WITH clause inside a subquery of a WITH clause is not supported",
+         "with x as (with y as (select a from t) select a from y) select a from x", _with_in_with),
+    Rule("super_in_outer_join", "limitations-super", "SUPER is not supported in right and full outer joins",
+         "select t.p.n from t full join s on t.a = s.a", _super_in_outer_join),
+    Rule("subquery_without_alias", "r_FROM_clause30", "subquery in FROM must have an alias",
+         "select a from (select a from t)", _subquery_without_alias),
+    Rule("collate", _DIST, 'syntax error at or near "collate"', 'select c collate "C" from t', _has(exp.Collate)),
+    Rule("row_constructor", _DIST, 'syntax error at or near "row"', "select row(1, 2)", _calls("row")),
     Rule("reserved_name", "r_pg_keywords", "syntax error: a reserved word is used as a name",
          "select a as snapshot from t", _reserved_name),
     Rule("tablesample", _DIST, 'syntax error at or near "tablesample"',
@@ -441,68 +586,150 @@ _STREAM = "materialized-view-streaming-ingestion"
 
 STATEMENT_RULES: tuple[StatementRule, ...] = (
     StatementRule("unknown_statement", _DIST, 'syntax error at or near "{}"', "create index i on t (a)"),
-    StatementRule("append_in_transaction", _APPEND, "ALTER TABLE APPEND cannot run inside a transaction block",
-         "alter table t append from s", ("begin",)),
-    StatementRule("append_permanent", _APPEND,
-         "ALTER TABLE APPEND: source and target must be permanent tables",
-         "alter table passing append from sales", ("create temporary table passing (a integer)",)),
-    StatementRule("append_keys", _APPEND,
-         "ALTER TABLE APPEND: source and target must have the same distribution style and sort keys: {!r}, {!r}",
-         "alter table t append from s"),
-    StatementRule("append_attributes", _APPEND,
-         "ALTER TABLE APPEND: columns of one name must have identical attributes",
-         "alter table sales append from other_sales", ("create table other_sales (a bigint)",)),
-    StatementRule("append_columns", _APPEND, "ALTER TABLE APPEND: columns differ; use IGNOREEXTRA or FILLTARGET",
-         "alter table sales append from wide_sales", ("create table wide_sales (a integer, b integer)",)),
-    StatementRule("external_in_transaction", "r_CREATE_EXTERNAL_TABLE",
-         "{} cannot run inside a transaction block",
-         "create external table lake.x (a integer) stored as parquet location 's3://lake/x/'", ("begin",)),
-    StatementRule("partition_in_transaction", "r_ALTER_TABLE_external-table",
-         "ALTER EXTERNAL TABLE cannot run inside a transaction block",
-         "alter table lake.x add partition (a = 1) location 's3://lake/x/a=1/'", ("begin",)),
-    StatementRule("external_database_in_transaction", "r_CREATE_EXTERNAL_SCHEMA",
-         "CREATE EXTERNAL SCHEMA … CREATE EXTERNAL DATABASE cannot run inside a transaction block",
-         "create external schema lake2 from data catalog database 'x' iam_role default"
-         " create external database if not exists", ("begin",)),
-    StatementRule("alter_column_in_transaction", "r_ALTER_TABLE",
-         "ALTER TABLE ALTER COLUMN cannot run inside a transaction block",
-         "alter table t alter column c type varchar(30)", ("begin",)),
-    StatementRule("vacuum_in_transaction", "r_VACUUM_command", "VACUUM cannot run inside a transaction block",
-         "vacuum t", ("begin",)),
-    # facts about these are open: refused, so that nothing here depends on them
-    StatementRule("streaming_in_transaction", "unverified",
-         "{} of a streaming view inside a transaction block is unverified: refused here",
-         "refresh materialized view m", ("begin",)),
-    StatementRule("kafka_needs_a_role", "materialized-view-streaming-ingestion-getting-started-MSK",
-         "IAM_ROLE is required with AUTHENTICATION IAM",
-         "create external schema k2 from kafka authentication iam uri 'b-1:9098'"),
-    StatementRule("stream_of_one_topic", _STREAM,
-         "Materialized view over stream could not be created, reason: Joins are not supported.",
-         'create materialized view m1 auto refresh yes as select a.kafka_offset from k."x" as a'
-         ' join k."y" as b on a.kafka_offset = b.kafka_offset'),
-    StatementRule("stream_without_subquery", _STREAM,
-         "Materialized view over stream could not be created, reason: Column aliases are not supported.",
-         'create materialized view m2 auto refresh yes as select q.kafka_offset from'
-         ' (select kafka_offset from k."x") as q'),
-    StatementRule("stream_without_clauses", _STREAM,
-         "Materialized view over stream could not be created, reason: ORDER BY, LIMIT, GROUP BY and DISTINCT"
-         " are not supported.",
-         'create materialized view m3 auto refresh yes as select kafka_offset from k."x" order by kafka_offset'),
-    StatementRule("view_of_a_stream", _STREAM, 'relation "{}.{}" is not a stream',
-         "create materialized view m4 auto refresh yes as select a from public.t"),
-    StatementRule("attributes_before_auto_refresh", "materialized-view-create-sql-command",
-         'syntax error at or near "sortkey"',
-         'create materialized view m5 auto refresh yes sortkey (kafka_offset) as select kafka_offset from k."x"'),
-    StatementRule("late_binding_names_schemas", "r_CREATE_VIEW",
-         "All the relation names inside should be qualified when creating views with no schema binding.",
-         "create view w as select a from t with no schema binding"),
-    StatementRule("check_constraint", _DIST, 'syntax error at or near "check"',
-         "create table j (a integer check (a > 0))"),
-    StatementRule("column_type", _TYPES, "Unsupported PostgreSQL data type", "create table j (a jsonb)"),
+    StatementRule("statement_size", "r_UPDATE", "statement is too large: the maximum size of a single SQL statement is 16 MB",
+                  "select '" + "x" * 16_777_216 + "'"),
+    # tables: distribution and sort keys, columns
+    StatementRule("distkey_without_column", "r_CREATE_TABLE_NEW", "DISTSTYLE KEY requires a DISTKEY column",
+                  "create table j diststyle key as select 1 as a"),
+    StatementRule("distkey_and_other_style", "r_CREATE_TABLE_NEW", "DISTKEY is allowed with DISTSTYLE KEY only",
+                  "create table j diststyle even distkey (a) as select 1 as a"),
+    StatementRule("one_distkey", "r_CREATE_TABLE_NEW", "only one column can be the distribution key",
+                  "create table j (a integer, b integer) distkey (a, b)"),
+    StatementRule("interleaved_columns", "r_CREATE_TABLE_NEW", "an interleaved sort key has at most 8 columns",
+                  "create table j (a integer) interleaved sortkey (a, b, c, d, e, f, g, h, i)"),
+    StatementRule("key_of_no_column", "r_CREATE_TABLE_NEW", 'column "{}" specified as distkey/sortkey is not in the table',
+                  "create table j diststyle key distkey (z) as select 1 as a"),
     StatementRule("super_as_key", "limitations-super", "a SUPER column can't be a distribution or sort key",
-         "create table j (a integer, p super) sortkey (p)"),
+                  "create table j (a integer, p super) sortkey (p)"),
+    StatementRule("check_constraint", _DIST, 'syntax error at or near "check"', "create table j (a integer check (a > 0))"),
+    StatementRule("column_type", _TYPES, "Unsupported PostgreSQL data type", "create table j (a jsonb)"),
     StatementRule("varchar_length", "r_Character_types", "length for type varchar cannot exceed 65535: {}",
-         "select cast(c as varchar(70000)) from t"),
+                  "select cast(c as varchar(70000)) from t"),
+    StatementRule("one_column_at_a_time", "r_ALTER_TABLE", 'syntax error at or near ","',
+                  "alter table t add column y integer, add column z integer"),
+    StatementRule("drop_key_column", "r_ALTER_TABLE", 'cannot drop distkey or sortkey column "{}"', "alter table t drop column a"),
+    StatementRule("alter_column_in_transaction", "r_ALTER_TABLE",
+                  "ALTER TABLE ALTER COLUMN cannot run inside a transaction block",
+                  "alter table t alter column c type varchar(30)", ("begin",)),
+    StatementRule("vacuum_in_transaction", "r_VACUUM_command", "VACUUM cannot run inside a transaction block", "vacuum t", ("begin",)),
+    # Redshift commits what came before it: refused, so that nothing here is committed unseen
+    StatementRule("truncate_in_transaction", "r_TRUNCATE", "TRUNCATE commits the transaction in which it is run: refused here",
+                  "truncate t", ("begin",)),
+    # views
+    StatementRule("late_binding_names_schemas", "r_CREATE_VIEW",
+                  "All the relation names inside should be qualified when creating views with no schema binding.",
+                  "create view w as select a from t with no schema binding"),
+    StatementRule("view_read_only", "r_CREATE_VIEW", 'cannot change a view: "{}"', "delete from plain_view",
+                  ("create view plain_view as select a from t",)),
+    StatementRule("late_binding_view_read_only", "r_CREATE_VIEW", 'cannot change a view: "{}"', "update public.unbound set a = 1",
+                  ("create view public.unbound as select a from public.t with no schema binding",)),
+    StatementRule("lock_view", "r_LOCK", 'cannot lock a view: "{}"', "lock public.lockable",
+                  ("create view public.lockable as select a from public.t with no schema binding",)),
+    # ALTER TABLE APPEND
+    StatementRule("append_in_transaction", _APPEND, "ALTER TABLE APPEND cannot run inside a transaction block",
+                  "alter table t append from s", ("begin",)),
+    StatementRule("append_permanent", _APPEND, "ALTER TABLE APPEND: source and target must be permanent tables",
+                  "alter table passing append from sales", ("create temporary table passing (a integer)",)),
+    StatementRule("append_keys", _APPEND,
+                  "ALTER TABLE APPEND: source and target must have the same distribution style and sort keys: {!r}, {!r}",
+                  "alter table t append from s"),
+    StatementRule("append_attributes", _APPEND, "ALTER TABLE APPEND: columns of one name must have identical attributes",
+                  "alter table sales append from other_sales", ("create table other_sales (a bigint)",)),
+    StatementRule("append_columns", _APPEND, "ALTER TABLE APPEND: columns differ; use IGNOREEXTRA or FILLTARGET",
+                  "alter table sales append from wide_sales", ("create table wide_sales (a integer, b integer)",)),
+    StatementRule("append_columns_of_both", _APPEND, "ALTER TABLE APPEND: columns differ; use IGNOREEXTRA or FILLTARGET",
+                  "alter table left_sales append from right_sales filltarget",
+                  ("create table left_sales (a integer, b integer)", "create table right_sales (a integer, c integer)")),
+    StatementRule("append_null", _APPEND, "ALTER TABLE APPEND: columns of one name must have identical attributes",
+                  "alter table sales append from full_sales", ("create table full_sales (a integer not null)",)),
+    # external schemas and tables
+    StatementRule("kafka_needs_a_role", "materialized-view-streaming-ingestion-getting-started-MSK",
+                  "IAM_ROLE is required with AUTHENTICATION IAM",
+                  "create external schema k2 from kafka authentication iam uri 'b-1:9098'"),
+    StatementRule("external_database_in_transaction", "r_CREATE_EXTERNAL_SCHEMA",
+                  "CREATE EXTERNAL SCHEMA … CREATE EXTERNAL DATABASE cannot run inside a transaction block",
+                  "create external schema lake2 from data catalog database 'x' iam_role default"
+                  " create external database if not exists", ("begin",)),
+    StatementRule("external_in_transaction", "r_CREATE_EXTERNAL_TABLE", "{} cannot run inside a transaction block",
+                  "create external table lake.x (a integer) stored as parquet location 's3://lake/x/'", ("begin",)),
+    StatementRule("external_needs_its_schema", "r_CREATE_EXTERNAL_TABLE", 'external schema "{}" does not exist',
+                  "create external table public.x (a integer) stored as parquet location 's3://lake/x/'"),
+    StatementRule("pseudocolumn", "r_CREATE_EXTERNAL_TABLE", "\"$path\" and \"$size\" cannot be names of columns",
+                  "create external table lake.y (\"$path\" varchar(9)) stored as parquet location 's3://lake/y/'"),
+    StatementRule("partition_in_transaction", "r_ALTER_TABLE_external-table",
+                  "ALTER EXTERNAL TABLE cannot run inside a transaction block",
+                  "alter table lake.x add partition (a = 1) location 's3://lake/x/a=1/'", ("begin",)),
+    StatementRule("drop_external_in_transaction", "r_DROP_TABLE", "DROP EXTERNAL TABLE cannot run inside a transaction block",
+                  "drop table lake.z", ("create external table lake.z (a integer) stored as parquet location 's3://lake/z/'", "begin")),
+    StatementRule("rename_external", "r_ALTER_TABLE", "cannot rename an external table",
+                  "alter table lake.r rename to r2", ("create external table lake.r (a integer) stored as parquet location 's3://lake/r/'",)),
+    StatementRule("update_external", "r_UPDATE", 'cannot change an external table: "{}"', "update lake.u set a = 1",
+                  ("create external table lake.u (a integer) stored as parquet location 's3://lake/u/'",)),
+    StatementRule("merge_external", _MERGE, 'cannot change an external table: "{}"',
+                  "merge into lake.m using s on lake.m.a = s.a when matched then delete when not matched then insert values (s.a)",
+                  ("create external table lake.m (a integer) stored as parquet location 's3://lake/m/'",)),
+    # streaming views; facts about transactions are open: refused, so that nothing here depends on them
+    StatementRule("streaming_in_transaction", "unverified",
+                  "{} of a streaming view inside a transaction block is unverified: refused here",
+                  "refresh materialized view m", ("begin",)),
+    StatementRule("stream_of_one_topic", _STREAM,
+                  "Materialized view over stream could not be created, reason: Joins are not supported.",
+                  'create materialized view m1 auto refresh yes as select a.kafka_offset from k."x" as a'
+                  ' join k."y" as b on a.kafka_offset = b.kafka_offset'),
+    StatementRule("stream_without_subquery", _STREAM,
+                  "Materialized view over stream could not be created, reason: Column aliases are not supported.",
+                  'create materialized view m2 auto refresh yes as select q.kafka_offset from'
+                  ' (select kafka_offset from k."x") as q'),
+    StatementRule("stream_without_clauses", _STREAM,
+                  "Materialized view over stream could not be created, reason: ORDER BY, LIMIT, GROUP BY and DISTINCT"
+                  " are not supported.",
+                  'create materialized view m3 auto refresh yes as select kafka_offset from k."x" order by kafka_offset'),
+    StatementRule("stream_without_mutable_functions", "materialized-view-create-sql-command",
+                  "AUTO REFRESH is not supported for a materialized view with mutable functions: {}",
+                  'create materialized view m6 auto refresh yes as select kafka_offset, getdate() as seen_at from k."x"'),
+    StatementRule("view_of_a_stream", _STREAM, 'relation "{}.{}" is not a stream',
+                  "create materialized view m4 auto refresh yes as select a from public.t"),
+    StatementRule("attributes_before_auto_refresh", "materialized-view-create-sql-command",
+                  'syntax error at or near "sortkey"',
+                  'create materialized view m5 auto refresh yes sortkey (kafka_offset) as select kafka_offset from k."x"'),
+    # roles, grants, masks
+    StatementRule("role_reserved_word", "r_CREATE_ROLE", 'syntax error at or near "{}"', "create role user"),
+    StatementRule("grant_on_external_table", "r_CREATE_EXTERNAL_SCHEMA",
+                  "permissions are granted on the external schema, not on its tables",
+                  "grant select on lake.g to role masked",
+                  ("create external table lake.g (a integer) stored as parquet location 's3://lake/g/'", "create role masked")),
+    StatementRule("grant_create_on_external_schema", "r_GRANT", "CREATE ON SCHEMA is not supported for external schemas",
+                  "grant create on schema lake to public"),
+    StatementRule("grant_external_in_transaction", "r_GRANT",
+                  "GRANT on an external resource cannot run inside a transaction block",
+                  "grant usage on schema lake to public", ("begin",)),
+    StatementRule("grant_option_to_public", "r_GRANT", "WITH GRANT OPTION cannot be granted to a group or to PUBLIC",
+                  "grant select on t to public with grant option"),
+    StatementRule("mask_constant_without_cast", "r_CREATE_MASKING_POLICY",
+                  "a constant as masking expression has to be cast to the type of the input",
+                  "create masking policy bare with (value varchar(256)) using ('***')"),
+    StatementRule("mask_unknown", "r_ATTACH_MASKING_POLICY", 'masking policy "{}" does not exist',
+                  "attach masking policy missing on t (c) to public"),
+    StatementRule("mask_type", "r_CREATE_MASKING_POLICY", "masking policy and column have different types: {}, {}",
+                  "attach masking policy of_dates on t (c) to public",
+                  ("create masking policy of_dates with (value date) using (cast(null as date))",)),
+    StatementRule("mask_twice", "r_ATTACH_MASKING_POLICY",
+                  'a masking policy is already attached to column "{}" for this grantee or with this priority',
+                  "attach masking policy other on masked_table (c) to public",
+                  ("create table masked_table (c varchar(20))",
+                   "create masking policy one with (value varchar(20)) using (cast('***' as varchar(20)))",
+                   "create masking policy other with (value varchar(20)) using (cast('---' as varchar(20)))",
+                   "attach masking policy one on masked_table (c) to public")),
+    StatementRule("mask_external", "t_ddm-considerations", "a masking policy cannot be attached to an external table",
+                  "attach masking policy whole on lake.h (a) to public",
+                  ("create external table lake.h (a integer) stored as parquet location 's3://lake/h/'",
+                   "create masking policy whole with (value integer) using (cast(null as integer))")),
+    # raised by functions.sql
+    StatementRule("listagg_size", "r_LISTAGG", "Result size exceeds LISTAGG limit",
+                  "select listagg(repeat('x', 60000)) within group (order by a) from answered"),
+    StatementRule("json_serialize_size", "JSON_SERIALIZE", "JSON_SERIALIZE: the result exceeds the maximum of 65535 bytes",
+                  "select json_serialize(json_parse('[\"' || repeat('x', 60000) || '\",\"' || repeat('x', 60000) || '\"]'))"),
+    StatementRule("json_parse_invalid", "JSON_PARSE", "Invalid JSON format", "select json_parse('[1,2')"),
 )  # fmt: skip
 _BY_NAME = {rule.name: rule for rule in STATEMENT_RULES}
 

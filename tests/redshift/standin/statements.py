@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 
 from tests.redshift.standin.books import Books, quote
-from tests.redshift.standin.rules import Refused, refusal
+from tests.redshift.standin.rules import RESERVED, Refused, refusal
 from tests.redshift.standin.translation import (
     names_without_schema,
     schema_and_table,
@@ -18,10 +18,24 @@ from tests.redshift.standin.wire import Session
 _COMMENTS = re.compile(r"\A(\s+|--[^\n]*(\n|\Z)|/\*.*?\*/)*", re.DOTALL)
 _NAME = r'(?P<name>(?:"?[\w$-]+"?\.){0,2}"?[\w$.-]+"?)'
 _ATTRIBUTES = re.compile(
-    r"\b(backup\s+(?:yes|no)|diststyle\s+(?:all|even|auto|key)|distkey\s*\(\s*\w+\s*\)"
+    r"\b(backup\s+(?:yes|no)|diststyle\s+(?:all|even|auto|key)|distkey\s*\([^)]*\)"
     r"|(?:compound\s+|interleaved\s+)?sortkey\s*\([^)]*\)|sortkey\s+auto|auto\s+refresh\s+(?:yes|no))",
     re.IGNORECASE,
 )
+# c_unsupported-postgresql-features: unique, primary and foreign keys are informational only
+_TABLE_KEYS = re.compile(
+    r",\s*(?:constraint\s+\w+\s+)?(?:unique|primary\s+key|foreign\s+key)\s*\([^)]*\)"
+    r"(?:\s+references\s+[^\s(,)]+\s*(?:\([^)]*\))?)?",
+    re.IGNORECASE,
+)
+_KEYS = re.compile(
+    r"\b(?:unique|primary\s+key|references\s+[^\s(,)]+\s*(?:\([^)]*\))?)", re.IGNORECASE
+)
+_TARGET = re.compile(
+    r"(?P<verb>insert\s+into|update|delete\s+from|delete|merge\s+into)\s+" + _NAME, re.IGNORECASE
+)
+# r_UPDATE and the pages of all others: "The maximum size for a single SQL statement is 16 MB."
+MAX_STATEMENT_BYTES = 16 * 1024 * 1024
 Handler = Callable[["Statements", "re.Match[str]", str, Session], str]
 
 
@@ -60,6 +74,8 @@ class Statements:
             return raise_error(f"{type(error).__name__}: {error}")
 
     def _translate(self, sql: str, session: Session) -> str:
+        if len(sql.encode()) > MAX_STATEMENT_BYTES:
+            raise refusal("statement_size")
         text = _COMMENTS.sub("", sql, count=1).rstrip().rstrip(";").rstrip()
         if not text:
             return ""
@@ -72,6 +88,14 @@ class Statements:
     # -- queries
 
     def _query(self, _match: re.Match[str], text: str, session: Session) -> str:
+        target = _TARGET.match(text)
+        if target is not None:
+            kind = self._books.kind(target["name"])
+            if kind == "external":
+                merge = target["verb"].lower().startswith("merge")
+                raise refusal("merge_external" if merge else "update_external", target["name"])
+            if kind == "view":
+                raise refusal("view_read_only", target["name"])
         return self._translated(text, session)
 
     def _translated(self, sql: str, session: Session) -> str:
@@ -84,6 +108,16 @@ class Statements:
 
     def _nothing(self, _match: re.Match[str], _text: str, _session: Session) -> str:
         return "do $$ begin end $$"
+
+    def _lock(self, match: re.Match[str], text: str, _session: Session) -> str:
+        for name in match["names"].split(","):
+            if self._books.kind(name.strip()) == "view":
+                raise refusal("lock_view", name.strip())
+        return text
+
+    def _truncate(self, _match: re.Match[str], text: str, session: Session) -> str:
+        _outside(session, "truncate_in_transaction")
+        return text
 
     def _vacuum(self, _match: re.Match[str], _text: str, session: Session) -> str:
         _outside(session, "vacuum_in_transaction")
@@ -130,6 +164,10 @@ class Statements:
         of_super = set(re.findall(r'"?(\w+)"?\s+super\b', columns, re.IGNORECASE))
         if of_super & set(re.findall(r"\w+", " ".join(keys))):
             raise refusal("super_as_key")
+        columns = _KEYS.sub("", _TABLE_KEYS.sub("", columns))
+        columns = re.sub(
+            r"\bvarchar\s*\(\s*max\s*\)", "varchar(65535)", columns, flags=re.IGNORECASE
+        )
         columns = re.sub(r"\bvarbyte\s*(\(\s*\d+\s*\))?", "bytea", columns, flags=re.IGNORECASE)
         columns = re.sub(r"\bsuper\b", "redshift.super", columns, flags=re.IGNORECASE)
         columns = re.sub(r"\bencode\s+\w+", "", columns, flags=re.IGNORECASE)
@@ -157,6 +195,31 @@ class Statements:
     def _alter_table_append(self, match: re.Match[str], _text: str, session: Session) -> str:
         _outside(session, "append_in_transaction")
         return self._books.append(match["target"], match["source"], (match["extra"] or "").lower())
+
+    def _rename_table(self, match: re.Match[str], text: str, _session: Session) -> str:
+        if self._books.kind(match["name"]) == "external":
+            raise refusal("rename_external")
+        return run_all(text, *self._books.rename_sql(match["name"], match["new_name"]))
+
+    def _add_column(self, match: re.Match[str], text: str, _session: Session) -> str:
+        if "," in re.sub(r"\([^)]*\)", "", match["column"]):
+            raise refusal("one_column_at_a_time")
+        return text
+
+    def _drop_column(self, match: re.Match[str], text: str, _session: Session) -> str:
+        if "," in match["column"]:
+            raise refusal("one_column_at_a_time")
+        column = match["column"].split()[0].strip('"').lower()
+        if column in self._books.keys(match["name"]):
+            raise refusal("drop_key_column", column)
+        return text
+
+    def _drop_table(self, match: re.Match[str], text: str, session: Session) -> str:
+        for name in match["names"].split(","):
+            if self._books.kind(name.split()[0]) == "external":
+                _outside(session, "drop_external_in_transaction")
+                return self._books.drop_external_table(name.split()[0])
+        return text
 
     def _alter_column_type(self, match: re.Match[str], text: str, session: Session) -> str:
         if session.in_transaction:
@@ -209,9 +272,25 @@ class Statements:
     # -- roles and masks
 
     def _create_role(self, match: re.Match[str], _text: str, _session: Session) -> str:
+        if match["name"].lower() in RESERVED:
+            raise refusal("role_reserved_word", match["name"])
         return f"create role {match['name']} nologin"
 
-    def _grant(self, _match: re.Match[str], text: str, _session: Session) -> str:
+    def _grant(self, _match: re.Match[str], text: str, session: Session) -> str:
+        if re.search(r"\bto\s+(public|group\s+\S+)\s+with\s+grant\s+option", text, re.IGNORECASE):
+            raise refusal("grant_option_to_public")
+        on_schema = re.search(
+            r"(?P<what>[\w, ]+?)\s+on\s+schema\s+(?P<name>\S+)", text, re.IGNORECASE
+        )
+        if on_schema is not None and self._books.is_external_schema(on_schema["name"]):
+            _outside(session, "grant_external_in_transaction")
+            if re.search(r"\b(create|all)\b", on_schema["what"], re.IGNORECASE):
+                raise refusal("grant_create_on_external_schema")
+        on_table = re.search(
+            r"\bon\s+(?:table\s+)?" + _NAME + r"\s+(?:to|from)\b", text, re.IGNORECASE
+        )
+        if on_table is not None and self._books.kind(on_table["name"]) == "external":
+            raise refusal("grant_on_external_table")
         text = re.sub(r"\b(to|from)\s+(role|group)\s+", r"\1 ", text, flags=re.IGNORECASE)
         text = re.sub(
             r"\balter default privileges for role\b", "alter default privileges for role", text
@@ -220,6 +299,10 @@ class Statements:
         return re.sub(r"\brevoke\s+role\s+", "revoke ", text, flags=re.IGNORECASE)
 
     def _create_masking_policy(self, match: re.Match[str], _text: str, _session: Session) -> str:
+        if re.fullmatch(
+            r"\s*('[^']*'|[\d.]+|null|true|false)\s*", match["expression"], re.IGNORECASE
+        ):
+            raise refusal("mask_constant_without_cast")
         exists = " on conflict do nothing" if match["exists"] else ""
         return (
             f"insert into standin.masking_policies values ({quote(match['name'].lower())},"
@@ -228,6 +311,13 @@ class Statements:
 
     def _attach_masking_policy(self, match: re.Match[str], _text: str, _session: Session) -> str:
         schema, table = schema_and_table(match["relation"])
+        self._books.check_mask(
+            match["name"].lower(),
+            match["relation"],
+            match["columns"],
+            match["grantee"],
+            int(match["priority"] or 0),
+        )
         return (
             f"insert into standin.attached_policies values ({quote(match['name'].lower())},"
             f" {quote(schema + '.' + table)}, {quote(match['columns'])}, {quote(match['grantee'])},"
@@ -319,8 +409,14 @@ _HANDLERS: list[tuple[re.Pattern[str], Handler]] = [
         Statements._alter_table_append,
     ),
     _statement(r"alter\s+table\s+" + _NAME + r"\s+alter\s+column\s+\S+\s+type\s+varchar.*", Statements._alter_column_type),
-    _statement(r"alter\s+table\s+" + _NAME + r"\s+(rename\s+to|rename\s+column|add\s+column|drop\s+column|owner\s+to)\b.*", Statements._as_is),
-    _statement(r"create\s+schema\b.*|drop\s+(schema|table|view|role|user)\b.*|truncate\b.*|lock\b.*|comment\s+on\b.*|create\s+user\b.*|alter\s+user\b.*", Statements._as_is),
+    _statement(r"alter\s+table\s+" + _NAME + r"\s+rename\s+to\s+(?P<new_name>\S+)", Statements._rename_table),
+    _statement(r"alter\s+table\s+" + _NAME + r"\s+add\s+column\s+(?P<column>.+)", Statements._add_column),
+    _statement(r"alter\s+table\s+" + _NAME + r"\s+drop\s+column\s+(?P<column>.+)", Statements._drop_column),
+    _statement(r"alter\s+table\s+" + _NAME + r"\s+(rename\s+column|owner\s+to)\b.*", Statements._as_is),
+    _statement(r"lock\s+(?:table\s+)?(?P<names>.+)", Statements._lock),
+    _statement(r"truncate\b.*", Statements._truncate),
+    _statement(r"drop\s+table\s+(?:if\s+exists\s+)?(?P<names>.+)", Statements._drop_table),
+    _statement(r"create\s+schema\b.*|drop\s+(schema|view|role|user)\b.*|comment\s+on\b.*|create\s+user\b.*|alter\s+user\b.*", Statements._as_is),
     _statement(r"analyze\b.*", Statements._nothing),
     _statement(r"vacuum\b.*", Statements._vacuum),
     _statement(r"create\s+role\s+" + _NAME, Statements._create_role),

@@ -1,7 +1,7 @@
 """Queries and changes of rows: a parsed Redshift statement becomes PostgreSQL's.
 
 What is rewritten: SUPER navigation, UNPIVOT, QUALIFY, functions, lengths in bytes, the case of
-identifiers.
+identifiers, UPDATE … FROM.
 What is refused is in `rules`.
 """
 
@@ -59,7 +59,30 @@ def _rewrite_checked(tree: exp.Expr, session: Session) -> exp.Expr:
     _order_lists(tree)
     _name_functions(tree)
     _cast_by_bytes(tree)
-    return tree
+    return _update_once(tree)
+
+
+def _update_once(tree: exp.Expr) -> exp.Expr:
+    """UPDATE … FROM as a MERGE, which refuses two rows for one where PostgreSQL's UPDATE takes any.
+
+    Redshift refuses them with error_on_nondeterministic_update. Without it no page says which row
+    is taken, so here they are refused always.
+    """
+    if not isinstance(tree, exp.Update) or tree.args.get("from_") is None:
+        return tree
+    source = tree.args["from_"].this
+    for join in source.args.get("joins") or []:
+        if not (join.args.get("on") or join.args.get("using") or join.kind):
+            join.set("kind", "CROSS")
+    where = tree.args.get("where")
+    when = exp.When(matched=True, then=exp.Update(expressions=tree.expressions))
+    return exp.Merge(
+        this=tree.this,
+        using=source,
+        on=where.this if where is not None else exp.true(),
+        whens=exp.Whens(expressions=[when]),
+        with_=tree.args.get("with_"),
+    )
 
 
 def _bind_late(tree: exp.Expr, views: Views) -> exp.Expr:
@@ -238,15 +261,14 @@ def _order_lists(tree: exp.Expr) -> None:
         listed = group.this
         separator = listed.args.get("separator") or exp.Literal.string("")
         order = to_postgres(group.expression)
-        group.replace(
-            exp.Anonymous(
-                this="redshift.string_agg_",
-                expressions=[
-                    exp.cast(listed.this.copy(), exp.DataType.build("text", dialect="postgres")),
-                    exp.Var(this=f"{to_postgres(separator)} {order}"),
-                ],
-            )
+        joined = exp.Anonymous(
+            this="redshift.string_agg_",
+            expressions=[
+                exp.cast(listed.this.copy(), exp.DataType.build("text", dialect="postgres")),
+                exp.Var(this=f"{to_postgres(separator)} {order}"),
+            ],
         )
+        group.replace(exp.Anonymous(this="redshift.listagg_result", expressions=[joined]))
 
 
 def _name_functions(tree: exp.Expr) -> None:
