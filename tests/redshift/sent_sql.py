@@ -27,6 +27,8 @@ _COMMENT = re.compile(r"\A\s*/\* (?P<json>\{.*?\}) \*/\s*", re.DOTALL)
 _HOUSEKEEPING = re.compile(
     r"\s*(begin|commit|rollback|set query_group|select pg_backend_pid)\b", re.I
 )
+# between the statements of a file: a statement holds blank lines, but no line like this
+SEPARATOR = ";\n\n-- next statement\n\n"
 _KINDS = {
     "model": "models",
     "snapshot": "snapshots",
@@ -56,13 +58,13 @@ def write(folder: Path, statements: Mapping[str, Iterable[str]]) -> None:
     for name, own in statements.items():
         path = folder / f"{name}.sql"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(";\n\n".join(_trimmed(sql) for sql in own) + ";\n", "utf-8")
+        path.write_text(SEPARATOR.join(_trimmed(sql) for sql in own) + ";\n", "utf-8")
 
 
 def _trimmed(sql: str) -> str:
-    """Without the blank lines and blanks at ends of lines that templates leave."""
-    lines = (line.rstrip() for line in sql.splitlines())
-    return "\n".join(line for line in lines if line)
+    """Without blanks at ends of lines, and one blank line where templates leave several."""
+    text = "\n".join(line.rstrip() for line in sql.splitlines())
+    return re.sub(r"\n{3,}", "\n\n", text).strip()
 
 
 def main(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -161,29 +162,66 @@ def test_a_recreated_topic_gets_a_view_of_its_own(world: World) -> None:
 
 
 @pytest.mark.timeout(600)
-def test_a_new_column_is_picked_up_without_touching_the_stream(
-    world: World, tmp_path: Path
-) -> None:
-    """The view holds the whole record; rows from before keep null until the table is rebuilt."""
+def test_new_columns_and_tables_are_picked_up(world: World, tmp_path: Path) -> None:
+    """A new column needs nothing: the view holds the whole record, and rows from before keep null
+    until the table is rebuilt. A new table gets its own objects; the others stay as they are."""
     before = copy_project(tmp_path / "before", {"retail": 1})
-    declared = yaml.safe_load((before / SOURCES).read_text("utf-8"))
-    [stores] = [table for table in declared["sources"][0]["tables"] if table["name"] == "stores"]
-    stores["columns"] = [column for column in stores["columns"] if column["name"] != "city"]
-    (before / SOURCES).write_text(yaml.safe_dump(declared, sort_keys=False), "utf-8")
+    _without(before, table="promotions", column=("stores", "city"))
     prod, lake = world.prod, world.lake
 
     lake.produce([*world.changes.snapshot()])
     lake.land("stores")
     replace(prod.dbt, project=before).operation("deploy_streaming")
     replace(prod.dbt, project=before).build("--select", "stores__log")
+    assert prod.rows("select to_regclass('streaming.promotions')") == [(None,)]
+
     lake.produce(world.changes.stream(12))
     lake.land("stores")
-    assert "streaming." not in prod.dbt.operation("deploy_streaming")
-    prod.dbt.build("--select", "stores__log")
+    plan = prod.dbt.operation("deploy_streaming")
+    made = re.findall(r"^create (?:.* )?(?:table|view) (\S+)", plan, re.MULTILINE)
+    assert made == [
+        "landing.promotions",
+        "streaming.promotions_1",
+        "streaming.promotions_1_archive",
+        "streaming.promotions",
+    ]
+    assert not re.search(r"^(alter table|alter materialized|drop|truncate)", plan, re.MULTILINE)
+    assert "nothing to do" in prod.dbt.operation("deploy_streaming")
+
+    prod.refresh("promotions")
+    prod.dbt.build("--select", "stores__log", "promotions__log")
     assert prod.rows(
         "select _cdc_run, max(_cdc_unknown_columns), count(city) > 0 from staging.stores__log"
         " where _cdc_status = 'accepted' group by _cdc_run order by _cdc_run"
     ) == [(1, "City", False), (2, None, True)]
+    assert prod.rows("select count(*) > 10 from staging.promotions__log") == [(True,)]
+    assert prod.rows("select count(*) from staging.promotions__log") == prod.rows(
+        "select count(*) from streaming.promotions_1"
+    )
+
+
+def _without(project: Path, table: str, column: tuple[str, str]) -> None:
+    """Take a table and a column of another one out of a project's declarations."""
+    for file in (
+        f"{table}__log.sql",
+        f"stg_retail__{table}.sql",
+        "quarantine.sql",
+        "_quarantine.yml",
+    ):
+        (project / SOURCES).with_name(file).unlink()
+    models = (project / SOURCES).with_name("_retail__models.yml")
+    described = yaml.safe_load(models.read_text("utf-8"))
+    described["models"] = [
+        each for each in described["models"] if table not in each["name"].split("__")
+    ]
+    models.write_text(yaml.safe_dump(described, sort_keys=False), "utf-8")
+    declared = yaml.safe_load((project / SOURCES).read_text("utf-8"))
+    tables = [each for each in declared["sources"][0]["tables"] if each["name"] != table]
+    declared["sources"][0]["tables"] = tables
+    for each in tables:
+        if each["name"] == column[0]:
+            each["columns"] = [own for own in each["columns"] if own["name"] != column[1]]
+    (project / SOURCES).write_text(yaml.safe_dump(declared, sort_keys=False), "utf-8")
 
 
 @pytest.mark.timeout(600)

@@ -33,9 +33,9 @@ from ingestion.warehouse.streams import refresh_streams
 from tests.redshift.standin.server import StandIn
 
 ROOT = Path(__file__).parents[2]
-# What dbt parsed for target prod, by project and LAKEHOUSE_SOURCE: every stand-in has the same
-# database name.
-_PARSED: dict[tuple[Path, str], Manifest] = {}
+# What dbt parsed, by project, target and LAKEHOUSE_SOURCE. It holds the database's name, which is
+# one for all stand-ins and all warehouse files; where landing is, a log finds when it is built.
+_PARSED: dict[tuple[Path, str, str], Manifest] = {}
 
 
 @contextmanager
@@ -95,11 +95,9 @@ class Dbt:
             finally:
                 DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
 
-    def _manifest(self) -> Manifest | None:
-        """The project as parsed for target prod; the other target's depends on a test's folder."""
-        if self.target == "local":
-            return None
-        key = self.project, self.settings["LAKEHOUSE_SOURCE"]
+    def _manifest(self) -> Manifest:
+        """The project as it was parsed the first time."""
+        key = self.project, self.target, self.settings["LAKEHOUSE_SOURCE"]
         if key not in _PARSED:
             parsed = dbtRunner().invoke(["parse", *self._options()])
             assert parsed.success, str(parsed.exception)
