@@ -7,10 +7,7 @@
     {% for statement in copy_ledger_statements() %}
         {% do run_query(statement) %}
     {% endfor %}
-    {% set missing = run_query(unregistered_folders_sql()).rows %}
-    {% for table in missing | map(attribute=0) | unique %}
-        {% set folders = [] %}
-        {% for row in missing if row[0] == table %}{% do folders.append(row) %}{% endfor %}
+    {% for table, folders in unregistered_folders().items() %}
         {% for batch in folders | batch(100) %}
             {% do run_query(add_partitions_sql(table, batch)) %}
         {% endfor %}
@@ -105,46 +102,59 @@
         from {{ landing_schema() }}.ledger as written
 {%- endmacro %}
 
-{#- Folders of the ledger that are no partition of their Spectrum table yet: table, folder, values. -#}
-{% macro unregistered_folders_sql() %}
+{#-
+  Folders of the ledger that are no partition of their Spectrum table yet, by table: dicts of location,
+  incarnation, landing_date and kafka_partition. Two queries, because the views of external tables are the
+  leader node's: no page says that they can be joined with tables (c_join_PG).
+-#}
+{% macro unregistered_folders() %}
+    {% set registered = {} %}
+    {% for row in run_query(registered_folders_sql()).rows %}
+        {% do registered.update({row[0].rstrip('/'): true}) %}
+    {% endfor %}
+    {% set missing = {} %}
+    {% for row in run_query(ledger_folders_sql()).rows %}
+        {% set location = landing_location() ~ row[0] ~ '/incarnation=' ~ row[1] ~ '/landing_date=' ~ row[2]
+            ~ '/topic_partition=' ~ row[3] ~ '/' %}
+        {% if location.rstrip('/') not in registered %}
+            {% do missing.setdefault(row[0], []).append({
+                'location': location, 'incarnation': row[1], 'landing_date': row[2], 'kafka_partition': row[3],
+            }) %}
+        {% endif %}
+    {% endfor %}
+    {% do return(missing) %}
+{% endmacro %}
+
+{% macro registered_folders_sql() %}
+    select location
+    from svv_external_partitions
+    where schemaname = '{{ landing_schema() }}'
+{% endmacro %}
+
+{% macro ledger_folders_sql() %}
     select
-        folders.table_name,
-        folders.location,
-        folders.incarnation,
-        folders.landing_date,
-        folders.kafka_partition
-    from (
-        select
-            ledger.table_name,
-            ledger.incarnation,
-            ledger.landing_date,
-            ledger.kafka_partition,
-            '{{ landing_location() }}' || ledger.table_name
-            || '/incarnation=' || cast(ledger.incarnation as varchar(10))
-            || '/landing_date=' || cast(ledger.landing_date as varchar(10))
-            || '/topic_partition=' || cast(ledger.kafka_partition as varchar(10)) || '/' as location
-        from {{ operations_relation('ledger') }} as ledger
-        where
-            ledger.landing_date is not null
-            and ledger.table_name in ('{{ declared_tables() | join("', '") }}')
-        group by
-            ledger.table_name, ledger.incarnation, ledger.landing_date, ledger.kafka_partition
-    ) as folders
-    left join svv_external_partitions as registered
-        on
-            registered.schemaname = '{{ landing_schema() }}'
-            and registered.tablename = folders.table_name
-            and rtrim(registered.location, '/') = rtrim(folders.location, '/')
-    where registered.location is null
+        ledger.table_name,
+        cast(ledger.incarnation as varchar(10)) as incarnation,
+        cast(ledger.landing_date as varchar(10)) as landing_date,
+        cast(ledger.kafka_partition as varchar(10)) as kafka_partition
+    from {{ operations_relation('ledger') }} as ledger
+    where
+        ledger.landing_date is not null
+        and ledger.table_name in ('{{ declared_tables() | join("', '") }}')
+    group by
+        ledger.table_name, ledger.incarnation, ledger.landing_date, ledger.kafka_partition
     order by
-        folders.table_name, folders.incarnation, folders.landing_date, folders.kafka_partition
+        ledger.table_name, ledger.incarnation, ledger.landing_date, ledger.kafka_partition
 {% endmacro %}
 
 {% macro add_partitions_sql(table, folders) %}
     alter table {{ landing_schema() }}.{{ table }} add if not exists
     {%- for folder in folders %}
-    partition (incarnation = {{ folder[2] }}, landing_date = '{{ folder[3] }}', topic_partition = {{ folder[4] }})
-    location '{{ folder[1] }}'
+    partition (
+        incarnation = {{ folder.incarnation }}, landing_date = '{{ folder.landing_date }}',
+        topic_partition = {{ folder.kafka_partition }}
+    )
+    location '{{ folder.location }}'
     {%- endfor %}
 {% endmacro %}
 

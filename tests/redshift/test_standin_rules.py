@@ -85,7 +85,7 @@ def test_rule_refuses_its_example_in_redshifts_words(rule: Rule, session: Sessio
 
 @pytest.mark.parametrize("rule", [*RULES, *STATEMENT_RULES], ids=lambda rule: rule.name)
 def test_rule_names_its_page(rule: Rule | StatementRule) -> None:
-    pages = ("r_", "c_", "t_", "materialized-view-", "limitations-", "JSON_")
+    pages = ("r_", "c_", "cm_", "t_", "materialized-view-", "limitations-", "JSON_")
     assert rule.source == "unverified" or rule.source.startswith(pages)
 
 

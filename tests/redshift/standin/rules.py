@@ -106,6 +106,13 @@ def _ordered_aggregate_without_frame(tree: exp.Expr) -> bool:
     )
 
 
+def _ranking_frame(tree: exp.Expr) -> bool:
+    ranking = (exp.RowNumber, exp.Rank, exp.DenseRank, exp.Lag, exp.Lead)
+    return any(
+        spec is not None and isinstance(window.this, ranking) for window, spec in _frames(tree)
+    )
+
+
 def _distinct_window(tree: exp.Expr) -> bool:
     return any(window.this.find(exp.Distinct) is not None for window, _spec in _frames(tree))
 
@@ -122,6 +129,28 @@ def _type_named(*names: str) -> Look:
         )
 
     return look
+
+
+def _is_leaders(table: exp.Table) -> bool:
+    """A view of the leader node's: of the information schema, or of external tables."""
+    return table.db.lower() == "information_schema" or table.name.lower().startswith("svv_external")
+
+
+def _is_users(table: exp.Table, own: set[str]) -> bool:
+    """A table of a user's: no CTE, no catalog, no system view."""
+    system = ("pg_", "svv_", "svl_", "svcs_", "stl_", "stv_", "sys_")
+    return (
+        isinstance(table.this, exp.Identifier)
+        and table.db.lower() not in ("information_schema", "pg_catalog")
+        and not table.name.lower().startswith(system)
+        and not (table.name.lower() in own and not table.db)
+    )
+
+
+def _leaders_views_with_tables(tree: exp.Expr) -> bool:
+    tables = list(tree.find_all(exp.Table))
+    own = {each.alias.lower() for each in tree.find_all(exp.CTE)}
+    return any(map(_is_leaders, tables)) and any(_is_users(table, own) for table in tables)
 
 
 def _merge_whens(tree: exp.Expr) -> list[exp.When]:
@@ -448,6 +477,20 @@ RESERVED = frozenset(
     truncatecolumns union unique user using verbose wallet when where with without
     """.split()  # noqa: SIM905 - the page's list, in its order
 )
+# cm_chap_ConfigurationRef lists them; what a driver sets at its start, too
+PARAMETERS = frozenset(
+    """
+    analyze_threshold_percent application_name cast_super_null_on_error client_encoding datestyle
+    default_geometry_encoding describe_field_name_in_uppercase downcase_delimited_identifier
+    enable_case_sensitive_identifier enable_case_sensitive_super_attribute enable_numeric_rounding
+    enable_result_cache_for_session enable_vacuum_boost error_on_nondeterministic_update
+    extra_float_digits json_serialization_enable json_serialization_parse_nested_strings
+    max_concurrency_scaling_clusters max_cursor_result_set_size mv_enable_aqmv_for_session
+    navigate_super_null_on_error parse_super_null_on_error query_group search_path
+    spectrum_enable_pseudo_columns spectrum_query_maxerror statement_timeout
+    stored_proc_log_min_messages timezone use_fips_ssl wlm_query_slot_count
+    """.split()  # noqa: SIM905 - a list of words
+)
 _DIST = "c_unsupported-postgresql-features"
 _TYPES = "c_unsupported-postgresql-datatypes"
 _MERGE = "r_MERGE"
@@ -480,6 +523,11 @@ RULES: tuple[Rule, ...] = (
     Rule("generate_series_with_tables", "c_SQL_functions_leader_node_only",
          "Specified types or functions (one per INFO message) not supported on Redshift tables.",
          "select t.a from t join generate_series(1, 3) as g on true", _series_with_tables),
+    Rule("leaders_views_with_tables", "c_join_PG",
+         "Specified types or functions (one per INFO message) not supported on Redshift tables.",
+         "select t.a from t join svv_external_partitions as p on t.c = p.location", _leaders_views_with_tables),
+    Rule("ranking_frame", "c_Window_functions", "a frame is not allowed with a ranking function",
+         "select row_number() over (partition by a order by b rows unbounded preceding) from t", _ranking_frame),
     Rule("window_range", "r_Window_function_synopsis", "RANGE frames are not supported; use ROWS",
          "select sum(a) over (order by b range between unbounded preceding and current row) from t",
          _range_frame),
@@ -588,6 +636,8 @@ STATEMENT_RULES: tuple[StatementRule, ...] = (
     StatementRule("unknown_statement", _DIST, 'syntax error at or near "{}"', "create index i on t (a)"),
     StatementRule("statement_size", "r_UPDATE", "statement is too large: the maximum size of a single SQL statement is 16 MB",
                   "select '" + "x" * 16_777_216 + "'"),
+    StatementRule("unknown_parameter", "cm_chap_ConfigurationRef", 'unrecognized configuration parameter "{}"',
+                  "set error_on_nondeterministic_updates to true"),
     # tables: distribution and sort keys, columns
     StatementRule("distkey_without_column", "r_CREATE_TABLE_NEW", "DISTSTYLE KEY requires a DISTKEY column",
                   "create table j diststyle key as select 1 as a"),

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 
 from tests.redshift.standin.books import Books, quote
-from tests.redshift.standin.rules import RESERVED, Refused, refusal
+from tests.redshift.standin.rules import PARAMETERS, RESERVED, Refused, refusal
 from tests.redshift.standin.translation import (
     names_without_schema,
     schema_and_table,
@@ -125,9 +125,11 @@ class Statements:
 
     def _set(self, match: re.Match[str], _text: str, session: Session) -> str:
         name = match["setting"].lower()
-        session.settings[name] = match["value"].strip().strip("'\"")
         if name in ("session authorization", "role"):
             return f"set {name} {match['value']}"
+        if name not in PARAMETERS:
+            raise refusal("unknown_parameter", name)
+        session.settings[name] = match["value"].strip().strip("'\"")
         return "do $$ begin end $$"
 
     def _show(self, match: re.Match[str], _text: str, session: Session) -> str:
