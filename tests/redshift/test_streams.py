@@ -202,14 +202,13 @@ def test_new_columns_and_tables_are_picked_up(world: World, tmp_path: Path) -> N
 
 def _without(project: Path, table: str, column: tuple[str, str]) -> None:
     """Take a table and a column of another one out of a project's declarations."""
-    for file in (
-        f"{table}__log.sql",
-        f"stg_retail__{table}.sql",
-        "quarantine.sql",
-        "_quarantine.yml",
-    ):
-        (project / SOURCES).with_name(file).unlink()
-    models = (project / SOURCES).with_name("_retail__models.yml")
+    staging = (project / SOURCES).parent
+    for file in staging.glob("*.sql"):
+        if f"('{table}')" in file.read_text("utf-8"):
+            file.unlink()
+    for of_all_tables in ("_quarantine.yml", "_unknown_columns.yml"):
+        (staging / of_all_tables).unlink()
+    models = staging / "_retail__models.yml"
     described = yaml.safe_load(models.read_text("utf-8"))
     described["models"] = [
         each for each in described["models"] if table not in each["name"].split("__")
