@@ -47,3 +47,8 @@
 {% macro varchar_length(characters) %}{{ return(adapter.dispatch('varchar_length')(characters)) }}{% endmacro %}
 {% macro duckdb__varchar_length(characters) %}{{ return(characters) }}{% endmacro %}
 {% macro redshift__varchar_length(characters) %}{{ return([characters * 4, 65535] | min) }}{% endmacro %}
+
+{#- Statement: an empty table with the columns of another one; on Redshift its distribution and sort too. -#}
+{% macro create_table_like(new, old) %}{{ return(adapter.dispatch('create_table_like')(new, old)) }}{% endmacro %}
+{% macro duckdb__create_table_like(new, old) -%} create table {{ new }} as select * from {{ old }} where false {%- endmacro %}
+{% macro redshift__create_table_like(new, old) -%} create table {{ new }} (like {{ old }}) {%- endmacro %}

@@ -25,8 +25,9 @@
             {% do run_query(drop_run_sql()) %}
             {% do exceptions.raise_compiler_error(
                 "table " ~ table ~ ": " ~ problem ~ ", so rows that are already in staging."
-                ~ table ~ "__log and the tables behind it would mean something else. Run `lakehouse rebuild "
-                ~ table ~ "`, which reads them again from landing."
+                ~ table ~ "__log and the tables behind it would mean something else. `lakehouse rebuild "
+                ~ table ~ "` reads them again from landing and shows what differs; with --swap it puts"
+                ~ " the result in place."
             ) %}
         {% endif %}
     {% endfor %}

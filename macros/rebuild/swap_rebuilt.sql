@@ -1,8 +1,10 @@
 {#-
   Operation: puts the log and the history of a side build in the place of the live ones, as a whole or
   for the chosen keys (var `keys`), in one transaction and under the run lock. The rows get a new run
-  number, so everything that reads them follows in the next build. Refused when live holds records that landing no longer has
-  (their versions would be lost), unless accept_loss says so.
+  number, so everything that reads them follows in the next build. Refused when live holds records that
+  landing no longer has (their versions would be lost), unless accept_loss says so.
+
+  A whole table is made anew like the side build's, because types may have changed.
 
   dbt run-operation swap_rebuilt --args '{table: customers, side: rebuild}'
 -#}
@@ -59,7 +61,8 @@
         drop table reached_by_live;
         {% else %}
         drop table {{ live_log }};
-        create table {{ live_log }} as
+        {{ create_table_like(live_log, side_log) }};
+        insert into {{ live_log }} ({{ log_columns | join(', ') }})
         select {{ _with_this_run(log_columns) }} from {{ side_log }};
         {% endif %}
         {% if history and var('keys', none) %}
@@ -68,7 +71,8 @@
         select {{ _with_this_run(versions) }} from {{ side_history }};
         {% elif history %}
         drop table {{ live_history }};
-        create table {{ live_history }} as
+        {{ create_table_like(live_history, side_history) }};
+        insert into {{ live_history }} ({{ versions | join(', ') }})
         select {{ _with_this_run(versions) }} from {{ side_history }};
         {% endif %}
         {{ save_declaration_sql(table) }};
@@ -78,6 +82,11 @@
     {% do run_query(end_run_sql('succeeded')) %}
     {% do print(table ~ ": the rebuilt log" ~ (" and history are" if history else " is") ~ " live; the next"
         ~ " `dbt build` brings everything that reads it up to date") %}
+    {% if missing > 0 %}
+        {% do print(
+            table ~ ": " ~ missing ~ " accepted records are gone. Keys of which nothing is left stay in the"
+            ~ " marts until `dbt build --full-refresh` of what reads the table") %}
+    {% endif %}
 {% endmacro %}
 
 {% macro _missing_records_sql(live_log, side_log, in_scope) %}
@@ -102,6 +111,6 @@
 {#- Operation: drops the schemas of a side build. -#}
 {% macro drop_side(side='rebuild') %}
     {% for schema in ['staging', 'history', 'marts', 'operations'] %}
-        {% do run_query("drop schema if exists " ~ side_relation(schema, none, side).without_identifier() ~ " cascade") %}
+        {% do run_query("drop schema if exists " ~ side_relation(schema, none, side).without_identifier().include(database=false) ~ " cascade") %}
     {% endfor %}
 {% endmacro %}

@@ -162,11 +162,11 @@ _OWN = (
 """Columns of a history that do not depend on arrival, after the declared ones."""
 
 
-def history_lines(warehouse: Warehouse, table: Table) -> list[HistoryLine]:
+def history_lines(warehouse: Warehouse, table: Table, schema: str = "history") -> list[HistoryLine]:
     """The rows of a history, without what depends on arrival; the key leads."""
     names = [column.name for column in table.landed_columns]
     columns = ", ".join([*names, *_OWN])
-    return warehouse.rows(f"select {columns} from history.{table.name}_history")
+    return warehouse.rows(f"select {columns} from {schema}.{table.name}_history")
 
 
 def written_lines(warehouse: Warehouse, table: Table) -> dict[str, list[HistoryLine]]:

@@ -63,9 +63,9 @@ class Warehouse:
     manifest: Manifest | None = None
     """The parsed project, where it need not be parsed again."""
 
-    def parse(self) -> Manifest:
+    def parse(self, *arguments: str) -> Manifest:
         """Parse the project."""
-        result = self.invoke("parse").result
+        result = self.invoke("parse", *arguments).result
         assert isinstance(result, Manifest)
         return result
 

@@ -7,7 +7,7 @@ landing has them, whether the views were refreshed, and what is built first is r
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 from pathlib import Path
@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
+from ingestion.commands import rebuild as command
 from ingestion.declarations import Table
 from playground.services.kafka import KafkaBroker
-from tests.history.batches import Batch, history_lines, wrong_logs
+from tests.history.batches import Batch, HistoryLine, history_lines, wrong_logs
 from tests.history.landing_files import Delivery, LandingZone
 from tests.history.logs import as_page
 from tests.history.reference import Record
@@ -28,7 +29,7 @@ from tests.history.warehouse import copy_project
 from tests.history.worked import EPOCHS
 from tests.redshift.lake import Lake
 from tests.redshift.standin.server import StandIn
-from tests.redshift.warehouse import Dbt, Prod, redshift_settings
+from tests.redshift.warehouse import Dbt, Prod, explain, redshift_settings
 
 PARTITIONS = 3
 """As many as the random logs use."""
@@ -194,3 +195,25 @@ def check(
     prod.dbt.build("--full-refresh", *batch.selection)
     for table in batch.tables:
         assert set(history_lines(warehouse, table)) == before[table.name]  # type: ignore[arg-type]
+    check_rebuild(batch, before)
+
+
+def check_rebuild(batch: StreamedBatch, before: Mapping[str, set[HistoryLine]]) -> None:
+    """`lakehouse rebuild --swap`, of some keys and of a whole table, ends in the same histories."""
+    dbt = batch.prod.dbt
+
+    def run(*arguments: str, target: str) -> None:
+        assert target == "prod"
+        result = dbt.invoke(*arguments, parse=arguments[0] == "build")
+        assert result.success, explain(result)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(command, "_dbt", run)
+        [first, *_] = sorted(line[0] for line in before["customers"])
+        for keys in ([f"customer_id={first}"], []):
+            command.rebuild(["customers"], key=keys, swap=True, target="prod")
+            lines = history_lines(batch.warehouse, batch.declarations.table("customers"))
+            assert len(lines) == len(set(lines))
+            assert set(lines) == before["customers"]
+    dbt.build(*batch.selection)
+    assert not wrong_logs(batch.expected(), batch.histories())

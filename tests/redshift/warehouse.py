@@ -79,8 +79,11 @@ class Dbt:
     project: Path = ROOT
     said: list[str] = field(default_factory=list)
 
-    def invoke(self, *arguments: str) -> dbtRunnerResult:
-        """Run a dbt command and give its result, failed or not; `said` gets what it prints."""
+    def invoke(self, *arguments: str, parse: bool = False) -> dbtRunnerResult:
+        """Run a dbt command and give its result, failed or not; `said` gets what it prints.
+
+        `parse` reads the project again: with variables that name schemas it is another one.
+        """
         self.said.clear()
 
         def listen(event: Any) -> None:
@@ -89,7 +92,8 @@ class Dbt:
 
         with environment({**self.settings, "DBT_TARGET_PATH": str(self.folder / "target")}):
             try:
-                return dbtRunner(manifest=self._manifest(), callbacks=[listen]).invoke(
+                manifest = None if parse else self._manifest()
+                return dbtRunner(manifest=manifest, callbacks=[listen]).invoke(
                     [*arguments, *self._options()]
                 )
             finally:
