@@ -81,6 +81,7 @@ help: ## this list
 .PHONY: setup
 setup: ## install everything that the other targets need
 	@$(MAKE) --jobs 2 .venv/.project .jars/.copied
+	@$(MAKE) .jars/.archived
 
 .PHONY: jars
 jars: .jars/.copied
@@ -98,4 +99,8 @@ jars: .jars/.copied
 
 .jars/.copied: $(wildcard jars/pom.xml jars/*/pom.xml)
 	@scripts/setup jars
+	@touch $@
+
+.jars/.archived: .venv/.packages .jars/.copied
+	@scripts/setup archive
 	@touch $@

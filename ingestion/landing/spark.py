@@ -42,8 +42,6 @@ SESSION_OPTIONS = {
 JAVA_OPTIONS = (
     "-XX:+UseParallelGC",
     "-XX:-UsePerfData",
-    f'"-XX:SharedArchiveFile={CLASS_ARCHIVE}"',
-    "-Xlog:cds*=off",
     # Spark's classes need so much; from the usual 21 MB on each step up to it is a full collection.
     "-XX:MetaspaceSize=256m",
     # Compile for speed what runs ten times as often as by default: otherwise much of what only runs
@@ -55,7 +53,6 @@ JAVA_OPTIONS = (
 )
 LOCAL_OPTIONS = {
     "spark.driver.memory": "1g",
-    "spark.driver.extraJavaOptions": " ".join(JAVA_OPTIONS),
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     # What Spark remembers for a page that nobody opens.
@@ -103,7 +100,9 @@ def local_session(settings: Settings) -> SparkSession:
     from pyspark.sql import SparkSession
 
     conf = SparkConf().setMaster("local[2]").setAppName("lakehouse landing")
-    options = LOCAL_OPTIONS | s3a_options() | {"spark.driver.extraClassPath": class_path(settings)}
+    options = LOCAL_OPTIONS | s3a_options()
+    options["spark.driver.extraClassPath"] = class_path(settings)
+    options["spark.driver.extraJavaOptions"] = " ".join([*JAVA_OPTIONS, *_archive_options()])
     conf.setAll(list(options.items()))
     # At each start Java and Spark write some lines of no use to anyone, before Spark's level of
     # logging holds. They matter when it does not start.
@@ -116,6 +115,13 @@ def local_session(settings: Settings) -> SparkSession:
             raise TerminalError(f"Spark's Java process did not start: {why}") from error
     SparkContext(conf=conf, gateway=gateway)
     return configured(SparkSession.builder.getOrCreate())
+
+
+def _archive_options() -> list[str]:
+    if not CLASS_ARCHIVE.exists():
+        return []
+    # Java says nothing where it does without: it was made by another Java, or for other jars.
+    return [f'"-XX:SharedArchiveFile={CLASS_ARCHIVE}"', "-Xlog:cds*=off"]
 
 
 def configured(spark: SparkSession) -> SparkSession:
