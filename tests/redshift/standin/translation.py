@@ -189,8 +189,12 @@ def _navigate(tree: exp.Expr) -> exp.Expr:
 
 
 def _own_column(parts: list[exp.Expr]) -> exp.Expr:
-    """`relation.column` of a navigation's parts."""
-    return exp.Column(this=parts[1].copy(), table=parts[0].copy())
+    """`relation.column` of a navigation's parts; new ones, because to copy a node costs more."""
+    column, table = (
+        exp.Identifier(this=part.name, quoted=part.args.get("quoted"))
+        for part in (parts[1], parts[0])
+    )
+    return exp.Column(this=column, table=table)
 
 
 def _unpivot(tree: exp.Expr) -> exp.Expr:
