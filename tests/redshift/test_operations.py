@@ -90,6 +90,7 @@ def test_deployment_can_be_repeated_and_gives_each_role_its_own(prod: Prod) -> N
     with prod.warehouse() as warehouse:
         rows = grant_rows(warehouse)
         states = stream_states(warehouse, load())
+        prod.stand_in.books.broker_timeout = 1.0  # nobody is there
         with pytest.raises(TerminalError, match="refused"):
             refresh_streams(warehouse, ["stores"])
     with environment({**prod.dbt.settings, "COLUMNS": "200"}):

@@ -71,6 +71,8 @@ class Books:
         self._lock = threading.RLock()
         self._looking: psycopg2.extensions.connection | None = None
         self.max_record_bytes = MAX_RECORD_BYTES
+        self.broker_timeout = 20.0
+        """Seconds in which a broker has to answer."""
 
     def _connect(self) -> psycopg2.extensions.connection:
         return psycopg2.connect(self._dsn)
@@ -375,7 +377,12 @@ class Books:
         )
         now = datetime.now(UTC).replace(tzinfo=None)
         records, reached, skipped = read_stream(
-            uri[1] if uri else "", topic, positions, now, self.max_record_bytes
+            uri[1] if uri else "",
+            topic,
+            positions,
+            now,
+            self.max_record_bytes,
+            self.broker_timeout,
         )
         tree = parse_one(query)
         tree = tree.this if isinstance(tree, exp.Subquery) else tree
@@ -741,8 +748,13 @@ def watermarks(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
             return int(low), int(high)
 
 
-def read_stream(  # noqa: PLR0912 - one loop over what a consumer may say
-    servers: str, topic: str, positions: dict[int, int], now: datetime, max_bytes: int
+def read_stream(  # noqa: PLR0912, PLR0917 - one loop over what a consumer may say
+    servers: str,
+    topic: str,
+    positions: dict[int, int],
+    now: datetime,
+    max_bytes: int,
+    timeout: float,
 ) -> tuple[list[tuple[object, ...]], dict[int, int], list[tuple[int, int, int]]]:
     """The records of `topic` from `positions` (default: the earliest) to its present end.
 
@@ -763,7 +775,7 @@ def read_stream(  # noqa: PLR0912 - one loop over what a consumer may say
         }
     )
     try:
-        metadata = consumer.list_topics(topic, timeout=20).topics.get(topic)
+        metadata = consumer.list_topics(topic, timeout=timeout).topics.get(topic)
         if metadata is None or metadata.error is not None:
             raise Refused(f"Kafka topic {topic} does not exist")
         ends: dict[int, int] = {}
