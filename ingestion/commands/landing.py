@@ -73,8 +73,8 @@ def status(tables: _Tables = "") -> None:
         console.print(f"[yellow]{error}[/]", soft_wrap=True)
         topics = {}
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    shown.add_column("table", no_wrap=True)
-    shown.add_column("topic", overflow="fold")
+    for heading in ("table", "topic"):
+        shown.add_column(heading, no_wrap=True)
     for heading in ("incarnation", "partitions", "landed until", "lag"):
         shown.add_column(heading, justify="right", no_wrap=True)
     for subscription in zone.subscriptions:
@@ -98,7 +98,8 @@ def status(tables: _Tables = "") -> None:
             f"{sum(positions.values()):,}",
             lag,
         )
-    console.print(shown)
+    # As wide as topic names are: a narrow terminal wraps the lines, rich would cut the names.
+    Console(highlight=False, width=400).print(shown)
 
 
 @app.command()
