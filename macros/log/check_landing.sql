@@ -1,7 +1,8 @@
 {#-
   on-run-start: stops where a log is to be built of which nothing was ever landed, because reading no
   file at all is an error of DuckDB's that names a pattern and not what to do. A topic without records
-  is no such case: landing writes a file without rows for it.
+  is no such case: landing writes a file without rows for it. And where files are and no ledger, by
+  which they are read.
 -#}
 {% macro check_landing() %}
     {% if execute and invocation_writes() and target.type == 'duckdb' %}
@@ -20,6 +21,14 @@
         ) %}
     {% endfor %}
     {% if looks %}
+        {% if _finds_nothing(landing ~ '/_ledger/*.jsonl')
+            and not _finds_nothing(landing ~ '/*/incarnation=*/landing_date=*/topic_partition=*/*-*.parquet') %}
+            {% do run_query(drop_run_sql()) %}
+            {% do exceptions.raise_compiler_error(
+                "the landing zone " ~ landing ~ " has files but no ledger (_ledger/*.jsonl), so nothing"
+                ~ " says which of them are whole. Restore the ledger, or set LAKEHOUSE_LANDING to where it is."
+            ) %}
+        {% endif %}
         {% set missing = run_query(looks | join(' union all ')).columns[0].values() %}
         {% if missing %}
             {% do run_query(drop_run_sql()) %}
@@ -29,4 +38,8 @@
             ) %}
         {% endif %}
     {% endif %}
+{% endmacro %}
+
+{% macro _finds_nothing(pattern) %}
+    {% do return(not run_query("select exists (from glob('" ~ pattern ~ "'))").rows[0][0]) %}
 {% endmacro %}

@@ -9,7 +9,10 @@
 {#-
   A landing file's path is its range of offsets, so the files to read are chosen by name before any
   is opened, and of ranges that overlap (compaction adds before it removes; a lost checkpoint) each
-  offset is read from one file only: every file starts where the ones before it ended.
+  offset is read from one file only: every file starts where the ones before it ended. Only files up to
+  where the ledger ended when the run began: no store lists a folder at one instant, so a listing may
+  show a file and not the one before it, which would never be read. What the ledger held before the
+  listing began, the listing shows.
 -#}
 {% macro duckdb__landed_records(table) %}
     select
@@ -71,6 +74,17 @@
             {% endif %}
         ),
 
+        committed as (
+            select files.*
+            from files
+            inner join {{ operations_relation('ledger_ends') }} as ledger_ends
+                on
+                    files.incarnation = ledger_ends.incarnation
+                    and files.kafka_partition = ledger_ends.kafka_partition
+                    and files.until_offset <= ledger_ends.until_offset
+            where ledger_ends.table_name = '{{ table }}'
+        ),
+
         ranged as (
             select
                 files.file,
@@ -87,7 +101,7 @@
                         0
                     )
                 ) as starts_at
-            from files
+            from committed as files
             left join read_before
                 on
                     files.incarnation = read_before._cdc_incarnation

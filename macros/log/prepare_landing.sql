@@ -13,7 +13,8 @@
 
 {#-
   A view on the ledger's files themselves: whatever is missing of them is missing here. The newest
-  roll-up holds all up to a commit; of the others only the commits behind it are opened.
+  roll-up holds all up to a commit; of the others only the commits behind it are opened. And where the
+  ledger ends now: the logs of this run read up to there.
 -#}
 {% macro duckdb__prepare_landing() %}
     {% set ledger = env_var('LAKEHOUSE_LANDING', 'data/landing').rstrip('/') ~ '/_ledger' %}
@@ -22,6 +23,18 @@
         ~ ledger ~ "/rolled/*.jsonl'))"
     ).rows[0] %}
     {% do run_query(ledger_view_sql(ledger if found[0] > 0 else none, found[1])) %}
+    {% do run_query(ledger_ends_sql()) %}
+{% endmacro %}
+
+{% macro ledger_ends_sql() %}
+    create or replace table {{ operations_relation('ledger_ends') }} as
+    select
+        table_name,
+        incarnation,
+        kafka_partition,
+        max(until_offset) as until_offset
+    from {{ operations_relation('ledger') }}
+    group by table_name, incarnation, kafka_partition
 {% endmacro %}
 
 {#- The view's definition; without `ledger` it has no rows, as before the first landing. -#}

@@ -13,6 +13,7 @@ from ingestion.landing import ledger as ledger_module
 from ingestion.landing.ledger import Ledger
 from ingestion.landing.storage import open_storage
 from tests.history.landing_files import LandingZone
+from tests.history.test_declaration_changes import Customers
 from tests.history.warehouse import LOGS_AND_HISTORIES, Warehouse, copy_project
 from tests.unit.landing.test_ledger import entry
 
@@ -65,3 +66,42 @@ def test_it_is_whole_and_its_gaps_are_found(
     assert contiguous()
     (folder / f"{13:020d}.jsonl").unlink()
     assert not contiguous()
+
+
+@pytest.fixture
+def customers(tmp_path: Path) -> Customers:
+    project = copy_project(tmp_path / "project", {"retail": 1})
+    warehouse = Warehouse(project, tmp_path / "landing", tmp_path / "w.duckdb", "postgresql")
+    return Customers(warehouse, LandingZone(warehouse.landing, declarations.load(), "postgresql"))
+
+
+def test_a_file_that_a_listing_missed_is_read_later(customers: Customers, tmp_path: Path) -> None:
+    """A listing can show the second of two new files and not the first."""
+    customers.land("c", 10, "tier=bronze")
+    customers.build()
+    ledger = customers.warehouse.landing / "_ledger"
+    committed = set(ledger.iterdir())
+    files = sorted(customers.warehouse.landing.glob("customers/incarnation=0/*/*/0*.parquet"))
+    customers.land("u", 20, "tier=silver", before="tier=bronze")
+    customers.land("u", 30, "tier=gold", before="tier=silver")
+    later = sorted(customers.warehouse.landing.glob("customers/incarnation=0/*/*/0*.parquet"))
+    [missed, _seen] = [file for file in later if file not in files]
+    hidden = [missed, *(set(ledger.iterdir()) - committed)]
+    for number, file in enumerate(hidden):
+        file.rename(tmp_path / f"hidden{number}")
+    customers.build()
+    assert len(customers.history()) == 1, "what the ledger does not have is not read"
+
+    for number, file in enumerate(hidden):
+        (tmp_path / f"hidden{number}").rename(file)
+    customers.build()
+    assert customers.history() == customers.expected()
+    assert len(customers.history()) == 3
+
+
+def test_files_without_a_ledger_are_not_read(customers: Customers) -> None:
+    customers.land("c", 10, "tier=bronze")
+    for commit in (customers.warehouse.landing / "_ledger").iterdir():
+        commit.unlink()
+    result = customers.warehouse.invoke("build", "--select", "+customers_history")
+    assert "has files but no ledger" in str(result.exception)
