@@ -386,6 +386,7 @@ MUTANTS: dict[str, tuple[Mutant, ...]] = {
             "kms_master_key_id         = var.logs_kms_key_arn",
             "",
         ),
+        Mutant("the landing zone is looked after", '"landing", "expire"]', '"status"]'),
         Mutant("logs are encrypted", "kms_key_id        = var.logs_kms_key_arn", ""),
     ),
     "monitoring": (

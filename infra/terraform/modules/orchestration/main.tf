@@ -1,4 +1,22 @@
 locals {
+  scheduled_operations = {
+    measure = {
+      description = "The warehouse's metrics into CloudWatch."
+      schedule    = "rate(${var.measure_minutes} minutes)"
+      command     = var.measure_command
+    }
+    compact = {
+      description = "Merges the landing zone's small files of past dates."
+      schedule    = "cron(15 1 * * ? *)"
+      command     = ["lakehouse", "landing", "compact"]
+    }
+    expire = {
+      description = "Removes the landing zone's files that are older than declared."
+      schedule    = "cron(45 1 * * ? *)"
+      command     = ["lakehouse", "landing", "expire"]
+    }
+  }
+
   # Two families, because a dbt run needs less than an operation.
   families = {
     dbt        = { cpu = var.dbt_task.cpu, memory = var.dbt_task.memory }
@@ -241,11 +259,14 @@ resource "aws_scheduler_schedule" "dbt_build" {
   }
 }
 
-# Beside the runs, which it must also see when one of them hangs: it only reads.
-resource "aws_scheduler_schedule" "measure" {
-  name                         = "${var.name}-measure"
-  description                  = "The warehouse's metrics into CloudWatch."
-  schedule_expression          = "rate(${var.measure_minutes} minutes)"
+# Beside the runs: the measurement must also see a run that hangs, and readers of the landing zone
+# need not stand still while its files are merged or leave.
+resource "aws_scheduler_schedule" "operation" {
+  for_each = local.scheduled_operations
+
+  name                         = "${var.name}-${each.key}"
+  description                  = each.value.description
+  schedule_expression          = each.value.schedule
   schedule_expression_timezone = "UTC"
   state                        = var.dbt_schedule_enabled ? "ENABLED" : "DISABLED"
   kms_key_arn                  = var.kms_key_arn
@@ -257,7 +278,7 @@ resource "aws_scheduler_schedule" "measure" {
   target {
     arn      = aws_ecs_cluster.this.arn
     role_arn = var.role_arns["scheduler"]
-    input    = jsonencode({ containerOverrides = [{ name = "lakehouse", command = var.measure_command }] })
+    input    = jsonencode({ containerOverrides = [{ name = "lakehouse", command = each.value.command }] })
 
     ecs_parameters {
       # Without a revision: the newest, which a deployment has registered.
@@ -272,7 +293,7 @@ resource "aws_scheduler_schedule" "measure" {
       }
     }
 
-    # The next measurement is not far.
+    # What one run leaves undone the next one does.
     retry_policy {
       maximum_retry_attempts       = 0
       maximum_event_age_in_seconds = 60

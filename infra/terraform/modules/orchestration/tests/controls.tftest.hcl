@@ -50,7 +50,7 @@ run "tasks" {
   }
 
   assert {
-    condition     = alltrue([for state in ["dbt", "operations"] : jsondecode(aws_sfn_state_machine.run.definition).States[state].Parameters.NetworkConfiguration.AwsvpcConfiguration.AssignPublicIp == "DISABLED"]) && !aws_scheduler_schedule.measure.target[0].ecs_parameters[0].network_configuration[0].assign_public_ip
+    condition     = alltrue([for state in ["dbt", "operations"] : jsondecode(aws_sfn_state_machine.run.definition).States[state].Parameters.NetworkConfiguration.AwsvpcConfiguration.AssignPublicIp == "DISABLED"]) && alltrue([for schedule in aws_scheduler_schedule.operation : !schedule.target[0].ecs_parameters[0].network_configuration[0].assign_public_ip])
     error_message = "control: tasks are private"
   }
 
@@ -72,6 +72,11 @@ run "tasks" {
   assert {
     condition     = aws_sqs_queue.failed_starts.kms_master_key_id == var.logs_kms_key_arn && aws_scheduler_schedule.dbt_build.target[0].dead_letter_config[0].arn == aws_sqs_queue.failed_starts.arn
     error_message = "control: a start that failed is kept, encrypted"
+  }
+
+  assert {
+    condition     = alltrue([for operation in ["compact", "expire"] : jsondecode(aws_scheduler_schedule.operation[operation].target[0].input).containerOverrides[0].command == ["lakehouse", "landing", operation]])
+    error_message = "control: the landing zone is looked after"
   }
 
   assert {
