@@ -8,10 +8,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from hypothesis import settings
 
 from ingestion.declarations import Declarations, load
 from playground.services import Services
 from playground.services.kafka import KafkaBroker
+
+# The same examples each time: what does not land should be the fault of what has changed. The long
+# tests look further.
+settings.register_profile("same", derandomize=True)
+settings.load_profile("same")
 
 
 @pytest.fixture(scope="session")

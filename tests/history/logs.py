@@ -147,7 +147,10 @@ class _Database:
         keys = self.draw(st.lists(key_of, min_size=1, max_size=3))
         start = self.log_end
         if self.connector == "postgresql" and self.draw(st.booleans()):
-            start = max(self.touched.get(key, 0) for key in keys)  # it was open for long
+            # It was open for long: since it touched these keys no other did, nor one that is free,
+            # which a changed key may take.
+            free = [key for key in KEYS[self.table] if key not in self.rows]
+            start = max(self.touched.get(key, 0) for key in [*keys, *free])
         self.log_end += 10
         transaction: list[_Commit] = []
         for key in keys:

@@ -8,6 +8,7 @@ from itertools import pairwise
 from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
@@ -130,6 +131,17 @@ def has_contradicting_reads(changes: list[Change], key: tuple[Value, ...]) -> bo
 @given(complete_logs())
 @settings(thorough, max_examples=300)
 def test_a_complete_log_gives_what_happened(log: WorkedHistory) -> None:
+    check_complete(log)
+
+
+@pytest.mark.long
+@given(complete_logs())
+@settings(thorough, max_examples=10_000, derandomize=False)
+def test_other_complete_logs_give_what_happened(log: WorkedHistory) -> None:
+    check_complete(log)
+
+
+def check_complete(log: WorkedHistory) -> None:
     """Of a complete log history is the commits; a read can only be the version before the first.
 
     Not so where two reads in a row saw different rows, a documented limit.
