@@ -60,20 +60,14 @@
                 and rebuilt.kafka_offset <= reached_by_live.kafka_offset;
         drop table reached_by_live;
         {% else %}
-        drop table {{ live_log }};
-        {{ create_table_like(live_log, side_log) }};
-        insert into {{ live_log }} ({{ log_columns | join(', ') }})
-        select {{ _with_this_run(log_columns) }} from {{ side_log }};
+        {{ _made_anew(live_log, side_log, log_columns) }}
         {% endif %}
         {% if history and var('keys', none) %}
         delete from {{ live_history }} where {{ in_scope }};
         insert into {{ live_history }} ({{ versions | join(', ') }})
         select {{ _with_this_run(versions) }} from {{ side_history }};
         {% elif history %}
-        drop table {{ live_history }};
-        {{ create_table_like(live_history, side_history) }};
-        insert into {{ live_history }} ({{ versions | join(', ') }})
-        select {{ _with_this_run(versions) }} from {{ side_history }};
+        {{ _made_anew(live_history, side_history, versions) }}
         {% endif %}
         {{ save_declaration_sql(table) }};
         commit;
@@ -99,6 +93,14 @@
             and live.kafka_offset = rebuilt.kafka_offset
             and rebuilt._cdc_status = 'accepted'
     where rebuilt.kafka_offset is null
+{% endmacro %}
+
+{#- SQL: the live table with all that the side build's has, and with its types. -#}
+{% macro _made_anew(live, side, columns) %}
+        drop table {{ live }};
+        {{ create_table_like(live, side) }};
+        insert into {{ live }} ({{ columns | join(', ') }})
+        select {{ _with_this_run(columns) }} from {{ side }};
 {% endmacro %}
 
 {% macro _with_this_run(columns, relation='') -%}

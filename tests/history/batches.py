@@ -43,6 +43,12 @@ class Batch:
         connector = self.warehouse.connector
         self._zone = LandingZone(self.warehouse.landing, self.declarations, connector)
 
+    def over(self, warehouse: Warehouse) -> Batch:
+        """The same logs, landed as far as here, with another warehouse."""
+        moved = Batch(self.declarations, self.logs, warehouse)
+        moved.landed = self.landed
+        return moved
+
     @property
     def tables(self) -> list[Table]:
         """The tables that the logs are of."""

@@ -9,8 +9,9 @@ from dbt.artifacts.schemas.run import RunExecutionResult
 
 from ingestion import declarations
 from tests.history.batches import Batch, history_lines, new_batch, wrong_logs
+from tests.history.test_history_in_dbt import worked_histories
 from tests.history.warehouse import copy_project, parsed_project
-from tests.history.worked import EPOCHS, load
+from tests.history.worked import EPOCHS
 
 DECLARATIONS = declarations.load()
 
@@ -21,12 +22,7 @@ def worked(tmp_path_factory: pytest.TempPathFactory) -> Batch:
     project = copy_project(tmp_path_factory.mktemp("project"), EPOCHS)
     folder = tmp_path_factory.mktemp("batches")
     parsed = parsed_project(project, folder, "postgresql")
-    logs = [
-        worked
-        for worked in load(DECLARATIONS)
-        if worked.connector == "postgresql" and worked.table.history == "all"
-    ]
-    batch = new_batch(parsed, folder / "worked", DECLARATIONS, logs)
+    batch = new_batch(parsed, folder / "worked", DECLARATIONS, worked_histories("postgresql"))
     for run in batch.runs:
         batch.land(run)
     return batch
@@ -35,9 +31,7 @@ def worked(tmp_path_factory: pytest.TempPathFactory) -> Batch:
 @pytest.fixture
 def batch(worked: Batch, tmp_path: Path) -> Batch:
     """The landed histories before a warehouse of the test's own."""
-    moved = Batch(worked.declarations, worked.logs, worked.warehouse.moved_to(tmp_path / "own"))
-    moved.landed = worked.landed
-    return moved
+    return worked.over(worked.warehouse.moved_to(tmp_path / "own"))
 
 
 @pytest.mark.parametrize("before_query", [1, 12, 40])

@@ -79,9 +79,7 @@ def copied(batch: Batch, folder: Path) -> Batch:
     shutil.copytree(batch.warehouse.landing, folder / "landing")
     shutil.copy(batch.warehouse.file, folder / "warehouse.duckdb")
     own = replace(batch.warehouse, landing=folder / "landing", file=folder / "warehouse.duckdb")
-    moved = Batch(batch.declarations, batch.logs, own)
-    moved.landed = batch.landed
-    return moved
+    return batch.over(own)
 
 
 @pytest.fixture(scope="module")
