@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,10 +93,10 @@ def render(  # noqa: PLR0913 - what the settings follow from
     prefix = declarations.connectors[connector].topic_prefix
     settings["topic.prefix"] = prefix
     captured = [table.name for table in declarations.select(list(snapshot_of))]
-    settings["table.include.list"] = ",".join(places[name].qualified for name in captured)
+    settings["table.include.list"] = _patterns(places[name].qualified for name in captured)
     excluded = _columns(declarations, connector, "exclude")
     if excluded:
-        settings["column.exclude.list"] = ",".join(excluded)
+        settings["column.exclude.list"] = _patterns(excluded)
     hashed = _columns(declarations, connector, "hash")
     if hashed:
         if SALT.fullmatch(salt) is None:
@@ -105,7 +105,7 @@ def render(  # noqa: PLR0913 - what the settings follow from
                 "LAKEHOUSE_PII_SALT; keep it: another salt gives other pseudonyms. To make one: "
                 "python -c 'import secrets; print(secrets.token_urlsafe(24))'"
             )
-        settings[f"column.mask.hash.v2.SHA-256.with.salt.{salt}"] = ",".join(hashed)
+        settings[f"column.mask.hash.v2.SHA-256.with.salt.{salt}"] = _patterns(hashed)
     if connector == "sqlserver":
         databases = sorted({place.database for place in places.values()})
         settings["database.names"] = ",".join(databases)
@@ -132,13 +132,38 @@ def _snapshot_only(connector: ConnectorName, settings: Mapping[str, str]) -> dic
     return changed
 
 
+def _patterns(names: Iterable[str]) -> str:
+    """What Debezium takes for exactly these names, upper and lower case being one.
+
+    Its lists are regular expressions, each trimmed and held against a whole name, between commas
+    (io.debezium.util.Strings.RegExSplitter): in code points no character means anything else.
+    """
+    return ",".join(
+        re.sub(r"[^A-Za-z0-9_]", lambda found: rf"\x{{{ord(found[0]):x}}}", name) for name in names
+    )
+
+
 def _columns(declarations: Declarations, connector: ConnectorName, pii: Pii) -> list[str]:
     return [
-        f"{source_table(declarations, table, connector).qualified}.{column.source_name(connector)}"
+        f"{source_table(declarations, table, connector).qualified}.{name}"
         for table in declarations.tables
         for column in table.columns
         if column.pii == pii
+        for name in _spellings(column.source_name(connector), connector)
     ]
+
+
+def _spellings(name: str, connector: ConnectorName) -> list[str]:
+    """A column's names: from PostgreSQL's log Debezium reads one in quotes without them.
+
+    io.debezium.connector.postgresql.connection.pgoutput.PgOutputMessageDecoder; snapshots have the
+    quotes.
+    """
+    spellings = [name]
+    while connector == "postgresql" and re.fullmatch(r"""(["'`]).*\1""", name, re.DOTALL):
+        name = name[1:-1].replace(name[0] * 2, name[0])
+        spellings.append(name)
+    return spellings
 
 
 def _schema_history(

@@ -75,7 +75,8 @@ def test_every_secret_of_the_committed_file_is_a_reference(connector):
 def test_exactly_the_declared_tables_are_captured(connector):
     declarations = load()
     prefix = declarations.connectors[connector].topic_prefix
-    included = rendered(connector)["table.include.list"].split(",")
+    listed = rendered(connector)["table.include.list"]
+    included = listed.replace(r"\x{2e}", ".").split(",")
     topics = [table.topics[connector] for table in declarations.tables]
     database = f"{prefix}." if connector == "postgresql" else f"{prefix}.retail."
     assert [database + table for table in included] == topics
@@ -84,8 +85,16 @@ def test_exactly_the_declared_tables_are_captured(connector):
 @pytest.mark.parametrize(
     ("connector", "excluded", "hashed"),
     [
-        ("sqlserver", "dbo.Customers.PasswordHash", "dbo.Customers.Phone"),
-        ("postgresql", "public.customers.password_hash", "public.customers.phone"),
+        (
+            "sqlserver",
+            r"dbo\x{2e}Customers\x{2e}PasswordHash",
+            r"dbo\x{2e}Customers\x{2e}Phone",
+        ),
+        (
+            "postgresql",
+            r"public\x{2e}customers\x{2e}password_hash",
+            r"public\x{2e}customers\x{2e}phone",
+        ),
     ],
 )
 def test_personal_data_is_held_back_or_hashed_where_it_is_declared_so(connector, excluded, hashed):
@@ -109,7 +118,7 @@ def test_a_column_declared_hashed_tomorrow_is_hashed_without_touching_the_connec
         ),
     )
     assert rendered("sqlserver", changed)[f"column.mask.hash.v2.SHA-256.with.salt.{SALT}"] == (
-        "dbo.Customers.Email,dbo.Customers.Phone"
+        r"dbo\x{2e}Customers\x{2e}Email,dbo\x{2e}Customers\x{2e}Phone"
     )
 
 
