@@ -80,11 +80,11 @@ help: ## this list
 # Set-up. Each step leaves a stamp, newer than what it was made from.
 .PHONY: setup
 setup: ## install everything that the other targets need
-	@$(MAKE) --jobs 2 .venv/.project .jars/.copied
+	@$(MAKE) --jobs 2 .venv/.project .jars/.transforms
 	@$(MAKE) .jars/.archived
 
 .PHONY: jars
-jars: .jars/.copied
+jars: .jars/.transforms
 
 .venv/bin/python:
 	@scripts/setup venv
@@ -99,6 +99,10 @@ jars: .jars/.copied
 
 .jars/.copied: $(wildcard jars/pom.xml jars/*/pom.xml)
 	@scripts/setup jars
+	@touch $@
+
+.jars/.transforms: .jars/.copied $(shell find connectors/transforms -type f)
+	@scripts/setup transforms
 	@touch $@
 
 .jars/.archived: .venv/.packages .jars/.copied

@@ -23,9 +23,11 @@ FOLDER = Path(__file__).parent.parent / "connectors"
 # The secret of the shop's login, as the committed file calls it.
 SHOP_LOGIN = "retail/shop-database"
 
-# It becomes part of a property's name, which Kafka Connect's configuration providers do not
-# replace; 22 characters of this alphabet are 128 bits.
-SALT = re.compile(r"[A-Za-z0-9_-]{22,}")
+# The secret of the hashed columns' salt, a JSON object with `salt`.
+PII_SALT = "retail/pii-salt"
+
+# Our transform (connectors/transforms), by the name that its settings begin with.
+PSEUDONYMS = "transforms.pseudonyms"
 
 
 @dataclass(frozen=True)
@@ -70,20 +72,21 @@ def render(  # noqa: PLR0913 - what the settings follow from
     declarations: Declarations,
     connector: ConnectorName,
     *,
-    salt: str,
     bootstrap_servers: str,
     auth: KafkaAuth,
     snapshot_of: Sequence[str] = (),
     shop_login: str = SHOP_LOGIN,
+    pii_salt: str = PII_SALT,
 ) -> dict[str, str]:
     """The complete settings of `connector`: the committed file and what the declarations add.
 
-    Secrets stay references to a configuration provider of the Connect worker, except `salt`;
-    `shop_login` is the name of the one with the source's login. With `snapshot_of` they are those
-    of a second connector beside it, which only reads the rows that these tables hold now.
+    Secrets stay references to a configuration provider of the Connect worker; `shop_login` and
+    `pii_salt` are the names of those with the source's login and with the hashed columns' salt.
+    With `snapshot_of` they are those of a second connector beside it, which only reads the rows
+    that these tables hold now.
 
     Raises:
-        TerminalError: there are hashed columns and `salt` is no salt, or no such table.
+        TerminalError: there is no such table.
     """
     template = json.loads((FOLDER / f"{connector}.json").read_text(encoding="utf-8"))
     settings = {name: value.replace(SHOP_LOGIN, shop_login) for name, value in template.items()}
@@ -99,13 +102,9 @@ def render(  # noqa: PLR0913 - what the settings follow from
         settings["column.exclude.list"] = _patterns(excluded)
     hashed = _columns(declarations, connector, "hash")
     if hashed:
-        if SALT.fullmatch(salt) is None:
-            raise TerminalError(
-                "columns with pii: hash need a salt of at least 22 letters, digits, - or _ in "
-                "LAKEHOUSE_PII_SALT; keep it: another salt gives other pseudonyms. To make one: "
-                "python -c 'import secrets; print(secrets.token_urlsafe(24))'"
-            )
-        settings[f"column.mask.hash.v2.SHA-256.with.salt.{salt}"] = _patterns(hashed)
+        settings |= _pseudonyms(declarations, connector, pii_salt)
+        # The transform sees no length but in what this adds to a field's schema.
+        settings["column.propagate.source.type"] = _patterns(hashed)
     if connector == "sqlserver":
         databases = sorted({place.database for place in places.values()})
         settings["database.names"] = ",".join(databases)
@@ -117,6 +116,25 @@ def render(  # noqa: PLR0913 - what the settings follow from
     if snapshot_of:
         settings |= _snapshot_only(connector, settings)
     return dict(sorted(settings.items()))
+
+
+def _pseudonyms(
+    declarations: Declarations, connector: ConnectorName, pii_salt: str
+) -> dict[str, str]:
+    """The transform that hashes; it lets no event of a topic through that is not listed here."""
+    columns = {
+        table.topics[connector]: [
+            column.source_name(connector) for column in table.columns if column.pii == "hash"
+        ]
+        for table in declarations.tables
+    }
+    return {
+        "transforms": "pseudonyms",
+        f"{PSEUDONYMS}.type": "retail.lakehouse.Pseudonyms",
+        # A name that looks like a reference to a configuration provider is none.
+        f"{PSEUDONYMS}.columns": json.dumps(columns).replace("$", r"\u0024"),
+        f"{PSEUDONYMS}.salt.secret": f"${{secretsmanager:{pii_salt}:salt}}",
+    }
 
 
 def _snapshot_only(connector: ConnectorName, settings: Mapping[str, str]) -> dict[str, str]:
@@ -255,7 +273,7 @@ def _capture(declarations: Declarations, table: Table) -> str:
 
 
 def _length_check(place: SourceTable, column: str) -> str:
-    """Debezium shortens a hash to the column's length; -1 is nvarchar(max)."""
+    """The transform shortens a hash to the column's length; -1 is nvarchar(max)."""
     return "\n".join(
         [
             "if exists (",

@@ -6,7 +6,6 @@ its settings, and cannot start one again that has failed.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -97,25 +96,6 @@ class Clock:
     sleep: Callable[[float], None] = time.sleep
 
 
-def salt(secrets: Any, secret: str) -> str:
-    """The salt in the secret `secret`, a JSON object with `salt`.
-
-    Raises:
-        TerminalError: it cannot be read, or holds no salt; the message shows nothing of it.
-    """
-    try:
-        text = secrets.get_secret_value(SecretId=secret)["SecretString"]
-    except secrets.exceptions.ClientError as error:
-        raise TerminalError(
-            f"cannot read the secret {secret} ({error.response['Error']['Code']}): put the salt "
-            "there first (docs/security.md)"
-        ) from error
-    try:
-        return str(json.loads(text)["salt"])
-    except (ValueError, KeyError, TypeError):
-        raise TerminalError(f"the secret {secret} must be a JSON object with salt") from None
-
-
 def deploy(  # noqa: PLR0913 - what to deploy, where, and how
     client: Any,
     place: Place,
@@ -185,7 +165,7 @@ def _find(client: Any, name: str) -> str | None:
 
 
 def _changed_settings(found: Mapping[str, str], wanted: Mapping[str, str]) -> list[str]:
-    """Names of settings that differ; a name that holds the salt ends before it."""
+    """Names of settings that differ; one of an older release that holds the salt ends before it."""
     differing = {
         name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name)
     }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
-from ingestion.connectors import SHOP_LOGIN, cdc_sql, render
+from ingestion.connectors import PII_SALT, SHOP_LOGIN, cdc_sql, render
 from ingestion.declarations import load
 from ingestion.settings import ConnectorName, Settings
 
@@ -21,10 +22,6 @@ def render_settings(
         ConnectorName | None,
         typer.Option("--source", help="Which one; by default what LAKEHOUSE_SOURCE says."),
     ] = None,
-    salt: Annotated[
-        str,
-        typer.Option(envvar="LAKEHOUSE_PII_SALT", help="Salt of the columns with pii: hash."),
-    ] = "",
     snapshot_of: Annotated[
         list[str] | None,
         typer.Option(
@@ -33,17 +30,9 @@ def render_settings(
         ),
     ] = None,
 ) -> None:
-    """Print the connector's settings as JSON: a secret, because the salt is among them."""
+    """Print the connector's settings as JSON; secrets are references in them."""
     settings = Settings.from_environment()
-    rendered = render(
-        load(),
-        source or settings.source,
-        salt=salt,
-        bootstrap_servers=settings.kafka_bootstrap_servers,
-        auth=settings.kafka_auth,
-        snapshot_of=snapshot_of or (),
-        shop_login=os.environ.get("LAKEHOUSE_SHOP_DATABASE_SECRET", SHOP_LOGIN),
-    )
+    rendered = _rendered(settings, source or settings.source, snapshot_of or ())
     typer.echo(json.dumps(rendered, indent=2))
 
 
@@ -56,28 +45,18 @@ def deploy(
 ) -> None:
     """Make the connector on Amazon MSK Connect, or change it to what the declarations say.
 
-    For the operations task: what Terraform has prepared is in LAKEHOUSE_CONNECT_*, the salt in the
-    secret LAKEHOUSE_PII_SALT_SECRET. Without a difference nothing is done.
+    For the operations task: what Terraform has prepared is in LAKEHOUSE_CONNECT_*. Without a
+    difference nothing is done.
     """
     import boto3
 
-    from ingestion.msk_connect import Place, salt
+    from ingestion.msk_connect import Place
     from ingestion.msk_connect import deploy as deploy_connector
 
     settings = Settings.from_environment()
     place = Place.from_environment(os.environ)
     session = boto3.Session(region_name=settings.aws_region)
-    secret = os.environ.get("LAKEHOUSE_PII_SALT_SECRET", "")
-    rendered = render(
-        load(),
-        "sqlserver",
-        salt=salt(session.client("secretsmanager"), secret)
-        if secret
-        else os.environ.get("LAKEHOUSE_PII_SALT", ""),
-        bootstrap_servers=settings.kafka_bootstrap_servers,
-        auth=settings.kafka_auth,
-        shop_login=os.environ.get("LAKEHOUSE_SHOP_DATABASE_SECRET", SHOP_LOGIN),
-    )
+    rendered = _rendered(settings, "sqlserver")
     # MSK Connect would restart the connector again and again to look for new secrets (MSK Developer
     # Guide, "Using a configuration provider to externalize secrets").
     rendered["config.action.reload"] = "none"
@@ -88,6 +67,20 @@ def deploy(
         settings.kafka_bootstrap_servers,
         typer.echo,
         replace=replace,
+    )
+
+
+def _rendered(
+    settings: Settings, source: ConnectorName, snapshot_of: Sequence[str] = ()
+) -> dict[str, str]:
+    return render(
+        load(),
+        source,
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        auth=settings.kafka_auth,
+        snapshot_of=snapshot_of,
+        shop_login=os.environ.get("LAKEHOUSE_SHOP_DATABASE_SECRET", SHOP_LOGIN),
+        pii_salt=os.environ.get("LAKEHOUSE_PII_SALT_SECRET", PII_SALT),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ingestion.connectors import render
+from ingestion.connectors import PSEUDONYMS, render
 from ingestion.declarations import Declarations
 from playground.services.connect import ConnectorStatus, ConnectWorker
 from playground.services.errors import ServiceError
@@ -43,11 +43,11 @@ class Capture:
         self.settings = render(
             declarations,
             "postgresql",
-            salt=SALT,
             bootstrap_servers=bootstrap_servers,
             auth="none",
             snapshot_of=snapshot_of,
         ) | {
+            f"{PSEUDONYMS}.salt.secret": worker.keep_secret("pii-salt", SALT),
             "database.hostname": str(place.hostname),
             "database.port": str(place.port),
             "database.user": str(place.username),

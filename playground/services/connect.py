@@ -28,6 +28,11 @@ SETTINGS = {
     "plugin.discovery": "service_load",
     # How soon PostgreSQL learns what has been delivered; `wait_until_delivered` waits for that.
     "offset.flush.interval.ms": "500",
+    # Secrets are files; settings hold references to them, as in production.
+    "config.providers": "directory",
+    "config.providers.directory.class": (
+        "org.apache.kafka.common.config.provider.DirectoryConfigProvider"
+    ),
     # Topics are made from the declarations, never by a connector.
     "topic.creation.enable": "false",
     # It starts together with the broker; the other strategy asks for it in a busy loop until then.
@@ -70,6 +75,7 @@ class ConnectWorker:
         self._directory = directory.absolute()
         self._bootstrap_servers = bootstrap_servers
         self._properties = self._directory / "worker.properties"
+        self._secrets = self._directory / "secrets"
         self.process = Process(
             "Kafka Connect",
             java_command(
@@ -111,6 +117,12 @@ class ConnectWorker:
         self.process.stop()
         self.start()
         self.wait_until_ready()
+
+    def keep_secret(self, name: str, value: str) -> str:
+        """The reference by which a connector's setting takes `value`, which the worker keeps."""
+        self._secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (self._secrets / name).write_text(value, encoding="utf-8")
+        return f"${{directory:{self._secrets}:{name}}}"
 
     def create(self, name: str, settings: Mapping[str, str]) -> None:
         """Create connector `name`, or give it other settings.

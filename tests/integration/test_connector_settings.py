@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from ingestion.connectors import render
+from ingestion.connectors import PSEUDONYMS, render
 from ingestion.declarations import load
 
 # Families of settings whose members have names of their own, or belong to a part that the
 # connector starts: Debezium's reference, "pass-through" properties.
 FAMILIES = (
-    "column.mask.hash.v2.",
     "database.",
     "driver.",
     "key.converter.",
@@ -24,7 +23,6 @@ def rendered(connector, snapshot_of):
     return render(
         load(),
         connector,
-        salt="x" * 32,
         bootstrap_servers="127.0.0.1:9092",
         auth="none",
         snapshot_of=snapshot_of,
@@ -46,4 +44,5 @@ def test_no_value_is_wrong_but_the_databases_place_and_secrets(services, connect
     settings = rendered(connector, snapshot_of)
     checked = services.connect.validate({**settings, "name": "any"})
     wrong = {setting.name for setting in checked if setting.errors}
-    assert wrong <= {"database.hostname", "database.port", "database.user", "database.password"}
+    secrets = {f"database.{name}" for name in ("hostname", "port", "user", "password")}
+    assert wrong <= {*secrets, f"{PSEUDONYMS}.salt.secret"}

@@ -12,7 +12,6 @@ from ingestion.declarations import load
 from ingestion.errors import TerminalError
 from ingestion.kafka.topics import MAX_MESSAGE_BYTES
 
-SALT = "a-salt-of-thirty-two-characters-"
 CONNECTORS = ["sqlserver", "postgresql"]
 
 
@@ -24,7 +23,6 @@ def rendered(connector, declarations=None, auth="none"):
     return render(
         declarations or load(),
         connector,
-        salt=SALT,
         bootstrap_servers="broker:9098",
         auth=auth,
     )
@@ -85,22 +83,17 @@ def test_exactly_the_declared_tables_are_captured(connector):
 @pytest.mark.parametrize(
     ("connector", "excluded", "hashed"),
     [
-        (
-            "sqlserver",
-            r"dbo\x{2e}Customers\x{2e}PasswordHash",
-            r"dbo\x{2e}Customers\x{2e}Phone",
-        ),
-        (
-            "postgresql",
-            r"public\x{2e}customers\x{2e}password_hash",
-            r"public\x{2e}customers\x{2e}phone",
-        ),
+        ("sqlserver", r"dbo\x{2e}Customers\x{2e}PasswordHash", "Phone"),
+        ("postgresql", r"public\x{2e}customers\x{2e}password_hash", "phone"),
     ],
 )
 def test_personal_data_is_held_back_or_hashed_where_it_is_declared_so(connector, excluded, hashed):
     settings = rendered(connector)
     assert settings["column.exclude.list"] == excluded
-    assert settings[f"column.mask.hash.v2.SHA-256.with.salt.{SALT}"] == hashed
+    topics = {table.topics[connector]: [] for table in load().tables}
+    topics[load().table("customers").topics[connector]] = [hashed]
+    assert json.loads(settings["transforms.pseudonyms.columns"]) == topics
+    assert settings["column.propagate.source.type"].endswith(rf"ustomers\x{{2e}}{hashed}")
 
 
 def test_a_column_declared_hashed_tomorrow_is_hashed_without_touching_the_connectors():
@@ -117,15 +110,26 @@ def test_a_column_declared_hashed_tomorrow_is_hashed_without_touching_the_connec
             for table in declarations.tables
         ),
     )
-    assert rendered("sqlserver", changed)[f"column.mask.hash.v2.SHA-256.with.salt.{SALT}"] == (
-        r"dbo\x{2e}Customers\x{2e}Email,dbo\x{2e}Customers\x{2e}Phone"
+    columns = json.loads(rendered("sqlserver", changed)["transforms.pseudonyms.columns"])
+    assert columns["retail.retail.dbo.Customers"] == ["Email", "Phone"]
+
+
+def test_the_salt_is_a_reference_and_in_no_settings_name():
+    settings = render(
+        load(), "sqlserver", bootstrap_servers="broker:9098", auth="none", pii_salt="shop/salt"
     )
+    assert settings["transforms.pseudonyms.salt.secret"] == "${secretsmanager:shop/salt:salt}"
+    assert not [name for name in settings if "mask" in name]
 
 
-@pytest.mark.parametrize("salt", ["", "short", "a salt with blanks in it, long enough"])
-def test_without_a_good_salt_nothing_is_rendered(salt):
-    with pytest.raises(TerminalError, match="LAKEHOUSE_PII_SALT"):
-        render(load(), "sqlserver", salt=salt, bootstrap_servers="broker:9098", auth="none")
+def test_without_a_hashed_column_nothing_transforms():
+    declarations = load()
+    tables = tuple(
+        replace(table, columns=tuple(replace(column, pii=None) for column in table.columns))
+        for table in declarations.tables
+    )
+    settings = rendered("sqlserver", replace(declarations, tables=tables))
+    assert not [name for name in settings if "transforms" in name or "column" in name]
 
 
 def test_sql_server_keeps_its_schema_history_on_the_same_brokers_with_the_same_identity():

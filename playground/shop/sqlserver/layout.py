@@ -221,7 +221,7 @@ def clock(name: str, at_ms: int) -> dict[str, int]:
 
 
 def hashed(value: str, salt: str, length: int) -> str:
-    """`value` as column.mask.hash.v2 with SHA-256 leaves it (io.debezium.relational.mapping).
+    """`value` as the connector's transform leaves it (connectors/transforms).
 
     Lower-case hex of the digest of the salt's bytes and the value's, cut to the column's length.
     """

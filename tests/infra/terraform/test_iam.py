@@ -190,12 +190,20 @@ class TestDbt:
 
 
 class TestOthers:
-    def test_the_connector_reads_the_shop_database_secret_only(
+    def test_the_login_and_the_salt_are_the_connectors_alone(
         self, policies: dict[str, list[Statement]]
     ) -> None:
-        secrets = {r for _, r in granted(policies["connector"], "secretsmanager:*")}
-        assert len(secrets) == 1
-        assert ":secret:retail-lakehouse-dev/shop-database" in secrets.pop()
+        for name in ("shop-database", "pii-salt"):
+            secret = f":secret:retail-lakehouse-dev/{name}"
+            readers = {
+                role
+                for role in policies
+                for _, resource in granted(policies[role], "secretsmanager:GetSecretValue")
+                if secret in resource
+            }
+            assert readers == {"connector"}
+        read = {r for _, r in granted(policies["connector"], "secretsmanager:GetSecretValue")}
+        assert len(read) == 2
 
     def test_the_crawler_changes_no_table(self, policies: dict[str, list[Statement]]) -> None:
         for action in ("glue:UpdateTable", "glue:CreateTable", "glue:DeleteTable"):

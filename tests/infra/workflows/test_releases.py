@@ -121,8 +121,10 @@ def test_the_plugin_of_the_connector_is_built_and_published_once(
     with zipfile.ZipFile(built) as archive:
         names = archive.namelist()
         assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
-    for jar in ("debezium-connector-sqlserver-", "mssql-jdbc-", "aws-msk-iam-auth-"):
+    ours = "retail-lakehouse-transforms"
+    for jar in ("debezium-connector-sqlserver-", "mssql-jdbc-", "aws-msk-iam-auth-", ours):
         assert [name for name in names if jar in name and name.endswith(".jar")], jar
+    assert build_plugin(providers, tmp_path / "again").read_bytes() == built.read_bytes()
     assert "config-providers/msk-config-providers/lib/msk-config-providers.jar" in names
 
     key = f"connect/{built.name}"
@@ -133,8 +135,11 @@ def test_the_plugin_of_the_connector_is_built_and_published_once(
     with pytest.raises(DeliveryError, match="exists with other content"):
         glue.put_once(s3, bucket, key, built)
     module = ROOT / "infra/terraform/modules/connect/variables.tf"
-    version = built.stem.removeprefix("debezium-connector-sqlserver-")
-    assert f'default     = "{version}"' in module.read_text(), "Terraform looks for another version"
+    debezium, transforms = built.stem.removeprefix("debezium-connector-sqlserver-").split(
+        "-transforms-"
+    )
+    for version in (f'"{debezium}"', transforms):
+        assert f"default     = {version}\n" in module.read_text(), "Terraform looks for another"
 
 
 def build_plugin(providers: Path, output: Path) -> Path:

@@ -1,13 +1,13 @@
 # What a connector needs: the plugin, the worker's configuration, its log group. The connector
-# itself is made here when its settings may stand in a state file. They may not as long as a column
-# is declared `pii: hash`: Debezium takes the salt in a setting's name, which no configuration
-# provider replaces. Then `lakehouse connector deploy` makes it from the outputs (docs/security.md).
+# itself is made here when its settings are given. Otherwise `lakehouse connector deploy` makes it
+# from the outputs: its settings follow from the declarations of a release (docs/security.md).
 locals {
   # The bucket comes with the first apply, the ZIP file after it (docs/runbooks/deployment.md).
   plugin_count = var.plugin_uploaded || var.plugin_file != null ? 1 : 0
 
-  version_label = replace(var.debezium_version, ".", "-")
-  plugin_key    = coalesce(var.plugin_key, "connect/debezium-connector-sqlserver-${var.debezium_version}.zip")
+  plugin_version = "${var.debezium_version}-transforms-${var.transforms_version}"
+  version_label  = replace(local.plugin_version, ".", "-")
+  plugin_key     = coalesce(var.plugin_key, "connect/debezium-connector-sqlserver-${local.plugin_version}.zip")
 
   worker_properties = {
     "key.converter"                                          = "org.apache.kafka.connect.json.JsonConverter"
@@ -37,7 +37,7 @@ resource "aws_mskconnect_custom_plugin" "this" {
   count = local.plugin_count
 
   name         = "${var.name}-debezium-sqlserver-${local.version_label}"
-  description  = "Debezium SQL Server ${var.debezium_version} with the Secrets Manager configuration provider and aws-msk-iam-auth."
+  description  = "Debezium SQL Server ${var.debezium_version} with our transforms ${var.transforms_version}, the Secrets Manager configuration provider and aws-msk-iam-auth."
   content_type = "ZIP"
 
   location {
@@ -46,6 +46,11 @@ resource "aws_mskconnect_custom_plugin" "this" {
       file_key       = local.plugin_key
       object_version = one(aws_s3_object.plugin[*].version_id)
     }
+  }
+
+  lifecycle {
+    # The connector runs on the old one until it is made again from this one.
+    create_before_destroy = true
   }
 }
 

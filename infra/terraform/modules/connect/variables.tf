@@ -50,7 +50,7 @@ variable "artifacts_bucket" {
 }
 
 variable "plugin_key" {
-  description = "Key of the plugin's ZIP file in the artifacts bucket; null: named after debezium_version, where `publish-connect-plugin` puts it."
+  description = "Key of the plugin's ZIP file in the artifacts bucket; null: named after debezium_version and transforms_version, where `publish-connect-plugin` puts it."
   type        = string
   default     = null
 
@@ -85,6 +85,18 @@ variable "debezium_version" {
   }
 }
 
+variable "transforms_version" {
+  description = "Version of connectors/transforms in the plugin, `transforms.version` of jars/pom.xml; part of the plugin's name."
+  type        = number
+  default     = 1
+  nullable    = false
+
+  validation {
+    condition     = var.transforms_version >= 1 && floor(var.transforms_version) == var.transforms_version
+    error_message = "transforms_version is a whole number from 1."
+  }
+}
+
 variable "kafkaconnect_version" {
   description = "Version of Kafka Connect that MSK Connect runs. Debezium 3.6 needs Java 17, which MSK Connect has from 3.7.x."
   type        = string
@@ -113,8 +125,8 @@ variable "connector_configuration" {
   }
 
   validation {
-    condition     = try(var.connector_configuration["database.password"], null) == null || can(regex("^[$][{]secretsmanager:", var.connector_configuration["database.password"]))
-    error_message = "connector_configuration: database.password must be a reference to the configuration provider secretsmanager, not the password."
+    condition     = alltrue([for key, value in coalesce(var.connector_configuration, {}) : can(regex("^[$][{]secretsmanager:", value)) if can(regex("(password|secret)$", key))])
+    error_message = "connector_configuration: what ends in password or secret must be a reference to the configuration provider secretsmanager, not its value."
   }
 }
 

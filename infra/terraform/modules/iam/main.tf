@@ -342,7 +342,7 @@ locals {
       # MSK Connect's own topics and groups (MSK Developer Guide, "IAM access control" of MSK Connect).
       { Sid = "InternalTopics", Effect = "Allow", Action = ["kafka-cluster:CreateTopic", "kafka-cluster:WriteData", "kafka-cluster:ReadData", "kafka-cluster:DescribeTopic"], Resource = "${local.kafka.topic}/__amazon_msk_connect_*" },
       { Sid = "Groups", Effect = "Allow", Action = ["kafka-cluster:AlterGroup", "kafka-cluster:DescribeGroup"], Resource = ["${local.kafka.group}/__amazon_msk_connect_*", "${local.kafka.group}/connect-*", "${local.kafka.group}/${var.topic_prefix}-schemahistory"] },
-      { Sid = "ShopDatabase", Effect = "Allow", Action = ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"], Resource = var.secret_arns["shop-database"] },
+      { Sid = "Secrets", Effect = "Allow", Action = ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"], Resource = [var.secret_arns["shop-database"], var.secret_arns["pii-salt"]] },
       local.open_secrets_key,
     ]
 
@@ -354,7 +354,7 @@ locals {
 
     operations = concat(
       local.warehouse_login,
-      # The connector's settings hold the salt, so this role makes it, not Terraform.
+      # The connector's settings follow from a release's declarations: this role makes it, not Terraform.
       local.make_connectors,
       [
         local.connect_to_kafka,
@@ -372,7 +372,6 @@ locals {
         { Sid = "WriteLanding", Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"], Resource = local.landing_objects },
         { Sid = "DbtState", Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject"], Resource = "${var.bucket_arns["artifacts"]}/state/*" },
         local.use_data_key,
-        { Sid = "Salt", Effect = "Allow", Action = "secretsmanager:GetSecretValue", Resource = var.secret_arns["pii-salt"] },
         local.open_secrets_key,
         local.own_metrics,
       ],

@@ -20,11 +20,21 @@ variables {
   }
 }
 
-run "a_salt_in_the_state" {
+run "a_salt_in_a_settings_name" {
   command = plan
 
   variables {
     connector_configuration = { "column.mask.hash.v2.SHA-256.with.salt.abc" = "dbo.Customers.Phone" }
+  }
+
+  expect_failures = [var.connector_configuration]
+}
+
+run "a_salt_in_the_state" {
+  command = plan
+
+  variables {
+    connector_configuration = { "transforms.pseudonyms.salt.secret" = "abc" }
   }
 
   expect_failures = [var.connector_configuration]
@@ -48,6 +58,16 @@ run "an_alpha_version" {
   }
 
   expect_failures = [var.debezium_version]
+}
+
+run "half_a_version" {
+  command = plan
+
+  variables {
+    transforms_version = 1.5
+  }
+
+  expect_failures = [var.transforms_version]
 }
 
 run "an_old_kafka_connect" {
