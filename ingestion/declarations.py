@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ingestion.errors import TerminalError
+from ingestion.reserved_names import column_taken, table_taken
 from ingestion.settings import ConnectorName
 
 SOURCES_FILE = Path(__file__).parent.parent / "models/staging/retail/_retail__sources.yml"
@@ -289,6 +290,7 @@ def _table(entry: _Table, problems: list[str]) -> Table:
     columns = tuple(_column(entry.name, column, problems) for column in entry.columns)
     names = [column.name for column in columns]
     _check_unique(names, f"column of {where}", problems)
+    _check_names(entry.name, columns, meta.primary_key, problems)
     for key, listed in (
         ("primary_key", meta.primary_key),
         ("tracked_columns", meta.tracked_columns),
@@ -326,6 +328,43 @@ def _table(entry: _Table, problems: list[str]) -> Table:
         topic_retention_days=meta.topic_retention_days,
         landing_retention_days=meta.landing_retention_days,
     )
+
+
+def _check_names(
+    table: str, columns: tuple[Column, ...], key: list[str], problems: list[str]
+) -> None:
+    """Names that something else has, and source columns that two columns would be read from."""
+    if taken := table_taken(table):
+        problems.append(
+            f"table {table}: the name {taken}; give the table another `name`, its topics can stay"
+        )
+    for column in columns:
+        if taken := column_taken(table, column.name, is_key=column.name in key):
+            problems.append(
+                f"table {table}, column {column.name}: the name {taken}; give the column another "
+                f"one, wherever the table names it, and say what it is in the source: "
+                f"{_renamed(column)}"
+            )
+    for connector in CONNECTORS:
+        read: dict[str, str] = {}
+        for column in columns:
+            source = column.source_name(connector)
+            # case aside: SQL Server's names and DuckDB's struct fields know none
+            other = read.setdefault(source.lower(), column.name)
+            if other != column.name:
+                problems.append(
+                    f"table {table}, column {column.name}: reads {source!r} of {connector}, which "
+                    f"is column {other}'s; a source column is declared once (upper and lower case "
+                    "are one). Name the right one under `source_columns`"
+                )
+
+
+def _renamed(column: Column) -> str:
+    """A line of the declarations by which `column` has another name and the same source."""
+    sources = {str(connector): column.source_name(connector) for connector in CONNECTORS}
+    line = {"name": f"shop_{column.name}", "config": {"meta": {"source_columns": sources}}}
+    text: str = yaml.safe_dump(line, default_flow_style=True, sort_keys=False, width=1000)
+    return text.strip()
 
 
 def _column(table: str, entry: _Column, problems: list[str]) -> Column:

@@ -6,11 +6,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import psycopg2
 import pytest
 import redshift_connector
 from redshift_connector.core import Connection
 from redshift_connector.error import DatabaseError, ProgrammingError
 
+from ingestion.reserved_names import _SYSTEM_COLUMNS, RESERVED
 from playground.services.postgres import PostgresServer
 from tests.redshift.standin.examples import (
     ACCEPTED,
@@ -284,3 +286,19 @@ def test_every_function_is_called_by_its_name(session: Session) -> None:
         table = "" if name == "generate_series" else " from t"
         translated = translate_query(f"select {name}({arguments}){table}", session)
         assert FUNCTIONS[name] in translated.lower()
+
+
+def test_postgresql_says_which_words_and_system_columns_it_has(
+    redshift_postgres: PostgresServer,
+) -> None:
+    """The names that no column has on the stand-in, and in the shop's database here."""
+    dsn = redshift_postgres.create_database("keywords")
+    connection = psycopg2.connect(dsn)
+    with connection, connection.cursor() as cursor:
+        cursor.execute("select word from pg_get_keywords() where catcode in ('R', 'T')")
+        assert {word for (word,) in cursor.fetchall()} == RESERVED["PostgreSQL"]
+        cursor.execute(
+            "select attname from pg_attribute where attnum < 0 and attrelid = 'pg_class'::regclass"
+        )
+        assert {*(name for (name,) in cursor.fetchall()), "rowid"} == _SYSTEM_COLUMNS
+    connection.close()

@@ -179,6 +179,101 @@ def test_mistakes_are_named(
         assert part in str(caught.value)
 
 
+def _notes(tmp_path: Path, table: str, *columns: dict[str, Any]) -> Path:
+    """The declarations with another table, which has a key and `columns`."""
+    document = yaml.safe_load(SOURCES_FILE.read_text(encoding="utf-8"))
+    meta = {
+        "topics": {"sqlserver": "retail.retail.dbo.Notes", "postgresql": "retail.public.notes"},
+        "primary_key": ["note_id"],
+        "history": "current",
+        "partitions": 1,
+        "topic_retention_days": 7,
+        "landing_retention_days": 7,
+    }
+    kind = {"data_type": "varchar(80)", "description": "A column."}
+    document["sources"][0]["tables"].append(
+        {
+            "name": table,
+            "description": "Notes.",
+            "config": {"meta": meta},
+            "columns": [{"name": "note_id", **kind}, *({**kind, **column} for column in columns)],
+        }
+    )
+    path = tmp_path / "sources.yml"
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("is_deleted", "one of the project's own in log, staging or history"),
+        ("op", "one of the project's own"),
+        ("kafka_offset", "one of the project's own"),
+        ("kafka_new", "one of the project's own"),
+        ("dbt_valid_from", "one of the project's own"),
+        ("row__note_id", "one of the project's own"),
+        ("rowid", "a system column"),
+        ("order", "a reserved word of Redshift, DuckDB, Spark, PostgreSQL"),
+        ("tag", "a reserved word of Redshift;"),
+        ("qualify", "a reserved word of DuckDB;"),
+        ("time", "a reserved word of Spark;"),
+    ],
+)
+def test_a_taken_name_is_refused_with_the_line_that_renames_it(
+    tmp_path: Path, name: str, why: str
+) -> None:
+    with pytest.raises(TerminalError) as caught:
+        load(_notes(tmp_path, "notes", {"name": name}))
+    sentence = str(caught.value)
+    assert f"table notes, column {name}: the name is {why}" in sentence
+    renamed = yaml.safe_load(sentence[sentence.index("{") :])
+    column = load(_notes(tmp_path, "notes", renamed)).table("notes").columns[1]
+    pascal = "".join(part.capitalize() for part in name.split("_"))
+    assert column.source_columns == {"sqlserver": pascal, "postgresql": name}
+
+
+def test_what_a_mart_shows_is_taken_in_its_own_table_only(tmp_path: Path) -> None:
+    names = ({"name": name} for name in ("valid_from", "customer_key", "position", "city"))
+    assert len(load(_notes(tmp_path, "notes", *names)).table("notes").columns) == 5
+    document = yaml.safe_load(SOURCES_FILE.read_text(encoding="utf-8"))
+    for name in ("valid_from", "customer_key"):
+        column = {"name": name, "data_type": "date", "description": "A column."}
+        _customers(document)["columns"].append(column)
+    path = tmp_path / "sources.yml"
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    with pytest.raises(TerminalError) as caught:
+        load(path)
+    for name in ("valid_from", "customer_key"):
+        assert f"column {name}: the name is one under which a mart" in str(caught.value)
+
+
+def test_history_has_columns_beside_the_key_that_a_key_cannot_be_called(tmp_path: Path) -> None:
+    path = _notes(tmp_path, "notes", {"name": "valid_from"})
+    load(path)
+    path.write_text(path.read_text("utf-8").replace("- note_id\n", "- valid_from\n"), "utf-8")
+    with pytest.raises(TerminalError, match=r"column valid_from: .* beside the key"):
+        load(path)
+
+
+@pytest.mark.parametrize("table", ["order", "ledger"])
+def test_a_table_is_called_neither_a_reserved_word_nor_like_our_own(
+    tmp_path: Path, table: str
+) -> None:
+    with pytest.raises(TerminalError, match=rf"table {table}: the name is .* another `name`"):
+        load(_notes(tmp_path, table))
+
+
+def test_two_columns_of_one_source_column_are_refused(tmp_path: Path) -> None:
+    """`line_1` and `line1` are one by the rule of SQL Server; case tells no columns apart."""
+    other = {"config": {"meta": {"source_columns": {"postgresql": "NOTE_ID"}}}}
+    path = _notes(tmp_path, "notes", {"name": "line_1"}, {"name": "line1"}, {"name": "x", **other})
+    with pytest.raises(TerminalError) as caught:
+        load(path)
+    assert "column line1: reads 'Line1' of sqlserver, which is column line_1's" in str(caught.value)
+    assert "column x: reads 'NOTE_ID' of postgresql, which is column note_id's" in str(caught.value)
+
+
 def test_an_epoch_belongs_to_each_prefix(tmp_path: Path) -> None:
     document = yaml.safe_load(SOURCES_FILE.read_text(encoding="utf-8"))
     connectors = document["sources"][0]["config"]["meta"]["connectors"]
