@@ -144,6 +144,36 @@ def accept_loss(
 
 
 @app.command()
+def again(
+    table: Annotated[str, typer.Argument(help="The table whose landed records are doubted.")],
+) -> None:
+    """Land all that Kafka still holds of a table once more; a change counts once all the same."""
+    from ingestion.landing.job import decide
+    from ingestion.landing.kafka import Brokers
+    from ingestion.landing.plan import anew
+
+    zone = _open(table)
+    brokers = Brokers(zone.settings)
+    stops = decide(zone.ledger, zone.subscriptions, brokers).stops
+    if stops:
+        raise TerminalError("\n".join(stop.message for stop in stops))
+    topics = brokers.topics({subscription.topic for subscription in zone.subscriptions})
+    for subscription in zone.subscriptions:
+        name, topic_name = subscription.table, subscription.topic
+        topic = topics.get(topic_name)
+        if topic is None or zone.ledger.progress.incarnation(name, topic_name) is None:
+            raise TerminalError(f"{name}: topic {topic_name} is away, or was never landed")
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        opened = anew(zone.ledger.progress, name, topic, now)
+        zone.ledger.append(opened)
+        Console(highlight=False).print(
+            f"{name}: the next start of `lakehouse land` lands all of {topic_name} as incarnation "
+            f"{opened[0].incarnation}",
+            soft_wrap=True,
+        )
+
+
+@app.command()
 def compact(
     tables: _Tables = "",
     grace_hours: Annotated[

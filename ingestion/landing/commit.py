@@ -25,6 +25,10 @@ Place = tuple[str, int]  # topic and partition number
 _AT_ONCE = 8
 
 
+class IncompleteError(TransientError):
+    """What Spark says it has staged is not what is found: staged again, the batch may be whole."""
+
+
 @dataclass(frozen=True)
 class PlannedFile:
     """A staged file and where it will appear."""
@@ -33,16 +37,25 @@ class PlannedFile:
     target: DataFile
 
 
-def staged_files(storage: Storage, folder: str) -> dict[Place, StagedFile]:
-    """The batch's files under `folder`, one a topic-partition.
+def staged_files(storage: Storage, folder: str, written: int) -> dict[Place, StagedFile]:
+    """The batch's files under `folder`, one a topic-partition, `written` records in all.
 
     A task that failed late or ran twice (retry, speculation) may have left its file beside its
-    successor's; they hold the same records, and only one of them is ever made visible.
+    successor's; they hold the same records, and only one of them is counted and made visible.
+    That a partition has no file is believed only because the total is right: to a listing alone a
+    folder that was emptied looks like a range of nothing but transaction markers.
 
     Raises:
+        IncompleteError: Spark's `_SUCCESS` is missing, or the files hold another number of records.
         TerminalError: two files of one partition differ.
     """
-    paths = [path for path in storage.list_files(folder) if path.endswith(".parquet")]
+    listed = storage.list_files(folder)
+    if f"{folder}/_SUCCESS" not in listed:
+        raise IncompleteError(
+            f"Spark has written {written:,} records to {storage.uri}/{folder}, but its _SUCCESS is "
+            f"not there, only {len(listed)} other files"
+        )
+    paths = [path for path in listed if path.endswith(".parquet")]
     with ThreadPool(min(_AT_ONCE, len(paths) or 1)) as pool:
         described = pool.map(partial(describe, storage), paths)
     found: dict[Place, StagedFile] = {}
@@ -62,6 +75,12 @@ def staged_files(storage: Storage, folder: str) -> dict[Place, StagedFile]:
                 "nothing of this batch was landed. Start landing again."
             )
         found[place] = file
+    rows = sum(file.rows for file in found.values())
+    if rows != written:
+        raise IncompleteError(
+            f"Spark has written {written:,} records to {storage.uri}/{folder}, but the files there "
+            f"hold {rows:,}"
+        )
     return found
 
 

@@ -20,7 +20,7 @@ from ingestion.landing.kafka import Brokers, Topic
 from ingestion.landing.lag import Lag, measure
 from ingestion.landing.ledger import Ledger
 from ingestion.landing.plan import Plan, Start, Subscription, plan
-from ingestion.landing.records import empty_file
+from ingestion.landing.records import StagedFile, empty_file
 from ingestion.landing.storage import Storage, open_storage
 from ingestion.landing.writers import Registration, register, staging_folder
 from ingestion.settings import Settings
@@ -312,8 +312,7 @@ class _Session:
         began = time.monotonic()
         ends = self._planned_ends(batch_id)
         folder = f"{self._staging}/{batch_id}"
-        spark.stage(batch, f"{self._storage.uri}/{folder}")
-        staged = commit.staged_files(self._storage, folder)
+        staged = self._stage(batch, folder, ends)
         reach("batch_staged")
         topics = self._brokers.topics({topic for topic, _ in self._starts})
         commit.check_complete(self._starts, ends, staged, topics)
@@ -325,6 +324,40 @@ class _Session:
         rows = sum(file.staged.rows for file in files.values())
         self.landed_rows += rows
         self._report(rows, time.monotonic() - began, topics)
+
+    def _stage(
+        self, batch: DataFrame, folder: str, ends: dict[commit.Place, int]
+    ) -> dict[commit.Place, StagedFile]:
+        """The batch's files, staged below `folder`.
+
+        When they are not what Spark has counted they are staged again, in a new folder.
+
+        Raises:
+            FencedError: another job has taken over, and removed what was staged.
+            TerminalError: the second time is no better. This is no stop for ever, even if Spark
+                should count a repeated task twice: each start stages and counts the batch anew.
+        """
+        found = ""
+        for attempt in (1, 2):
+            part = f"{folder}/{attempt}"
+            written = spark.stage(batch, f"{self._storage.uri}/{part}")
+            try:
+                return commit.staged_files(self._storage, part, written)
+            except commit.IncompleteError as error:
+                self._registration.check()
+                found = str(error)
+                self._notice(f"{found} (attempt {attempt} of 2)")
+        ranges = (
+            f"topic {topic} partition {number} offsets {start.from_offset} to {ends[topic, number]}"
+            for (topic, number), start in sorted(self._starts.items())
+            if ends[topic, number] > start.from_offset
+        )
+        raise TerminalError(
+            f"{found}, the second time for this batch: {'; '.join(ranges)}. Nothing of it was "
+            "landed and nothing is lost: Kafka still has it. See whether LAKEHOUSE_LANDING means "
+            "the same folder to Spark's Java as to this process, and whether lifecycle rules of "
+            f"the bucket or somebody remove files below {layout.STAGING}; then start landing again."
+        )
 
     def _planned_ends(self, batch_id: int) -> dict[commit.Place, int]:
         """Where the batch ends in each partition, from Spark's offset log.

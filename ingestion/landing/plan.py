@@ -95,6 +95,24 @@ def plan(
     return whole
 
 
+def anew(progress: Progress, table: str, topic: Topic, now: str) -> list[Entry]:
+    """What lands all that the brokers hold of `topic` as a new incarnation, once committed.
+
+    A change that an earlier incarnation holds too counts once: it is known by its identity.
+    """
+    incarnation = progress.next_incarnation(table)
+    return [
+        _entry(
+            Partition(table, incarnation, number),
+            topic,
+            (held.earliest, held.earliest),
+            "landed",
+            now,
+        )
+        for number, held in sorted(topic.partitions.items())
+    ]
+
+
 def _absent(progress: Progress, subscription: Subscription) -> Plan:
     if progress.incarnation(subscription.table, subscription.topic) is None:
         return Plan(absent=(subscription,))
@@ -185,11 +203,10 @@ def _truncated(  # noqa: PLR0913, PLR0917 - all of them are the case
     new incarnation with all that the brokers hold: a change in both counts once.
     """
     until = position.until_offset
-    incarnation = progress.next_incarnation(partition.table)
-    records = [_entry(partition, topic, (until, until), "lost", now)]
-    for number, held in sorted(topic.partitions.items()):
-        fresh = Partition(partition.table, incarnation, number)
-        records.append(_entry(fresh, topic, (held.earliest, held.earliest), "landed", now))
+    records = [
+        _entry(partition, topic, (until, until), "lost", now),
+        *anew(progress, partition.table, topic, now),
+    ]
     if offsets.latest < until:
         seen = f"it ends at offset {offsets.latest}, but offsets up to {until} are landed"
     else:

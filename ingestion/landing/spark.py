@@ -71,7 +71,8 @@ WRITE_OPTIONS = {
     # A task's file moves once, into the batch's staging folder, which nobody reads but us: what
     # a task that ran twice leaves there is sorted out before anything becomes visible.
     "mapreduce.fileoutputcommitter.algorithm.version": "2",
-    "mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
+    # Spark's last word: without it the folder is not what Spark wrote to, or is not whole.
+    "mapreduce.fileoutputcommitter.marksuccessfuljobs": "true",
     "compression": "zstd",
     "parquet.compression.codec.zstd.level": "1",
     # Values repeat too rarely for a dictionary, or (the topic) always: zstd sees to that cheaper.
@@ -213,6 +214,17 @@ def start_query(
     return writer.trigger(processingTime=f"{interval} seconds").start()
 
 
-def stage(batch: DataFrame, folder: str) -> None:
-    """Write the batch to `folder`; each partition of the topic is one task and so one file."""
-    landed(batch).write.options(**WRITE_OPTIONS).parquet(folder)
+def stage(batch: DataFrame, folder: str) -> int:
+    """Write the batch to `folder`; returns how many records Spark has counted as it wrote them.
+
+    Each partition of the topic is one task and so one file. A task that is repeated is counted
+    once: nothing is shuffled, so its stage is the write's own, of which Spark adds up the first
+    success of each task (stages before a shuffle are those that it counts again).
+    """
+    from pyspark.sql import Observation
+    from pyspark.sql import functions as f
+
+    written = Observation()
+    observed = landed(batch).observe(written, f.count(f.lit(1)).alias("records"))
+    observed.write.options(**WRITE_OPTIONS).parquet(folder)
+    return int(written.get["records"])

@@ -6,13 +6,14 @@ Paths are relative to the root. A file appears whole or not at all, under its fi
 from __future__ import annotations
 
 import os
+import posixpath
 import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from ingestion.errors import TerminalError
+from ingestion.errors import TerminalError, TransientError
 
 
 class Storage(Protocol):
@@ -23,7 +24,11 @@ class Storage(Protocol):
         """The root as Spark understands it: an absolute path or `s3a://bucket/prefix`."""
 
     def list_files(self, folder: str, after: str = "") -> list[str]:
-        """All files under `folder`, sorted bytewise, those up to and including `after` left out."""
+        """All files under `folder`, sorted bytewise, those up to and including `after` left out.
+
+        Raises:
+            TransientError: it cannot be listed, which says nothing of what is in it.
+        """
 
     def read(self, path: str) -> bytes:
         """The content of `path`; FileNotFoundError when there is none."""
@@ -67,7 +72,8 @@ class _LocalStorage:
     """A folder of this machine. Crash safety: content is on disk before its name is."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root.absolute()
+        # Java would take `..` off by the text of the path, the kernel follows the links before it.
+        self._root = Path(os.path.realpath(root))
         try:
             self._root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -81,7 +87,7 @@ class _LocalStorage:
         root = len(str(self._root)) + 1
         found = [
             f"{where}/{name}"[root:]
-            for where, _, names in os.walk(self._root / folder)
+            for where, _, names in os.walk(self._root / folder, onerror=_not_listed)
             for name in names
             if not name.startswith(".")
         ]
@@ -260,16 +266,32 @@ def open_storage(location: str) -> Storage:
     """The storage at `location`: a folder, or an `s3a://` (or `s3://`) URI.
 
     The S3 client follows the environment (AWS_ENDPOINT_URL, credentials, region).
+
+    Raises:
+        TerminalError: it is neither, or a URI that means another prefix to Spark than to S3.
     """
     for scheme in ("s3a://", "s3://"):
         if location.startswith(scheme):
             import boto3
 
-            bucket, _, prefix = location.removeprefix(scheme).partition("/")
+            bucket, _, prefix = location.removeprefix(scheme).rstrip("/").partition("/")
+            for_java = posixpath.normpath(f"/{prefix.lstrip('/')}")
+            if f"/{prefix}" != for_java:
+                raise TerminalError(
+                    f"{location}: Spark takes it for {scheme}{bucket}{for_java}, while S3 and "
+                    "Redshift know no doubled slash, `.` or `..`: they are other keys. Write it "
+                    "without; docs/runbooks/operations.md says what to do where landing has run."
+                )
             return _S3Storage(bucket, prefix, boto3.client("s3"))
     if "://" in location and not location.startswith("file://"):
         raise TerminalError(f"{location}: a landing zone is a folder or an s3a:// URI")
     return _LocalStorage(Path(location.removeprefix("file://")))
+
+
+def _not_listed(error: OSError) -> None:
+    """What os.walk does about a folder that it cannot list: one that is gone has no files."""
+    if not isinstance(error, FileNotFoundError):
+        raise TransientError(f"{error.filename} cannot be listed: {error.strerror}") from error
 
 
 def _sync_folder(folder: Path) -> None:

@@ -11,7 +11,7 @@
 {% endmacro %}
 
 {% macro _check_landing() %}
-    {% set landing = env_var('LAKEHOUSE_LANDING', 'data/landing').rstrip('/') %}
+    {% set landing = landing_location().rstrip('/') %}
     {% set looks = [] %}
     {% for table in declared_tables()
         if 'model.' ~ project_name ~ '.' ~ table ~ '__log' in selected_resources %}

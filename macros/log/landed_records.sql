@@ -39,7 +39,7 @@
 {% endmacro %}
 
 {% macro duckdb__choose_landing_files(table) %}
-    {% set landing = env_var('LAKEHOUSE_LANDING', 'data/landing').rstrip('/') %}
+    {% set landing = landing_location().rstrip('/') %}
     set variable landing_ranges_{{ table }} = (
         with
 

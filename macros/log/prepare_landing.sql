@@ -17,7 +17,7 @@
   ledger ends now: the logs of this run read up to there.
 -#}
 {% macro duckdb__prepare_landing() %}
-    {% set ledger = env_var('LAKEHOUSE_LANDING', 'data/landing').rstrip('/') ~ '/_ledger' %}
+    {% set ledger = landing_location() ~ '_ledger' %}
     {% set found = run_query(
         "select (select count(*) from glob('" ~ ledger ~ "/*.jsonl')), (select max(file) from glob('"
         ~ ledger ~ "/rolled/*.jsonl'))"

@@ -290,21 +290,18 @@ def s3_endpoint() -> Iterator[str]:
     server.stop()
 
 
-@pytest.fixture(params=["disk", "s3a"])
-def any_zone(
-    request: pytest.FixtureRequest,
-    tmp_path: Path,
+@pytest.fixture
+def s3_zone(
+    s3_endpoint: str,
     kafka: KafkaBroker,
     start_spark: Callable[[], SparkSession],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Zone:
-    """A landing zone on disk, and one on S3, for runs in processes of their own."""
-    if request.param == "disk":
-        return Zone(str(tmp_path / "landing"), str(tmp_path / "checkpoints"), kafka, start_spark)
+    """A landing zone on S3, for runs in processes of their own."""
     import boto3
 
     environment = {
-        "AWS_ENDPOINT_URL": request.getfixturevalue("s3_endpoint"),
+        "AWS_ENDPOINT_URL": s3_endpoint,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_REGION": "us-east-1",
@@ -315,3 +312,10 @@ def any_zone(
     bucket = f"lake-{uuid.uuid4().hex}"
     boto3.client("s3").create_bucket(Bucket=bucket)
     return Zone(f"s3a://{bucket}/landing", f"s3a://{bucket}/checkpoints", kafka, start_spark)
+
+
+@pytest.fixture(params=["zone", "s3_zone"], ids=["disk", "s3a"])
+def any_zone(request: pytest.FixtureRequest) -> Zone:
+    """A landing zone on disk, and one on S3, for runs in processes of their own."""
+    chosen: Zone = request.getfixturevalue(request.param)
+    return chosen

@@ -24,8 +24,8 @@ from tests.integration.landing.test_landing import wait_for
 
 
 @pytest.fixture
-def accept(zone: Zone, feed: Feed, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
-    """Run the command that a stop's message names; returns what it prints or complains."""
+def command(zone: Zone, feed: Feed, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Run `lakehouse landing` on the zone and the feed; returns what it prints or complains."""
     monkeypatch.setenv("LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS", zone.broker.bootstrap_servers)
     monkeypatch.setenv("LAKEHOUSE_LANDING", zone.landing)
     monkeypatch.setattr(
@@ -34,11 +34,21 @@ def accept(zone: Zone, feed: Feed, monkeypatch: pytest.MonkeyPatch) -> Callable[
         lambda *_: (Subscription(TABLE, feed.topic),),
     )
 
+    def run(*arguments: str) -> str:
+        result = CliRunner().invoke(landing_commands.app, arguments)
+        return result.output + str(result.exception or "")
+
+    return run
+
+
+@pytest.fixture
+def accept(command: Callable[..., str]) -> Callable[[str], str]:
+    """Run the command that a stop's message names; returns what it prints or complains."""
+
     def run(message: str) -> str:
         found = re.search(r"lakehouse landing (accept-loss .*)", message)
         assert found, message
-        result = CliRunner().invoke(landing_commands.app, found[1].split())
-        return result.output + str(result.exception or "")
+        return command(*found[1].split())
 
     return run
 
@@ -134,6 +144,25 @@ def test_only_the_loss_that_was_shown_can_be_accepted(
     assert zone.ledger() == before
     accept(message)
     assert "has no loss to accept" in accept(message)
+
+
+def test_a_table_is_landed_again(zone: Zone, feed: Feed, command: Callable[..., str]) -> None:
+    """The way out where a range was committed without its records: all that Kafka has, anew."""
+    assert "is away, or was never landed" in command("again", TABLE)
+    feed.create(2).produce(10)
+    assert "is away, or was never landed" in command("again", TABLE)
+    zone.land(feed.topic)
+    for path in zone.files():
+        zone.storage.delete(path)
+    assert zone.land(feed.topic) == 0
+    said = command("again", TABLE)
+    assert f"{TABLE}: the next start of `lakehouse land` lands all of {feed.topic} as" in said
+    assert zone.land(feed.topic) == 10
+    assert zone.landed() == feed.truth()
+    assert all(path.startswith(f"{TABLE}/incarnation=2/") for path in zone.files())
+    feed.delete()
+    feed.create(1).produce(3)
+    assert "was deleted and created again" in command("again", TABLE), "a loss is accepted first"
 
 
 def test_checkpoints_of_another_landing_zone(zone: Zone, feed: Feed) -> None:

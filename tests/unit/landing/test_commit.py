@@ -91,7 +91,8 @@ def test_the_twin_of_a_task_that_ran_twice_is_left_behind(storage: Storage, tmp_
         write(storage, tmp_path, DataFile(PARTITION, DAY, 0, 5), [0, 1, 4])
         source = DataFile(PARTITION, DAY, 0, 5).path
         storage.put_file(storage.fetch(source, tmp_path), f"_staging/s/0/part-{twin}.parquet")
-    assert list(commit.staged_files(storage, "_staging/s/0")) == [PLACE]
+    storage.put("_staging/s/0/_SUCCESS", b"")
+    assert commit.staged_files(storage, "_staging/s/0", 3)[PLACE].rows == 3
 
 
 def test_twins_that_differ_are_refused(storage: Storage, tmp_path: Path) -> None:
@@ -99,8 +100,30 @@ def test_twins_that_differ_are_refused(storage: Storage, tmp_path: Path) -> None
         target = DataFile(PARTITION, DAY, 0, 5)
         write(storage, tmp_path, target, offsets)
         storage.put_file(storage.fetch(target.path, tmp_path), f"_staging/s/0/part-{twin}.parquet")
+    storage.put("_staging/s/0/_SUCCESS", b"")
     with pytest.raises(TerminalError, match="two tasks read different records"):
-        commit.staged_files(storage, "_staging/s/0")
+        commit.staged_files(storage, "_staging/s/0", 3)
+
+
+def test_no_file_is_a_range_without_records_where_spark_wrote_none(storage: Storage) -> None:
+    with pytest.raises(commit.IncompleteError, match=r"0 records to .*/s/0, but its _SUCCESS"):
+        commit.staged_files(storage, "_staging/s/0", 0)
+    storage.put("_staging/s/0/_SUCCESS", b"")
+    assert commit.staged_files(storage, "_staging/s/0", 0) == {}
+    with pytest.raises(commit.IncompleteError, match=r"written 20 records .* hold 0"):
+        commit.staged_files(storage, "_staging/s/0", 20)
+
+
+@pytest.mark.parametrize("written", [2, 4], ids=["more", "fewer"])
+def test_files_with_other_records_than_spark_wrote_are_refused(
+    storage: Storage, tmp_path: Path, written: int
+) -> None:
+    target = DataFile(PARTITION, DAY, 0, 5)
+    write(storage, tmp_path, target, [0, 1, 4])
+    storage.put_file(storage.fetch(target.path, tmp_path), "_staging/s/0/part-a.parquet")
+    storage.put("_staging/s/0/_SUCCESS", b"")
+    with pytest.raises(commit.IncompleteError, match=f"written {written} records .* hold 3"):
+        commit.staged_files(storage, "_staging/s/0", written)
 
 
 def test_a_file_of_two_partitions_is_refused(storage: Storage, tmp_path: Path) -> None:
@@ -109,14 +132,16 @@ def test_a_file_of_two_partitions_is_refused(storage: Storage, tmp_path: Path) -
     ]
     pq.write_table(pa.Table.from_pylist(rows, arrow_schema()), tmp_path / "mixed.parquet")
     storage.put_file(tmp_path / "mixed.parquet", "_staging/s/0/part-a.parquet")
+    storage.put("_staging/s/0/_SUCCESS", b"")
     with pytest.raises(TerminalError, match="more than one partition"):
-        commit.staged_files(storage, "_staging/s/0")
+        commit.staged_files(storage, "_staging/s/0", 2)
 
 
 def test_a_torn_file_is_refused(storage: Storage) -> None:
     storage.put("_staging/s/0/part-a.parquet", b"PAR1 torn")
+    storage.put("_staging/s/0/_SUCCESS", b"")
     with pytest.raises(TerminalError, match="no whole Parquet file"):
-        commit.staged_files(storage, "_staging/s/0")
+        commit.staged_files(storage, "_staging/s/0", 1)
 
 
 def test_visible_files_that_continue_the_ledger_are_adopted(

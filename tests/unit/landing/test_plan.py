@@ -3,7 +3,7 @@ from __future__ import annotations
 from ingestion.landing.kafka import Offsets, Topic
 from ingestion.landing.layout import Partition
 from ingestion.landing.ledger import Progress, fold
-from ingestion.landing.plan import Plan, Subscription, plan
+from ingestion.landing.plan import Plan, Subscription, anew, plan
 from tests.unit.landing.test_ledger import entry
 
 ORDERS = Subscription("orders", "retail.public.orders")
@@ -107,6 +107,14 @@ def test_a_truncated_topic_that_has_grown_again_still_stops() -> None:
     assert (grown.stops[0].may_pass, grown.stops[0].evidence) == (False, ())
     after = decide(accept(remembered, grown), topic((0, 9)))
     assert (starts(after), after.stops) == ({0: (2, 0)}, ())
+
+
+def test_a_topic_is_landed_again_from_what_the_brokers_hold() -> None:
+    progress, held = fold([entry(0, 9)]), topic((3, 12), (0, 4))
+    opened = fold(anew(progress, "orders", held[ORDERS.topic], NOW), progress)
+    decided = decide(opened, held)
+    assert (starts(decided), decided.stops) == ({0: (2, 3), 1: (2, 0)}, ())
+    assert opened.positions[Partition("orders", 1, 0)].until_offset == 9
 
 
 def test_a_topic_that_does_not_exist_yet_is_waited_for_silently() -> None:

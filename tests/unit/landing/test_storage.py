@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ingestion.errors import TerminalError
+from ingestion.errors import TerminalError, TransientError
 from ingestion.landing.storage import Storage, open_storage
 
 
@@ -68,3 +70,49 @@ def test_a_local_file_appears_whole(any_storage: Storage, tmp_path: Path) -> Non
 def test_other_places_than_folders_and_s3_are_refused() -> None:
     with pytest.raises(TerminalError, match="hdfs://x/y: a landing zone is a folder or an s3a://"):
         open_storage("hdfs://x/y")
+
+
+@pytest.mark.parametrize(
+    ("location", "for_java"),
+    [
+        ("s3a://lake/env//landing", "s3a://lake/env/landing"),
+        ("s3://lake//landing/", "s3://lake/landing"),
+        ("s3a://lake/env/./landing", "s3a://lake/env/landing"),
+        ("s3a://lake/env/../landing", "s3a://lake/landing"),
+        ("s3a://lake/../landing", "s3a://lake/landing"),
+        ("s3a://lake/landing/..", "s3a://lake/"),
+    ],
+)
+def test_a_prefix_that_spark_takes_for_another_is_refused(location: str, for_java: str) -> None:
+    with pytest.raises(TerminalError) as refused:
+        open_storage(location)
+    assert f"{location}: Spark takes it for {for_java}, " in str(refused.value)
+
+
+def test_a_folder_is_where_the_kernel_finds_it(tmp_path: Path) -> None:
+    (tmp_path / "real/deep").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "real/deep")
+    storage = open_storage(str(tmp_path / "link/../landing"))
+    assert storage.uri == str((tmp_path / "real/landing").resolve())
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(TerminalError, match="loop/landing cannot be made"):
+        open_storage(str(tmp_path / "loop/landing"))
+
+
+@pytest.mark.parametrize("refused", ["a", "a/b"])
+def test_a_folder_that_cannot_be_listed_is_not_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    """An error of the system's, as root too, whom permissions do not stop."""
+    storage = open_storage(str(tmp_path))
+    storage.put("a/b/1.json", b"{}")
+    scandir = os.scandir
+
+    def fail(folder: Any) -> Any:
+        if os.fspath(folder) == f"{storage.uri}/{refused}":
+            raise PermissionError(13, "Permission denied", os.fspath(folder))
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", fail)
+    with pytest.raises(TransientError, match=f"/{refused} cannot be listed: Permission denied"):
+        storage.list_files("a")
