@@ -229,7 +229,7 @@ def _wait_until_landed(settings: Settings) -> None:
     Raises:
         TerminalError: landing has not come that far in time.
     """
-    from ingestion.landing.kafka import Brokers
+    from ingestion.kafka.brokers import Brokers
     from ingestion.landing.ledger import Ledger
     from ingestion.landing.storage import open_storage
     from ingestion.landing.subscriptions import subscriptions

@@ -3,7 +3,7 @@
 set -eu
 lakehouse declarations check
 lakehouse topics apply --help >/dev/null
-python -m infra.delivery --help >/dev/null
+python -m lakehouse.delivery --help >/dev/null
 dbt --version >/dev/null
 ansible-playbook --inventory infra/ansible/inventories/prod/hosts.yml --list-tasks \
     infra/ansible/playbooks/site.yml >/dev/null

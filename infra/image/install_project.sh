@@ -8,5 +8,5 @@ project=$2
 
 site_packages=$("$prefix/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 printf '%s\n' "$project" >"$site_packages/retail_lakehouse.pth"
-printf '#!%s\nfrom ingestion.cli import main\nmain()\n' "$prefix/bin/python" >"$prefix/bin/lakehouse"
+printf '#!%s\nfrom lakehouse.cli import main\nmain()\n' "$prefix/bin/python" >"$prefix/bin/lakehouse"
 chmod 755 "$prefix/bin/lakehouse"

@@ -26,11 +26,11 @@ from pathlib import Path
 
 from ingestion import declarations
 from ingestion.errors import TerminalError
-from ingestion.health.cloudwatch import open_metrics
 from ingestion.landing.job import Job, Landing
 from ingestion.landing.lag import Lag
 from ingestion.landing.spark import configured
 from ingestion.landing.subscriptions import subscriptions
+from ingestion.metrics import open_metrics
 from ingestion.settings import Settings
 
 REQUIRED = ("JOB_NAME", "bootstrap_servers", "landing", "checkpoints", "source", "declarations")

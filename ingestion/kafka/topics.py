@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ingestion.connectors import schema_history_topic
 from ingestion.declarations import Declarations
 from ingestion.settings import ConnectorName
+from lakehouse.source.connectors import schema_history_topic
 
 DAY_MILLISECONDS = 24 * 60 * 60 * 1000
 FOR_EVER = -1

@@ -9,9 +9,9 @@ from functools import partial
 from multiprocessing.pool import ThreadPool
 
 from ingestion.errors import TerminalError, TransientError
+from ingestion.kafka.brokers import Topic
 from ingestion.landing import layout
 from ingestion.landing.crash_points import reach
-from ingestion.landing.kafka import Topic
 from ingestion.landing.layout import DataFile, Partition
 from ingestion.landing.ledger import Entry, Ledger, Progress
 from ingestion.landing.plan import Start

@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ingestion.errors import LakehouseError, TerminalError, TransientError
+from ingestion.kafka.brokers import Brokers, Topic
 from ingestion.landing import commit, layout, spark
 from ingestion.landing.crash_points import reach
-from ingestion.landing.kafka import Brokers, Topic
 from ingestion.landing.lag import Lag, measure
 from ingestion.landing.ledger import Ledger
 from ingestion.landing.plan import Plan, Start, Subscription, plan

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ingestion.landing.kafka import Brokers
+from ingestion.kafka.brokers import Brokers
 from ingestion.settings import Settings
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ingestion.connectors import PSEUDONYMS, render
 from ingestion.declarations import Declarations
+from lakehouse.source.connectors import PSEUDONYMS, render
 from playground.services.connect import ConnectorStatus, ConnectWorker
 from playground.services.errors import ServiceError
 from playground.services.postgres import autocommit_cursor, drop_slot

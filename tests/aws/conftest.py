@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ingestion.warehouse.connection import Warehouse, WarehouseSettings
+from lakehouse.warehouse.connection import Warehouse, WarehouseSettings
 
 
 def reason_to_skip() -> str | None:

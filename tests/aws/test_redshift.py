@@ -13,8 +13,8 @@ import pytest
 
 from ingestion.declarations import load
 from ingestion.errors import TerminalError
-from ingestion.warehouse.connection import Warehouse
-from ingestion.warehouse.streams import grant_rows, stream_states
+from lakehouse.warehouse.connection import Warehouse
+from lakehouse.warehouse.streams import grant_rows, stream_states
 from tests.redshift.standin.examples import (
     ACCEPTED,
     ANSWERS,

@@ -15,10 +15,10 @@ import sqlglot
 import yaml
 from sqlglot import exp
 
-from ingestion.dbt_files import render
 from ingestion.declarations import CONNECTORS, Declarations, Table, load
 from ingestion.reserved_names import column_taken
 from ingestion.settings import ConnectorName
+from lakehouse.dbt_files import render
 from tests.history.envelopes import (
     Event,
     PostgresPlace,

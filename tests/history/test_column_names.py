@@ -14,10 +14,10 @@ from dbt_common.events.base_types import EventMsg
 from sqlglot import exp
 
 from ingestion import declarations, reserved_names
-from ingestion.commands import rebuild
 from ingestion.declarations import load
 from ingestion.reserved_names import column_taken
 from ingestion.settings import ConnectorName
+from lakehouse.commands import rebuild
 from tests.history.landing_files import LandingZone
 from tests.history.named_columns import (
     BASE,

@@ -21,10 +21,10 @@ from dbt_common.events.base_types import EventMsg
 from typer.testing import CliRunner
 
 from ingestion import declarations
-from ingestion.cli import app
-from ingestion.commands import rebuild as command
 from ingestion.errors import TerminalError
 from ingestion.settings import ConnectorName
+from lakehouse.cli import app
+from lakehouse.commands import rebuild as command
 from tests.history import reference
 from tests.history.batches import (
     Batch,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ingestion.connectors import PSEUDONYMS, render
 from ingestion.declarations import load
+from lakehouse.source.connectors import PSEUDONYMS, render
 
 # Families of settings whose members have names of their own, or belong to a part that the
 # connector starts: Debezium's reference, "pass-through" properties.

@@ -7,10 +7,10 @@ import time
 import pytest
 from typer.testing import CliRunner
 
-from ingestion.cli import app
 from ingestion.declarations import load
-from ingestion.health import checks
 from ingestion.kafka.admin import Topics
+from lakehouse.cli import app
+from lakehouse.health import checks
 from playground.shop import schema
 
 

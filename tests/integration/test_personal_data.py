@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from ingestion.connectors import PSEUDONYMS, render
 from ingestion.declarations import Column, DataType, Declarations, Pii, load
 from ingestion.kafka.admin import Topics
 from ingestion.settings import ConnectorName
+from lakehouse.source.connectors import PSEUDONYMS, render
 from playground.services import ServiceError, Services, connect
 from playground.services.capture import SALT, Capture
 from playground.services.connect import ConnectWorker

@@ -7,11 +7,11 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from ingestion.cli import app
-from ingestion.commands.topics import DIFFERENCES
 from ingestion.declarations import load
 from ingestion.kafka.admin import Topics
 from ingestion.kafka.topics import DAY_MILLISECONDS, Topic, desired_topics
+from lakehouse.cli import app
+from lakehouse.commands.topics import DIFFERENCES
 from tests.integration.records import settings_of, write
 
 

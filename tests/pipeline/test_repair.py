@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from ingestion.declarations import load
-from ingestion.reconcile.run import reconcile
+from lakehouse.reconcile.run import reconcile
 from playground.services import Services
 from playground.services.capture import SALT, Capture
 from playground.services.postgres import autocommit_cursor

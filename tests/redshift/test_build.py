@@ -10,9 +10,9 @@ import pytest
 from dbt.artifacts.schemas.run import RunExecutionResult
 from typer.testing import CliRunner
 
-from ingestion.cli import app
 from ingestion.settings import ConnectorName
-from ingestion.warehouse.comparison import Comparison
+from lakehouse.cli import app
+from lakehouse.warehouse.comparison import Comparison
 from playground.services.kafka import KafkaBroker
 from playground.services.postgres import PostgresServer
 from tests.corpus.canonical import golden_values, question

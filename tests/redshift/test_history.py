@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
-from ingestion.commands import rebuild as command
 from ingestion.declarations import Table
+from lakehouse.commands import rebuild as command
 from playground.services.kafka import KafkaBroker
 from tests.history.batches import Batch, HistoryLine, history_lines, wrong_logs
 from tests.history.landing_files import Delivery, LandingZone

@@ -11,12 +11,12 @@ import redshift_connector
 from redshift_connector.error import ProgrammingError
 from typer.testing import CliRunner
 
-from ingestion.cli import app
 from ingestion.declarations import load
 from ingestion.errors import TerminalError
-from ingestion.warehouse.connection import WarehouseSettings
-from ingestion.warehouse.measurements import measurements
-from ingestion.warehouse.streams import grant_rows, refresh_streams, stream_states
+from lakehouse.cli import app
+from lakehouse.warehouse.connection import WarehouseSettings
+from lakehouse.warehouse.measurements import measurements
+from lakehouse.warehouse.streams import grant_rows, refresh_streams, stream_states
 from tests.redshift.standin.server import StandIn
 from tests.redshift.warehouse import Dbt, Prod, environment, redshift_settings
 

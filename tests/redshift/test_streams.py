@@ -13,8 +13,8 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from ingestion.cli import app
 from ingestion.landing import ledger
+from lakehouse.cli import app
 from tests.history.warehouse import SOURCES, copy_project
 from tests.redshift.conftest import World
 from tests.redshift.lake import LANDED_AT, Message

@@ -26,10 +26,10 @@ from dbt.contracts.graph.manifest import Manifest
 
 from ingestion.declarations import load
 from ingestion.settings import ConnectorName
-from ingestion.warehouse.comparison import Comparison, compare
-from ingestion.warehouse.connection import Warehouse, WarehouseSettings
-from ingestion.warehouse.sides import DuckDbSide, RedshiftSide
-from ingestion.warehouse.streams import refresh_streams
+from lakehouse.warehouse.comparison import Comparison, compare
+from lakehouse.warehouse.connection import Warehouse, WarehouseSettings
+from lakehouse.warehouse.sides import DuckDbSide, RedshiftSide
+from lakehouse.warehouse.streams import refresh_streams
 from tests.redshift.standin.server import StandIn
 
 ROOT = Path(__file__).parents[2]

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from ingestion.connectors import FOLDER, cdc_sql, render, source_table
 from ingestion.declarations import load
 from ingestion.errors import TerminalError
 from ingestion.kafka.topics import MAX_MESSAGE_BYTES
+from lakehouse.source.connectors import FOLDER, cdc_sql, render, source_table
 
 CONNECTORS = ["sqlserver", "postgresql"]
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from ingestion.dbt_files import render
 from ingestion.declarations import SOURCES_FILE, DataType, load, parse_type
 from ingestion.errors import TerminalError
+from lakehouse.dbt_files import render
 
 _ROOT = SOURCES_FILE.parents[3]
 

@@ -10,7 +10,7 @@ import pytest
 from botocore.stub import Stubber
 
 from ingestion.errors import TerminalError, TransientError
-from ingestion.msk_connect import Clock, Place, deploy
+from lakehouse.source.msk_connect import Clock, Place, deploy
 
 ARN = "arn:aws:kafkaconnect:eu-central-1:123456789012:connector/shop-sqlserver/11111111-1"
 SERVERS = "b-1:9098"

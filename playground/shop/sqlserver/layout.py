@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from ingestion.connectors import source_table
 from ingestion.declarations import Column, Declarations, Table
 from ingestion.kafka.produce import Record
 from ingestion.settings import ConnectorName
+from lakehouse.source.connectors import source_table
 
 Image = Mapping[str, Any]
 """A row as the audit holds it: declared names, JSON values, decimals as text."""

@@ -36,7 +36,7 @@ def run_playbook(tmp_path: Path) -> RunPlaybook:
     """Run `playbook` with the inventory of `stage`; `environment` is added to a small one."""
     lakehouse = tmp_path / "bin" / "lakehouse"
     lakehouse.parent.mkdir(exist_ok=True)
-    lakehouse.write_text(f"#!{sys.executable}\nfrom ingestion.cli import main\nmain()\n")
+    lakehouse.write_text(f"#!{sys.executable}\nfrom lakehouse.cli import main\nmain()\n")
     lakehouse.chmod(0o755)
 
     def run(playbook: str, *arguments: str, stage: str, environment: Mapping[str, str]) -> Play:

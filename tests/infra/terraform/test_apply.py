@@ -15,8 +15,8 @@ from moto.glue.models import glue_backends
 
 from ingestion import declarations
 from ingestion.glue import landing
-from ingestion.msk_connect import Place
 from ingestion.settings import Settings
+from lakehouse.source.msk_connect import Place
 from tests.infra.terraform import aws, harness
 from tests.infra.terraform.conftest import Applied
 

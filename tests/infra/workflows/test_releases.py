@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from infra.delivery import environment, github, glue, images
-from infra.delivery.environment import DeliveryError, Environment, checked_release
-from infra.delivery.tasks import Clock
+from lakehouse.delivery import environment, github, glue, images
+from lakehouse.delivery.environment import DeliveryError, Environment, checked_release
+from lakehouse.delivery.tasks import Clock
 from tests.infra.workflows.cloud import Account, put_image
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -143,7 +143,7 @@ def test_the_plugin_of_the_connector_is_built_and_published_once(
 
 
 def build_plugin(providers: Path, output: Path) -> Path:
-    script = ROOT / "infra/delivery/build_connect_plugin.sh"
+    script = ROOT / "lakehouse/delivery/build_connect_plugin.sh"
     done = subprocess.run(
         [script, providers, output],
         env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},

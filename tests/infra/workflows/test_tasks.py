@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.delivery import environment
-from infra.delivery.environment import DeliveryError
-from infra.delivery.tasks import Clock, TaskRunner, inert_workflow_commands
+from lakehouse.delivery import environment
+from lakehouse.delivery.environment import DeliveryError
+from lakehouse.delivery.tasks import Clock, TaskRunner, inert_workflow_commands
 from tests.infra.workflows.cloud import CREDENTIALS, Account, image_folder
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -98,7 +98,16 @@ def test_gives_up_on_any_other_refusal(dev: Account) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 def test_a_cancelled_workflow_leaves_no_task_running(dev: Account, number: signal.Signals) -> None:
     command = subprocess.Popen(
-        [sys.executable, "-m", "infra.delivery", "run", "--", "sh", "-c", "echo begun; sleep 600"],
+        [
+            sys.executable,
+            "-m",
+            "lakehouse.delivery",
+            "run",
+            "--",
+            "sh",
+            "-c",
+            "echo begun; sleep 600",
+        ],
         cwd=ROOT,
         env={
             **os.environ,

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from infra.delivery.environment import DeliveryError, Environment
+from lakehouse.delivery.environment import DeliveryError, Environment
 from tests.infra.workflows.runner import WORKFLOWS, evaluate, load
 
 GITHUB = WORKFLOWS.parent
@@ -64,7 +64,7 @@ def test_zizmor_finds_nothing_as_an_auditor() -> None:
 
 def test_the_delivery_commands_are_typed() -> None:
     check = subprocess.run(
-        [str(TOOLS / "mypy"), "-p", "infra.delivery"],
+        [str(TOOLS / "mypy"), "-p", "lakehouse.delivery"],
         cwd=GITHUB.parent,
         capture_output=True,
         text=True,

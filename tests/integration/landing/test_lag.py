@@ -6,8 +6,8 @@ import threading
 import time
 
 from ingestion.errors import TransientError
+from ingestion.kafka.brokers import Brokers
 from ingestion.landing.job import Landing
-from ingestion.landing.kafka import Brokers
 from ingestion.landing.lag import Lag, measure
 from tests.integration.landing.conftest import Feed, Zone
 from tests.integration.landing.test_landing import wait_for

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ingestion.commands import landing as landing_commands
 from ingestion.errors import TerminalError, TransientError
+from ingestion.kafka.brokers import Brokers
 from ingestion.landing import job as landing_job
 from ingestion.landing import subscriptions as landing_subscriptions
-from ingestion.landing.kafka import Brokers
 from ingestion.landing.plan import Subscription
+from lakehouse.commands import landing as landing_commands
 from tests.integration.landing.conftest import TABLE, Feed, Zone
 from tests.integration.landing.test_landing import wait_for
 

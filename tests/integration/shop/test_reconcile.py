@@ -12,11 +12,11 @@ import duckdb
 import pytest
 from typer.testing import CliRunner
 
-from ingestion.cli import app
 from ingestion.declarations import load
 from ingestion.errors import TerminalError, TransientError
-from ingestion.reconcile.run import reconcile
-from ingestion.reconcile.source import MEASURES, open_source
+from lakehouse.cli import app
+from lakehouse.reconcile.run import reconcile
+from lakehouse.reconcile.source import MEASURES, open_source
 from playground.services.postgres import PostgresServer
 from playground.shop.simulator import RoundSummary
 from tests.integration.shop.conftest import rows, run

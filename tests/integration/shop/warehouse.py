@@ -7,8 +7,8 @@ from pathlib import Path
 import duckdb
 
 from ingestion.declarations import Table, load
-from ingestion.reconcile.scope import Scope
-from ingestion.reconcile.source import MEASURES, Source, open_source
+from lakehouse.reconcile.scope import Scope
+from lakehouse.reconcile.source import MEASURES, Source, open_source
 
 
 def faithful_warehouse(dsn: str, path: Path, salt: str, captured_from: int) -> None:

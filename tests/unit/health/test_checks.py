@@ -11,10 +11,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from ingestion.declarations import load
-from ingestion.health import checks
 from ingestion.landing.ledger import Entry, Ledger
 from ingestion.landing.storage import open_storage
 from ingestion.settings import Settings
+from lakehouse.health import checks
 
 
 @pytest.fixture

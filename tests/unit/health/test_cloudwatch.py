@@ -9,7 +9,7 @@ import pytest
 from botocore.stub import Stubber
 
 from ingestion.errors import TransientError
-from ingestion.health.cloudwatch import Metrics, open_metrics
+from ingestion.metrics import Metrics, open_metrics
 from ingestion.settings import Settings
 
 

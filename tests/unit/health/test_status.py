@@ -9,14 +9,14 @@ from datetime import UTC, date, datetime, timedelta
 import duckdb
 import pytest
 
-from ingestion.commands.status import _age
 from ingestion.declarations import load
-from ingestion.health.status import table_statuses
-from ingestion.health.warehouse import LogState, read_warehouse
-from ingestion.landing.kafka import Offsets, Topic
+from ingestion.kafka.brokers import Offsets, Topic
 from ingestion.landing.layout import Partition
 from ingestion.landing.ledger import Position, Progress
 from ingestion.landing.plan import Subscription
+from lakehouse.commands.status import _age
+from lakehouse.health.status import table_statuses
+from lakehouse.health.warehouse import LogState, read_warehouse
 
 ORDERS = Subscription("orders", "retail.public.orders")
 NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)

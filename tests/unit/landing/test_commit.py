@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from ingestion.errors import TerminalError, TransientError
+from ingestion.kafka.brokers import Offsets, Topic
 from ingestion.landing import commit
-from ingestion.landing.kafka import Offsets, Topic
 from ingestion.landing.layout import DataFile, Partition
 from ingestion.landing.ledger import Ledger
 from ingestion.landing.plan import Start

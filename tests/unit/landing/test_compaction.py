@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from ingestion.commands import landing as landing_commands
 from ingestion.declarations import load
 from ingestion.errors import TerminalError
 from ingestion.landing import compaction
@@ -20,6 +19,7 @@ from ingestion.landing.layout import DataFile, Partition
 from ingestion.landing.ledger import fold
 from ingestion.landing.records import arrow_schema
 from ingestion.landing.storage import Storage, open_storage
+from lakehouse.commands import landing as landing_commands
 from tests.unit.landing.test_ledger import entry
 
 DAY = date(2026, 3, 1)

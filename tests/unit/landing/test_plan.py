@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from ingestion.landing.kafka import Offsets, Topic
+from ingestion.kafka.brokers import Offsets, Topic
 from ingestion.landing.layout import Partition
 from ingestion.landing.ledger import Progress, fold
 from ingestion.landing.plan import Plan, Subscription, anew, plan

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ingestion.commands import landing as landing_commands
 from ingestion.declarations import load
 from ingestion.landing import kafka
+from lakehouse.commands import landing as landing_commands
 
 
 def test_no_name_is_cut_where_the_output_is_narrow(

@@ -14,10 +14,10 @@ import pyarrow as pa
 import pytest
 
 from ingestion.declarations import Column, DataType, Pii, Table
-from ingestion.reconcile.compare import compare_table
-from ingestion.reconcile.findings import TableReport
-from ingestion.reconcile.scope import Scope
-from ingestion.reconcile.versions import first_reads
+from lakehouse.reconcile.compare import compare_table
+from lakehouse.reconcile.findings import TableReport
+from lakehouse.reconcile.scope import Scope
+from lakehouse.reconcile.versions import first_reads
 
 SALT = "salt"
 READ_AT = 500  # milliseconds: when the snapshot was read

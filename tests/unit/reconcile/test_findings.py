@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ingestion.reconcile.findings import NOTHING, Version, explain, explain_rows
+from lakehouse.reconcile.findings import NOTHING, Version, explain, explain_rows
 
 COLUMNS = ("id", "tier")
 AT = 1_772_352_000_000  # 2026-03-01 08:00

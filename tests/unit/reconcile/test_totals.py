@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from ingestion.reconcile.findings import NOTHING
-from ingestion.reconcile.source import MEASURES
-from ingestion.reconcile.totals import compare_totals
+from lakehouse.reconcile.findings import NOTHING
+from lakehouse.reconcile.source import MEASURES
+from lakehouse.reconcile.totals import compare_totals
 
 DAY = ("2026-03-01", 1, "EUR")
 NEXT = ("2026-03-02", 1, "EUR")

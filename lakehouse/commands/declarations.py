@@ -1,0 +1,48 @@
+"""`lakehouse declarations`: check the declared tables and write what follows from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from ingestion.declarations import load
+from ingestion.errors import TerminalError
+from lakehouse.dbt_files import render
+
+app = typer.Typer(
+    no_args_is_help=True, help="Check the declared tables and what follows from them."
+)
+
+
+@app.command()
+def check() -> None:
+    """Validate the declarations; each mistake names file, table, column and the allowed values."""
+    declarations = load()
+    columns = sum(len(table.columns) for table in declarations.tables)
+    Console().print(f"{len(declarations.tables)} tables with {columns} columns: valid")
+
+
+@app.command()
+def generate(
+    check_only: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit 1 when a file is out of date.")
+    ] = False,
+) -> None:
+    """Write the dbt files that follow from the declarations: logs, staging, histories, docs."""
+    stale = {
+        path: content
+        for path, content in render(load()).items()
+        if not path.exists() or path.read_text(encoding="utf-8") != content
+    }
+    if stale and check_only:
+        raise TerminalError(
+            f"out of date: {', '.join(map(str, stale))}. Run `lakehouse declarations generate`."
+        )
+    for path, content in stale.items():
+        Path(path).write_text(content, encoding="utf-8")
+        Console().print(f"written: {path}")
+    if not stale:
+        Console().print("every generated file is up to date")

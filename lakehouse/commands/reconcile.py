@@ -1,0 +1,205 @@
+"""`lakehouse reconcile`: the warehouse against what the shop's audit says."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ingestion.declarations import load
+from ingestion.errors import TerminalError
+from ingestion.settings import Settings
+
+if TYPE_CHECKING:
+    from lakehouse.reconcile.findings import Difference, Reconciliation, TableReport
+
+
+def reconcile(
+    salt: Annotated[
+        str,
+        typer.Option(
+            envvar="LAKEHOUSE_PII_SALT",
+            help="Salt of the columns with pii: hash; without it they are not compared.",
+        ),
+    ] = "",
+    totals: Annotated[
+        bool, typer.Option(help="Compare the money totals of marts.agg_daily_sales too.")
+    ] = True,
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair",
+            help="Write the deletes that no event told of to Kafka: rows that the warehouse has "
+            "and the source has no longer.",
+        ),
+    ] = False,
+    at_most: Annotated[
+        int, typer.Option(min=1, help="With --repair: more deletes than this stop it.")
+    ] = 1_000,
+) -> None:
+    """Compare the warehouse with the audit in the source: versions, current rows, money.
+
+    Exit code 1 if anything differs. Let the pipeline catch up before: what is not yet landed and
+    built is a difference.
+    """
+    from lakehouse.reconcile.run import reconcile as compare
+
+    settings = Settings.from_environment()
+    if not settings.source_dsn:
+        raise TerminalError(
+            "which source? Set LAKEHOUSE_SOURCE_DSN to the shop's PostgreSQL database"
+        )
+    console = Console()
+    with console.status("reconciling") as status:
+        result = compare(
+            load(),
+            dsn=settings.source_dsn,
+            warehouse=settings.duckdb,
+            salt=salt,
+            with_totals=totals,
+            on_table=lambda name: status.update(f"reconciling {name}"),
+        )
+    show(result, console)
+    if repair:
+        _repair(result, at_most, settings, console)
+    elif result.lost_deletes:
+        console.print(
+            f"{len(result.lost_deletes):,} rows are gone from the source, and the warehouse has "
+            "not heard of it. If it has caught up, no event told of them (the connector was down "
+            "for too long): `lakehouse reconcile --repair` writes their deletes.",
+            highlight=False,
+        )
+    if not result.agrees:
+        raise typer.Exit(1)
+
+
+def _repair(result: Reconciliation, at_most: int, settings: Settings, console: Console) -> None:
+    """Write the lost deletes to the topics of their tables.
+
+    Raises:
+        TerminalError: the pipeline has not caught up, or there are more than `at_most`.
+    """
+    from ingestion.kafka.auth import librdkafka_security
+    from ingestion.kafka.produce import produce
+    from lakehouse.reconcile.repair import delete_records
+
+    lost = result.lost_deletes
+    if not lost:
+        console.print("nothing to repair: the source has every current row of the warehouse")
+        return
+    counts = Counter(delete.table.name for delete in lost)
+    what = ", ".join(f"{table} {count:,}" for table, count in counts.items())
+    if len(lost) > at_most:
+        raise TerminalError(
+            f"{len(lost):,} rows are gone from the source ({what}), more than --at-most {at_most}. "
+            "Is LAKEHOUSE_SOURCE_DSN the database that the connector reads? Then allow as many"
+        )
+    _require_caught_up(settings, counts)
+    client = {
+        "bootstrap.servers": settings.kafka_bootstrap_servers,
+        **librdkafka_security(settings),
+    }
+    produce(client, delete_records(load(), settings.source, lost, datetime.now(UTC)))
+    console.print(
+        f"{len(lost):,} deletes written to Kafka ({what}). `lakehouse land --once` and "
+        "`dbt build` take them over.",
+        highlight=False,
+    )
+
+
+def _require_caught_up(settings: Settings, tables: Iterable[str]) -> None:
+    """A delete that is only on its way must not be written a second time, with a false date."""
+    from ingestion.kafka.brokers import Brokers
+    from ingestion.landing.ledger import Ledger
+    from ingestion.landing.storage import open_storage
+    from ingestion.landing.subscriptions import subscriptions
+    from lakehouse.health.status import table_statuses
+    from lakehouse.health.warehouse import read_warehouse
+
+    declared = load()
+    wanted = subscriptions(declared, settings.source, list(tables))
+    behind = [
+        f"{status.table} (not landed {status.not_landed}, not built {status.not_built})"
+        for status in table_statuses(
+            wanted,
+            Ledger(open_storage(settings.landing)).progress,
+            Brokers(settings).topics({subscription.topic for subscription in wanted}),
+            read_warehouse(settings.duckdb, declared).logs,
+        )
+        if status.problem or status.not_landed != 0 or status.not_built != 0
+    ]
+    if behind:
+        raise TerminalError(
+            f"the warehouse has not caught up: {', '.join(behind)}. Run `lakehouse land --once` "
+            "and `dbt build`, then reconcile again"
+        )
+
+
+def show(result: Reconciliation, console: Console) -> None:
+    """Print the comparison: one row a table, then the first differing keys of each."""
+    # Narrow enough for 80 columns, which is what there is where nobody watches.
+    table = Table(
+        title="Versions and current rows: source and warehouse",
+        caption="earlier: from before the capture; differ: keys on which the two differ",
+        box=None,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("table", no_wrap=True)
+    for heading in ("versions", "warehouse", "earlier", "differ", "rows", "warehouse", "differ"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for report in result.tables:
+        table.add_row(*_cells(report), style=None if report.agrees else "red")
+    if result.totals:
+        totals = result.totals
+        cells = (f"{totals.source_groups:,}", f"{totals.warehouse_groups:,}")
+        table.add_row(
+            "daily sales",
+            *("", "", "", ""),
+            *cells,
+            f"{totals.differing_groups:,}",
+            style=None if totals.agrees else "red",
+        )
+    console.print(table)
+    for report in result.tables:
+        if report.skipped_columns:
+            columns = ", ".join(report.skipped_columns)
+            console.print(f"{report.table}: not compared without the salt: {columns}")
+        _show_differences(report.table, report.differences, console)
+    if result.totals:
+        _show_differences("daily sales totals", result.totals.differences, console)
+    verdict = "[green]source and warehouse agree[/]" if result.agrees else "[red]they differ[/]"
+    console.print(verdict)
+
+
+def _cells(report: TableReport) -> tuple[str, ...]:
+    versions = (report.source_versions, report.warehouse_versions, report.before_capture)
+    return (
+        report.table,
+        *("" if count is None else f"{count:,}" for count in versions),
+        "" if report.source_versions is None else f"{report.differing_keys:,}",
+        f"{report.source_rows:,}",
+        f"{report.warehouse_rows:,}",
+        f"{report.differing_rows:,}",
+    )
+
+
+def _show_differences(title: str, differences: tuple[Difference, ...], console: Console) -> None:
+    if not differences:
+        return
+    table = Table(title=f"{title}: differences", show_lines=True)
+    for heading in ("key", "what", "source", "warehouse"):
+        table.add_column(heading, overflow="fold")
+    for difference in differences:
+        table.add_row(
+            escape(difference.key),
+            difference.kind,
+            escape(difference.source),
+            escape(difference.warehouse),
+        )
+    console.print(table)

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Build what a Glue job of this commit needs: wheel, entry scripts, declarations, the wheels of other
+# projects, and the jar for MSK's IAM.
+# usage: lakehouse/delivery/build_glue.sh <output folder>
+# The same commit gives the same bytes, so that a release can be published again.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+output=$1
+
+mkdir -p "$output/jars"
+SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) || SOURCE_DATE_EPOCH=315532800
+export SOURCE_DATE_EPOCH
+python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+    --wheel-dir "$output" .
+for script in ingestion/glue/[!_]*.py; do
+    cp "$script" "$output"
+done
+cp models/staging/retail/_retail__sources.yml "$output"
+# Glue 6.0: Python 3.13 on x86, glibc 2.34 (Amazon Linux 2023).
+python -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes \
+    --only-binary :all: --python-version 3.13 --implementation cp \
+    --platform manylinux_2_28_x86_64 --platform manylinux2014_x86_64 \
+    --dest "$output/wheels" --requirement requirements/glue.txt
+# The jar with everything in it; its version is that of jars/spark, which the tests run with.
+mvn --batch-mode --quiet --file jars/spark/pom.xml dependency:copy-dependencies \
+    -DincludeArtifactIds=aws-msk-iam-auth -Dclassifier=all -DoutputDirectory="$PWD/$output/jars"

@@ -1,0 +1,52 @@
+"""The warehouse's own metrics, from its tables and system views."""
+
+from __future__ import annotations
+
+from lakehouse.warehouse.streams import Connection
+
+
+def measurements(warehouse: Connection) -> dict[str, float]:
+    """Metrics by name (docs/runbooks/operations.md); one that cannot be told yet is absent.
+
+    Raises:
+        TerminalError: Redshift refuses a query.
+    """
+    prefix = warehouse.settings.schema_prefix
+    found = {"StreamingViewErrors": _number(warehouse, _SKIPPED) + _number(warehouse, _FAILED)}
+    built = {
+        f"{schema}.{table}"
+        for schema, table in warehouse.rows(
+            "select table_schema, table_name from information_schema.tables"
+            f" where table_schema in ('{prefix}operations', '{prefix}staging')"
+        )
+    }
+    runs, quarantine = f"{prefix}operations.runs", f"{prefix}staging.quarantine"
+    if runs in built:
+        age = warehouse.rows(
+            f"select datediff(second, max(finished_at), getdate()) from {runs}"
+            " where status = 'succeeded'"
+        )[0][0]
+        if age is not None:
+            found["SecondsSinceLastBuild"] = float(age)
+    if {runs, quarantine} <= built:
+        found["QuarantinedRecords"] = _number(
+            warehouse,
+            f"select count(*) from {quarantine} as rejected inner join {runs} as runs"
+            " on rejected._cdc_run = runs.run_number"
+            " where runs.started_at > dateadd(day, -1, getdate())",
+        )
+    return found
+
+
+# The last hour: an error is seen by several measurements in a row, whenever they are made.
+_SKIPPED = (
+    "select count(*) from sys_stream_scan_errors where record_time > dateadd(hour, -1, getdate())"
+)
+_FAILED = (
+    "select count(*) from sys_mv_refresh_history where schema_name = 'streaming'"
+    " and lower(status) like '%fail%' and start_time > dateadd(hour, -1, getdate())"
+)
+
+
+def _number(warehouse: Connection, sql: str) -> float:
+    return float(warehouse.rows(sql)[0][0])
