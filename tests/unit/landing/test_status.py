@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ingestion.declarations import load
-from ingestion.landing import kafka
+from ingestion.kafka import brokers
 from lakehouse.commands import landing as landing_commands
 
 
@@ -16,10 +16,10 @@ def test_no_name_is_cut_where_the_output_is_narrow(
     class NoTopics:
         def __init__(self, settings: object) -> None: ...
 
-        def topics(self, names: object) -> dict[str, kafka.Topic]:
+        def topics(self, names: object) -> dict[str, brokers.Topic]:
             return {}
 
-    monkeypatch.setattr(kafka, "Brokers", NoTopics)
+    monkeypatch.setattr(brokers, "Brokers", NoTopics)
     monkeypatch.setenv("LAKEHOUSE_LANDING", str(tmp_path))
     monkeypatch.setenv("LAKEHOUSE_SOURCE", "sqlserver")
     monkeypatch.setenv("COLUMNS", "60")
