@@ -129,6 +129,11 @@ class Connector:
         """Debezium's schema change topic, named as the prefix (`include.schema.changes`)."""
         return self.topic_prefix
 
+    @property
+    def schema_history_topic(self) -> str:
+        """Where the SQL Server connector keeps the tables' past structure."""
+        return f"schema-history.{self.topic_prefix}"
+
 
 @dataclass(frozen=True)
 class Declarations:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka import KafkaError
 from confluent_kafka.admin import (
-    AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
@@ -20,50 +18,33 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from ingestion.errors import TerminalError, TransientError
-from ingestion.kafka.auth import librdkafka_security
+from ingestion.errors import TransientError
+from ingestion.kafka.brokers import Brokers
 from ingestion.kafka.topics import ActualTopic, Finding, Topic, compare
-from ingestion.settings import Settings
-
-# The client's own default of 60 s is long for a person who waits.
-TIMEOUT_SECONDS = 10
 
 
-class Topics:
-    """The topics of one cluster. Creating it connects to nothing."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._where = settings.kafka_bootstrap_servers
-        self._admin = AdminClient(
-            {
-                "bootstrap.servers": self._where,
-                # Refused connections are raised as errors; each attempt would be printed as well.
-                "log_level": 0,
-                **librdkafka_security(settings),
-            }
-        )
-        # Only a poll fetches the first token.
-        self._admin.poll(0)
+class Topics(Brokers):
+    """The topics of one cluster with their settings, and changes to them."""
 
     def names(self) -> tuple[str, ...]:
         """The names of all topics, in alphabetical order."""
-        with self._errors("list topics"):
-            return tuple(sorted(self._admin.list_topics(timeout=TIMEOUT_SECONDS).topics))
+        with self.errors("list topics"):
+            return tuple(sorted(self._admin.list_topics(timeout=self._timeout).topics))
 
     def broker_count(self) -> int:
         """How many brokers the cluster has."""
-        with self._errors("describe the cluster"):
-            return len(self._admin.describe_cluster(request_timeout=TIMEOUT_SECONDS).result().nodes)
+        with self.errors("describe the cluster"):
+            return len(self._admin.describe_cluster(request_timeout=self._timeout).result().nodes)
 
     def describe(self, names: Iterable[str]) -> dict[str, ActualTopic]:
         """Those of `names` that exist, with their settings."""
-        found = self._existing(names)
+        found = self.described(names)
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in found]
         described = {}
         if resources:
-            answers = self._admin.describe_configs(resources, request_timeout=TIMEOUT_SECONDS)
+            answers = self._admin.describe_configs(resources, request_timeout=self._timeout)
             for resource, future in answers.items():
-                with self._errors(f"read the settings of topic {resource.name}"):
+                with self.errors(f"read the settings of topic {resource.name}"):
                     entries = future.result()
                 partitions = found[resource.name].partitions
                 described[resource.name] = ActualTopic(
@@ -89,11 +70,11 @@ class Topics:
                 )
                 for topic in wanted.values()
             ],
-            request_timeout=TIMEOUT_SECONDS,
-            operation_timeout=TIMEOUT_SECONDS,
+            request_timeout=self._timeout,
+            operation_timeout=self._timeout,
         )
         self._wait(answers, "create topic", harmless=KafkaError.TOPIC_ALREADY_EXISTS)
-        self._until(lambda: len(self._existing(wanted)) == len(wanted), "see the new topics")
+        self._until(lambda: len(self.described(wanted)) == len(wanted), "see the new topics")
 
     def alter(self, name: str, settings: Mapping[str, str]) -> None:
         """Set `settings` of topic `name`; others stay as they are."""
@@ -105,7 +86,7 @@ class Topics:
                 for key, value in settings.items()
             ],
         )
-        answers = self._admin.incremental_alter_configs([resource], request_timeout=TIMEOUT_SECONDS)
+        answers = self._admin.incremental_alter_configs([resource], request_timeout=self._timeout)
         self._wait(answers, "alter topic")
         self._until(
             lambda: settings.items() <= self.describe([name])[name].settings.items(),
@@ -115,7 +96,7 @@ class Topics:
     def add_partitions(self, name: str, total: int) -> None:
         """Give topic `name` partitions until it has `total`."""
         answers = self._admin.create_partitions(
-            [NewPartitions(name, total)], request_timeout=TIMEOUT_SECONDS
+            [NewPartitions(name, total)], request_timeout=self._timeout
         )
         self._wait(answers, "add partitions to topic")
         self._until(
@@ -127,56 +108,27 @@ class Topics:
         """Delete topics with all they hold; those that do not exist are fine."""
         wanted = list(names)
         if wanted:
-            answers = self._admin.delete_topics(wanted, operation_timeout=TIMEOUT_SECONDS)
+            answers = self._admin.delete_topics(wanted, operation_timeout=self._timeout)
             self._wait(answers, "delete topic", harmless=KafkaError.UNKNOWN_TOPIC_OR_PART)
-            self._until(lambda: not self._existing(wanted), "see the topics go")
-
-    def _existing(self, names: Iterable[str]) -> dict[str, Any]:
-        answers = self._admin.describe_topics(
-            TopicCollection(list(names)), request_timeout=TIMEOUT_SECONDS
-        )
-        found = {}
-        for name, future in answers.items():
-            with self._errors("describe the topics", harmless=KafkaError.UNKNOWN_TOPIC_OR_PART):
-                found[name] = future.result()
-        return found
+            self._until(lambda: not self.described(wanted), "see the topics go")
 
     def _wait(
         self, answers: Mapping[Any, Future[Any]], doing: str, harmless: int | None = None
     ) -> None:
         for key, future in answers.items():
-            with self._errors(f"{doing} {getattr(key, 'name', key)}", harmless=harmless):
+            with self.errors(f"{doing} {getattr(key, 'name', key)}", harmless=harmless):
                 future.result()
 
     def _until(self, reached: Callable[[], bool], doing: str) -> None:
         """Wait until the brokers show what the controller has answered for: they follow it."""
-        deadline = time.monotonic() + TIMEOUT_SECONDS
+        deadline = time.monotonic() + self._timeout
         while not reached():
             if time.monotonic() > deadline:
                 raise TransientError(
-                    f"cannot {doing}: the broker at {self._where} does not show it after "
-                    f"{TIMEOUT_SECONDS} s"
+                    f"cannot {doing}: the broker at {self._servers} does not show it after "
+                    f"{self._timeout} s"
                 )
             time.sleep(0.05)
-
-    @contextmanager
-    def _errors(self, doing: str, harmless: int | None = None) -> Iterator[None]:
-        """Turn the client's errors into ours: what could not be done, where, what to do."""
-        try:
-            yield
-        except KafkaException as error:
-            cause: KafkaError = error.args[0]
-            if cause.code() == harmless:
-                return
-            if cause.retriable() or cause.code() in (KafkaError._TRANSPORT, KafkaError._TIMED_OUT):
-                raise TransientError(
-                    f"cannot {doing}: no answer from the broker at {self._where}. Does it run, and "
-                    "is LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS right? `lakehouse doctor` tries each "
-                    f"step. ({cause.str()})"
-                ) from error
-            raise TerminalError(
-                f"cannot {doing}: the broker at {self._where} refuses: {cause.str()}"
-            ) from error
 
 
 @dataclass(frozen=True)

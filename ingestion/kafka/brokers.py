@@ -1,18 +1,26 @@
-"""What landing asks of Kafka's brokers: which topics there are, and which offsets they hold."""
+"""Kafka's brokers as landing and people ask them: which topics there are, and what they hold."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ingestion.errors import TransientError
+from confluent_kafka import (
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from ingestion.errors import TerminalError, TransientError
 from ingestion.kafka.auth import librdkafka_security
 from ingestion.settings import Settings
 
-if TYPE_CHECKING:
-    from confluent_kafka import KafkaException
-
+# The client's own default of 60 s is long for a person who waits.
 TIMEOUT_SECONDS = 15.0
 
 
@@ -34,23 +42,22 @@ class Topic:
 
 
 class Brokers:
-    """The brokers, asked through Kafka's admin interface."""
+    """The brokers, asked through Kafka's admin interface. Creating it connects to nothing."""
 
     def __init__(self, settings: Settings, timeout: float = TIMEOUT_SECONDS) -> None:
-        from confluent_kafka.admin import AdminClient
-
         self._servers = settings.kafka_bootstrap_servers
         self._timeout = timeout
         self._admin = AdminClient(
             {
                 "bootstrap.servers": self._servers,
+                # Refused connections are raised as errors; each attempt would be printed as well.
                 "log_level": 0,
                 "reconnect.backoff.max.ms": 1000,
                 **librdkafka_security(settings),
             }
         )
         if settings.kafka_auth == "iam":
-            self._admin.poll(0)  # lets the token callback run once before the first request
+            self._admin.poll(0)  # only a poll fetches the first token
 
     def topics(self, names: Iterable[str]) -> dict[str, Topic]:
         """The topics called `names` with their ids and offsets; those that do not exist are absent.
@@ -59,9 +66,6 @@ class Brokers:
             TransientError: the brokers do not answer, or a partition has no leader right now.
         """
         ids = self.topic_ids(names)
-        from confluent_kafka import TopicPartition
-        from confluent_kafka.admin import OffsetSpec
-
         places = [
             TopicPartition(name, number) for name, (_, numbers) in ids.items() for number in numbers
         ]
@@ -82,43 +86,68 @@ class Brokers:
         }
 
     def topic_ids(self, names: Iterable[str]) -> dict[str, tuple[str, tuple[int, ...]]]:
-        """Id and partition numbers of the topics called `names` that exist."""
-        from confluent_kafka import KafkaError, KafkaException, TopicCollection
+        """Id and partition numbers of the topics called `names` that exist.
 
-        futures = self._admin.describe_topics(
+        Raises:
+            TransientError: the brokers do not answer as they should, whatever the cause is: an
+                endless job goes on when they do again.
+        """
+        found = self.described(names, refused=TransientError)
+        return {
+            name: (str(topic.topic_id), tuple(sorted(p.id for p in topic.partitions)))
+            for name, topic in found.items()
+        }
+
+    def described(
+        self, names: Iterable[str], refused: type[TransientError | TerminalError] = TerminalError
+    ) -> dict[str, Any]:
+        """The client's descriptions of those of `names` that exist.
+
+        Raises:
+            TransientError: the brokers do not answer.
+            TerminalError: they refuse; `refused` puts another error in its place.
+        """
+        answers = self._admin.describe_topics(
             TopicCollection(list(names)), request_timeout=self._timeout
         )
         found = {}
-        for name, future in futures.items():
-            try:
-                topic = future.result()
-            except KafkaException as error:
-                if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    continue
-                raise self._unreachable(error) from error
-            found[name] = (str(topic.topic_id), tuple(sorted(p.id for p in topic.partitions)))
+        for name, future in answers.items():
+            with self.errors("describe the topics", KafkaError.UNKNOWN_TOPIC_OR_PART, refused):
+                found[name] = future.result()
         return found
 
     def _offsets(self, wanted: dict[Any, Any]) -> dict[tuple[str, int], int]:
-        from confluent_kafka import IsolationLevel, KafkaException
-
-        futures = self._admin.list_offsets(
+        answers = self._admin.list_offsets(
             wanted,
             isolation_level=IsolationLevel.READ_COMMITTED,
             request_timeout=self._timeout,
         )
-        try:
+        with self.errors("ask for the topics' offsets", refused=TransientError):
             return {
                 (place.topic, place.partition): future.result().offset
-                for place, future in futures.items()
+                for place, future in answers.items()
             }
-        except KafkaException as error:
-            raise self._unreachable(error) from error
 
-    def _unreachable(self, error: KafkaException) -> TransientError:
-        said = error.args[0].str()
-        return TransientError(
-            f"the Kafka brokers at {self._servers} do not answer as they should: {said}. "
-            "Check that they run and LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS names them "
-            "(`lakehouse doctor` tries each step)."
-        )
+    @contextmanager
+    def errors(
+        self,
+        doing: str,
+        harmless: int | None = None,
+        refused: type[TransientError | TerminalError] = TerminalError,
+    ) -> Iterator[None]:
+        """Turn the client's errors into ours: what could not be done, where, what to do."""
+        try:
+            yield
+        except KafkaException as error:
+            cause: KafkaError = error.args[0]
+            if cause.code() == harmless:
+                return
+            if cause.retriable() or cause.code() in (KafkaError._TRANSPORT, KafkaError._TIMED_OUT):
+                raise TransientError(
+                    f"cannot {doing}: no answer from the Kafka brokers at {self._servers}. Do they "
+                    "run, and does LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS name them? `lakehouse doctor` "
+                    f"tries each step. ({cause.str()})"
+                ) from error
+            raise refused(
+                f"cannot {doing}: the Kafka brokers at {self._servers} refuse: {cause.str()}"
+            ) from error

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from ingestion.declarations import Declarations
 from ingestion.settings import ConnectorName
-from lakehouse.source.connectors import schema_history_topic
 
 DAY_MILLISECONDS = 24 * 60 * 60 * 1000
 FOR_EVER = -1
@@ -91,7 +90,7 @@ def desired_topics(declarations: Declarations, connector: ConnectorName) -> tupl
     )
     if connector == "sqlserver":
         # Without its beginning the connector cannot start again (Debezium, "schema history").
-        topics += (Topic(schema_history_topic(declarations, connector), 1, FOR_EVER),)
+        topics += (Topic(own.schema_history_topic, 1, FOR_EVER),)
     return topics
 
 

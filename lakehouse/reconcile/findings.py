@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import SequenceMatcher
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
-if TYPE_CHECKING:
-    from lakehouse.reconcile.repair import LostDelete
+from ingestion.declarations import Table
+from lakehouse.reconcile.scope import key_text
 
 Kind = Literal[
     "missing key",
@@ -92,6 +92,23 @@ class TotalsReport:
     def agrees(self) -> bool:
         """Whether nothing differs."""
         return not self.differing_groups
+
+
+@dataclass(frozen=True)
+class LostDelete:
+    """A row that is gone from the source: its last known values and their position."""
+
+    table: Table
+    row: Mapping[str, Any]
+    """Landed columns and values, as DuckDB gives them."""
+    position: str
+    """`_cdc_position` of the last version that the warehouse knows."""
+
+    @property
+    def key(self) -> str:
+        """The key as people read it."""
+        names = self.table.primary_key
+        return key_text(names, [self.row[name] for name in names])
 
 
 @dataclass(frozen=True)

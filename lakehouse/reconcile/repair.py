@@ -13,8 +13,7 @@ the time of the repair, because the true one is lost; so are changes between the
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -24,7 +23,7 @@ from ingestion.errors import TerminalError
 from ingestion.kafka.produce import Record
 from ingestion.settings import ConnectorName
 from lakehouse.reconcile.current import current_rows
-from lakehouse.reconcile.scope import key_text
+from lakehouse.reconcile.findings import LostDelete
 from lakehouse.source.connectors import source_table
 
 if TYPE_CHECKING:
@@ -32,23 +31,6 @@ if TYPE_CHECKING:
 
 HEADER = "lakehouse.repair"
 """Marks the record; holds the time of the repair."""
-
-
-@dataclass(frozen=True)
-class LostDelete:
-    """A row that is gone from the source: its last known values and their position."""
-
-    table: Table
-    row: Mapping[str, Any]
-    """Landed columns and values, as DuckDB gives them."""
-    position: str
-    """`_cdc_position` of the last version that the warehouse knows."""
-
-    @property
-    def key(self) -> str:
-        """The key as people read it."""
-        names = self.table.primary_key
-        return key_text(names, [self.row[name] for name in names])
 
 
 def lost_deletes(connection: duckdb.DuckDBPyConnection, table: Table) -> tuple[LostDelete, ...]:

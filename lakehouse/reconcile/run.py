@@ -30,8 +30,8 @@ from typing import TYPE_CHECKING
 from ingestion.declarations import Declarations
 from ingestion.errors import TerminalError, TransientError
 from lakehouse.reconcile.compare import compare_table
-from lakehouse.reconcile.findings import Reconciliation, TableReport
-from lakehouse.reconcile.repair import LostDelete, lost_deletes
+from lakehouse.reconcile.findings import LostDelete, Reconciliation, TableReport
+from lakehouse.reconcile.repair import lost_deletes
 from lakehouse.reconcile.scope import Scope
 from lakehouse.reconcile.source import open_source
 from lakehouse.reconcile.totals import compare_totals, warehouse_totals

@@ -63,11 +63,6 @@ def source_table(declarations: Declarations, table: Table, connector: ConnectorN
     return SourceTable(database, schema, name)
 
 
-def schema_history_topic(declarations: Declarations, connector: ConnectorName) -> str:
-    """The topic in which the SQL Server connector keeps the tables' past structure."""
-    return f"schema-history.{declarations.connectors[connector].topic_prefix}"
-
-
 def render(  # noqa: PLR0913 - what the settings follow from
     declarations: Declarations,
     connector: ConnectorName,
@@ -189,7 +184,7 @@ def _schema_history(
 ) -> dict[str, str]:
     history = "schema.history.internal"
     settings = {
-        f"{history}.kafka.topic": schema_history_topic(declarations, connector),
+        f"{history}.kafka.topic": declarations.connectors[connector].schema_history_topic,
         f"{history}.kafka.bootstrap.servers": bootstrap_servers,
     }
     for client in ("producer", "consumer"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
 from typer.testing import CliRunner
@@ -134,7 +135,7 @@ def test_peek_shows_records_with_their_coordinates(lakehouse, clean_broker):
 
 
 def test_a_broker_that_is_not_there_is_named(monkeypatch):
-    monkeypatch.setattr("ingestion.kafka.admin.TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr("ingestion.kafka.admin.Topics", partial(Topics, timeout=1))
     monkeypatch.setenv("LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
     result = CliRunner().invoke(app, ["topics", "check"])
     assert result.exit_code == 1
