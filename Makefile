@@ -28,10 +28,12 @@ test-aws: setup ## does a real Redshift do what the tests' stand-in does? Skippe
 	@$(BIN)/pytest -m aws -rs tests/aws
 
 .PHONY: lint
-lint: setup ## ruff, mypy, yamllint, dbt's own warnings, sqlfluff
+lint: setup ## ruff, mypy, imports, yamllint, dbt's own warnings, sqlfluff
+	@mkdir -p build/lint
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --cache-dir build/lint > build/lint/imports.log || { cat build/lint/imports.log; exit 1; }
 	@$(BIN)/yamllint --strict .
 	@export LAKEHOUSE_DUCKDB=:memory: DBT_TARGET_PATH=build/lint DBT_LOG_PATH=build/lint; \
 		$(BIN)/dbt --quiet --warn-error parse --no-partial-parse && \
@@ -97,11 +99,11 @@ jars: .jars/.transforms
 	@scripts/setup project
 	@touch $@
 
-.jars/.copied: $(wildcard jars/pom.xml jars/*/pom.xml)
+.jars/.copied: $(wildcard requirements/jars/pom.xml requirements/jars/*/pom.xml)
 	@scripts/setup jars
 	@touch $@
 
-.jars/.transforms: .jars/.copied $(shell find connectors/transforms -type f)
+.jars/.transforms: .jars/.copied $(shell find infra/connectors/transforms -type f)
 	@scripts/setup transforms
 	@touch $@
 

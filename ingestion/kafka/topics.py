@@ -16,7 +16,8 @@ DAY_MILLISECONDS = 24 * 60 * 60 * 1000
 FOR_EVER = -1
 # The connector's own topics say what happened around the changes: they live as long as these.
 CONNECTOR_RETENTION_DAYS = 7
-# Above the 8 MB row that landing is proved with, and above the producer's limit in connectors/.
+# Above the 8 MB row that landing is proved with, and above the producer's limit in
+# infra/connectors/.
 MAX_MESSAGE_BYTES = 10_485_760
 
 

@@ -86,5 +86,5 @@ def _rendered(
 
 @app.command("cdc-sql")
 def print_cdc_sql() -> None:
-    """Print the T-SQL that enables change capture on Azure SQL (connectors/enable_cdc.sql)."""
+    """Print the T-SQL that enables change capture on Azure SQL: infra/connectors/enable_cdc.sql."""
     typer.echo(cdc_sql(load()), nl=False)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Build the plugin of MSK Connect: Debezium for SQL Server as it is released, our transforms
-# (connectors/transforms), the jar for MSK's IAM, and AWS's configuration providers, which read secrets at run time. The latter are on no package registry:
+# (infra/connectors/transforms), the jar for MSK's IAM, and AWS's configuration providers, which read secrets at run time. The latter are on no package registry:
 # download "msk-config-providers-…-with-dependencies.zip" from the releases of aws-samples/msk-config-providers.
 # usage: lakehouse/delivery/build_connect_plugin.sh <configuration providers.zip> <output folder>
 # The same input gives the same bytes: MSK Connect keeps one content under one name.
@@ -10,20 +10,20 @@ providers=$1
 output=$2
 [ -f "$providers" ] || { echo "error: there is no file $providers" >&2; exit 1; }
 
-version_of() { sed -n "s:.*<$1.version>\(.*\)</$1.version>.*:\1:p" jars/pom.xml; }
+version_of() { sed -n "s:.*<$1.version>\(.*\)</$1.version>.*:\1:p" requirements/jars/pom.xml; }
 version=$(version_of debezium)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/plugin" "$work/compile" "$output"
-mvn --batch-mode --quiet --file jars/pom.xml --non-recursive dependency:copy \
+mvn --batch-mode --quiet --file requirements/jars/pom.xml --non-recursive dependency:copy \
     "-Dartifact=io.debezium:debezium-connector-sqlserver:$version:tar.gz:plugin" "-DoutputDirectory=$work" >&2
 tar --extract --gzip --file "$work/debezium-connector-sqlserver-$version-plugin.tar.gz" --directory "$work/plugin"
-mvn --batch-mode --quiet --file jars/spark/pom.xml dependency:copy-dependencies \
+mvn --batch-mode --quiet --file requirements/jars/spark/pom.xml dependency:copy-dependencies \
     -DincludeArtifactIds=aws-msk-iam-auth -Dclassifier=all "-DoutputDirectory=$work/plugin" >&2
 # Kafka's own jars are the worker's: only the compiler needs them.
-mvn --batch-mode --quiet --file jars/connect/pom.xml dependency:copy-dependencies \
+mvn --batch-mode --quiet --file requirements/jars/connect/pom.xml dependency:copy-dependencies \
     -DincludeGroupIds=org.apache.kafka "-DoutputDirectory=$work/compile" >&2
-connectors/transforms/build "$work/compile" "$work/plugin/retail-lakehouse-transforms.jar"
+infra/connectors/transforms/build "$work/compile" "$work/plugin/retail-lakehouse-transforms.jar"
 
 python - "$work/plugin" "$providers" "$output/debezium-connector-sqlserver-$version-transforms-$(version_of transforms).zip" <<'PYTHON'
 import sys

@@ -21,6 +21,6 @@ python -m pip download --quiet --disable-pip-version-check --no-deps --require-h
     --only-binary :all: --python-version 3.13 --implementation cp \
     --platform manylinux_2_28_x86_64 --platform manylinux2014_x86_64 \
     --dest "$output/wheels" --requirement requirements/glue.txt
-# The jar with everything in it; its version is that of jars/spark, which the tests run with.
-mvn --batch-mode --quiet --file jars/spark/pom.xml dependency:copy-dependencies \
+# The jar with everything in it; its version is that of requirements/jars/spark, which the tests run with.
+mvn --batch-mode --quiet --file requirements/jars/spark/pom.xml dependency:copy-dependencies \
     -DincludeArtifactIds=aws-msk-iam-auth -Dclassifier=all -DoutputDirectory="$PWD/$output/jars"

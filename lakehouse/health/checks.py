@@ -28,7 +28,7 @@ from ingestion.settings import Settings
 ROOT = Path(__file__).parents[2]
 MINIMUM_PYTHON = (3, 11)
 MINIMUM_JAVA = 17
-# Three beats of heartbeat.interval.ms in connectors/, and some time on the way.
+# Three beats of heartbeat.interval.ms in infra/connectors/, and some time on the way.
 HEARTBEAT_SECONDS = 60
 TIMEOUT_SECONDS = 5
 
@@ -165,7 +165,7 @@ def check_jars() -> Result:
             "jars",
             "broken",
             f"{found[0]} does not belong to PySpark {version}",
-            "set spark.version in jars/pom.xml to it, then run `make jars`",
+            "set spark.version in requirements/jars/pom.xml to it, then run `make jars`",
         )
     return Result("jars", "ok", f"{len(list(folder.glob('*.jar')))} in {folder}")
 

@@ -1,8 +1,8 @@
 """Debezium's connector settings and the SQL that switches change capture on, from the declarations.
 
-`connectors/<connector>.json` holds what is the same for every table; which tables are captured,
-which columns never leave the source and which leave it hashed follows from the declarations, so
-that it cannot be forgotten in a second place.
+`infra/connectors/<connector>.json` holds what is the same for every table; which tables are
+captured, which columns never leave the source and which leave it hashed follows from the
+declarations, so that it cannot be forgotten in a second place.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ingestion.errors import TerminalError
 from ingestion.kafka.auth import java_security
 from ingestion.settings import ConnectorName, KafkaAuth
 
-FOLDER = Path(__file__).parents[2] / "connectors"
+FOLDER = Path(__file__).parents[2] / "infra/connectors"
 
 # The secret of the shop's login, as the committed file calls it.
 SHOP_LOGIN = "retail/shop-database"
@@ -26,7 +26,7 @@ SHOP_LOGIN = "retail/shop-database"
 # The secret of the hashed columns' salt, a JSON object with `salt`.
 PII_SALT = "retail/pii-salt"
 
-# Our transform (connectors/transforms), by the name that its settings begin with.
+# Our transform (infra/connectors/transforms), by the name that its settings begin with.
 PSEUDONYMS = "transforms.pseudonyms"
 
 
@@ -198,7 +198,7 @@ CDC_HEAD = """\
 -- Written by `lakehouse connector cdc-sql`; do not edit: change the declarations, write it again.
 --
 -- Run it in the shop's database as a member of db_owner:
---     sqlcmd -b -v debezium_password=... -i connectors/enable_cdc.sql
+--     sqlcmd -b -v debezium_password=... -i infra/connectors/enable_cdc.sql
 -- It can be run again: what exists stays. Azure SQL captures on vCore tiers and from S3 upwards.
 -- A column added later needs a second capture instance: docs/runbooks/onboarding.md.
 

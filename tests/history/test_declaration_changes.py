@@ -102,7 +102,7 @@ class Customers:
 
 @pytest.fixture
 def customers(tmp_path: Path) -> Customers:
-    parts = ("macros", "models/staging", "snapshots", "data_tests/generic")
+    parts = ("macros", "models/staging", "snapshots", "tests/data/generic")
     project = copy_project(tmp_path / "project", SOURCE.epochs, parts)
     warehouse = Warehouse(project, tmp_path / "landing", tmp_path / "w.duckdb", "postgresql")
     return Customers(warehouse, LandingZone(warehouse.landing, declarations.load(), "postgresql"))

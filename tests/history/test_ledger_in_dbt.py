@@ -23,7 +23,7 @@ def test_it_is_whole_and_its_gaps_are_found(
 ) -> None:
     monkeypatch.setattr(ledger_module, "ROLL_UP_EVERY", 4)
     project = copy_project(
-        tmp_path / "project", {"retail": 1}, (*LOGS_AND_HISTORIES, "data_tests/operations")
+        tmp_path / "project", {"retail": 1}, (*LOGS_AND_HISTORIES, "tests/data/operations")
     )
     warehouse = Warehouse(project, tmp_path / "landing", tmp_path / "w.duckdb", "postgresql")
     LandingZone(warehouse.landing, declarations.load(), "postgresql")

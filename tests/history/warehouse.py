@@ -26,8 +26,8 @@ from dbt_common.events.base_types import EventMsg
 from ingestion.settings import ConnectorName
 
 ROOT = Path(__file__).parents[2]
-LOGS_AND_HISTORIES = ("macros", "models/staging", "snapshots", "data_tests/generic")
-WHOLE_PROJECT = ("macros", "models", "snapshots", "data_tests")
+LOGS_AND_HISTORIES = ("macros", "models/staging", "snapshots", "tests/data/generic")
+WHOLE_PROJECT = ("macros", "models", "snapshots", "tests/data")
 SOURCES = Path("models/staging/retail/_retail__sources.yml")
 
 

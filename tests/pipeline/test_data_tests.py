@@ -94,7 +94,7 @@ BAD_DATA = {
 }
 
 _SINGULAR = {
-    path.stem for path in (ROOT / "data_tests").glob("*/*.sql") if path.parent.name != "generic"
+    path.stem for path in (ROOT / "tests/data").glob("*/*.sql") if path.parent.name != "generic"
 }
 
 

@@ -151,7 +151,7 @@ def test_a_topic_that_debezium_would_never_write_to_is_refused():
 
 def test_the_committed_cdc_sql_is_what_the_declarations_give():
     assert (FOLDER / "enable_cdc.sql").read_text() == cdc_sql(load()), (
-        "write it again: lakehouse connector cdc-sql > connectors/enable_cdc.sql"
+        "write it again: lakehouse connector cdc-sql > infra/connectors/enable_cdc.sql"
     )
 
 

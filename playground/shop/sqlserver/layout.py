@@ -1,9 +1,9 @@
 """How the SQL Server connector lays records out: keys, envelopes, headers, values.
 
 After debezium-connector-sqlserver 3.6.1.Final (SqlServerSourceInfoStructMaker, TransactionMonitor,
-RelationalChangeRecordEmitter) with the settings of connectors/sqlserver.json: schemas disabled,
-decimals as strings, isostring times, nulls not replaced by defaults (so that `source.snapshot` is
-null for streamed events). Everything here is a function of values.
+RelationalChangeRecordEmitter) with the settings of infra/connectors/sqlserver.json: schemas
+disabled, decimals as strings, isostring times, nulls not replaced by defaults (so that
+`source.snapshot` is null for streamed events). Everything here is a function of values.
 """
 
 from __future__ import annotations
@@ -221,7 +221,7 @@ def clock(name: str, at_ms: int) -> dict[str, int]:
 
 
 def hashed(value: str, salt: str, length: int) -> str:
-    """`value` as the connector's transform leaves it (connectors/transforms).
+    """`value` as the connector's transform leaves it (infra/connectors/transforms).
 
     Lower-case hex of the digest of the salt's bytes and the value's, cut to the column's length.
     """

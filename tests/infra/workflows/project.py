@@ -9,12 +9,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 TAKEN = (
-    "connectors",
     "Dockerfile",
     "infra/ansible",
+    "infra/connectors",
     "infra/image",
     "ingestion",
-    "jars",
     "lakehouse",
     "models/staging/retail/_retail__sources.yml",
     "pyproject.toml",

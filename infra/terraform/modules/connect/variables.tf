@@ -86,7 +86,7 @@ variable "debezium_version" {
 }
 
 variable "transforms_version" {
-  description = "Version of connectors/transforms in the plugin, `transforms.version` of jars/pom.xml; part of the plugin's name."
+  description = "Version of infra/connectors/transforms in the plugin, `transforms.version` of requirements/jars/pom.xml; part of the plugin's name."
   type        = number
   default     = 1
   nullable    = false

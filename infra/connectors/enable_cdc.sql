@@ -2,7 +2,7 @@
 -- Written by `lakehouse connector cdc-sql`; do not edit: change the declarations, write it again.
 --
 -- Run it in the shop's database as a member of db_owner:
---     sqlcmd -b -v debezium_password=... -i connectors/enable_cdc.sql
+--     sqlcmd -b -v debezium_password=... -i infra/connectors/enable_cdc.sql
 -- It can be run again: what exists stays. Azure SQL captures on vCore tiers and from S3 upwards.
 -- A column added later needs a second capture instance: docs/runbooks/onboarding.md.
 
