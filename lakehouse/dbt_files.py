@@ -1,19 +1,19 @@
 """The dbt files that follow from the declarations: logs, staging views, histories and their docs.
 
-dbt wants one file a node and one YAML entry a column. Both follow from the declarations, so they
-are written by `lakehouse declarations generate` and never by hand; a test keeps them equal.
+dbt wants a file per node. They follow from the declarations, so they are written by
+`lakehouse declarations generate` and never by hand; a test keeps them equal. What all nodes of a
+kind share is in dbt_project.yml. Columns are described in the declarations and in the histories.
 """
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from ingestion.declarations import Column, Declarations, Table
+from ingestion.declarations import Declarations, Table
 
 STAGING = Path("models/staging/retail")
 SNAPSHOTS = Path("snapshots")
@@ -24,53 +24,29 @@ def render(declarations: Declarations) -> dict[Path, str]:
     """Path (relative to the project's root) and content of every generated file."""
     files: dict[Path, str] = {}
     for table in declarations.tables:
-        files[STAGING / f"{table.name}__log.sql"] = _log_sql(table)
-        files[STAGING / f"stg_retail__{table.name}.sql"] = _sql(
-            f"{{{{ accepted_changes('{table.name}') }}}}"
-        )
+        files[STAGING / f"logs/{table.name}__log.sql"] = _log_sql(table)
+        files[STAGING / f"changes/stg_retail__{table.name}.sql"] = _sql("{{ accepted_changes() }}")
         if table.history == "all":
             files[SNAPSHOTS / f"{table.name}_history.yml"] = _yaml(
                 {"snapshots": [_snapshot(table)]},
                 "\n# Redshift: the versions of a row lie together, beside its changes in the log.",
             )
     for model, macro in (("quarantine", "quarantined"), ("unknown_columns", "unknown_columns")):
-        files[STAGING / f"{model}.sql"] = _sql(
+        files[STAGING / f"quality/{model}.sql"] = _sql(
             "\nunion all\n".join(
                 f"{{{{ {macro}('{table.name}') }}}}" for table in declarations.tables
             )
         )
-    files[STAGING / "_retail__models.yml"] = _yaml(
-        {
-            "models": [
-                entry for table in declarations.tables for entry in (_log(table), _staging(table))
-            ]
-        }
-    )
+    for kind, described in (("logs", _log), ("changes", _staging)):
+        entries = [described(table) for table in declarations.tables]
+        files[STAGING / f"{kind}/_retail__{kind}.yml"] = _yaml({"models": entries})
     return files
 
 
 def _log_sql(table: Table) -> str:
-    note = (
-        "\n    Redshift: distributed by the key, on which history joins the changes of a row;"
-        "\n    sorted by run, because every reader asks for the newest ones."
-    )
-    return _sql(
-        textwrap.dedent(
-            f"""\
-            {{{{ config(
-                materialized='incremental',
-                incremental_strategy='append',
-                on_schema_change='append_new_columns',
-                pre_hook="{{{{ choose_landing_files('{table.name}') }}}}",
-                post_hook="{{{{ save_declaration('{table.name}') }}}}",
-                dist='{table.primary_key[0]}',
-                sort='_cdc_run'
-            ) }}}}
-
-            {{{{ change_log('{table.name}') }}}}"""
-        ),
-        note,
-    )
+    note = "\n    Redshift: distributed by the key, on which history joins the changes of a row."
+    config = f"{{{{ config(dist='{table.primary_key[0]}') }}}}"
+    return _sql(f"{config}\n{{{{ change_log() }}}}", note)
 
 
 def _log(table: Table) -> dict[str, Any]:
@@ -80,35 +56,7 @@ def _log(table: Table) -> dict[str, Any]:
             f"Every record of the topics of `{table.name}` up to the log's own maximum offset per "
             "incarnation and partition: accepted, tombstone or rejected. Append-only."
         ),
-        "data_tests": [
-            "each_record_once",
-            _stored("one_change_one_value", table),
-        ],
-        "columns": [
-            *_row_columns(table),
-            *_before_columns(table),
-            *_lineage(
-                "_cdc_op",
-                "_cdc_position",
-                "_cdc_commit_known",
-                "_cdc_committed_at",
-                "_cdc_row_hash",
-                "_cdc_before_hash",
-                "_cdc_missing_columns",
-                "_cdc_unknown_columns",
-                "_cdc_status",
-                "_cdc_reject_reason",
-                "kafka_key",
-                "kafka_value",
-                "_cdc_declaration",
-                "kafka_topic",
-                "_cdc_incarnation",
-                "kafka_partition",
-                "kafka_offset",
-                "kafka_timestamp",
-                "_cdc_run",
-            ),
-        ],
+        "data_tests": ["each_record_once", _stored("one_change_one_value", table)],
     }
 
 
@@ -116,27 +64,9 @@ def _staging(table: Table) -> dict[str, Any]:
     return {
         "name": f"stg_retail__{table.name}",
         "description": (
-            f"The accepted changes of `{table.name}`, one row a record, typed as declared: "
+            f"The accepted changes of `{table.name}`, a row per record, typed as declared: "
             f"{table.description[0].lower()}{table.description[1:]}"
         ),
-        "columns": [
-            *_row_columns(table),
-            *_before_columns(table),
-            *_lineage(
-                "_cdc_op",
-                "_cdc_position",
-                "_cdc_commit_known",
-                "_cdc_committed_at",
-                "_cdc_row_hash",
-                "_cdc_before_hash",
-                "kafka_topic",
-                "_cdc_incarnation",
-                "kafka_partition",
-                "kafka_offset",
-                "kafka_timestamp",
-                "_cdc_run",
-            ),
-        ],
     }
 
 
@@ -194,23 +124,12 @@ def _stored(test: str, table: Table) -> dict[str, Any]:
 
 
 def _row_columns(table: Table) -> Iterable[dict[str, Any]]:
-    return [_described(column, column.name, column.description) for column in table.landed_columns]
-
-
-def _before_columns(table: Table) -> Iterable[dict[str, Any]]:
-    return [
-        _described(column, f"_before_{column.name}", f"`{column.name}` in the before image.")
-        for column in table.landed_columns
-    ]
-
-
-def _described(column: Column, name: str, description: str) -> dict[str, Any]:
-    return {"name": name, "data_type": str(column.type), "description": description}
+    return [_Column(name=each.name, description=each.description) for each in table.landed_columns]
 
 
 def _lineage(*names: str) -> list[dict[str, Any]]:
     """Columns that every table has alike: described once, in models/staging/_lineage.md."""
-    return [{"name": name, "description": f"{{{{ doc('{name}') }}}}"} for name in names]
+    return [_Column(name=name, description=f"{{{{ doc('{name}') }}}}") for name in names]
 
 
 def _sql(body: str, note: str = "") -> str:
@@ -222,6 +141,10 @@ def _yaml(document: dict[str, Any], note: str = "") -> str:
     return f"# {_NOTE}{note}\nversion: 2\n\n{text}"
 
 
+class _Column(dict[str, Any]):
+    """A column's entry: a line of its own in the file."""
+
+
 class _Dumper(yaml.SafeDumper):
     """Indented lists and no anchors, as people write YAML."""
 
@@ -230,3 +153,11 @@ class _Dumper(yaml.SafeDumper):
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
+
+
+_Dumper.add_representer(
+    _Column,
+    lambda dumper, column: dumper.represent_mapping(
+        "tag:yaml.org,2002:map", column, flow_style=True
+    ),
+)

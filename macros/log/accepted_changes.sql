@@ -1,5 +1,6 @@
-{#- The accepted records of a table's log, one row a record, for histories and current states. -#}
-{% macro accepted_changes(table) %}
+{#- The accepted records of the log of the table that the model is named after, a row per record. -#}
+{% macro accepted_changes() %}
+{%- set table = declared_table() %}
 select
     {%- for column in declared_columns(table) %}
     {{ column['name'] }},

@@ -1,10 +1,11 @@
 {#-
-  The log of a declared table: every record up to the log's own maximum offset per incarnation and
+  The log of the table that the model is named after: every record up to the log's own maximum offset per incarnation and
   partition, once, as accepted, tombstone or rejected, with its coordinates. Append-only; the data
   and the watermark move in one statement. Records that an earlier declaration rejected are read
   again from the log itself and appended with this run's number if the present one accepts them.
 -#}
-{% macro change_log(table) %}
+{% macro change_log() %}
+{% set table = declared_table() %}
 {#- While dbt parses, there is no declaration yet: only the dependency counts. -#}
 {% do source('retail', table) %}
 {% if execute %}{{ _change_log_sql(table) }}{% endif %}

@@ -13,6 +13,11 @@
     {% do return(found) %}
 {% endmacro %}
 
+{#- The declared table that the model is made of, by its name: <table>__log or stg_retail__<table>. -#}
+{% macro declared_table() %}
+    {% do return(model['name'].removeprefix('stg_retail__').removesuffix('__log')) %}
+{% endmacro %}
+
 {#- Names of the declared tables. -#}
 {% macro declared_tables() %}
     {% do return(declared_sources().keys() | sort) %}

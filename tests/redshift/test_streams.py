@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -203,17 +204,9 @@ def test_new_columns_and_tables_are_picked_up(world: World, tmp_path: Path) -> N
 def _without(project: Path, table: str, column: tuple[str, str]) -> None:
     """Take a table and a column of another one out of a project's declarations."""
     staging = (project / SOURCES).parent
-    for file in staging.glob("*.sql"):
-        if f"('{table}')" in file.read_text("utf-8"):
-            file.unlink()
-    for of_all_tables in ("_quarantine.yml", "_unknown_columns.yml"):
-        (staging / of_all_tables).unlink()
-    models = staging / "_retail__models.yml"
-    described = yaml.safe_load(models.read_text("utf-8"))
-    described["models"] = [
-        each for each in described["models"] if table not in each["name"].split("__")
-    ]
-    models.write_text(yaml.safe_dump(described, sort_keys=False), "utf-8")
+    shutil.rmtree(staging / "quality")
+    for file in [*staging.glob(f"*/*{table}*.sql"), *staging.glob("*/_retail__*.yml")]:
+        file.unlink()
     declared = yaml.safe_load((project / SOURCES).read_text("utf-8"))
     tables = [each for each in declared["sources"][0]["tables"] if each["name"] != table]
     declared["sources"][0]["tables"] = tables

@@ -1,2 +1,2 @@
 {#- Written by `lakehouse declarations generate` from _retail__sources.yml; do not edit. -#}
-{{ accepted_changes('customer_addresses') }}
+{{ accepted_changes() }}
