@@ -25,7 +25,8 @@ compared as (
     where not payments.is_deleted and payments.customer_id is not null
     union all
     select
-        {{ 'customer_values.customer_id' if by_customer else 'cast(null as bigint)' }} as customer_id,
+        {{ 'customer_values.customer_id' if by_customer else 'cast(null as bigint)' }}
+            as customer_id,
         customer_values.currency_code,
         -customer_values.order_count as order_count,
         -customer_values.net_amount as net_amount,

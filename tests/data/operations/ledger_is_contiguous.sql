@@ -1,6 +1,6 @@
--- Our invariant (I1): every offset of a partition is landed or declared lost, once. The ranges of the
--- ledger join: a row here is a gap, or offsets that were entered twice. The first range of a partition
--- begins at 0, or is empty and says where its incarnation begins.
+-- Our invariant (I1): every offset of a partition is landed or declared lost, once. The ranges of
+-- the ledger join: a row here is a gap, or offsets that were entered twice. The first range of a
+-- partition begins at 0, or is empty and says where its incarnation begins.
 with
 
 entries as (
