@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 SHOWN = 20
 """Differing keys of a table that are shown."""
 
-# As the connector's transform does it (infra/connectors/transforms): lower-case hex of SHA-256 over the
-# salt's and the value's UTF-8, cut to the column's length; null stays null.
+# As the connector's transform does it (infra/connectors/transforms): lower-case hex of SHA-256 over
+# the salt's and the value's UTF-8, cut to the column's length; null stays null.
 _HASHED = "left(sha256('{salt}' || {column}), {length})"
 
 
