@@ -13,3 +13,7 @@ class TransientError(LakehouseError):
 
 class TerminalError(LakehouseError):
     """Something that will not pass by itself: the command stops and a person decides."""
+
+
+class RefusedError(TerminalError):
+    """What was asked for is not done because records or history might suffer: a person decides."""

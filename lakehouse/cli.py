@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+import os
+import tomllib
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from ingestion.errors import LakehouseError
+from lakehouse import console
 from lakehouse.commands import connector, declarations, landing, topics, warehouse
 from lakehouse.commands.compare import compare
 from lakehouse.commands.docs import docs
@@ -20,12 +21,9 @@ from lakehouse.commands.status import status
 app = typer.Typer(
     name="lakehouse",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
-    help=(
-        "Land Debezium's change events and look after what follows from them. "
-        "Settings are environment variables: see docs/settings.md."
-    ),
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(declarations.app, name="declarations")
 app.add_typer(connector.app, name="connector")
@@ -42,10 +40,31 @@ app.command()(status)
 app.command()(doctor)
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        # Read from the project, beside which this always runs: the image installs no metadata.
+        project = tomllib.loads((console.ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+        release = os.environ.get("LAKEHOUSE_RELEASE", "")
+        named = f", release {release}" if release else ""
+        console.say(f"lakehouse {project['project']['version']}{named}")
+        raise typer.Exit
+
+
+@app.callback()
+def lakehouse(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_show_version, help="Show the version, then stop."
+        ),
+    ] = False,
+) -> None:
+    """Land Debezium's change events and look after what follows from them.
+
+    Settings are environment variables: see docs/settings.md. How commands end: see docs/cli.md.
+    """
+
+
 def main() -> None:
-    """Run the command line; an error meant for people is printed as a sentence, exit code 1."""
-    try:
-        app()
-    except LakehouseError as error:
-        Console(stderr=True).print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
-        sys.exit(1)
+    """Run the command line."""
+    console.run(app)

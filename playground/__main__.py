@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from ingestion.errors import LakehouseError
+from lakehouse.console import run, say
 from playground.shop.commands import app as shop
 
 app = typer.Typer(
@@ -18,6 +17,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     help="Everything that only exists to run the pipeline on one machine.",
 )
 app.add_typer(shop, name="shop")
@@ -48,20 +48,18 @@ def up(directory: Directory = DIRECTORY, rate: Rate = 20) -> None:
     from playground.background import Background
 
     background = Background(directory)
-    console = Console(highlight=False)
     if background.running:
-        console.print("up already")
+        say("up already")
     else:
-        console.print("starting PostgreSQL, Kafka and Kafka Connect")
+        say("starting PostgreSQL, Kafka and Kafka Connect")
         for sentence in background.up(rate):
-            console.print(f"  {sentence}", soft_wrap=True)
-    console.print(
+            say(f"  {sentence}")
+    say(
         f"\nPoint a shell at it with   source {background.environment_file}\n"
         "then, for example,         .venv/bin/lakehouse land --once\n"
         "                           .venv/bin/dbt build\n"
         "                           .venv/bin/lakehouse status\n"
-        "and end it with            make down",
-        soft_wrap=True,
+        "and end it with            make down"
     )
 
 
@@ -73,7 +71,7 @@ def down(directory: Directory = DIRECTORY) -> None:
     background = Background(directory)
     if background.running:
         background.down()
-        Console().print("stopped")
+        say("stopped")
 
 
 @app.command()
@@ -82,12 +80,11 @@ def status(directory: Directory = DIRECTORY) -> None:
     from playground.background import Background
 
     background = Background(directory)
-    console = Console(highlight=False)
     if not background.running:
-        console.print("down; `make up` starts it")
+        say("down; `make up` starts it")
         raise typer.Exit(1)
     for name, address, log in background.services():
-        console.print(f"{name:<14} {address}\n{'':<14} log {log}", soft_wrap=True)
+        say(f"{name:<14} {address}\n{'':<14} log {log}")
 
 
 @app.command(hidden=True)
@@ -100,14 +97,10 @@ def serve(directory: Directory = DIRECTORY, rate: Rate = 20) -> None:
 
 
 def main() -> None:
-    """Run the command line; an error meant for people is printed as a sentence, exit code 1."""
+    """Run the command line."""
     # So that a termination unwinds the stack, which stops the services in their order.
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
-    try:
-        app()
-    except LakehouseError as error:
-        Console(stderr=True).print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
-        sys.exit(1)
+    run(app)
 
 
 if __name__ == "__main__":

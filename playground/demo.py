@@ -18,12 +18,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
 from ingestion.declarations import load
 from ingestion.errors import TerminalError
 from ingestion.settings import Settings
+from lakehouse.console import say, show_table
 from playground.services import SHOP_DATABASE, Capture, Services
 from playground.shop import schema
 from playground.shop.opening import Scale
@@ -57,7 +55,6 @@ class Demo:
         self._rounds = rounds
         self._changes = changes
         self._seed = seed
-        self._console = Console(highlight=False)
         self._report = _Report()
 
     def run(self) -> None:
@@ -157,7 +154,7 @@ class Demo:
     ) -> None:
         result = subprocess.run(
             [_program(program), *arguments],
-            env={**environment, "COLUMNS": str(self._console.width)},
+            env=dict(environment),
             check=False,
             stdout=None if show else subprocess.PIPE,
             stderr=None if show else subprocess.STDOUT,
@@ -170,39 +167,41 @@ class Demo:
     @contextmanager
     def _step(self, name: str) -> Iterator[list[float]]:
         """Print the step and its seconds; the yielded list holds them once the step is over."""
-        self._console.print(f"[bold cyan]▸[/] {name}", soft_wrap=True)
+        say(("▸", "bold cyan"), f" {name}")
         started = time.monotonic()
         seconds: list[float] = []
         yield seconds
         seconds.append(time.monotonic() - started)
         self._report.timings.append((name, seconds[0]))
-        self._console.print(f"  [green]done[/] in {seconds[0]:.1f} s")
+        say("  ", ("done", "green"), f" in {seconds[0]:.1f} s")
 
     def _summary(self, environment: Mapping[str, str], seconds: float) -> None:
         counts = _count(Path(environment["LAKEHOUSE_DUCKDB"]))
-        facts = Table(title="What came out", show_header=False)
-        facts.add_row("change events landed", f"{counts['events']:,}")
-        facts.add_row("row changes of the rounds", f"{self._report.changes:,}")
-        facts.add_row("  of them updates and deletes", f"{self._report.updates_and_deletes:,}")
-        facts.add_row("versions in the histories", f"{counts['versions']:,}")
-        facts.add_row("customer versions in dim_customer", f"{counts['customer_versions']:,}")
-        facts.add_row("orders in fct_orders", f"{counts['orders']:,}")
-        facts.add_row("records in quarantine", f"{counts['quarantined']:,}")
-        facts.add_row("time, all included", f"{seconds:.0f} s")
-        self._console.print(facts)
-        builds = Table("build", "seconds", "nodes", "tests", "warnings", title="dbt")
-        for build in self._report.builds:
-            builds.add_row(
+        facts = [
+            ("change events landed", f"{counts['events']:,}"),
+            ("row changes of the rounds", f"{self._report.changes:,}"),
+            ("  of them updates and deletes", f"{self._report.updates_and_deletes:,}"),
+            ("versions in the histories", f"{counts['versions']:,}"),
+            ("customer versions in dim_customer", f"{counts['customer_versions']:,}"),
+            ("orders in fct_orders", f"{counts['orders']:,}"),
+            ("records in quarantine", f"{counts['quarantined']:,}"),
+            ("time, all included", f"{seconds:.0f} s"),
+        ]
+        show_table(("what came out", ""), facts, names=1)
+        builds = [
+            (
                 build.name,
                 f"{build.seconds:.1f}",
                 str(build.nodes),
                 str(build.tests),
                 str(build.warnings),
             )
-        self._console.print(builds)
+            for build in self._report.builds
+        ]
+        show_table(("dbt build", "seconds", "nodes", "tests", "warnings"), builds, names=1)
         warehouse = environment["LAKEHOUSE_DUCKDB"]
         python = Path(sys.executable)
-        self._console.print("[bold]Look around[/]")
+        say(("Look around", "bold"))
         for what, line in (
             ("the docs", f"xdg-open {self._root / 'docs' / 'index.html'}"),
             (
@@ -212,7 +211,7 @@ class Demo:
             ),
             ("the services again, with a shop that never closes", "make up"),
         ):
-            self._console.print(f"  {what}:\n    {line}", soft_wrap=True)
+            say(f"  {what}:\n    {line}")
 
 
 def _program(name: str) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
 from hypothesis import settings
 
 from ingestion.declarations import Declarations, load
+from lakehouse.cli import main
 from playground.services import Services
 from playground.services.kafka import KafkaBroker
 
@@ -18,6 +20,26 @@ from playground.services.kafka import KafkaBroker
 # tests look further.
 settings.register_profile("same", derandomize=True)
 settings.load_profile("same")
+
+
+# The arguments of `lakehouse`; exit code, stdout, stderr.
+CommandLine = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def command_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> CommandLine:
+    """Runs `lakehouse` in this process as a shell would."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["lakehouse", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    return run
 
 
 @pytest.fixture(scope="session")

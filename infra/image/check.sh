@@ -1,6 +1,7 @@
 #!/bin/sh
 # Fail the build of an image in which something is missing: run each program once, from the project.
 set -eu
+lakehouse --version
 lakehouse declarations check
 lakehouse topics apply --help >/dev/null
 python -m lakehouse.delivery --help >/dev/null

@@ -8,7 +8,7 @@ from datetime import date
 from functools import partial
 from multiprocessing.pool import ThreadPool
 
-from ingestion.errors import TerminalError, TransientError
+from ingestion.errors import RefusedError, TerminalError, TransientError
 from ingestion.kafka.brokers import Topic
 from ingestion.landing import layout
 from ingestion.landing.crash_points import reach
@@ -207,7 +207,7 @@ def check_ledger_is_there(storage: Storage, ledger: Ledger, tables: Iterable[str
     known = {partition.table for partition in ledger.progress.positions}
     for table in sorted(set(tables) - known):
         if any(layout.parse(path) for path in storage.list_files(table)):
-            raise TerminalError(
+            raise RefusedError(
                 f"the landing zone {storage.uri} has files of {table} but no ledger: restore the "
                 f"folder {layout.LEDGER} from its backup or its earlier object versions, or remove "
                 f"the folder {table} to land it anew"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ingestion.errors import LakehouseError, TerminalError, TransientError
+from ingestion.errors import LakehouseError, RefusedError, TerminalError, TransientError
 from ingestion.kafka.brokers import Brokers, Topic
 from ingestion.landing import commit, layout, spark
 from ingestion.landing.crash_points import reach
@@ -242,7 +242,7 @@ class _Session:
             evidence = [entry for stop in decided.stops for entry in stop.evidence]
             if evidence:
                 self._ledger.append(evidence)
-            raise TerminalError("\n".join(stop.message for stop in decided.stops))
+            raise RefusedError("\n".join(stop.message for stop in decided.stops))
         if decided.openings:
             self._ledger.append(decided.openings)
             reach("partition_opened")
@@ -427,7 +427,7 @@ def bind(landing: Storage, checkpoints: Storage) -> bool:
             "resumes from the ledger."
         ) from error
     if known[0] != identity:
-        raise TerminalError(
+        raise RefusedError(
             f"the checkpoints in {checkpoints.uri} belong to another landing zone "
             f"({known[1]}, id {known[0]}), not to {landing.uri} (id {identity}): "
             "LAKEHOUSE_LANDING or LAKEHOUSE_CHECKPOINTS is wrong, or the landing zone was "

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ingestion.errors import TerminalError
+from ingestion.errors import RefusedError
 from ingestion.landing import layout
 from ingestion.landing.ledger import FencedError
 from ingestion.landing.storage import Storage
@@ -137,7 +137,7 @@ def register(
     """Become the writer of `tables`, taking over those of dead jobs.
 
     Raises:
-        TerminalError: a live job writes one of them; the message says who, where and since when.
+        RefusedError: a live job writes one of them; the message says who, where and since when.
     """
     writer = Writer.current(tables)
     storage.put(_heartbeat_file(writer.session), str(writer.heartbeat_at).encode())
@@ -150,7 +150,7 @@ def register(
                 continue
             if other.is_alive(takeover_after):
                 storage.delete(_heartbeat_file(writer.session))
-                raise TerminalError(
+                raise RefusedError(
                     f"the landing zone {storage.uri} already has a writer of {', '.join(shared)}: "
                     f"{other}. Stop it first, or land other tables with --tables. (A job that is "
                     f"dead or silent for {takeover_after:.0f} s is taken over.)"

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from ingestion.declarations import load
-from ingestion.errors import TerminalError
+from lakehouse.console import AsJson, Exit, note, say, show_json
 from lakehouse.dbt_files import render
 
 app = typer.Typer(
@@ -18,17 +17,20 @@ app = typer.Typer(
 
 
 @app.command()
-def check() -> None:
+def check(as_json: AsJson = False) -> None:
     """Validate the declarations; each mistake names file, table, column and the allowed values."""
     declarations = load()
     columns = sum(len(table.columns) for table in declarations.tables)
-    Console().print(f"{len(declarations.tables)} tables with {columns} columns: valid")
+    if as_json:
+        show_json({"valid": True, "tables": len(declarations.tables), "columns": columns})
+    else:
+        say(f"{len(declarations.tables)} tables with {columns} columns: valid")
 
 
 @app.command()
 def generate(
     check_only: Annotated[
-        bool, typer.Option("--check", help="Write nothing; exit 1 when a file is out of date.")
+        bool, typer.Option("--check", help="Write nothing; exit 3 when a file is out of date.")
     ] = False,
 ) -> None:
     """Write the dbt files that follow from the declarations: logs, staging, histories, docs."""
@@ -38,11 +40,11 @@ def generate(
         if not path.exists() or path.read_text(encoding="utf-8") != content
     }
     if stale and check_only:
-        raise TerminalError(
-            f"out of date: {', '.join(map(str, stale))}. Run `lakehouse declarations generate`."
-        )
+        say(f"out of date: {', '.join(map(str, stale))}")
+        note("Run `lakehouse declarations generate`.")
+        raise typer.Exit(Exit.ATTENTION)
     for path, content in stale.items():
         Path(path).write_text(content, encoding="utf-8")
-        Console().print(f"written: {path}")
+        say(f"written: {path}")
     if not stale:
-        Console().print("every generated file is up to date")
+        say("every generated file is up to date")

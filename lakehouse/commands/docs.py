@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from ingestion.declarations import load
 from ingestion.errors import TerminalError
 from ingestion.settings import Settings
+from lakehouse.console import say
 
 _DIAGRAM = Path(__file__).parents[2] / "docs/architecture.svg"
 _INDEX = """<!doctype html>
@@ -88,7 +88,7 @@ def docs(
     manifest = json.loads((work / "manifest.json").read_text(encoding="utf-8"))
     (output / "index.html").write_text(_index(manifest), encoding="utf-8")
     shutil.rmtree(work)
-    Console(highlight=False).print(f"written: {output / 'index.html'}", soft_wrap=True)
+    say(f"written: {output / 'index.html'}")
 
 
 def _index(manifest: dict[str, Any]) -> str:

@@ -5,36 +5,30 @@ from __future__ import annotations
 import os
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from ingestion.declarations import load
 from ingestion.settings import Settings
+from lakehouse.console import AsJson, Exit, say, show_json
 
-_MARKS = {
-    "ok": "[green]ok[/]",
-    "attention": "[yellow]attention[/]",
-    "broken": "[bold red]broken[/]",
-    "skipped": "[dim]skipped[/]",
-}
+_STYLES = {"ok": "green", "attention": "yellow", "broken": "bold red", "skipped": "dim"}
 
 
-def doctor() -> None:
+def doctor(as_json: AsJson = False) -> None:
     """Check settings, programs, broker, connector, landing and warehouse; say what to do.
 
-    Exit code 1 if something is broken.
+    Exit code 3 if something is broken or asks for attention.
     """
     from lakehouse.health.checks import check_all
 
-    console = Console(highlight=False)
-    broken = 0
+    results = []
     for result in check_all(Settings.from_environment(), load(), dict(os.environ)):
-        broken += result.state == "broken"
-        console.print(
-            f"{_MARKS[result.state]} [bold]{result.name}[/]: {escape(result.found)}", soft_wrap=True
-        )
+        results.append(result)
+        if as_json:
+            continue
+        say((result.state, _STYLES[result.state]), " ", (result.name, "bold"), f": {result.found}")
         if result.advice:
-            console.print(f"    → {escape(result.advice)}", soft_wrap=True)
-    if broken:
-        console.print(f"\n[bold red]{broken} broken[/]")
-        raise typer.Exit(1)
+            say(f"    → {result.advice}")
+    if as_json:
+        show_json({"checks": results})
+    if any(result.state in ("broken", "attention") for result in results):
+        raise typer.Exit(Exit.ATTENTION)

@@ -7,10 +7,10 @@ import threading
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from ingestion import declarations
 from ingestion.settings import Settings
+from lakehouse.console import note
 
 
 def land(
@@ -40,7 +40,6 @@ def land(
 
     settings = Settings.from_environment()
     names = [name.strip() for name in tables.split(",") if name.strip()]
-    console = Console(highlight=False)
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
@@ -53,5 +52,8 @@ def land(
         refresh=refresh,
         takeover_after=takeover_after,
     )
-    notice = lambda line: console.print(f"[dim]landing[/] {line}", soft_wrap=True)  # noqa: E731
+
+    def notice(line: str) -> None:
+        note(("landing", "dim"), " ", line)
+
     Landing(job, lambda: local_session(settings), notice, stopping).run()

@@ -8,15 +8,16 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from ingestion import declarations
-from ingestion.errors import TerminalError, TransientError
+from ingestion.errors import RefusedError, TransientError
 from ingestion.settings import Settings
+from lakehouse.console import AsJson, Exit, say, show_json, show_table
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ingestion.kafka.brokers import Topic
     from ingestion.landing.ledger import Ledger
     from ingestion.landing.plan import Subscription
     from ingestion.landing.storage import Storage
@@ -54,29 +55,23 @@ def _open(tables: str = "") -> _Zone:
 
 
 @app.command()
-def status(tables: _Tables = "") -> None:
-    """Show who writes, and how far each table has come against Kafka."""
+def status(tables: _Tables = "", as_json: AsJson = False) -> None:
+    """Show who writes, and how far each table has come against Kafka.
+
+    Exit code 3 if a topic is missing.
+    """
     from ingestion.kafka.brokers import Brokers
     from ingestion.landing.writers import registered
 
     zone = _open(tables)
-    console = Console(highlight=False)
-    for writer in registered(zone.storage).values():
-        silent = time.time() - writer.heartbeat_at
-        console.print(
-            f"writer of {', '.join(writer.tables)}: {writer}, heard of {silent:.0f} s ago",
-            soft_wrap=True,
-        )
+    writers = list(registered(zone.storage).values())
+    topics: Mapping[str, Topic] = {}
+    unreachable: TransientError | None = None
     try:
         topics = Brokers(zone.settings).topics({s.topic for s in zone.subscriptions})
     except TransientError as error:
-        console.print(f"[yellow]{error}[/]", soft_wrap=True)
-        topics = {}
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("table", "topic"):
-        shown.add_column(heading, no_wrap=True)
-    for heading in ("incarnation", "partitions", "landed until", "lag"):
-        shown.add_column(heading, justify="right", no_wrap=True)
+        unreachable = error
+    rows = []
     for subscription in zone.subscriptions:
         known = zone.ledger.progress.incarnation(subscription.table, subscription.topic)
         positions = {
@@ -85,21 +80,41 @@ def status(tables: _Tables = "") -> None:
             if known and (partition.table, partition.incarnation) == (subscription.table, known[0])
         }
         topic = topics.get(subscription.topic)
-        lag = (
-            f"{sum(o.latest - positions.get(n, 0) for n, o in topic.partitions.items()):,}"
-            if topic
-            else "no topic"
+        rows.append(
+            {
+                "table": subscription.table,
+                "topic": subscription.topic,
+                "incarnation": known[0] if known else None,
+                "partitions": len(positions),
+                "landed_until": sum(positions.values()),
+                "lag": sum(o.latest - positions.get(n, 0) for n, o in topic.partitions.items())
+                if topic
+                else None,
+            }
         )
-        shown.add_row(
-            subscription.table,
-            subscription.topic,
-            str(known[0]) if known else "-",
-            str(len(positions)),
-            f"{sum(positions.values()):,}",
-            lag,
+    if as_json:
+        broker = str(unreachable) if unreachable else None
+        show_json({"writers": writers, "tables": rows, "broker_problem": broker})
+    else:
+        for writer in writers:
+            silent = time.time() - writer.heartbeat_at
+            say(f"writer of {', '.join(writer.tables)}: {writer}, heard of {silent:.0f} s ago")
+        nothing = {"incarnation": "-", "lag": "-" if unreachable else "no topic"}
+        show_table(
+            [name.replace("_", " ") for name in rows[0]],
+            [
+                [
+                    nothing[k] if v is None else f"{v:,}" if isinstance(v, int) else v
+                    for k, v in row.items()
+                ]
+                for row in rows
+            ],
+            names=2,
         )
-    # As wide as topic names are: a narrow terminal wraps the lines, rich would cut the names.
-    Console(highlight=False, width=400).print(shown)
+    if unreachable:
+        raise unreachable
+    if any(row["lag"] is None for row in rows):
+        raise typer.Exit(Exit.ATTENTION)
 
 
 @app.command()
@@ -133,14 +148,14 @@ def accept_loss(
     for stop in stops:
         if list(stop.arguments) == given:
             zone.ledger.append(stop.records)
-            Console(highlight=False).print(f"recorded as lost: {stop.reason}", soft_wrap=True)
+            say(f"recorded as lost: {stop.reason}")
             metrics = open_metrics(zone.settings)
             if metrics is not None:
                 lost = (r.until_offset - r.from_offset for r in stop.records if r.kind == "lost")
                 metrics.put({"LostOffsets": sum(lost)})
             return
     now = "\n".join(stop.message for stop in stops) or f"{table} has no loss to accept."
-    raise TerminalError(f"this is not a loss that landing has stopped at. {now}")
+    raise RefusedError(f"this is not a loss that landing has stopped at. {now}")
 
 
 @app.command()
@@ -187,15 +202,14 @@ def compact(
     from ingestion.landing import compaction
 
     zone = _open(tables)
-    console = Console(highlight=False)
     for subscription in zone.subscriptions:
         name = subscription.table
         today = datetime.now(UTC).date()
         removed = compaction.remove_covered(zone.storage, name, grace_hours * 3600, time.time())
         added = compaction.compact(zone.storage, zone.ledger.progress, name, today)
         if removed or added:
-            console.print(f"{name}: {len(added)} files added, {len(removed)} removed")
-    console.print("compacted")
+            say(f"{name}: {len(added)} files added, {len(removed)} removed")
+    say("compacted")
 
 
 @app.command()
@@ -209,11 +223,10 @@ def expire(tables: _Tables = "") -> None:
     zone = _open(tables)
     days = {table.name: table.landing_retention_days for table in zone.declared.tables}
     longest = max(days.values())
-    console = Console(highlight=False)
     today: date = datetime.now(UTC).date()
     for subscription in zone.subscriptions:
         oldest = today - timedelta(days=days.get(subscription.table, longest))
         removed = compaction.expire(zone.storage, subscription.table, oldest)
         if removed:
-            console.print(f"{subscription.table}: {len(removed)} files before {oldest} removed")
-    console.print("expired")
+            say(f"{subscription.table}: {len(removed)} files before {oldest} removed")
+    say("expired")

@@ -8,13 +8,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
 from ingestion.declarations import load
-from ingestion.errors import TerminalError
+from ingestion.errors import RefusedError, TerminalError
 from ingestion.settings import Settings
+from lakehouse.console import AsJson, Exit, console, note, say, show_json, show_table
 
 if TYPE_CHECKING:
     from lakehouse.reconcile.findings import Difference, Reconciliation, TableReport
@@ -42,10 +41,11 @@ def reconcile(
     at_most: Annotated[
         int, typer.Option(min=1, help="With --repair: more deletes than this stop it.")
     ] = 1_000,
+    as_json: AsJson = False,
 ) -> None:
     """Compare the warehouse with the audit in the source: versions, current rows, money.
 
-    Exit code 1 if anything differs. Let the pipeline catch up before: what is not yet landed and
+    Exit code 3 if anything differs. Let the pipeline catch up before: what is not yet landed and
     built is a difference.
     """
     from lakehouse.reconcile.run import reconcile as compare
@@ -55,35 +55,44 @@ def reconcile(
         raise TerminalError(
             "which source? Set LAKEHOUSE_SOURCE_DSN to the shop's PostgreSQL database"
         )
-    console = Console()
-    with console.status("reconciling") as status:
+    with console(stderr=True).status(Text("reconciling")) as status:
         result = compare(
             load(),
             dsn=settings.source_dsn,
             warehouse=settings.duckdb,
             salt=salt,
             with_totals=totals,
-            on_table=lambda name: status.update(f"reconciling {name}"),
+            on_table=lambda name: status.update(Text(f"reconciling {name}")),
         )
-    show(result, console)
+    if as_json:
+        lost = [{"table": delete.table.name, "key": delete.key} for delete in result.lost_deletes]
+        show_json(
+            {
+                "agrees": result.agrees,
+                "tables": result.tables,
+                "totals": result.totals,
+                "lost_deletes": lost,
+            }
+        )
+    else:
+        show(result)
     if repair:
-        _repair(result, at_most, settings, console)
+        _repair(result, at_most, settings)
     elif result.lost_deletes:
-        console.print(
+        note(
             f"{len(result.lost_deletes):,} rows are gone from the source, and the warehouse has "
             "not heard of it. If it has caught up, no event told of them (the connector was down "
-            "for too long): `lakehouse reconcile --repair` writes their deletes.",
-            highlight=False,
+            "for too long): `lakehouse reconcile --repair` writes their deletes."
         )
     if not result.agrees:
-        raise typer.Exit(1)
+        raise typer.Exit(Exit.ATTENTION)
 
 
-def _repair(result: Reconciliation, at_most: int, settings: Settings, console: Console) -> None:
+def _repair(result: Reconciliation, at_most: int, settings: Settings) -> None:
     """Write the lost deletes to the topics of their tables.
 
     Raises:
-        TerminalError: the pipeline has not caught up, or there are more than `at_most`.
+        RefusedError: the pipeline has not caught up, or there are more than `at_most`.
     """
     from ingestion.kafka.auth import librdkafka_security
     from ingestion.kafka.produce import produce
@@ -91,12 +100,12 @@ def _repair(result: Reconciliation, at_most: int, settings: Settings, console: C
 
     lost = result.lost_deletes
     if not lost:
-        console.print("nothing to repair: the source has every current row of the warehouse")
+        note("nothing to repair: the source has every current row of the warehouse")
         return
     counts = Counter(delete.table.name for delete in lost)
     what = ", ".join(f"{table} {count:,}" for table, count in counts.items())
     if len(lost) > at_most:
-        raise TerminalError(
+        raise RefusedError(
             f"{len(lost):,} rows are gone from the source ({what}), more than --at-most {at_most}. "
             "Is LAKEHOUSE_SOURCE_DSN the database that the connector reads? Then allow as many"
         )
@@ -106,10 +115,9 @@ def _repair(result: Reconciliation, at_most: int, settings: Settings, console: C
         **librdkafka_security(settings),
     }
     produce(client, delete_records(load(), settings.source, lost, datetime.now(UTC)))
-    console.print(
+    note(
         f"{len(lost):,} deletes written to Kafka ({what}). `lakehouse land --once` and "
-        "`dbt build` take them over.",
-        highlight=False,
+        "`dbt build` take them over."
     )
 
 
@@ -135,46 +143,35 @@ def _require_caught_up(settings: Settings, tables: Iterable[str]) -> None:
         if status.problem or status.not_landed != 0 or status.not_built != 0
     ]
     if behind:
-        raise TerminalError(
+        raise RefusedError(
             f"the warehouse has not caught up: {', '.join(behind)}. Run `lakehouse land --once` "
             "and `dbt build`, then reconcile again"
         )
 
 
-def show(result: Reconciliation, console: Console) -> None:
+def show(result: Reconciliation) -> None:
     """Print the comparison: one row a table, then the first differing keys of each."""
-    # Narrow enough for 80 columns, which is what there is where nobody watches.
-    table = Table(
-        title="Versions and current rows: source and warehouse",
-        caption="earlier: from before the capture; differ: keys on which the two differ",
-        box=None,
-        padding=(0, 1, 0, 0),
-    )
-    table.add_column("table", no_wrap=True)
-    for heading in ("versions", "warehouse", "earlier", "differ", "rows", "warehouse", "differ"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for report in result.tables:
-        table.add_row(*_cells(report), style=None if report.agrees else "red")
+    rows = [(_cells(report), report.agrees) for report in result.tables]
     if result.totals:
         totals = result.totals
-        cells = (f"{totals.source_groups:,}", f"{totals.warehouse_groups:,}")
-        table.add_row(
-            "daily sales",
-            *("", "", "", ""),
-            *cells,
-            f"{totals.differing_groups:,}",
-            style=None if totals.agrees else "red",
-        )
-    console.print(table)
+        counts = (totals.source_groups, totals.warehouse_groups, totals.differing_groups)
+        cells = ("daily sales", "", "", "", "", *(f"{count:,}" for count in counts))
+        rows.append((cells, totals.agrees))
+    say("Versions and current rows: source and warehouse")
+    show_table(
+        ("table", "versions", "warehouse", "earlier", "differ", "rows", "warehouse", "differ"),
+        [[Text(cell, "" if agrees else "red") for cell in cells] for cells, agrees in rows],
+        names=1,
+    )
+    say("earlier: from before the capture; differ: keys on which the two differ")
     for report in result.tables:
         if report.skipped_columns:
             columns = ", ".join(report.skipped_columns)
-            console.print(f"{report.table}: not compared without the salt: {columns}")
-        _show_differences(report.table, report.differences, console)
+            say(f"{report.table}: not compared without the salt: {columns}")
+        _show_differences(report.table, report.differences)
     if result.totals:
-        _show_differences("daily sales totals", result.totals.differences, console)
-    verdict = "[green]source and warehouse agree[/]" if result.agrees else "[red]they differ[/]"
-    console.print(verdict)
+        _show_differences("daily sales totals", result.totals.differences)
+    say(("source and warehouse agree", "green") if result.agrees else ("they differ", "red"))
 
 
 def _cells(report: TableReport) -> tuple[str, ...]:
@@ -189,17 +186,8 @@ def _cells(report: TableReport) -> tuple[str, ...]:
     )
 
 
-def _show_differences(title: str, differences: tuple[Difference, ...], console: Console) -> None:
-    if not differences:
-        return
-    table = Table(title=f"{title}: differences", show_lines=True)
-    for heading in ("key", "what", "source", "warehouse"):
-        table.add_column(heading, overflow="fold")
+def _show_differences(title: str, differences: tuple[Difference, ...]) -> None:
     for difference in differences:
-        table.add_row(
-            escape(difference.key),
-            difference.kind,
-            escape(difference.source),
-            escape(difference.warehouse),
-        )
-    console.print(table)
+        say((title, "bold"), f", {difference.key}: {difference.kind}")
+        say(f"    source     {difference.source}")
+        say(f"    warehouse  {difference.warehouse}")

@@ -6,25 +6,27 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from ingestion.declarations import load
 from ingestion.errors import TransientError
 from ingestion.settings import Settings
+from lakehouse.console import AsJson, Exit, say, show_json, show_table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from ingestion.kafka.brokers import Topic
     from lakehouse.health.status import TableStatus
     from lakehouse.health.warehouse import Warehouse
 
 
-def status() -> None:
+def status(as_json: AsJson = False) -> None:
     """Show each table from the broker to the warehouse: lag, age, quarantine.
 
-    Exit code 1 if a topic is missing or was recreated, or the broker does not answer.
+    Exit code 3 if a topic is missing or was recreated, 1 if the broker does not answer.
     """
+    from ingestion.kafka.brokers import Brokers
     from ingestion.landing.ledger import Ledger
     from ingestion.landing.storage import open_storage
     from ingestion.landing.subscriptions import subscriptions
@@ -32,60 +34,66 @@ def status() -> None:
     from lakehouse.health.warehouse import read_warehouse
 
     settings, declared = Settings.from_environment(), load()
-    console = Console(highlight=False)
     wanted = subscriptions(declared, settings.source)
-    topics = _topics(settings, {subscription.topic for subscription in wanted}, console)
+    topics: Mapping[str, Topic] | None = None
+    unreachable: TransientError | None = None
+    try:
+        topics = Brokers(settings).topics({subscription.topic for subscription in wanted})
+    except TransientError as error:
+        unreachable = error
     warehouse = read_warehouse(settings.duckdb, declared)
     rows = table_statuses(
         wanted, Ledger(open_storage(settings.landing)).progress, topics, warehouse.logs
     )
-    console.print(_table(rows, datetime.now(UTC)))
-    console.print(_build(warehouse, datetime.now(UTC)), soft_wrap=True)
-    problems = [row for row in rows if row.problem]
-    for row in problems:
-        console.print(f"[red]{row.table}[/], topic {row.topic}: {row.problem}", soft_wrap=True)
+    if as_json:
+        show_json(
+            {
+                "tables": rows,
+                "last_run": warehouse.last_run,
+                "warehouse_problem": warehouse.problem,
+                "broker_problem": str(unreachable) if unreachable else None,
+            }
+        )
+    else:
+        _show(rows, warehouse)
+    if unreachable:
+        raise unreachable
+    if any(row.problem for row in rows):
+        raise typer.Exit(Exit.ATTENTION)
+
+
+def _show(rows: Iterable[TableStatus], warehouse: Warehouse) -> None:
+    now = datetime.now(UTC)
+    show_table(
+        ("table", "landed", "lag", "age", "unbuilt", "newest", "rejected"),
+        [_cells(row, now) for row in rows],
+        names=1,
+    )
+    say("landed until, not yet landed (lag) and landed but not built: offsets")
+    say("age: since the last landing; newest: age of the newest record in the warehouse")
+    say(_build(warehouse, now))
+    for row in rows:
+        if row.problem:
+            say((row.table, "red"), f", topic {row.topic}: {row.problem}")
     for row in rows:
         if row.older_declarations:
-            console.print(
-                f"[yellow]{row.table}[/]: {row.older_declarations:,} rows were read under an older "
+            say(
+                (row.table, "yellow"),
+                f": {row.older_declarations:,} rows were read under an older "
                 f"declaration; new columns are null there until `lakehouse rebuild {row.table}`",
-                soft_wrap=True,
             )
-    if problems or topics is None:
-        raise typer.Exit(1)
 
 
-def _topics(settings: Settings, names: set[str], console: Console) -> dict[str, Topic] | None:
-    from ingestion.kafka.brokers import Brokers
-
-    try:
-        return Brokers(settings).topics(names)
-    except TransientError as error:
-        console.print(f"[red]{error}[/]", soft_wrap=True)
-        return None
-
-
-def _table(rows: tuple[TableStatus, ...], now: datetime) -> Table:
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        caption="landed until, not yet landed (lag) and landed but not built: offsets\n"
-        "age: since the last landing; newest: age of the newest record in the warehouse",
+def _cells(row: TableStatus, now: datetime) -> tuple[str | Text, ...]:
+    return (
+        Text(row.table, "red" if row.problem else ""),
+        f"{row.landed_until:,}",
+        _count(row.not_landed),
+        _age(row.landed_at, now),
+        _count(row.not_built),
+        _age(row.newest_built, now),
+        Text(_count(row.quarantined), "yellow" if row.quarantined else ""),
     )
-    table.add_column("table", no_wrap=True)
-    for name in ("landed", "lag", "age", "unbuilt", "newest", "rejected"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for row in rows:
-        table.add_row(
-            f"[red]{row.table}[/]" if row.problem else row.table,
-            f"{row.landed_until:,}",
-            _count(row.not_landed),
-            _age(row.landed_at, now),
-            _count(row.not_built),
-            _age(row.newest_built, now),
-            f"[yellow]{row.quarantined:,}[/]" if row.quarantined else _count(row.quarantined),
-        )
-    return table
 
 
 def _build(warehouse: Warehouse, now: datetime) -> str:

@@ -7,19 +7,16 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
 from ingestion.declarations import load
+from ingestion.errors import RefusedError
 from ingestion.settings import ConnectorName, Settings
+from lakehouse.console import AsJson, Exit, say, show_json, show_table
 
 if TYPE_CHECKING:
     from ingestion.kafka.admin import Topics
     from ingestion.kafka.topics import Finding
-
-# Tells scripts a difference from an error, which ends with 1.
-DIFFERENCES = 3
 
 app = typer.Typer(no_args_is_help=True, help="Kafka's topics: make, check, look into.")
 
@@ -71,28 +68,33 @@ def apply(
         replication_factor=_replication_factor(topics, replication_factor),
         permits=frozenset(name for name, allowed in permits.items() if allowed),
     )
-    console = Console()
     if outcome.created:
-        created = Table("created topic", "partitions", "retention")
-        for topic in outcome.created:
-            created.add_row(topic.name, str(topic.partitions), _days(topic.retention_ms))
-        console.print(created)
+        show_table(
+            ("created topic", "partitions", "retention"),
+            [
+                (topic.name, str(topic.partitions), _days(topic.retention_ms))
+                for topic in outcome.created
+            ],
+        )
     if outcome.changed:
-        console.print("changed:")
-        _show(outcome.changed, console)
+        say("changed:")
+        _show(outcome.changed)
     untouched = len(desired) - len(outcome.created)
-    console.print(
+    say(
         f"{len(outcome.created)} created, {len(outcome.changed)} settings changed, "
         f"{untouched} topics existed"
     )
     if outcome.refused:
-        _show(outcome.refused, console)
-        console.print("[bold red]Some topics differ from their declaration[/] and stay as they are")
-        raise typer.Exit(1)
+        _show(outcome.refused)
+        raise RefusedError("some topics differ from their declaration and stay as they are")
 
 
 @app.command()
-def check(source: SourceOption = None, replication_factor: ReplicationOption = None) -> None:
+def check(
+    source: SourceOption = None,
+    replication_factor: ReplicationOption = None,
+    as_json: AsJson = False,
+) -> None:
     """Compare the broker's topics with the declarations; exit code 3 on any difference."""
     from ingestion.kafka.topics import compare, desired_topics
 
@@ -103,12 +105,15 @@ def check(source: SourceOption = None, replication_factor: ReplicationOption = N
         topics.describe(topic.name for topic in desired),
         _replication_factor(topics, replication_factor),
     )
-    console = Console()
+    if as_json:
+        show_json({"source": connector, "declared": len(desired), "differences": findings})
+    elif findings:
+        _show(findings)
+        say((f"{len(findings)} to correct", "bold red"), f", {len(desired)} topics declared")
+    else:
+        say(f"{len(desired)} topics of {connector}: as declared")
     if findings:
-        _show(findings, console)
-        console.print(f"[bold red]{len(findings)} to correct[/], {len(desired)} topics declared")
-        raise typer.Exit(DIFFERENCES)
-    console.print(f"{len(desired)} topics of {connector}: as declared")
+        raise typer.Exit(Exit.ATTENTION)
 
 
 @app.command()
@@ -119,21 +124,20 @@ def describe(source: SourceOption = None) -> None:
     topics, connector = _connect(source)
     names = [topic.name for topic in desired_topics(load(), connector)]
     found = topics.describe(names)
-    table = Table("topic", "partitions", "copies", "retention", "timestamps", "records up to")
-    for name in names:
-        if name not in found:
-            table.add_row(name, "[red]missing[/]")
-            continue
-        topic = found[name]
-        table.add_row(
-            name,
+    rows: list[tuple[str | Text, ...]] = [
+        (
+            topic.name,
             str(topic.partitions),
             str(topic.replication_factor),
             _days(int(topic.settings["retention.ms"])),
             topic.settings["message.timestamp.type"],
             f"{int(topic.settings['max.message.bytes']):,} bytes",
         )
-    Console().print(table)
+        if (topic := found.get(name))
+        else (name, Text("missing", "red"))
+        for name in names
+    ]
+    show_table(("topic", "partitions", "copies", "retention", "timestamps", "records up to"), rows)
 
 
 @app.command()
@@ -168,17 +172,13 @@ def _replication_factor(topics: Topics, asked: int | None) -> int:
     return asked or default_replication_factor(topics.broker_count())
 
 
-def _show(findings: Iterable[Finding], console: Console) -> None:
+def _show(findings: Iterable[Finding]) -> None:
     """A paragraph each, because names and reasons are longer than a table's columns."""
     for finding in findings:
-        console.print(
-            f"[bold]{finding.topic}[/]: {finding.what}"
-            + (f" is {finding.actual}," if finding.actual != "-" else ",")
-            + f" declared {finding.declared}",
-            soft_wrap=True,
-        )
+        actual = f" is {finding.actual}" if finding.actual != "-" else ""
+        say((finding.topic, "bold"), f": {finding.what}{actual}, declared {finding.declared}")
         allowed = f" ({finding.permit} allows the change)" if finding.permit else ""
-        console.print(f"    → {escape(finding.advice)}{allowed}", soft_wrap=True)
+        say(f"    → {finding.advice}{allowed}")
 
 
 def _days(milliseconds: int) -> str:

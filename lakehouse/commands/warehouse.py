@@ -2,50 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from contextlib import AbstractContextManager, closing
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from ingestion.declarations import load
 from ingestion.settings import Settings
+from lakehouse.console import AsJson, Exit, note, say, show_json, show_table
+
+if TYPE_CHECKING:
+    from lakehouse.warehouse.connection import Warehouse
 
 app = typer.Typer(no_args_is_help=True, help="Look after the streams and roles on Redshift.")
 Target = Annotated[str, typer.Option(help="dbt target on Redshift: dev, qa or prod.")]
 
 
 @app.command()
-def status(target: Target = "prod") -> None:
+def status(target: Target = "prod", as_json: AsJson = False) -> None:
     """Show each streaming view: rows, last refresh, how far log and landing are.
 
     `waiting` are streamed records that no run can read yet: they lie behind a gap, and are read as
-    soon as the landing ledger covers it. Exits with 1 when a last refresh failed.
+    soon as the landing ledger covers it. Exits with 3 when a last refresh failed.
     """
-    from lakehouse.warehouse.connection import Warehouse, WarehouseSettings
-    from lakehouse.warehouse.streams import failed, stream_states
+    from lakehouse.warehouse.streams import stream_states
 
-    settings = WarehouseSettings.from_environment(target)
-    warehouse = Warehouse(settings)
-    try:
+    with _open(target) as warehouse:
         states = stream_states(warehouse, load())
-    finally:
-        warehouse.close()
-    table = Table(box=None)
-    for heading in (
-        "view",
-        "auto refresh",
-        "rows",
-        "last refresh",
-        "status",
-        "in the log",
-        "waiting",
-    ):
-        table.add_column(heading)
-    for state in states:
-        table.add_row(*state.cells())
-    Console().print(table)
-    failed(states)
+    if as_json:
+        show_json({"target": target, "views": states})
+    else:
+        show_table(
+            ("view", "auto refresh", "rows", "last refresh", "status", "in the log", "waiting"),
+            [state.cells() for state in states],
+        )
+    failed = [state.view for state in states if state.has_failed]
+    if failed:
+        note(
+            f"the last refresh failed: {', '.join(failed)}. "
+            "See docs/runbooks/redshift_streaming_view.md"
+        )
+        raise typer.Exit(Exit.ATTENTION)
 
 
 @app.command()
@@ -56,19 +53,15 @@ def measure(target: Target = "prod") -> None:
     runs this. Redshift shows the errors of all views to an administrator only.
     """
     from ingestion.metrics import open_metrics
-    from lakehouse.warehouse.connection import Warehouse, WarehouseSettings
     from lakehouse.warehouse.measurements import measurements
 
-    warehouse = Warehouse(WarehouseSettings.from_environment(target))
-    try:
+    with _open(target) as warehouse:
         found = measurements(warehouse)
-    finally:
-        warehouse.close()
     for name, value in found.items():
-        typer.echo(f"{name} {value:g}")
+        say(f"{name} {value:g}")
     metrics = open_metrics(Settings.from_environment())
     if metrics is None:
-        typer.echo("LAKEHOUSE_METRICS_NAMESPACE is not set: nothing is put into CloudWatch")
+        note("LAKEHOUSE_METRICS_NAMESPACE is not set: nothing is put into CloudWatch")
     else:
         metrics.put(found)
 
@@ -81,32 +74,30 @@ def refresh(
     target: Target = "prod",
 ) -> None:
     """Refresh streaming views now; automatic refreshes go on as they are."""
-    from lakehouse.warehouse.connection import Warehouse, WarehouseSettings
     from lakehouse.warehouse.streams import refresh_streams
 
     chosen = load().select(tables or [])
-    warehouse = Warehouse(WarehouseSettings.from_environment(target))
-    try:
+    with _open(target) as warehouse:
         for view in refresh_streams(warehouse, [table.name for table in chosen]):
-            Console().print(f"refreshed {view}")
-    finally:
-        warehouse.close()
+            say(f"refreshed {view}")
 
 
 @app.command()
-def grants(target: Target = "prod") -> None:
+def grants(target: Target = "prod", as_json: AsJson = False) -> None:
     """Show who may do what: roles, their schemas, and the masked columns of analyst."""
-    from lakehouse.warehouse.connection import Warehouse, WarehouseSettings
     from lakehouse.warehouse.streams import grant_rows
 
-    warehouse = Warehouse(WarehouseSettings.from_environment(target))
-    try:
+    with _open(target) as warehouse:
         rows = grant_rows(warehouse)
-    finally:
-        warehouse.close()
-    table = Table(box=None)
-    for heading in ("role", "what", "on"):
-        table.add_column(heading)
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)
+    headings = ("role", "what", "on")
+    if as_json:
+        grants = [dict(zip(headings, row, strict=True)) for row in rows]
+        show_json({"target": target, "grants": grants})
+    else:
+        show_table(headings, rows)
+
+
+def _open(target: str) -> AbstractContextManager[Warehouse]:
+    from lakehouse.warehouse.connection import Warehouse, WarehouseSettings
+
+    return closing(Warehouse(WarehouseSettings.from_environment(target)))

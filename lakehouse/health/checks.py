@@ -24,6 +24,7 @@ from packaging.requirements import Requirement
 from ingestion.declarations import Declarations
 from ingestion.errors import LakehouseError
 from ingestion.settings import Settings
+from lakehouse.console import explained
 
 ROOT = Path(__file__).parents[2]
 MINIMUM_PYTHON = (3, 11)
@@ -51,9 +52,9 @@ def check_all(
     """All checks in the order in which data flows; what needs the broker is skipped without it."""
     yield from check_settings(environment)
     yield check_python()
-    yield check_versions()
+    yield _guarded("versions", check_versions)
     yield check_java()
-    yield check_jars()
+    yield _guarded("jars", check_jars)
     broker = _guarded("broker", lambda: check_broker(settings))
     yield broker
     for name, check in (
@@ -71,7 +72,11 @@ def check_all(
 
 def check_settings(environment: dict[str, str]) -> Iterator[Result]:
     """Which variables are set; a misspelt one is named, because it would just have no effect."""
-    documented = documented_variables()
+    try:
+        documented = documented_variables()
+    except FileNotFoundError as error:
+        yield _skipped("settings", str(explained(error)))
+        return
     known = sorted(name for name in environment if name in documented)
     yield Result("settings", "ok", ", ".join(known) or "none set, all have their defaults")
     for name in sorted(environment):
@@ -322,6 +327,11 @@ def _guarded(name: str, check: Callable[[], Result]) -> Result:
         return check()
     except LakehouseError as error:
         return Result(name, "broken", str(error))
+    except (ModuleNotFoundError, FileNotFoundError) as error:
+        missing = explained(error)
+        if missing is None:
+            raise
+        return _skipped(name, missing)
 
 
 def _skipped(name: str, reason: str) -> Result:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ingestion.declarations import Declarations
+from lakehouse.console import explained
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,10 @@ class Warehouse:
 
 def read_warehouse(path: Path, declarations: Declarations) -> Warehouse:
     """Read the DuckDB file at `path`; never raises for a file that is missing or in use."""
-    import duckdb
-
+    try:
+        import duckdb
+    except ModuleNotFoundError as error:
+        return Warehouse(problem=explained(error))
     if not path.exists():
         return Warehouse(problem=f"there is no warehouse at {path} yet: run `dbt build`")
     try:

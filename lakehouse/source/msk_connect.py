@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from ingestion.errors import TerminalError, TransientError
+from ingestion.errors import RefusedError, TerminalError, TransientError
 
 PREFIX = "LAKEHOUSE_CONNECT_"
 WAIT_SECONDS = 1800
@@ -138,7 +138,7 @@ def deploy(  # noqa: PLR0913 - what to deploy, where, and how
     parts = ["state (it has failed)"] if found["connectorState"] == "FAILED" else []
     parts += _changed_parts(found, wanted)
     if parts:
-        raise TerminalError(
+        raise RefusedError(
             f"{place.name} cannot be changed in place: other {', '.join(parts)}. Run this with "
             "--replace: it is made again and goes on where it stopped."
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -94,16 +94,6 @@ def stream_states(warehouse: Connection, declarations: Declarations) -> list[Str
             )
         )
     return states
-
-
-def failed(states: Iterable[StreamState]) -> None:
-    """Raise TerminalError naming the views whose last refresh failed, if there are any."""
-    names = [state.view for state in states if state.has_failed]
-    if names:
-        raise TerminalError(
-            f"the last refresh failed: {', '.join(names)}. "
-            "See docs/runbooks/redshift_streaming_view.md"
-        )
 
 
 def refresh_streams(warehouse: Connection, tables: Sequence[str]) -> list[str]:

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from ingestion.errors import TerminalError
 from ingestion.settings import Settings
+from lakehouse.console import console, say, show_table
 
 if TYPE_CHECKING:
     from playground.shop.simulator import RoundSummary
@@ -54,7 +53,7 @@ def seed(
     with Shop(_required(dsn), seed, scale, started_at=_now()) as shop, _progress() as progress:
         task = progress.add_task("row changes", total=None)
         summary = shop.seed(on_progress=lambda done: progress.update(task, completed=done))
-    Console().print(_table(summary))
+    _show(summary)
 
 
 @app.command()
@@ -119,21 +118,29 @@ def sqlserver_events(
     snapshot = not events.started
     written = events.start() if snapshot else events.stream()
     what = "snapshot" if snapshot else "changes"
-    Console().print(f"{what}: {written:,} records to {settings.kafka_bootstrap_servers}")
+    say(f"{what}: {written:,} records to {settings.kafka_bootstrap_servers}")
 
 
 def _progress() -> Progress:
     return Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console(stderr=True),
     )
 
 
-def _table(summary: RoundSummary) -> Table:
-    table = Table("table", "inserted", "updated", "deleted")
-    for name in sorted({name for name, _ in summary.counts}):
-        counts = (summary.counts.get((name, operation), 0) for operation in "cud")
-        table.add_row(name, *(f"{count:,}" for count in counts))
-    return table
+def _show(summary: RoundSummary) -> None:
+    names = sorted({name for name, _ in summary.counts})
+    show_table(
+        ("table", "inserted", "updated", "deleted"),
+        [
+            (name, *(f"{summary.counts.get((name, operation), 0):,}" for operation in "cud"))
+            for name in names
+        ],
+        names=1,
+    )
 
 
 def _now() -> datetime:

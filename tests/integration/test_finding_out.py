@@ -5,17 +5,16 @@ from __future__ import annotations
 import time
 
 import pytest
-from typer.testing import CliRunner
 
 from ingestion.declarations import load
 from ingestion.kafka.admin import Topics
-from lakehouse.cli import app
+from lakehouse.console import Exit
 from lakehouse.health import checks
 from playground.shop import schema
 
 
 @pytest.fixture
-def lakehouse(clean_broker, services, tmp_path, monkeypatch):
+def lakehouse(clean_broker, services, command_line, tmp_path, monkeypatch):
     """Runs a command against the session's services and empty folders; exit code and output."""
     for name, value in services.environment().items():
         monkeypatch.setenv(name, value)
@@ -23,8 +22,8 @@ def lakehouse(clean_broker, services, tmp_path, monkeypatch):
     monkeypatch.setenv("LAKEHOUSE_DUCKDB", str(tmp_path / "warehouse.duckdb"))
 
     def run(command):
-        result = CliRunner().invoke(app, [command], catch_exceptions=False)
-        return result.exit_code, result.output
+        code, out, err = command_line(command)
+        return code, out + err
 
     return run
 
@@ -45,7 +44,8 @@ def test_a_sound_pipeline_has_nothing_broken(lakehouse, services, database):
             assert time.monotonic() < deadline, "no heartbeat"
         code, output = lakehouse("doctor")
         found = lines(output)
-        assert code == 0, output
+        assert code == Exit.ATTENTION, output
+        assert "broken" not in found.values()
         assert found["broker"] == found["topics"] == found["connector"] == "ok"
         assert found["heartbeat"] == "ok"
         assert found["landing"] == found["warehouse"] == "attention"
@@ -61,10 +61,10 @@ def test_missing_topics_are_broken_and_named(lakehouse, services):
     services.create_topics()
     Topics(services.settings).delete(["retail.public.orders"])
     code, output = lakehouse("doctor")
-    assert (code, lines(output)["topics"]) == (1, "broken")
+    assert (code, lines(output)["topics"]) == (Exit.ATTENTION, "broken")
     assert "1 missing" in output
     code, output = lakehouse("status")
-    assert code == 1
+    assert code == Exit.ATTENTION
     assert "retail.public.orders: no such topic" in output
 
 
@@ -72,4 +72,4 @@ def test_no_heartbeat_asks_for_the_connector(lakehouse, services):
     services.create_topics()
     assert checks.check_heartbeat(services.settings, load()).state == "attention"
     code, output = lakehouse("doctor")
-    assert (code, lines(output)["heartbeat"]) == (0, "attention")
+    assert (code, lines(output)["heartbeat"]) == (Exit.ATTENTION, "attention")

@@ -6,27 +6,24 @@ import json
 from functools import partial
 
 import pytest
-from typer.testing import CliRunner
 
 from ingestion.declarations import load
 from ingestion.kafka.admin import Topics
 from ingestion.kafka.topics import DAY_MILLISECONDS, Topic, desired_topics
-from lakehouse.cli import app
-from lakehouse.commands.topics import DIFFERENCES
+from lakehouse.console import Exit
 from tests.integration.records import settings_of, write
 
 
 @pytest.fixture
-def lakehouse(clean_broker, monkeypatch):
+def lakehouse(clean_broker, command_line, monkeypatch):
     """Runs a command line; returns exit code and what was printed."""
     for name, value in clean_broker.environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("LAKEHOUSE_SOURCE", "postgresql")
-    monkeypatch.setenv("COLUMNS", "200")
 
     def run(*arguments):
-        result = CliRunner().invoke(app, ["topics", *arguments], catch_exceptions=False)
-        return result.exit_code, result.output
+        code, out, err = command_line("topics", *arguments)
+        return code, out + err
 
     return run
 
@@ -38,7 +35,7 @@ def topics(clean_broker):
 
 @pytest.mark.parametrize("source", ["postgresql", "sqlserver"])
 def test_apply_makes_every_declared_topic_and_check_agrees(lakehouse, topics, source):
-    assert lakehouse("check", "--source", source)[0] == DIFFERENCES
+    assert lakehouse("check", "--source", source)[0] == Exit.ATTENTION
     code, output = lakehouse("apply", "--source", source)
     assert code == 0, output
     desired = desired_topics(load(), source)
@@ -72,11 +69,11 @@ def test_existing_topics_are_left_alone_and_each_difference_is_named(lakehouse, 
     make_different(topics)
     before = topics.describe(["retail.public.customers"])
     code, output = lakehouse("apply")
-    assert code == 1
+    assert code == Exit.REFUSED
     for option in ("--add-partitions", "--alter-settings", "--shorten-retention"):
         assert option in output
     assert topics.describe(["retail.public.customers"]) == before
-    assert lakehouse("check")[0] == DIFFERENCES
+    assert lakehouse("check")[0] == Exit.ATTENTION
 
 
 @pytest.mark.parametrize(
@@ -96,7 +93,7 @@ def test_existing_topics_are_left_alone_and_each_difference_is_named(lakehouse, 
 def test_each_option_allows_its_change_and_no_other(lakehouse, topics, option, change):
     make_different(topics)
     code, output = lakehouse("apply", option)
-    assert code == 1, output
+    assert code == Exit.REFUSED, output
     [topic] = topics.describe(["retail.public.customers"]).values()
     assert change(topic)
     assert lakehouse("check")[1].count("retail.public.customers") == 2
@@ -112,7 +109,7 @@ def test_all_options_together_make_it_as_declared(lakehouse, topics):
 def test_more_copies_than_there_are_is_a_difference_that_no_option_mends(lakehouse):
     lakehouse("apply")
     code, output = lakehouse("check", "--replication-factor", "3")
-    assert (code, "reassign" in output) == (DIFFERENCES, True)
+    assert (code, "reassign" in output) == (Exit.ATTENTION, True)
 
 
 def test_describe_shows_what_the_broker_has(lakehouse):
@@ -134,10 +131,10 @@ def test_peek_shows_records_with_their_coordinates(lakehouse, clean_broker):
     assert [(r["offset"], r["value"]) for r in records] == [(0, {"status": "BEGIN"}), (1, "ff00")]
 
 
-def test_a_broker_that_is_not_there_is_named(monkeypatch):
+def test_a_broker_that_is_not_there_is_named(command_line, monkeypatch):
     monkeypatch.setattr("ingestion.kafka.admin.Topics", partial(Topics, timeout=1))
     monkeypatch.setenv("LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
-    result = CliRunner().invoke(app, ["topics", "check"])
-    assert result.exit_code == 1
-    assert "127.0.0.1:1" in str(result.exception)
-    assert "LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS" in str(result.exception)
+    code, out, err = command_line("topics", "check")
+    assert (code, out) == (Exit.ERROR, "")
+    assert "127.0.0.1:1" in err
+    assert "LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS" in err

@@ -93,7 +93,7 @@ def test_deployment_can_be_repeated_and_gives_each_role_its_own(prod: Prod) -> N
         prod.stand_in.books.broker_timeout = 1.0  # nobody is there
         with pytest.raises(TerminalError, match="refused"):
             refresh_streams(warehouse, ["stores"])
-    with environment({**prod.dbt.settings, "COLUMNS": "200"}):
+    with environment(prod.dbt.settings):
         shown = CliRunner().invoke(app, ["warehouse", "grants"])
     assert shown.exit_code == 0
     assert re.search(r"analyst +sees masked +marts.dim_customer email", shown.output)

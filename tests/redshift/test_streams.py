@@ -251,7 +251,7 @@ def test_of_two_builds_at_once_one_is_refused_and_names_the_other(
 
 def _lakehouse(world: World, *arguments: str) -> str:
     """What `lakehouse warehouse` prints."""
-    with environment({**world.prod.dbt.settings, "COLUMNS": "200"}):
+    with environment(world.prod.dbt.settings):
         done = CliRunner().invoke(app, ["warehouse", *arguments])
     assert done.exit_code == 0, done.output
     return done.output

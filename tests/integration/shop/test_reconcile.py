@@ -53,7 +53,6 @@ def command(
 ) -> tuple[int, str]:
     monkeypatch.setenv("LAKEHOUSE_SOURCE_DSN", dsn)
     monkeypatch.setenv("LAKEHOUSE_DUCKDB", str(warehouse))
-    monkeypatch.setenv("COLUMNS", "200")
     result = CliRunner().invoke(app, ["reconcile", *arguments])
     return result.exit_code, result.output
 
@@ -143,7 +142,7 @@ def test_the_command_shows_a_table_and_ends_well(
     assert "source and warehouse agree" in output
 
 
-def test_the_command_shows_differing_keys_and_exits_with_1(
+def test_the_command_shows_differing_keys_and_exits_with_3(
     monkeypatch: pytest.MonkeyPatch, traded: Traded, warehouse: Path
 ) -> None:
     spoil(
@@ -152,7 +151,7 @@ def test_the_command_shows_differing_keys_and_exits_with_1(
     )
     code, output = command(monkeypatch, traded[0], warehouse, "--salt", SALT)
 
-    assert code == 1
+    assert code == 3
     assert "order_id=3" in output
     assert "status='lost'" in output
     assert "they differ" in output

@@ -1,0 +1,143 @@
+"""The edge of every command: what is printed where, and how it ends; docs/cli.md.
+
+Results go to stdout, all else to stderr. A text is printed as it is: never read as markup, never
+cut, and without colours where nobody watches (a pipe, NO_COLOR).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ingestion.errors import LakehouseError, RefusedError
+
+ROOT = Path(__file__).parents[1]
+# Packages that are imported when a command needs them: each is absent where that is never run.
+OPTIONAL_PACKAGES = {
+    "aws_msk_iam_sasl_signer",
+    "boto3",
+    "botocore",
+    "confluent_kafka",
+    "duckdb",
+    "packaging",
+    "psycopg2",
+    "pyarrow",
+    "pyspark",
+    "redshift_connector",
+}
+
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document, and nothing else on stdout.")
+]
+Part = str | tuple[str, str]
+"""A text, or a text and its style."""
+
+
+class Exit(IntEnum):
+    """How a command ends; 2 is Typer's, for a command line that cannot be meant."""
+
+    ERROR = 1
+    """The command could not do its work."""
+    ATTENTION = 3
+    """It did its work, and has found something to look at."""
+    REFUSED = 4
+    """It did nothing, or not all, because history might suffer: a person decides."""
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that takes texts as they are, and is wide enough for any table."""
+    return Console(
+        stderr=stderr,
+        markup=False,
+        emoji=False,
+        highlight=False,
+        width=10_000,
+        color_system=None if os.environ.get("NO_COLOR") else "auto",
+    )
+
+
+def say(*parts: Part) -> None:
+    """Print a line of a result."""
+    console().print(Text.assemble(*parts), soft_wrap=True)
+
+
+def note(*parts: Part) -> None:
+    """Print a line that is no result: progress, advice, an error."""
+    console(stderr=True).print(Text.assemble(*parts), soft_wrap=True)
+
+
+def show_table(
+    headings: Sequence[str], rows: Iterable[Sequence[str | Text]], *, names: int = 100
+) -> None:
+    """Print a table as wide as its cells are; columns after the first `names` hold numbers."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for place, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if place < names else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    console().print(table)
+
+
+def show_json(document: Mapping[str, Any]) -> None:
+    """Print a state for programs: dataclasses as objects, moments as ISO 8601."""
+    is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=not is_unicode, default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else dataclasses.asdict(value)
+
+
+def explained(error: Exception) -> str | None:
+    """The error as a sentence for a person; None for one that nobody foresaw."""
+    if isinstance(error, LakehouseError):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError) and error.name in OPTIONAL_PACKAGES:
+        return _elsewhere(f"the Python package {error.name}")
+    if isinstance(error, FileNotFoundError) and error.filename:
+        path = Path(os.fsdecode(error.filename))
+        if path.parent == Path(sys.executable).parent:
+            return _elsewhere(f"the program {path.name}")
+        if path.is_relative_to(ROOT) and not path.is_relative_to(ROOT / "data"):
+            return _elsewhere(f"the file {path.relative_to(ROOT)} of the project")
+    return None
+
+
+def _elsewhere(what: str) -> str:
+    return (
+        f"this needs {what}, which is not here (the image for AWS holds only what its tasks run): "
+        "run it in a checkout of the project after `make setup`"
+    )
+
+
+def run(app: typer.Typer) -> None:
+    """Run a command line; an error meant for people is a sentence, any other keeps its traceback.
+
+    Raises:
+        SystemExit: always, with the exit code.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        app()
+    except Exception as error:
+        sentence = explained(error)
+        if sentence is None:
+            raise
+        note(("error:", "bold red"), " ", sentence)
+        sys.exit(Exit.REFUSED if isinstance(error, RefusedError) else Exit.ERROR)

@@ -1,0 +1,250 @@
+"""docs/cli.md says how each command ends and what it prints as JSON; each line of it is run."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from typer import Typer
+
+from ingestion.declarations import load
+from ingestion.kafka import admin, brokers
+from ingestion.kafka.brokers import Offsets
+from ingestion.kafka.topics import ActualTopic, desired_topics
+from ingestion.landing import job, layout, spark, writers
+from ingestion.landing.storage import open_storage
+from lakehouse.cli import app
+from lakehouse.commands import declarations as declarations_command
+from lakehouse.health import checks
+from lakehouse.reconcile import run as reconciliation
+from lakehouse.reconcile.findings import Difference, LostDelete, Reconciliation, TableReport
+from lakehouse.warehouse import connection, sides, streams
+from tests.conftest import CommandLine
+from tests.unit import test_msk_connect
+
+PAGE = Path(__file__).parents[3] / "docs/cli.md"
+ROW = re.compile(r"^\| `(?P<command>[a-z -]+)` \| (?P<rest>.+) \|$", re.MULTILINE)
+KEYS = re.compile(r"`(\w+)`")
+
+
+def documented() -> dict[str, list[str]]:
+    """The cells of each command's row: attention, refused, keys of the JSON document."""
+    return {
+        row["command"]: row["rest"].split(" | ") for row in ROW.finditer(PAGE.read_text("utf-8"))
+    }
+
+
+def commands(group: Typer = app, prefix: str = "") -> Iterator[tuple[str, Callable[..., Any]]]:
+    for command in group.registered_commands:
+        assert command.callback is not None
+        name = command.name or command.callback.__name__.replace("_", "-")
+        yield f"{prefix}{name}", command.callback
+    for inner in group.registered_groups:
+        assert inner.typer_instance is not None
+        yield from commands(inner.typer_instance, f"{inner.name} ")
+
+
+def test_the_page_has_a_row_for_each_command() -> None:
+    assert set(documented()) == {name for name, _ in commands()}
+
+
+def test_the_page_says_which_commands_print_json() -> None:
+    told = {name for name, (_, _, keys) in documented().items() if KEYS.search(keys)}
+    assert told == {name for name, call in commands() if "as_json" in call.__annotations__}
+
+
+class World:
+    """What the commands find, in place of servers."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+        self.set = monkeypatch.setattr
+        self.environment = monkeypatch.setenv
+        self.folder = folder
+
+    def broker(self, *, has_topics: bool, partitions: int | None = None) -> None:
+        """Every topic that is asked for, as declared but for `partitions`; or none."""
+
+        class Broker:
+            def __init__(self, _settings: object) -> None: ...
+
+            def topics(self, names: set[str]) -> dict[str, brokers.Topic]:
+                found = {n: brokers.Topic(n, "id", {0: Offsets(0, 5)}) for n in names}
+                return found if has_topics else {}
+
+            def topic_ids(self, _names: set[str]) -> dict[str, str]:
+                return {}
+
+            def broker_count(self) -> int:
+                return 1
+
+            def create(self, _topics: object, _factor: int) -> None: ...
+
+            def describe(self, names: Iterator[str]) -> dict[str, ActualTopic]:
+                declared = {t.name: t for t in desired_topics(load(), "postgresql")}
+                return {
+                    n: ActualTopic(n, partitions or declared[n].partitions, 1, declared[n].settings)
+                    for n in (names if has_topics else ())
+                }
+
+        self.set(brokers, "Brokers", Broker)
+        self.set(admin, "Topics", Broker)
+        self.set(job, "Brokers", Broker)
+
+    def redshift(self, refreshes: str = "Success") -> None:
+        self.set(connection, "_connect", lambda _: SimpleNamespace(close=lambda: None))
+        state = streams.StreamState("stores_1", True, 1, "now", refreshes, 1, 0)
+        self.set(streams, "stream_states", lambda *_: [state])
+        self.set(streams, "grant_rows", lambda _: [("analyst", "usage", "schema marts")])
+
+    def sides(self, *rows: str) -> None:
+        """A table with one row in the local warehouse and one on Redshift."""
+        self.redshift()
+        for side, row in zip(("DuckDbSide", "RedshiftSide"), rows, strict=True):
+            found = SimpleNamespace(
+                name=side,
+                columns=lambda schema: {"dim_store": ("store_id",)} if schema == "marts" else {},
+                rows=lambda *_, row=row: [(row,)],
+                close=lambda: None,
+            )
+            self.set(sides, side, lambda _, found=found: found)
+
+    def source(self, *, agrees: bool) -> None:
+        """A table of which the source has a row less, or not."""
+        stores = load().table("stores")
+        gone = LostDelete(stores, {"store_id": 1}, "")
+        difference = Difference("store_id=1", "current row extra", "—", "name='[/x]'")
+        report = TableReport("stores", None, None, None, 0, 1, 1, 0, (), ())
+        if not agrees:
+            report = TableReport("stores", None, None, None, 0, 0, 2, 2, (), (difference,))
+        found = Reconciliation((report,), None, () if agrees else (gone, gone))
+        self.set(reconciliation, "reconcile", lambda *_, **__: found)
+        self.environment("LAKEHOUSE_SOURCE_DSN", "dbname=shop")
+
+    def doctor(self, state: checks.State) -> None:
+        self.set(checks, "check_all", lambda *_: iter([checks.Result("jars", state, "45", "x")]))
+
+    def writer(self) -> None:
+        """Another job that lands the stores."""
+        self.broker(has_topics=True)
+        self.set(spark, "local_session", lambda _: None)
+        self.set(signal, "signal", lambda *_: None)
+        other = writers.Writer.current(["stores"])
+        storage = open_storage(str(self.folder / "landing"))
+        storage.put(f"{layout.WRITERS}/1.json", json.dumps(asdict(other)).encode())
+        storage.put(f"{layout.WRITERS}/{other.session}.heartbeat", f"{other.heartbeat_at}".encode())
+
+    def connector(self) -> None:
+        """One that has failed, and would have to be made again."""
+        api = test_msk_connect.Api()
+        api.lists("shop-sqlserver")
+        api.describes("FAILED")
+        api.stub.activate()
+        self.set(boto3, "Session", lambda **_: SimpleNamespace(client=lambda _: api.client))
+        for name, value in test_msk_connect.ENVIRONMENT.items():
+            self.environment(name, value)
+        self.environment("LAKEHOUSE_PII_SALT", "0123456789abcdefghijkl")
+
+    def generated(self) -> None:
+        self.set(declarations_command, "render", lambda _: {self.folder / "x.yml": "x"})
+
+
+Case = tuple[str, Callable[[World], None]]
+# Code and command: the rest of the command line, and what the command finds.
+CASES: dict[tuple[int, str], Case] = {
+    (0, "status"): ("", lambda world: world.broker(has_topics=True)),
+    (3, "status"): ("", lambda world: world.broker(has_topics=False)),
+    (0, "doctor"): ("", lambda world: world.doctor("ok")),
+    (3, "doctor"): ("", lambda world: world.doctor("attention")),
+    (0, "landing status"): ("", lambda world: world.broker(has_topics=True)),
+    (3, "landing status"): ("", lambda world: world.broker(has_topics=False)),
+    (4, "landing accept-loss"): ("stores", lambda world: world.broker(has_topics=True)),
+    (4, "land"): ("--once", World.writer),
+    (0, "topics check"): ("", lambda world: world.broker(has_topics=True)),
+    (3, "topics check"): ("", lambda world: world.broker(has_topics=False)),
+    (4, "topics apply"): ("", lambda world: world.broker(has_topics=True, partitions=99)),
+    (0, "declarations check"): ("", lambda _: None),
+    (3, "declarations generate"): ("--check", World.generated),
+    (4, "connector deploy"): ("", World.connector),
+    (0, "warehouse status"): ("", World.redshift),
+    (3, "warehouse status"): ("", lambda world: world.redshift("Failed")),
+    (0, "warehouse grants"): ("", World.redshift),
+    (0, "compare"): ("marts.dim_store", lambda world: world.sides("[a]", "[a]")),
+    (3, "compare"): ("marts.dim_store", lambda world: world.sides("[a]", "[/b]")),
+    (0, "reconcile"): ("", lambda world: world.source(agrees=True)),
+    (3, "reconcile"): ("", lambda world: world.source(agrees=False)),
+    (4, "reconcile"): ("--repair --at-most 1", lambda world: world.source(agrees=False)),
+}
+
+
+def test_each_ending_of_the_page_is_run_here() -> None:
+    told = {
+        (code, name)
+        for name, cells in documented().items()
+        for code, cell in ((3, cells[0]), (4, cells[1]))
+        if cell != "-"
+    }
+    assert told == {case for case in CASES if case[0] != 0}
+    assert {name for code, name in CASES if code == 0} == {
+        name for name, (_, _, keys) in documented().items() if KEYS.search(keys)
+    }
+
+
+@pytest.mark.parametrize(("code", "command"), CASES)
+def test_a_command_ends_as_the_page_says(
+    code: int,
+    command: str,
+    lakehouse: CommandLine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    more, prepare = CASES[code, command]
+    world = World(monkeypatch, tmp_path)
+    prepare(world)
+    line = (*command.split(), *more.split())
+    ended, out, err = lakehouse(*line)
+    assert (ended, "Traceback" in err) == (code, False), out + err
+    assert err.startswith("error: ") or code != 4
+    keys = KEYS.findall(documented()[command][2])
+    if keys and code != 4:
+        prepare(world)
+        ended, out, err = lakehouse(*line, "--json")
+        assert (ended, list(json.loads(out))) == (code, keys), err
+
+
+@pytest.mark.parametrize("command", [name for name, _ in commands()])
+def test_a_line_that_cannot_be_meant_ends_with_2(command: str, lakehouse: CommandLine) -> None:
+    code, out, err = lakehouse(*command.split(), "--no-such-option")
+    assert (code, out) == (2, "")
+    assert "--no-such-option" in err
+
+
+@pytest.mark.parametrize("command", ["status", "landing status", "topics check"])
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["people", "json"])
+def test_an_error_ends_with_1_and_is_on_stderr_only(
+    command: str, options: list[str], lakehouse: CommandLine
+) -> None:
+    code, out, err = lakehouse(*command.split(), *options)
+    assert (code, "error: " in out) == (1, False)
+    assert err.startswith("error: ")
+    if options and out:
+        assert "127.0.0.1:1" in json.loads(out)["broker_problem"]
+
+
+def test_moments_are_iso_8601(lakehouse: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lakehouse.health import warehouse
+
+    ended = datetime(2026, 3, 1, tzinfo=UTC)
+    found = warehouse.Warehouse({}, warehouse.Run(1, "success", ended, ended))
+    monkeypatch.setattr(warehouse, "read_warehouse", lambda *_: found)
+    World(monkeypatch, Path()).broker(has_topics=True)
+    _, out, _ = lakehouse("status", "--json")
+    assert json.loads(out)["last_run"]["finished_at"] == "2026-03-01T00:00:00+00:00"
