@@ -204,7 +204,7 @@ def test_a_broker_that_is_away_at_the_start(
     run = landing_job.Landing(
         replace(job, settings=nowhere), zone.start_spark, zone.said.append, threading.Event()
     )
-    with pytest.raises(TransientError, match=r"brokers at 127\.0\.0\.1:9 do not answer"):
+    with pytest.raises(TransientError, match=r"no answer from the Kafka brokers at 127\.0\.0\.1:9"):
         run.run()
     assert zone.land(feed.topic) == 3
 
