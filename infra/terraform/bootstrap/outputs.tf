@@ -1,5 +1,5 @@
 output "backend_config" {
-  description = "Content of environments/<environment>/backend.hcl: `terraform init -backend-config=backend.hcl`."
+  description = "Content of environments/<environment>.s3.tfbackend, for `terraform init -backend-config`."
   value       = <<-EOT
     bucket     = "${aws_s3_bucket.state.id}"
     kms_key_id = "${aws_kms_key.state.arn}"

@@ -51,14 +51,15 @@ def installing() -> Terraform:
 def tree(installing: Terraform, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of infra/terraform whose modules are initialised once, all from one."""
     root = harness.copy_tree(tmp_path_factory.mktemp("terraform"))
+    harness.on_loopback(root)
     first = root / "modules" / "encryption"
     harness.init(installing, first)
     for module in harness.MODULES:
-        if module not in ("encryption", "declarations", "platform"):
+        if module not in ("encryption", "declarations"):
             harness.share_init(first, root / "modules" / module)
     harness.share_init(first, root / "bootstrap")
-    for module in ("declarations", "platform"):
-        harness.init(installing, root / "modules" / module)
+    for folder in (root / "modules" / "declarations", root):
+        harness.init(installing, folder)
     return root
 
 
@@ -72,13 +73,13 @@ def terraform(installing: Terraform, tree: Path, cloud: str) -> Iterator[Terrafo
 
 @dataclass(frozen=True)
 class Environment:
-    """An environment's root, initialised, and the plan of its first apply."""
+    """The root, initialised for an environment, and the plan of its first apply."""
 
     name: str
     folder: Path
     terraform: Terraform
     plan: dict[str, Any]
-    plan_file: str = "first.tfplan"
+    plan_file: str
 
 
 @pytest.fixture(scope="session")
@@ -86,18 +87,14 @@ def environments(terraform: Terraform, tree: Path) -> dict[str, Environment]:
     """The first plans of dev, qa and prod, with Debezium's plugin in the bucket."""
     found = {}
     for name in harness.ENVIRONMENTS:
-        folder = tree / "environments" / name
-        harness.on_loopback(folder)
-        harness.init(terraform, folder)
-        terraform.must(
-            folder,
-            "plan",
-            "-input=false",
-            "-no-color",
-            f"-out={Environment.plan_file}",
+        tfvars, plan_file = f"-var-file=environments/{name}.tfvars", f"{name}.tfplan"
+        own = terraform.at(
+            TF_DATA_DIR=f".terraform-{name}", TF_CLI_ARGS_plan=tfvars, TF_CLI_ARGS_destroy=tfvars
         )
-        plan = harness.show(terraform, folder, Environment.plan_file)
-        found[name] = Environment(name, folder, terraform, plan)
+        harness.init(own, tree, f"-backend-config=path={name}.tfstate")
+        own.must(tree, "plan", "-input=false", "-no-color", f"-out={plan_file}")
+        plan = harness.show(own, tree, plan_file)
+        found[name] = Environment(name, tree, own, plan, plan_file)
     return found
 
 

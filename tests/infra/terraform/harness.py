@@ -89,7 +89,7 @@ def terraform() -> Terraform:
 def copy_tree(target: Path) -> Path:
     """A copy of the configuration with what it reads, below `target`; the copy's root."""
     root = target / "infra" / "terraform"
-    shutil.copytree(SOURCE, root, ignore=shutil.ignore_patterns(".terraform*", "backend.hcl"))
+    shutil.copytree(SOURCE, root, ignore=shutil.ignore_patterns(".terraform*", "*.tfbackend"))
     (target / DECLARATIONS).parent.mkdir(parents=True)
     shutil.copy(PROJECT / DECLARATIONS, target / DECLARATIONS)
     return root
@@ -154,11 +154,12 @@ def show(command: Terraform, folder: Path, plan: str | None = None) -> dict[str,
     return shown
 
 
-OVERRIDE = """
+LOCAL_STATE = """
 terraform {
   backend "local" {}
 }
-
+"""
+ON_LOOPBACK = """
 provider "aws" {
   max_retries                 = 2
   s3_use_path_style           = true
@@ -168,11 +169,11 @@ provider "aws" {
 """
 
 
-def on_loopback(root: Path) -> None:
-    """Let the environment's root in `root` keep its state beside it and speak to a local server.
+def on_loopback(root: Path, state: str = LOCAL_STATE) -> None:
+    """Let the root speak to a local server and keep its state beside it, or where `state` says.
 
     Terraform merges override files into the configuration; the modules are untouched.
     """
-    (root / "harness_override.tf").write_text(OVERRIDE, encoding="utf-8")
+    (root / "harness_override.tf").write_text(state + ON_LOOPBACK, encoding="utf-8")
     # As after the first upload: then the plugin is made as well.
     (root / "harness.auto.tfvars").write_text("connect = { plugin_uploaded = true }\n", "utf-8")

@@ -55,11 +55,11 @@ FORGOTTEN = {
 }
 
 
-def changes(dev: Applied, name: str) -> list[tuple[str, list[str], set[str]]]:
+def changes(dev: Applied, name: str, *options: str) -> list[tuple[str, list[str], set[str]]]:
     """What a new plan would change: address, actions, attributes, without what moto forgets."""
     environment = dev.environment
     environment.terraform.must(
-        environment.folder, "plan", "-input=false", "-no-color", f"-out={name}"
+        environment.folder, "plan", "-input=false", "-no-color", f"-out={name}", *options
     )
     found = []
     for resource in harness.show(environment.terraform, environment.folder, name)[
@@ -78,6 +78,23 @@ def changes(dev: Applied, name: str) -> list[tuple[str, list[str], set[str]]]:
 
 def test_a_second_plan_changes_nothing(dev: Applied) -> None:
     assert changes(dev, "second.tfplan") == []
+
+
+def test_an_installation_with_a_root_per_environment_goes_on(dev: Applied) -> None:
+    """There each module was called by a module `platform`, and the state had no owner."""
+    state = json.loads((dev.environment.folder / "dev.tfstate").read_text())
+    state["resources"] = [
+        resource | {"module": f"module.platform.{resource['module']}"}
+        for resource in state["resources"]
+        if "module" in resource
+    ]
+    (dev.environment.folder / "before.tfstate").write_text(json.dumps(state))
+
+    changed = changes(dev, "moved.tfplan", "-state=before.tfstate")
+
+    assert [(address, actions) for address, actions, _ in changed] == [
+        ("terraform_data.owner", ["create"])
+    ]
 
 
 def test_the_environment_file_is_read_as_settings(settings_file: str) -> None:

@@ -90,7 +90,7 @@ def test_checkov_finds_nothing() -> None:
             CHECKOV_CONFIG,
             # Without a value the check of GitHub's subject sees a variable, not a repository.
             "--var-file",
-            harness.SOURCE / "environments" / "dev" / "terraform.tfvars",
+            harness.SOURCE / "environments" / "dev.tfvars",
             "--output",
             "json",
         ],

@@ -1,15 +1,19 @@
-"""dev, qa and prod: the same modules, and nothing of one in another's plan."""
+"""dev, qa and prod: nothing of one in another's plan, and no plan of one with another's state."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
-from tests.infra.terraform import harness
+from tests.infra.terraform import aws, harness
 from tests.infra.terraform.conftest import Environment
+from tests.infra.terraform.harness import Result, Terraform
 
 Environments = dict[str, Environment]
 
@@ -68,14 +72,6 @@ def test_default_tags_say_whose_it_is(environments: Environments, name: str) -> 
     assert {tags["ManagedBy"] for tags in tagged} == {"terraform"}
 
 
-def test_states_are_apart(environments: Environments) -> None:
-    for name in harness.ENVIRONMENTS:
-        text = (harness.SOURCE / "environments" / name / "versions.tf").read_text()
-        assert f'key          = "{name}/terraform.tfstate"' in text
-        assert "use_lockfile = true" in text
-        assert "encrypt      = true" in text
-
-
 def test_prod_keeps_what_holds_data(environments: Environments) -> None:
     made = list(planned(environments["prod"].plan))
     buckets = [r["values"] for r in made if r["type"] == "aws_s3_bucket"]
@@ -87,12 +83,107 @@ def test_prod_keeps_what_holds_data(environments: Environments) -> None:
     assert len([r for r in made if r["type"] == "aws_nat_gateway"]) == 3
 
 
-def test_environments_are_the_same_modules() -> None:
-    """A root differs from another in its name, its addresses and its sizes."""
+OTHER_ACCOUNT = "210987654321"
+OWNER = "-target=terraform_data.owner"
+OWN_PROVIDER = {"TF_REATTACH_PROVIDERS": ""}
 
-    def neutral(name: str, file: str) -> str:
-        text = (harness.SOURCE / "environments" / name / file).read_text()
-        return text.replace(f'"{name}"', '"env"').replace(f'"{name}/', '"env/')
 
-    for file in ("versions.tf", "variables.tf", "outputs.tf"):
-        assert neutral("dev", file) == neutral("qa", file) == neutral("prod", file)
+@dataclass(frozen=True)
+class Checkout:
+    """The root as everybody has it, its states in the buckets that bootstrap makes."""
+
+    root: Path
+    terraform: Terraform
+    cloud: str
+
+    def client(self, service: str) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=self.cloud,
+            region_name=aws.REGION,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+
+    def run(
+        self, command: str, *options: str, tfvars: str, bucket: str, key: str, **login: str
+    ) -> Result:
+        """Initialise with one environment's state, then `command` with another's variables."""
+        state = (f"bucket={place(bucket)['Bucket']}", f"key={place(key)['Key']}")
+        for_moto = (f"region={aws.REGION}", "use_path_style=true")
+        backend = [f"-backend-config={value}" for value in state + for_moto]
+        harness.init(self.terraform.at(**OWN_PROVIDER), self.root, "-reconfigure", *backend)
+        variables = f"-var-file=environments/{tfvars}.tfvars"
+        given = ("-input=false", "-no-color", variables, *options)
+        result = self.terraform.at(**login).run(self.root, command, *given)
+        return Result(result.code, " ".join(result.output.split()))
+
+
+def place(name: str) -> dict[str, str]:
+    """Where an environment's state is."""
+    bucket = f"retail-lakehouse-{name}-terraform-{aws.ACCOUNT}"
+    return {"Bucket": bucket, "Key": f"{name}/terraform.tfstate"}
+
+
+@pytest.fixture(scope="module")
+def checkout(
+    terraform: Terraform, cloud: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Checkout]:
+    root = harness.copy_tree(tmp_path_factory.mktemp("checkout"))
+    harness.on_loopback(root, state="")
+    checkout = Checkout(root, terraform.at(AWS_ENDPOINT_URL=cloud), cloud)
+    s3 = checkout.client("s3")
+    region = {"LocationConstraint": aws.REGION}
+    for name in ("dev", "qa"):
+        s3.create_bucket(Bucket=place(name)["Bucket"], CreateBucketConfiguration=region)
+    yield checkout
+    for name in ("dev", "qa"):
+        s3.delete_object(**place(name))
+        s3.delete_bucket(Bucket=place(name)["Bucket"])
+
+
+@pytest.mark.parametrize(("bucket", "key"), [("dev", "dev"), ("dev", "qa"), ("qa", "dev")])
+def test_variables_with_the_state_of_another_environment_are_refused(
+    checkout: Checkout, bucket: str, key: str
+) -> None:
+    refused = checkout.run("plan", tfvars="qa", bucket=bucket, key=key)
+    assert refused.code == 1
+    state = "s3://{Bucket}/{Key}".format(**place(bucket) | {"Key": place(key)["Key"]})
+    assert f"are of qa and the credentials of account {aws.ACCOUNT}" in refused.output
+    assert f"but the state is {state}. Take all three of one environment" in refused.output
+
+
+def test_a_state_with_the_credentials_of_another_account_is_refused(checkout: Checkout) -> None:
+    keys = checkout.client("sts").assume_role(
+        RoleArn=f"arn:aws:iam::{OTHER_ACCOUNT}:role/apply", RoleSessionName="apply"
+    )["Credentials"]
+    login = OWN_PROVIDER | {
+        "AWS_ACCESS_KEY_ID": keys["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": keys["SessionToken"],
+    }
+    refused = checkout.run("plan", tfvars="dev", bucket="dev", key="dev", **login)
+    assert refused.code == 1
+    assert f"are of dev and the credentials of account {OTHER_ACCOUNT}" in refused.output
+
+
+def test_variables_with_the_credentials_of_another_account_are_refused(checkout: Checkout) -> None:
+    ids = f'-var=account_ids=["{OTHER_ACCOUNT}"]'
+    refused = checkout.run("plan", ids, tfvars="qa", bucket="qa", key="qa")
+    assert refused.code == 1
+    assert f"but account_ids of the tfvars is {OTHER_ACCOUNT}. Take the role" in refused.output
+
+
+def test_a_state_with_something_in_it_is_of_its_environment_only(checkout: Checkout) -> None:
+    """Neither is it destroyed with another's variables, nor planned where it was copied to."""
+    made = checkout.run("apply", OWNER, "-auto-approve", tfvars="dev", bucket="dev", key="dev")
+    assert made.code == 0, made.output
+    checkout.client("s3").copy_object(**place("qa"), CopySource=place("dev"))
+
+    refused = checkout.run("destroy", "-auto-approve", tfvars="qa", bucket="dev", key="dev")
+    assert refused.code == 1
+    assert "The tfvars are of qa" in refused.output
+
+    refused = checkout.run("plan", OWNER, tfvars="qa", bucket="qa", key="qa")
+    assert refused.code == 1
+    assert f"This state is of retail-lakehouse-dev in account {aws.ACCOUNT}" in refused.output

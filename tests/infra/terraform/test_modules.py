@@ -13,14 +13,14 @@ from tests.infra.terraform.harness import Terraform
 from tests.infra.terraform.mutants import MUTANTS
 
 CONTROL = re.compile(r'"control: ([^"]+)"')
-TESTED = sorted([*harness.MODULES, "bootstrap"])
-# declarations has no resource, platform only calls the others (test_apply.py).
+TESTED = sorted([*harness.MODULES, "bootstrap", "root"])
+# declarations has no resource, the root only calls the others (test_apply.py).
 CONTROLLED = sorted(MUTANTS)
 
 
 def place(module: str) -> Path:
-    """Where a module lies below infra/terraform: bootstrap is a root, but tested as one."""
-    return Path(module) if module == "bootstrap" else Path("modules") / module
+    """Where a module lies below infra/terraform: the roots are tested as modules."""
+    return {"root": Path(), "bootstrap": Path("bootstrap")}.get(module, Path("modules") / module)
 
 
 def controls(module: str) -> list[str]:
@@ -33,7 +33,7 @@ def test_configuration_is_formatted(terraform: Terraform) -> None:
 
 
 def test_every_module_with_resources_has_controls() -> None:
-    assert set(TESTED) - {"declarations", "platform"} == set(CONTROLLED)
+    assert set(TESTED) - {"declarations", "root"} == set(CONTROLLED)
 
 
 @pytest.mark.parametrize("module", TESTED)

@@ -152,12 +152,12 @@ def test_a_rollback_waits_for_the_deployments_of_its_part() -> None:
 
 
 def test_terraform_writes_every_name_that_deployments_read() -> None:
-    platform = GITHUB.parent / "infra/terraform/modules/platform/main.tf"
+    root = GITHUB.parent / "infra/terraform/main.tf"
     with pytest.raises(DeliveryError) as everything:
         Environment.parse("", "an empty file")
     needed = re.findall(r"LAKEHOUSE_\w+", str(everything.value))
     assert len(needed) == len(fields(Environment))
-    written = set(re.findall(r"^ +(LAKEHOUSE_\w+) +=", platform.read_text(), re.MULTILINE))
+    written = set(re.findall(r"^ +(LAKEHOUSE_\w+) +=", root.read_text(), re.MULTILINE))
     assert set(needed) <= written
 
 

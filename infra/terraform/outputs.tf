@@ -10,7 +10,7 @@ output "environment_file_uri" {
 
 output "dashboard_url" {
   description = "The dashboard in the console."
-  value       = "https://${local.region}.console.aws.amazon.com/cloudwatch/home?region=${local.region}#dashboards/dashboard/${module.monitoring.dashboard_name}"
+  value       = "https://${var.region}.console.aws.amazon.com/cloudwatch/home?region=${var.region}#dashboards/dashboard/${module.monitoring.dashboard_name}"
 }
 
 output "bucket_names" {

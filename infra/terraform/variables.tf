@@ -19,6 +19,29 @@ variable "environment" {
     condition     = contains(["dev", "qa", "prod"], var.environment)
     error_message = "environment is dev, qa or prod."
   }
+
+  # Bootstrap names the bucket after environment and account.
+  validation {
+    condition     = local.state == null || local.state == "s3://${var.project}-${var.environment}-terraform-${data.aws_caller_identity.this.account_id}/${var.environment}/terraform.tfstate"
+    error_message = "The tfvars are of ${var.environment} and the credentials of account ${data.aws_caller_identity.this.account_id}, but the state is ${coalesce(local.state, "elsewhere")}. Take all three of one environment: -var-file=environments/<environment>.tfvars, its role, and its backend with terraform init -reconfigure (docs/runbooks/deployment.md)."
+  }
+}
+
+variable "region" {
+  description = "AWS region of the environment."
+  type        = string
+  nullable    = false
+}
+
+variable "account_ids" {
+  description = "Accounts that this environment may be applied to; null: the one that its state's bucket names. One account per environment is best."
+  type        = list(string)
+  default     = null
+
+  validation {
+    condition     = contains(coalesce(var.account_ids, [data.aws_caller_identity.this.account_id]), data.aws_caller_identity.this.account_id)
+    error_message = "The credentials are of account ${data.aws_caller_identity.this.account_id}, but account_ids of the tfvars is ${join(", ", coalesce(var.account_ids, []))}. Take the role of the tfvars' account, or -var-file=environments/<environment>.tfvars of the account."
+  }
 }
 
 variable "github_repository" {

@@ -1,11 +1,15 @@
-data "aws_caller_identity" "this" {}
-
-data "aws_region" "this" {}
+data "aws_caller_identity" "this" {
+  provider = aws.credentials
+}
 
 locals {
+  # Which state this is. A configuration is told nothing of its backend, but `init` notes it in this file; null without one in S3.
+  backend = try(jsondecode(file("${path.root}/.terraform/terraform.tfstate")).backend.config, {})
+  prefix  = terraform.workspace == "default" ? "" : "env:/${terraform.workspace}/"
+  state   = try("s3://${local.backend.bucket}/${local.prefix}${local.backend.key}", null)
+
   name       = "${var.project}-${var.environment}"
   account_id = data.aws_caller_identity.this.account_id
-  region     = data.aws_region.this.name
   boundary   = "arn:aws:iam::${local.account_id}:policy/${local.name}-boundary"
 
   # Folders of the landing zone and what is in them: the declared tables and the connector's topics.
@@ -23,7 +27,7 @@ locals {
   # Everything that dbt, Ansible, workflows and tasks need to know of this environment.
   settings = merge(
     {
-      AWS_REGION                        = local.region
+      AWS_REGION                        = var.region
       LAKEHOUSE_SOURCE                  = "sqlserver"
       LAKEHOUSE_LANDING                 = local.landing
       LAKEHOUSE_CHECKPOINTS             = local.progress
@@ -61,26 +65,40 @@ locals {
   environment_file = join("", [for key in sort(keys(local.settings)) : "${key}=${local.settings[key]}\n"])
 }
 
+# Whose state this is, wherever it was copied to: what stands in it stays.
+resource "terraform_data" "owner" {
+  input = "${local.name} in account ${local.account_id}"
+
+  lifecycle {
+    ignore_changes = [input]
+
+    postcondition {
+      condition     = self.output == "${local.name} in account ${local.account_id}"
+      error_message = "This state is of ${self.output}, tfvars and credentials are of ${local.name} in account ${local.account_id}. Take those of the state; if it was copied over another, put the bucket's earlier version of that one back."
+    }
+  }
+}
+
 module "declarations" {
-  source = "../declarations"
+  source = "./modules/declarations"
 
   connector = "sqlserver"
 }
 
 module "encryption" {
-  source = "../encryption"
+  source = "./modules/encryption"
 
   name       = local.name
   account_id = local.account_id
-  region     = local.region
+  region     = var.region
 }
 
 module "network" {
-  source = "../network"
+  source = "./modules/network"
 
   name                          = local.name
   account_id                    = local.account_id
-  region                        = local.region
+  region                        = var.region
   cidr_block                    = var.network.cidr_block
   existing                      = var.network.existing
   azure_sql                     = var.network.azure_sql
@@ -91,7 +109,7 @@ module "network" {
 }
 
 module "lake" {
-  source = "../lake"
+  source = "./modules/lake"
 
   name          = local.name
   account_id    = local.account_id
@@ -101,7 +119,7 @@ module "lake" {
 }
 
 module "secrets" {
-  source = "../secrets"
+  source = "./modules/secrets"
 
   name                = local.name
   account_id          = local.account_id
@@ -110,7 +128,7 @@ module "secrets" {
 }
 
 module "msk" {
-  source = "../msk"
+  source = "./modules/msk"
 
   name                = local.name
   existing            = var.kafka.existing
@@ -125,12 +143,12 @@ module "msk" {
 }
 
 module "iam" {
-  source = "../iam"
+  source = "./modules/iam"
 
   name                     = local.name
   environment              = var.environment
   account_id               = local.account_id
-  region                   = local.region
+  region                   = var.region
   github_repository        = var.github_repository
   permissions_boundary_arn = local.boundary
   bucket_arns              = module.lake.bucket_arns
@@ -159,10 +177,10 @@ module "iam" {
 }
 
 module "connect" {
-  source = "../connect"
+  source = "./modules/connect"
 
   name                    = local.name
-  region                  = local.region
+  region                  = var.region
   artifacts_bucket        = module.lake.bucket_names["artifacts"]
   plugin_file             = var.connect.plugin_file
   plugin_uploaded         = var.connect.plugin_uploaded
@@ -176,7 +194,7 @@ module "connect" {
 }
 
 module "glue" {
-  source = "../glue"
+  source = "./modules/glue"
 
   name              = local.name
   account_id        = local.account_id
@@ -206,7 +224,7 @@ module "glue" {
 }
 
 module "redshift" {
-  source = "../redshift"
+  source = "./modules/redshift"
 
   name                    = local.name
   mode                    = var.redshift.mode
@@ -225,10 +243,10 @@ module "redshift" {
 }
 
 module "orchestration" {
-  source = "../orchestration"
+  source = "./modules/orchestration"
 
   name                 = local.name
-  region               = local.region
+  region               = var.region
   artifacts_bucket     = module.lake.bucket_names["artifacts"]
   environment_file     = local.environment_file
   role_arns            = module.iam.role_arns
@@ -247,12 +265,12 @@ module "orchestration" {
 }
 
 module "monitoring" {
-  source = "../monitoring"
+  source = "./modules/monitoring"
 
   name                     = local.name
   environment              = var.environment
   account_id               = local.account_id
-  region                   = local.region
+  region                   = var.region
   runbook_url              = "https://github.com/${var.github_repository}/blob/main/docs/runbooks/operations.md"
   alarm_emails             = var.alarms.emails
   thresholds               = var.alarms.thresholds

@@ -1,13 +1,18 @@
 # Sizes of prod.
-region            = "eu-central-1"
-github_repository = "example-org/retail-lakehouse"
+environment         = "prod"
+region              = "eu-central-1"
+github_repository   = "example-org/retail-lakehouse"
+deletion_protection = true
 
 # Documentation addresses (RFC 5737): replace them with the ranges of Azure's service tag Sql.<region>
 # of the shop's database. A NAT gateway a zone: the loss of a zone stops no connector.
-azure_sql = {
-  egress       = "nat"
-  cidr_blocks  = ["203.0.113.0/24"]
-  nat_per_zone = true
+network = {
+  cidr_block = "10.42.0.0/16"
+  azure_sql = {
+    egress       = "nat"
+    cidr_blocks  = ["203.0.113.0/24"]
+    nat_per_zone = true
+  }
 }
 
 kafka = {

@@ -1,11 +1,17 @@
 # Values that a module must not accept, each with the check that refuses it.
 
 mock_provider "aws" {
-  source = "../../testing/mocks"
+  source = "testing/mocks"
+}
+
+mock_provider "aws" {
+  alias  = "credentials"
+  source = "testing/mocks"
 }
 
 variables {
   environment         = "dev"
+  region              = "eu-central-1"
   github_repository   = "example-org/retail-lakehouse"
   deletion_protection = true
   network             = { azure_sql = { egress = "nat", cidr_blocks = ["203.0.113.0/24"] } }
@@ -22,6 +28,16 @@ run "an_environment_that_is_none" {
   }
 
   expect_failures = [var.environment]
+}
+
+run "credentials_of_another_account" {
+  command = plan
+
+  variables {
+    account_ids = ["210987654321"]
+  }
+
+  expect_failures = [var.account_ids]
 }
 
 run "prod_without_protection" {

@@ -1,12 +1,17 @@
 # Sizes of dev: the smallest that AWS offers for each part.
-region            = "eu-central-1"
-github_repository = "example-org/retail-lakehouse"
+environment         = "dev"
+region              = "eu-central-1"
+github_repository   = "example-org/retail-lakehouse"
+deletion_protection = false
 
 # Documentation addresses (RFC 5737): replace them with the ranges of Azure's service tag Sql.<region>
 # of the shop's database.
-azure_sql = {
-  egress      = "nat"
-  cidr_blocks = ["203.0.113.0/24"]
+network = {
+  cidr_block = "10.40.0.0/16"
+  azure_sql = {
+    egress      = "nat"
+    cidr_blocks = ["203.0.113.0/24"]
+  }
 }
 
 kafka = {

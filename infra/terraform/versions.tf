@@ -8,12 +8,18 @@ terraform {
     }
   }
 
-  # bucket, kms_key_id and region: backend.hcl, which bootstrap writes (docs/runbooks/deployment.md).
+  # bucket, kms_key_id and region are bootstrap's output, the key is <environment>/terraform.tfstate
+  # (docs/runbooks/deployment.md).
   backend "s3" {
-    key          = "qa/terraform.tfstate"
     encrypt      = true
     use_lockfile = true
   }
+}
+
+# Asks whose credentials these are, and no more: the other provider waits for the checks of variables.tf.
+provider "aws" {
+  alias  = "credentials"
+  region = var.region
 }
 
 provider "aws" {
@@ -22,8 +28,8 @@ provider "aws" {
 
   default_tags {
     tags = {
-      Project     = "retail-lakehouse"
-      Environment = "qa"
+      Project     = var.project
+      Environment = var.environment
       ManagedBy   = "terraform"
       Repository  = var.github_repository
     }

@@ -1,0 +1,56 @@
+# Until now the modules were called by a module of each environment: their resources stay what they are.
+
+moved {
+  from = module.platform.module.encryption
+  to   = module.encryption
+}
+
+moved {
+  from = module.platform.module.network
+  to   = module.network
+}
+
+moved {
+  from = module.platform.module.lake
+  to   = module.lake
+}
+
+moved {
+  from = module.platform.module.secrets
+  to   = module.secrets
+}
+
+moved {
+  from = module.platform.module.msk
+  to   = module.msk
+}
+
+moved {
+  from = module.platform.module.iam
+  to   = module.iam
+}
+
+moved {
+  from = module.platform.module.connect
+  to   = module.connect
+}
+
+moved {
+  from = module.platform.module.glue
+  to   = module.glue
+}
+
+moved {
+  from = module.platform.module.redshift
+  to   = module.redshift
+}
+
+moved {
+  from = module.platform.module.orchestration
+  to   = module.orchestration
+}
+
+moved {
+  from = module.platform.module.monitoring
+  to   = module.monitoring
+}
