@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ingestion import declarations
-from ingestion.errors import RefusedError, TransientError
+from ingestion.errors import RefusedError, TerminalError, TransientError
 from ingestion.settings import Settings
 from lakehouse.console import AsJson, Exit, say, show_json, show_table
 
@@ -171,7 +171,7 @@ def again(
     brokers = Brokers(zone.settings)
     stops = decide(zone.ledger, zone.subscriptions, brokers).stops
     if stops:
-        raise TerminalError("\n".join(stop.message for stop in stops))
+        raise RefusedError("\n".join(stop.message for stop in stops))
     topics = brokers.topics({subscription.topic for subscription in zone.subscriptions})
     for subscription in zone.subscriptions:
         name, topic_name = subscription.table, subscription.topic
@@ -181,10 +181,9 @@ def again(
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         opened = anew(zone.ledger.progress, name, topic, now)
         zone.ledger.append(opened)
-        Console(highlight=False).print(
+        say(
             f"{name}: the next start of `lakehouse land` lands all of {topic_name} as incarnation "
-            f"{opened[0].incarnation}",
-            soft_wrap=True,
+            f"{opened[0].incarnation}"
         )
 
 

@@ -1,6 +1,7 @@
 """`python -m lakehouse.delivery`: the commands of the workflows; see infra/README.md.
 
-Needs boto3, credentials, and LAKEHOUSE_ENVIRONMENT_FILE (the S3 URI of the environment file).
+Needs boto3, credentials, and LAKEHOUSE_ENVIRONMENT_FILE (the S3 URI of the environment file);
+`check-environments` needs GITHUB_REPOSITORY and GITHUB_TOKEN instead.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from lakehouse.delivery import administrator, environment, github, glue, images, models
+from lakehouse.delivery import administrator, environment, github, glue, images, models, trust
 from lakehouse.delivery.environment import DeliveryError, checked_release
 from lakehouse.delivery.tasks import TaskRunner, inert_workflow_commands
 
@@ -68,6 +69,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     plugin.add_argument("path", type=Path)
     plugin.set_defaults(command=_publish_connect_plugin)
+
+    check = commands.add_parser(
+        "check-environments", help="Ask GitHub whether its rules keep other branches out."
+    )
+    check.add_argument("stages", nargs="*", metavar="ENVIRONMENT", help="Default: dev qa prod.")
+    check.set_defaults(command=_check_environments)
 
     show = commands.add_parser("show", help="Print what is in place.")
     show.set_defaults(command=_show)
@@ -155,6 +162,13 @@ def _publish_connect_plugin(options: argparse.Namespace) -> int:
     glue.put_once(_client("s3"), _environment().artifacts, key, options.path)
     _print(f"published: {key}")
     return 0
+
+
+def _check_environments(options: argparse.Namespace) -> int:
+    """1 when something is wrong."""
+    findings = trust.check(os.environ, options.stages or ("dev", "qa", "prod"))
+    _print("\n".join(f"{finding.subject}: {finding.wrong or 'right'}" for finding in findings))
+    return int(any(finding.wrong for finding in findings))
 
 
 def _show(_options: argparse.Namespace) -> int:

@@ -36,12 +36,12 @@ def production_manifest(variables: Mapping[str, str]) -> bytes | None:
         variables[name] for name in ("GITHUB_API_URL", "GITHUB_REPOSITORY", "GITHUB_TOKEN")
     )
     listing = json.loads(
-        _get(f"{api}/repos/{repository}/actions/artifacts?name={ARTIFACT}&per_page=100", token)
+        get(f"{api}/repos/{repository}/actions/artifacts?name={ARTIFACT}&per_page=100", token)
     )
     url = newest(listing["artifacts"])
     if url is None:
         return None
-    with zipfile.ZipFile(io.BytesIO(_get(url, token))) as archive:
+    with zipfile.ZipFile(io.BytesIO(get(url, token))) as archive:
         return archive.read("manifest.json")
 
 
@@ -68,7 +68,12 @@ def _trusted(branch: str) -> bool:
     return branch == "main" or (branch.startswith("v") and branch[1:2].isdigit())
 
 
-def _get(url: str, token: str) -> bytes:
+def get(url: str, token: str) -> bytes:
+    """What is at an address of GitHub's API.
+
+    Raises:
+        DeliveryError: GitHub does not answer, or refuses.
+    """
     if not url.startswith(("https://", "http://127.0.0.1:")):
         raise DeliveryError(f"{url} is not an address of GitHub's API: check GITHUB_API_URL")
     request = urllib.request.Request(  # noqa: S310  https, checked above
@@ -87,7 +92,8 @@ def _get(url: str, token: str) -> bytes:
                 redirected: bytes = answer.read()
                 return redirected
         raise DeliveryError(
-            f"GitHub answers {error.code} to {url}: the job needs `actions: read`"
+            f"GitHub answers {error.code} to {url}: the token may not read it (a job needs "
+            "`actions: read`), or it is not there"
         ) from error
     except urllib.error.URLError as error:
         raise DeliveryError(f"no answer from {url}: {error.reason}; run the job again") from error

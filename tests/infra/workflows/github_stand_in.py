@@ -1,4 +1,4 @@
-"""The part of GitHub's API that deployments use: artifacts of earlier runs."""
+"""The part of GitHub's API that deployments use: artifacts of earlier runs, and settings."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ TOKEN = "the-jobs-own-token"
 
 @dataclass
 class GitHub:
-    """Artifacts by name; the API is at `url`."""
+    """Artifacts by name, settings of shop/lakehouse by path; the API is at `url`."""
 
     url: str = ""
     artifacts: dict[str, bytes] = field(default_factory=dict)
+    settings: dict[str, object] = field(default_factory=dict)
 
     def upload(self, name: str, file: str, content: bytes) -> None:
         """What actions/upload-artifact does with one file."""
@@ -46,6 +47,12 @@ def github_api() -> Iterator[GitHub]:
                 self._send(401, b"")
             elif path == "/repos/shop/lakehouse/actions/artifacts":
                 self._send(200, self._listing(query))
+            elif path.startswith("/repos/"):
+                asked = self.path.removeprefix("/repos/shop/lakehouse/")
+                known = asked in github.settings
+                self._send(
+                    200 if known else 404, json.dumps(github.settings.get(asked, {})).encode()
+                )
             else:
                 self.send_response(302)
                 self.send_header("Location", f"{github.url}/storage/{path.split('/')[-2]}")

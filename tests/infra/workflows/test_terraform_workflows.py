@@ -189,6 +189,16 @@ def test_refuses_a_plan_that_is_not_the_approved_one(repository: Repository) -> 
     assert "two" not in repository.state()
 
 
+def test_applies_what_is_in_main_only(repository: Repository) -> None:
+    with pytest.raises(StepFailedError, match="its `if` does not hold"):
+        repository.run(
+            "terraform-apply",
+            "apply",
+            inputs={"environment": "dev"},
+            github={"ref": "refs/heads/mine", "run_id": "1"},
+        )
+
+
 def test_checks_format_roots_and_modules(repository: Repository) -> None:
     plain = re.sub(r"\x1b\[\d*m", "", repository.run("terraform", "check").output)
     assert plain.count("Success! The configuration is valid.") == 2
