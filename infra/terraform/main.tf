@@ -150,6 +150,7 @@ module "iam" {
   account_id               = local.account_id
   region                   = var.region
   github_repository        = var.github_repository
+  github_repository_id     = var.github_repository_id
   permissions_boundary_arn = local.boundary
   bucket_arns              = module.lake.bucket_arns
   key_arns                 = module.encryption.key_arns
@@ -271,7 +272,7 @@ module "monitoring" {
   environment              = var.environment
   account_id               = local.account_id
   region                   = var.region
-  runbook_url              = "https://github.com/${var.github_repository}/blob/main/docs/runbooks/operations.md"
+  runbook_url              = "https://github.com/${replace(var.github_repository, "/@[0-9]+/", "")}/blob/main/docs/runbooks/operations.md"
   alarm_emails             = var.alarms.emails
   thresholds               = var.alarms.thresholds
   monthly_budget_usd       = var.alarms.monthly_budget_usd

@@ -273,27 +273,31 @@ resource "aws_iam_openid_connect_provider" "github" {
 locals {
   oidc_provider = "arn:aws:iam::${local.account_id}:oidc-provider/token.actions.githubusercontent.com"
 
-  # A plan runs for pull requests, an apply only behind the approval of the GitHub environment.
   github_environments = {
     plan  = "${var.environment}-plan"
     apply = var.environment
   }
-  state_key = "${aws_s3_bucket.state.arn}/${var.environment}/terraform.tfstate"
 
-  use_state = [
-    { Sid = "ListStates", Effect = "Allow", Action = "s3:ListBucket", Resource = aws_s3_bucket.state.arn },
-    { Sid = "LockState", Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], Resource = "${local.state_key}.tflock" },
-    { Sid = "StateKey", Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = aws_kms_key.state.arn },
-  ]
+  # A workflow in a pushed branch names any environment that it likes; where it runs it cannot choose.
+  # Whoever may push a branch may open a pull request, and then plans: that role must be harmless.
+  refs = {
+    plan  = { StringLike = { "token.actions.githubusercontent.com:ref" = ["refs/heads/main", "refs/pull/*/merge"] } }
+    apply = { StringEquals = { "token.actions.githubusercontent.com:ref" = "refs/heads/main" } }
+  }
+
+  state_key = "${aws_s3_bucket.state.arn}/${var.environment}/terraform.tfstate"
+  artifacts = "arn:aws:s3:::${local.name}-artifacts-${local.account_id}"
 
   # Destroying what holds data needs an administrator; a changed line of Terraform is not enough.
+  # s3:PutBucketVersioning cannot be among it: an apply makes buckets, and the action that switches
+  # their versions on also switches them off. What is there then stays: no version is deleted.
   protected = var.deletion_protection ? [{
     Sid    = "KeepWhatHoldsData"
     Effect = "Deny"
     Action = [
       "kafka:DeleteCluster", "kms:ScheduleKeyDeletion", "redshift-serverless:DeleteNamespace", "redshift-serverless:DeleteWorkgroup",
       "redshift:DeleteCluster", "redshift:DeleteClusterSnapshot", "s3:DeleteBucket", "s3:DeleteObjectVersion",
-      "s3:PutBucketVersioning", "secretsmanager:DeleteSecret",
+      "secretsmanager:DeleteSecret",
     ]
     Resource = "*"
   }] : []
@@ -311,36 +315,66 @@ resource "aws_iam_role" "terraform" {
       Effect    = "Allow"
       Principal = { Federated = local.oidc_provider }
       Action    = "sts:AssumeRoleWithWebIdentity"
-      Condition = {
-        StringEquals = {
-          "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com"
-          "token.actions.githubusercontent.com:sub" = "repo:${var.github_repository}:environment:${each.value}"
-        }
-      }
+      Condition = merge(local.refs[each.key], {
+        StringEquals = merge(try(local.refs[each.key].StringEquals, {}), {
+          "token.actions.githubusercontent.com:aud"           = "sts.amazonaws.com"
+          "token.actions.githubusercontent.com:sub"           = "repo:${var.github_repository}:environment:${each.value}"
+          "token.actions.githubusercontent.com:repository_id" = var.github_repository_id
+          "token.actions.githubusercontent.com:environment"   = each.value
+        })
+      })
     }]
   })
 }
 
-# Reading is what a plan does; of contents (objects, secrets) it reads the state only.
-resource "aws_iam_role_policy_attachment" "read" {
-  role       = aws_iam_role.terraform["plan"].name
-  policy_arn = "arn:aws:iam::aws:policy/ReadOnlyAccess"
-}
-
+# The configuration of what is there, the state, and the objects that Terraform itself has put into
+# the artifacts bucket. What shows contents is denied as well: no policy that somebody attaches here
+# later gives it.
 resource "aws_iam_role_policy" "plan" {
-  name = "state"
+  name = "read"
   role = aws_iam_role.terraform["plan"].id
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = concat(local.use_state, [
+    Statement = [
       { Sid = "ReadState", Effect = "Allow", Action = "s3:GetObject", Resource = local.state_key },
+      { Sid = "StateKey", Effect = "Allow", Action = "kms:Decrypt", Resource = aws_kms_key.state.arn },
+      { Sid = "ReadBuckets", Effect = "Allow", Action = [for action in local.plan_reads : action if startswith(action, "s3:")], Resource = "arn:aws:s3:::${local.name}-*" },
+      { Sid = "ReadRoles", Effect = "Allow", Action = [for action in local.plan_reads : action if startswith(action, "iam:")], Resource = "${local.role}/${local.name}-*" },
+      { Sid = "ReadOthers", Effect = "Allow", Action = [for action in local.plan_reads : action if !startswith(action, "iam:") && !startswith(action, "s3:")], Resource = "*" },
       {
-        Sid         = "NoContents"
+        Sid      = "ReadOwnObjects"
+        Effect   = "Allow"
+        Action   = ["s3:GetObject", "s3:GetObjectTagging"]
+        Resource = ["${local.artifacts}/connect/*", "${local.artifacts}/environment/*"]
+      },
+      {
+        # The data key encrypts the catalog's tables, the schedules' inputs and those objects.
+        Sid      = "DataKey"
+        Effect   = "Allow"
+        Action   = "kms:Decrypt"
+        Resource = "arn:aws:kms:${local.here}:key/*"
+        Condition = {
+          "ForAnyValue:StringEquals" = { "kms:ResourceAliases" = "alias/${local.name}-data" }
+          StringEquals               = { "kms:ViaService" = [for service in ["glue", "s3", "scheduler"] : "${service}.${var.region}.amazonaws.com"] }
+        }
+      },
+      {
+        Sid    = "NoContents"
+        Effect = "Deny"
+        Action = [
+          "kafkaconnect:DescribeConnector", "logs:FilterLogEvents", "logs:Get*", "logs:StartLiveTail", "logs:StartQuery", "logs:Unmask",
+          "redshift-data:*", "secretsmanager:BatchGetSecretValue", "secretsmanager:GetSecretValue", "sqs:ReceiveMessage",
+          "ssm:GetParameter*", "states:DescribeExecution", "states:GetExecutionHistory",
+        ]
+        Resource = "*"
+      },
+      {
+        Sid         = "NoOtherObjects"
         Effect      = "Deny"
         Action      = ["s3:GetObject", "s3:GetObjectVersion"]
-        NotResource = [local.state_key, "${local.state_key}.tflock", "arn:aws:s3:::${local.name}-artifacts-${local.account_id}/*"]
+        NotResource = [local.state_key, "${local.artifacts}/connect/*", "${local.artifacts}/environment/*"]
       },
-    ])
+    ]
   })
 }
 
@@ -356,8 +390,11 @@ resource "aws_iam_role_policy" "apply" {
   role = aws_iam_role.terraform["apply"].id
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = concat(local.use_state, local.protected, [
+    Statement = concat(local.protected, [
+      { Sid = "ListStates", Effect = "Allow", Action = "s3:ListBucket", Resource = aws_s3_bucket.state.arn },
       { Sid = "WriteState", Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject"], Resource = local.state_key },
+      { Sid = "LockState", Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], Resource = "${local.state_key}.tflock" },
+      { Sid = "StateKey", Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = aws_kms_key.state.arn },
       {
         Sid      = "ReadRoles"
         Effect   = "Allow"

@@ -39,13 +39,29 @@ variable "account_ids" {
 }
 
 variable "github_repository" {
-  description = "Repository whose workflows plan and apply: owner/name."
+  description = "Repository whose workflows plan and apply, as GitHub's tokens name it: owner/name, or owner@id/name@id (docs/runbooks/deployment.md, step 1)."
   type        = string
   nullable    = false
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+$", var.github_repository))
-    error_message = "github_repository is owner/name, without wildcards."
+    condition     = can(regex("^[A-Za-z0-9][A-Za-z0-9-]*(/[A-Za-z0-9._-]+|@[1-9][0-9]*/[A-Za-z0-9._-]+@[1-9][0-9]*)$", var.github_repository))
+    error_message = "github_repository is owner/name or owner@id/name@id, without wildcards."
+  }
+
+  validation {
+    condition     = !strcontains(var.github_repository, "@") || endswith(var.github_repository, "@${var.github_repository_id}")
+    error_message = "github_repository ends in another number than github_repository_id."
+  }
+}
+
+variable "github_repository_id" {
+  description = "Number of that repository, which a later repository of the same name does not have."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[1-9][0-9]*$", var.github_repository_id))
+    error_message = "github_repository_id is a number: gh api repos/<owner>/<name> --jq .id"
   }
 }
 

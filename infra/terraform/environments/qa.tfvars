@@ -1,8 +1,9 @@
 # Sizes of qa: as dev, with room for a copy of a day of prod.
-environment         = "qa"
-region              = "eu-central-1"
-github_repository   = "example-org/retail-lakehouse"
-deletion_protection = true
+environment          = "qa"
+region               = "eu-central-1"
+github_repository    = "example-org@987654321/retail-lakehouse@123456789"
+github_repository_id = "123456789"
+deletion_protection  = true
 
 # Documentation addresses (RFC 5737): replace them with the ranges of Azure's service tag Sql.<region>
 # of the shop's database.

@@ -10,14 +10,15 @@ mock_provider "aws" {
 }
 
 variables {
-  environment         = "dev"
-  region              = "eu-central-1"
-  github_repository   = "example-org/retail-lakehouse"
-  deletion_protection = true
-  network             = { azure_sql = { egress = "nat", cidr_blocks = ["203.0.113.0/24"] } }
-  redshift            = { mode = "serverless" }
-  streaming_groups    = { order-cdc = {} }
-  alarms              = { monthly_budget_usd = 100 }
+  environment          = "dev"
+  region               = "eu-central-1"
+  github_repository    = "example-org/retail-lakehouse"
+  github_repository_id = "123456789"
+  deletion_protection  = true
+  network              = { azure_sql = { egress = "nat", cidr_blocks = ["203.0.113.0/24"] } }
+  redshift             = { mode = "serverless" }
+  streaming_groups     = { order-cdc = {} }
+  alarms               = { monthly_budget_usd = 100 }
 }
 
 run "an_environment_that_is_none" {
@@ -69,4 +70,34 @@ run "a_project_that_is_too_long" {
   }
 
   expect_failures = [var.project]
+}
+
+run "an_owner_with_a_number_and_a_repository_without" {
+  command = plan
+
+  variables {
+    github_repository = "example-org@1/retail-lakehouse"
+  }
+
+  expect_failures = [var.github_repository]
+}
+
+run "another_number" {
+  command = plan
+
+  variables {
+    github_repository = "example-org@1/retail-lakehouse@1123456789"
+  }
+
+  expect_failures = [var.github_repository]
+}
+
+run "a_repository_id_that_is_none" {
+  command = plan
+
+  variables {
+    github_repository_id = "*"
+  }
+
+  expect_failures = [var.github_repository_id]
 }

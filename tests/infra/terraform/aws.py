@@ -23,9 +23,12 @@ from typing import Any
 from unittest import mock
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+from moto.core.config import default_user_config
 from moto.glue.models import glue_backends
 from moto.kafka.models import kafka_backends
 from werkzeug.test import run_wsgi_app
+
+from tests.infra.terraform.calls import Call, Recorded, signing_name
 
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
@@ -224,15 +227,13 @@ class Extended:
         self._scaling_tags: Json = {}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        scope = re.search(
-            r"Credential=[^/]+/\d+/[^/]+/([^/]+)/", environ.get("HTTP_AUTHORIZATION", "")
-        )
+        service = signing_name(environ) or ""
         try:
-            answer = self._answer(scope[1] if scope else "", environ)
+            answer = self._answer(service, environ)
             if answer is None:
                 return self._moto(environ, start_response)
         except NotFoundError as error:
-            return _absent(start_response, scope[1] if scope else "", str(error))
+            return _absent(start_response, service, str(error))
         except NotImplementedError as error:
             # 400: a client does not try again.
             return _respond(start_response, 400, {"message": f"stand-in: no {error}"}, "Unknown")
@@ -324,7 +325,7 @@ def _corrected() -> Iterator[None]:
 
     An MSK cluster stays in CREATING for ever and its ARN lacks the name; a bucket policy with the
     principal "*" crashes the check of a log bucket; and conditions of a bucket policy are not read,
-    so that "deny without TLS" denies all.
+    so that "deny without TLS" denies all. AWS's managed policies are only there when asked for.
     """
     from moto.iam.access_control import PermissionResult
     from moto.kafka.models import FakeKafkaCluster
@@ -345,6 +346,7 @@ def _corrected() -> Iterator[None]:
             FakeBucket, "_log_permissions_enabled_policy", staticmethod(_may_deliver_logs)
         ),
         mock.patch.object(FakeBucket, "get_permission", lambda *_: PermissionResult.NEUTRAL),
+        mock.patch.dict(default_user_config["iam"], load_aws_managed_policies=True),
     ):
         yield
 
@@ -388,13 +390,14 @@ class Once:
 
 
 @contextmanager
-def running() -> Iterator[str]:
-    """The address of a server for as long as it is needed."""
+def running(calls: set[Call]) -> Iterator[str]:
+    """The address of a server for as long as it is needed; `calls` gets what is asked of it."""
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
     with _corrected():
-        application = Once(Extended(DomainDispatcherApplication(create_backend_app)))
+        moto = DomainDispatcherApplication(create_backend_app)
+        application = Recorded(Once(Extended(moto)), calls)
         server = make_server("127.0.0.1", 0, application, threaded=True)
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.infra.terraform import aws, harness
+from tests.infra.terraform.calls import Call
 from tests.infra.terraform.harness import Terraform
 
 
@@ -32,10 +33,16 @@ def tool(name: str) -> Path:
 
 
 @pytest.fixture(scope="session")
-def cloud() -> Iterator[str]:
+def calls() -> set[Call]:
+    """What has been asked of AWS on loopback; whoever looks clears it first."""
+    return set()
+
+
+@pytest.fixture(scope="session")
+def cloud(calls: set[Call]) -> Iterator[str]:
     """The address of AWS on loopback."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    with aws.running() as address:
+    with aws.running(calls) as address:
         yield address
 
 
@@ -100,10 +107,11 @@ def environments(terraform: Terraform, tree: Path) -> dict[str, Environment]:
 
 @dataclass(frozen=True)
 class Applied:
-    """dev as it was applied."""
+    """A root as it was applied, and what the apply asked of AWS."""
 
     environment: Environment
     state: dict[str, Any]
+    calls: frozenset[Call]
 
     def resources(self, kind: str) -> dict[str, dict[str, Any]]:
         """Values of all resources of a type by their key (for_each) or name."""
@@ -121,9 +129,10 @@ def _resources(module: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def dev(environments: dict[str, Environment]) -> Applied:
+def dev(environments: dict[str, Environment], calls: set[Call]) -> Applied:
     """dev, applied to the cloud on loopback. test_apply.py destroys it, last."""
     environment = environments["dev"]
+    calls.clear()
     environment.terraform.must(
         environment.folder,
         "apply",
@@ -132,4 +141,30 @@ def dev(environments: dict[str, Environment]) -> Applied:
         "-parallelism=40",
         environment.plan_file,
     )
-    return Applied(environment, harness.show(environment.terraform, environment.folder))
+    state = harness.show(environment.terraform, environment.folder)
+    return Applied(environment, state, frozenset(calls))
+
+
+@dataclass(frozen=True)
+class Replanned:
+    """A plan of what is there already, and what it asked of AWS."""
+
+    plan: dict[str, Any]
+    calls: frozenset[Call]
+
+
+@pytest.fixture(scope="session")
+def second_plan(dev: Applied, calls: set[Call]) -> Replanned:
+    """dev, planned again at once."""
+    calls.clear()
+    plan = replan(dev, "second.tfplan")
+    return Replanned(plan, frozenset(calls))
+
+
+def replan(applied: Applied, name: str, *options: str) -> dict[str, Any]:
+    """A new plan, kept as the file `name`."""
+    environment = applied.environment
+    environment.terraform.must(
+        environment.folder, "plan", "-input=false", "-no-color", f"-out={name}", *options
+    )
+    return harness.show(environment.terraform, environment.folder, name)

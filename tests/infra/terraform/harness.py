@@ -163,7 +163,6 @@ ON_LOOPBACK = """
 provider "aws" {
   max_retries                 = 2
   s3_use_path_style           = true
-  skip_credentials_validation = true
   skip_metadata_api_check     = true
 }
 """

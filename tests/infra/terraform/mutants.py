@@ -202,8 +202,29 @@ MUTANTS: dict[str, tuple[Mutant, ...]] = {
         ),
         Mutant(
             "the token is for AWS",
-            '"token.actions.githubusercontent.com:aud" = "sts.amazonaws.com"',
-            '"token.actions.githubusercontent.com:aud" = "other"',
+            '"token.actions.githubusercontent.com:aud"           = "sts.amazonaws.com"\n',
+            "\n",
+        ),
+        Mutant(
+            "another repository of the same name is another",
+            '"token.actions.githubusercontent.com:repository_id" = var.github_repository_id\n',
+            "\n",
+        ),
+        Mutant(
+            "the job runs in the environment",
+            '"token.actions.githubusercontent.com:environment"   = var.environment\n',
+            "\n",
+        ),
+        Mutant(
+            "main and releases are deployed and nothing else",
+            'StringLike = { "token.actions.githubusercontent.com:ref"'
+            ' = ["refs/heads/main", "refs/tags/v*"] }',
+            "",
+        ),
+        Mutant(
+            "nobody else deploys",
+            'Principal = { Federated = "arn',
+            'Principal = { AWS = "*", Federated = "arn',
         ),
         Mutant(
             "actions are named",
@@ -412,11 +433,53 @@ MUTANTS: dict[str, tuple[Mutant, ...]] = {
     "bootstrap": (
         Mutant(
             "one repository and one environment apply",
-            "apply = var.environment",
-            'apply = "*"',
+            '"token.actions.githubusercontent.com:sub"           = '
+            '"repo:${var.github_repository}:environment:${each.value}"\n',
+            "\n",
         ),
         Mutant(
             "a plan is another role", 'plan  = "${var.environment}-plan"', "plan = var.environment"
+        ),
+        Mutant(
+            "the token is for AWS",
+            '"token.actions.githubusercontent.com:aud"           = "sts.amazonaws.com"\n',
+            "\n",
+        ),
+        Mutant(
+            "another repository of the same name is another",
+            '"token.actions.githubusercontent.com:repository_id" = var.github_repository_id\n',
+            "\n",
+        ),
+        Mutant(
+            "the job runs in the environment",
+            '"token.actions.githubusercontent.com:environment"   = each.value\n',
+            "\n",
+        ),
+        Mutant(
+            "main is applied and nothing else",
+            'apply = { StringEquals = { "token.actions.githubusercontent.com:ref"'
+            ' = "refs/heads/main" } }',
+            "apply = {}",
+        ),
+        Mutant(
+            "main and pull requests are planned and nothing else",
+            '["refs/heads/main", "refs/pull/*/merge"]',
+            '["refs/*"]',
+        ),
+        Mutant(
+            "nobody else takes the roles",
+            "Principal = { Federated = local.oidc_provider }",
+            'Principal = { Federated = local.oidc_provider, AWS = "*" }',
+        ),
+        Mutant(
+            "a plan sees no contents",
+            'Sid    = "NoContents"\n        Effect = "Deny"',
+            'Sid    = "NoContents"\n        Effect = "Allow"',
+        ),
+        Mutant(
+            "a plan reads no object but the state and Terraform's own",
+            'Sid         = "NoOtherObjects"\n        Effect      = "Deny"',
+            'Sid         = "NoOtherObjects"\n        Effect      = "Allow"',
         ),
         Mutant(
             "roles are made with the boundary only",

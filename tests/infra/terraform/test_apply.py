@@ -17,8 +17,8 @@ from ingestion import declarations
 from ingestion.glue import landing
 from ingestion.settings import Settings
 from lakehouse.source.msk_connect import Place
-from tests.infra.terraform import aws, harness
-from tests.infra.terraform.conftest import Applied
+from tests.infra.terraform import aws
+from tests.infra.terraform.conftest import Applied, Replanned, replan
 
 SETTING = re.compile(r"(?:LAKEHOUSE|AWS)_[A-Z0-9_]+=[^\"'\n]*")
 
@@ -55,16 +55,10 @@ FORGOTTEN = {
 }
 
 
-def changes(dev: Applied, name: str, *options: str) -> list[tuple[str, list[str], set[str]]]:
-    """What a new plan would change: address, actions, attributes, without what moto forgets."""
-    environment = dev.environment
-    environment.terraform.must(
-        environment.folder, "plan", "-input=false", "-no-color", f"-out={name}", *options
-    )
+def changes(plan: dict[str, Any]) -> list[tuple[str, list[str], set[str]]]:
+    """What a plan would change: address, actions, attributes, without what moto forgets."""
     found = []
-    for resource in harness.show(environment.terraform, environment.folder, name)[
-        "resource_changes"
-    ]:
+    for resource in plan["resource_changes"]:
         change = resource["change"]
         if change["actions"] in (["no-op"], ["read"]):
             continue
@@ -76,8 +70,8 @@ def changes(dev: Applied, name: str, *options: str) -> list[tuple[str, list[str]
     return found
 
 
-def test_a_second_plan_changes_nothing(dev: Applied) -> None:
-    assert changes(dev, "second.tfplan") == []
+def test_a_second_plan_changes_nothing(second_plan: Replanned) -> None:
+    assert changes(second_plan.plan) == []
 
 
 def test_an_installation_with_a_root_per_environment_goes_on(dev: Applied) -> None:
@@ -90,7 +84,7 @@ def test_an_installation_with_a_root_per_environment_goes_on(dev: Applied) -> No
     ]
     (dev.environment.folder / "before.tfstate").write_text(json.dumps(state))
 
-    changed = changes(dev, "moved.tfplan", "-state=before.tfstate")
+    changed = changes(replan(dev, "moved.tfplan", "-state=before.tfstate"))
 
     assert [(address, actions) for address, actions, _ in changed] == [
         ("terraform_data.owner", ["create"])
@@ -200,7 +194,7 @@ def test_an_apply_does_not_undo_a_release(dev: Applied, cloud: str) -> None:
             if name in place:
                 place[name] = place[name].replace("initial", "v2")
 
-    assert changes(dev, "third.tfplan") == []
+    assert changes(replan(dev, "third.tfplan")) == []
 
 
 def test_destroy_leaves_nothing(dev: Applied, cloud: str) -> None:

@@ -52,8 +52,8 @@ locals {
           Action    = "sts:AssumeRole"
         }]
       }
-      # Only jobs of this repository that run in this GitHub environment, whose rules (approval,
-      # branches) then hold.
+      # Only jobs of this repository, for main or a release's tag, that run in this GitHub
+      # environment, whose rules (approval, branches) then hold.
       deploy = {
         Version = "2012-10-17"
         Statement = [{
@@ -62,9 +62,12 @@ locals {
           Action    = "sts:AssumeRoleWithWebIdentity"
           Condition = {
             StringEquals = {
-              "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com"
-              "token.actions.githubusercontent.com:sub" = "repo:${var.github_repository}:environment:${var.environment}"
+              "token.actions.githubusercontent.com:aud"           = "sts.amazonaws.com"
+              "token.actions.githubusercontent.com:sub"           = "repo:${var.github_repository}:environment:${var.environment}"
+              "token.actions.githubusercontent.com:repository_id" = var.github_repository_id
+              "token.actions.githubusercontent.com:environment"   = var.environment
             }
+            StringLike = { "token.actions.githubusercontent.com:ref" = ["refs/heads/main", "refs/tags/v*"] }
           }
         }]
       }

@@ -11,6 +11,7 @@ variables {
   region                   = "eu-central-1"
   permissions_boundary_arn = "arn:aws:iam::123456789012:policy/retail-lakehouse-dev-boundary"
   github_repository        = "example-org/retail-lakehouse"
+  github_repository_id     = "123456789"
   bucket_arns = {
     landing   = "arn:aws:s3:::landing"
     staging   = "arn:aws:s3:::staging"
@@ -51,13 +52,33 @@ run "roles" {
   }
 
   assert {
-    condition     = jsondecode(aws_iam_role.this["deploy"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"] == "repo:example-org/retail-lakehouse:environment:dev"
+    condition     = try(jsondecode(aws_iam_role.this["deploy"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"], "") == "repo:example-org/retail-lakehouse:environment:dev"
     error_message = "control: one repository and one environment deploy"
   }
 
   assert {
-    condition     = jsondecode(aws_iam_role.this["deploy"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:aud"] == "sts.amazonaws.com"
+    condition     = try(jsondecode(aws_iam_role.this["deploy"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:aud"], "") == "sts.amazonaws.com"
     error_message = "control: the token is for AWS"
+  }
+
+  assert {
+    condition     = try(jsondecode(aws_iam_role.this["deploy"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:repository_id"], "") == "123456789"
+    error_message = "control: another repository of the same name is another"
+  }
+
+  assert {
+    condition     = try(jsondecode(aws_iam_role.this["deploy"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:environment"], "") == "dev"
+    error_message = "control: the job runs in the environment"
+  }
+
+  assert {
+    condition     = try(toset(jsondecode(aws_iam_role.this["deploy"].assume_role_policy).Statement[0].Condition.StringLike["token.actions.githubusercontent.com:ref"]), toset([])) == toset(["refs/heads/main", "refs/tags/v*"])
+    error_message = "control: main and releases are deployed and nothing else"
+  }
+
+  assert {
+    condition     = [for statement in jsondecode(aws_iam_role.this["deploy"].assume_role_policy).Statement : keys(statement.Principal)] == [["Federated"]]
+    error_message = "control: nobody else deploys"
   }
 
   assert {

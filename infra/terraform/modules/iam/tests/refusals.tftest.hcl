@@ -11,6 +11,7 @@ variables {
   region                   = "eu-central-1"
   permissions_boundary_arn = "arn:aws:iam::123456789012:policy/retail-lakehouse-dev-boundary"
   github_repository        = "example-org/retail-lakehouse"
+  github_repository_id     = "123456789"
   bucket_arns = {
     landing   = "arn:aws:s3:::landing"
     staging   = "arn:aws:s3:::staging"
@@ -133,4 +134,34 @@ run "a_schema_history_that_is_not_declared" {
   }
 
   expect_failures = [var.schema_history_topic]
+}
+
+run "an_owner_with_a_number_and_a_repository_without" {
+  command = plan
+
+  variables {
+    github_repository = "example-org@1/retail-lakehouse"
+  }
+
+  expect_failures = [var.github_repository]
+}
+
+run "another_number" {
+  command = plan
+
+  variables {
+    github_repository = "example-org@1/retail-lakehouse@1123456789"
+  }
+
+  expect_failures = [var.github_repository]
+}
+
+run "a_repository_id_that_is_none" {
+  command = plan
+
+  variables {
+    github_repository_id = "*"
+  }
+
+  expect_failures = [var.github_repository_id]
 }
