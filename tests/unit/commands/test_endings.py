@@ -21,6 +21,7 @@ from ingestion.kafka import admin, brokers
 from ingestion.kafka.brokers import Offsets
 from ingestion.kafka.topics import ActualTopic, desired_topics
 from ingestion.landing import job, layout, spark, writers
+from ingestion.landing.ledger import Entry, Ledger
 from ingestion.landing.storage import open_storage
 from lakehouse.cli import app
 from lakehouse.commands import declarations as declarations_command
@@ -142,6 +143,13 @@ class World:
         storage.put(f"{layout.WRITERS}/1.json", json.dumps(asdict(other)).encode())
         storage.put(f"{layout.WRITERS}/{other.session}.heartbeat", f"{other.heartbeat_at}".encode())
 
+    def recreated(self) -> None:
+        """A topic that is not the one of which records are landed."""
+        self.broker(has_topics=True)
+        topic = load().table("stores").topics["postgresql"]
+        landed = Entry("stores", topic, "another id", 1, 0, 0, 5, 5, "landed", "2026-03-01", None)
+        Ledger(open_storage(str(self.folder / "landing"))).append([landed])
+
     def connector(self) -> None:
         """One that has failed, and would have to be made again."""
         api = test_msk_connect.Api()
@@ -167,6 +175,7 @@ CASES: dict[tuple[int, str], Case] = {
     (0, "landing status"): ("", lambda world: world.broker(has_topics=True)),
     (3, "landing status"): ("", lambda world: world.broker(has_topics=False)),
     (4, "landing accept-loss"): ("stores", lambda world: world.broker(has_topics=True)),
+    (4, "landing again"): ("stores", World.recreated),
     (4, "land"): ("--once", World.writer),
     (0, "topics check"): ("", lambda world: world.broker(has_topics=True)),
     (3, "topics check"): ("", lambda world: world.broker(has_topics=False)),
