@@ -33,9 +33,15 @@
     {% endfor %}
 {% endmacro %}
 
-{#- Post-hook of a log: from now on its rows are of this declaration. -#}
+{#-
+  Post-hook of a log: from now on its rows are of this declaration. On Redshift not without them (see
+  watermarks.sql): on a new connection the temporary table of the log's pre-hook is not there.
+-#}
 {% macro save_declaration(table) %}
-    {% if execute and not flags.EMPTY %}{{ save_declaration_sql(table) }}{% endif %}
+    {% if execute and not flags.EMPTY %}
+        {% if target.type == 'redshift' %}select count(*) from {{ ranges_relation(table) }};{% endif %}
+        {{ save_declaration_sql(table) }}
+    {% endif %}
 {% endmacro %}
 
 {% macro save_declaration_sql(table) %}

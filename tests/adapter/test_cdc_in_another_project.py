@@ -78,7 +78,10 @@ class _Project:
         return {
             "on-run-start": ["{{ start_run() }}"],
             "on-run-end": ["{{ finish_run(results) }}"],
-            "snapshots": {"+post-hook": "{{ save_watermark() }}"},
+            "snapshots": {
+                "+pre-hook": "{{ begin_transaction() }}",
+                "+post-hook": "{{ save_watermark() }}",
+            },
             "vars": {"run_expires_after_minutes": 60, "run": 1},
         }
 

@@ -59,6 +59,8 @@ class Statements:
     def __init__(self, books: Books) -> None:
         self._books = books
         self.sent: list[str] = []
+        self.faults: list[tuple[str, str]] = []
+        """Pairs of pattern and message: the next statement like the pattern meets that error, once."""
 
     def translate(self, sql: str, session: Session) -> str:
         """What PostgreSQL is sent for `sql`; what Redshift refuses becomes an error in its words.
@@ -66,6 +68,10 @@ class Statements:
         `sent` keeps what came, in order, so that it can be looked at and linted.
         """
         self.sent.append(sql)
+        for fault in self.faults:
+            if re.search(fault[0], sql):
+                self.faults.remove(fault)
+                return raise_error(fault[1])
         try:
             return self._translate(sql, session)
         except Refused as refusal:
