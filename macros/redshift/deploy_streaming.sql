@@ -12,8 +12,14 @@
     {% do require_redshift('deploy_streaming') %}
     {% if execute %}
         {% do require_case_sensitive_identifiers() %}
-        {% set outside = external_steps(warehouse_state()) %}
+        {% set state = warehouse_state() %}
+        {% set outside = external_steps(state) %}
+        {#- a table that is made anew has no partitions until the next build: none may be reading it -#}
+        {% set runs = operations_relation('runs').include(database=false) | replace('"', '') %}
+        {% set locked = state['outdated'] and runs in state['relations'] and not dry_run %}
+        {% if locked %}{% do start_run(writes=true) %}{% endif %}
         {% do carry_out(outside, dry_run) %}
+        {% if locked %}{% do run_query(end_run_sql('succeeded')) %}{% endif %}
         {% set streams = streaming_steps(warehouse_state(), landed_incarnations()) %}
         {% do carry_out(streams, dry_run) %}
         {% set access = access_steps(warehouse_state()) %}
@@ -89,6 +95,7 @@
     {% set state = {
         'external_schemas': {}, 'external_tables': [], 'views': {}, 'relations': [], 'roles': [],
         'policies': [], 'attached': [], 'schemas': [], 'privileges': {}, 'readable': [],
+        'outdated': outdated_landing_tables(),
     } %}
     {% for row in run_query("select schemaname, esoptions from svv_external_schemas").rows %}
         {% do state['external_schemas'].update({row[0]: row[1]}) %}
@@ -182,11 +189,15 @@
             from data catalog
             database '{{ env_var('LAKEHOUSE_GLUE_DATABASE', 'retail_landing') }}'
             iam_role {{ iam_role }}
-            create external database if not exists
         {% endset %}
         {% do steps.append(plan_step('the landing zone, read through Spectrum', sql)) %}
     {% endif %}
-    {% for table in declared_tables() if table not in state['external_tables'] %}
+    {% for table in landing_tables() if table not in state['external_tables'] or table in state['outdated'] %}
+        {% if table in state['outdated'] %}
+            {% do steps.append(plan_step(
+                'the definition of ' ~ table ~ ' alone, which is not as declared; its files stay',
+                'drop table ' ~ landing_schema() ~ '.' ~ table)) %}
+        {% endif %}
         {% do steps.append(plan_step('landed records of ' ~ table, landing_table_sql(table))) %}
     {% endfor %}
     {% if 'ledger' not in state['external_tables'] %}
@@ -195,20 +206,73 @@
     {% do return(steps) %}
 {% endmacro %}
 
+{#- The external tables: what is landed of the declared tables, and what Debezium says about itself. -#}
+{% macro landing_tables() %}
+    {% set names = declared_tables() | list %}
+    {% for source in graph.sources.values() if source.source_name == 'debezium' %}
+        {% do names.append(source.name) %}
+    {% endfor %}
+    {% do return(names | sort) %}
+{% endmacro %}
+
 {#- Columns are found in Parquet by name; the headers, a nested column, stay out: `select *` would fail. -#}
+{% macro landing_columns() %}
+    {% do return({
+        'kafka_topic': 'varchar(249)',
+        'kafka_partition': 'integer',
+        'kafka_offset': 'bigint',
+        'kafka_timestamp': 'timestamp',
+        'kafka_timestamp_type': 'varchar(1)',
+        'kafka_key': 'varbyte(16777216)',
+        'kafka_value': 'varbyte(16777216)',
+    }) %}
+{% endmacro %}
+
+{#-
+  By default Spectrum gives null for a value that is longer than its column (64,000 bytes, where the
+  column names no length), and a null value is a tombstone. So the widest columns, and beyond them
+  the query fails.
+-#}
 {% macro landing_table_sql(table) %}
             create external table {{ landing_schema() }}.{{ table }} (
-                kafka_topic varchar(249),
-                kafka_partition integer,
-                kafka_offset bigint,
-                kafka_timestamp timestamp,
-                kafka_timestamp_type varchar(1),
-                kafka_key varbyte(16777216),
-                kafka_value varbyte(16777216)
+                {%- for name, type in landing_columns().items() %}
+                {{ name }} {{ type }}{{ ',' if not loop.last }}
+                {%- endfor %}
             )
             partitioned by (incarnation integer, landing_date date, topic_partition integer)
             stored as parquet
             location '{{ landing_location() }}{{ table }}/'
+            table properties ('data_cleansing_enabled' = 'true', 'surplus_bytes_handling' = 'FAIL')
+{% endmacro %}
+
+{#-
+  Names of the external tables that landing_table_sql did not make: other columns, a shorter width, or
+  another answer to longer values. Types are the catalog's own, so of a type only its width counts.
+-#}
+{% macro outdated_landing_tables() %}
+    {% set digits = modules.re.compile('[0-9]+') %}
+    {% set partitions = ['incarnation', 'landing_date', 'topic_partition'] %}
+    {% set found = {} %}
+    {% for row in run_query(
+        "select tablename, columnname, external_type from svv_external_columns where schemaname = '"
+        ~ landing_schema() ~ "' order by tablename, columnnum").rows if row[1] not in partitions %}
+        {% set width = digits.findall(row[2]) %}
+        {% set declared = digits.findall(landing_columns().get(row[1], '')) %}
+        {% set other = width and declared and width != declared %}
+        {% do found.setdefault(row[0], []).append(row[1] ~ (' ' ~ row[2] if other else '')) %}
+    {% endfor %}
+    {% set outdated = [] %}
+    {% for row in run_query(
+        "select tablename, parameters from svv_external_tables where schemaname = '" ~ landing_schema()
+        ~ "' order by tablename").rows if row[0] in landing_tables() %}
+        {% set parameters = fromjson(row[1] or '{}', {}) %}
+        {% if found.get(row[0]) != landing_columns().keys() | list
+            or parameters.get('data_cleansing_enabled') != 'true'
+            or parameters.get('surplus_bytes_handling') != 'FAIL' %}
+            {% do outdated.append(row[0]) %}
+        {% endif %}
+    {% endfor %}
+    {% do return(outdated) %}
 {% endmacro %}
 
 {% macro ledger_table_sql() %}

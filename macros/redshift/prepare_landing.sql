@@ -4,6 +4,16 @@
   external table's statements commit by themselves, so this cannot happen inside a model).
 -#}
 {% macro redshift__prepare_landing() %}
+    {% set outdated = outdated_landing_tables() %}
+    {% if outdated %}
+        {% do run_query(drop_run_sql()) %}
+        {% do exceptions.raise_compiler_error(
+            "external tables of " ~ landing_schema() ~ " are not as this release declares them, and would"
+            ~ " give null for a long value, which is a delete's tombstone: " ~ outdated | join(', ')
+            ~ ". `dbt run-operation deploy_streaming --target " ~ target.name ~ "` makes them anew; then"
+            ~ " build again."
+        ) %}
+    {% endif %}
     {% for statement in copy_ledger_statements() %}
         {% do run_query(statement) %}
     {% endfor %}
@@ -140,7 +150,7 @@
     from {{ operations_relation('ledger') }} as ledger
     where
         ledger.landing_date is not null
-        and ledger.table_name in ('{{ declared_tables() | join("', '") }}')
+        and ledger.table_name in ('{{ landing_tables() | join("', '") }}')
     group by
         ledger.table_name, ledger.incarnation, ledger.landing_date, ledger.kafka_partition
     order by

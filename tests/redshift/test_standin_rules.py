@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg2
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import redshift_connector
 from redshift_connector.core import Connection
@@ -42,12 +45,15 @@ def session() -> Session:
 
 
 @pytest.fixture(scope="module")
-def connection(
-    redshift_postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Connection]:
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of `s3://lake/`."""
+    return tmp_path_factory.mktemp("lake")
+
+
+@pytest.fixture(scope="module")
+def connection(redshift_postgres: PostgresServer, bucket: Path) -> Iterator[Connection]:
     """The real driver on a stand-in with two tables, t and s."""
-    folder = tmp_path_factory.mktemp("lake")
-    with StandIn(redshift_postgres, {"lake": folder}) as opened:
+    with StandIn(redshift_postgres, {"lake": bucket}) as opened:
         made = redshift_connector.connect(
             host="127.0.0.1",
             port=opened.port,
@@ -121,6 +127,45 @@ def test_statement_rule_refuses_its_example(rule: StatementRule, connection: Con
     finally:
         if "begin" in rule.before:
             _run(connection, "rollback")
+
+
+@pytest.mark.parametrize(
+    ("table", "kind", "properties", "answer"),
+    [
+        ("widest", "varbyte(16777216)", "", 70_000),
+        ("default_width", "varbyte", "", None),
+        ("handling_off", "varbyte", "'surplus_bytes_handling' = 'FAIL'", None),
+        (
+            "failing",
+            "varbyte",
+            "'data_cleansing_enabled' = 'true', 'surplus_bytes_handling' = 'FAIL'",
+            "exceeds 64000 bytes",
+        ),
+    ],
+    ids=["widest", "default", "off", "failing"],
+)
+def test_spectrum_reads_null_for_what_is_longer_than_its_column(  # noqa: PLR0917
+    connection: Connection,
+    bucket: Path,
+    table: str,
+    kind: str,
+    properties: str,
+    answer: int | str | None,
+) -> None:
+    """r_CREATE_EXTERNAL_TABLE, "surplus_bytes_handling"; r_VARBYTE_type."""
+    (bucket / table).mkdir()
+    pq.write_table(pa.table({"value": [b"x" * 70_000]}), bucket / table / "one.parquet")
+    clause = f" table properties ({properties})" if properties else ""
+    _run(
+        connection,
+        f"create external table lake.{table} (value {kind}) stored as parquet"
+        f" location 's3://lake/{table}/'{clause}",
+    )
+    question = f"select octet_length(value) from lake.{table}"
+    if isinstance(answer, str):
+        assert answer in _refusal(connection, question)
+    else:
+        assert _run(connection, question) == [[answer]]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import time
@@ -19,7 +20,7 @@ from lakehouse.cli import app
 from tests.history.warehouse import SOURCES, copy_project
 from tests.redshift.conftest import World
 from tests.redshift.lake import LANDED_AT, Message
-from tests.redshift.warehouse import differences, environment
+from tests.redshift.warehouse import ROOT, differences, environment
 
 
 @pytest.mark.timeout(600)
@@ -114,6 +115,58 @@ def test_an_archive_keeps_what_landing_does_not_hold_yet(world: World) -> None:
     assert prod.rows("select kafka_offset from staging.stores__log order by 1") == [
         (number,) for number in range(5)
     ]
+
+
+@pytest.mark.timeout(600)
+def test_a_landed_value_is_no_tombstone_however_long_it_is(world: World) -> None:
+    """Spectrum reads null for what is longer than its column; Glue's binary has 64,000 bytes."""
+    prod, lake = world.prod, world.lake
+    first = next(message for message in world.changes.snapshot() if message.table == "stores")
+    assert first.value is not None
+    event = json.loads(first.value)
+    event["after"] |= {"Remark1": "x" * 35_000, "Remark2": "x" * 35_000}
+    long = replace(first, value=json.dumps(event).encode(), partition=0)
+    event["after"]["Name"] = "x" * 66_000
+    too_long = replace(long, value=json.dumps(event).encode())
+    lake.produce([long, too_long, replace(long, value=None)])
+    lake.land("stores")
+    prod.stand_in.admin(
+        "create external schema landing from data catalog database 'retail' iam_role default"
+    )
+    prod.stand_in.books.glue_table(
+        "landing.stores",
+        "s3://lake/landing/stores/",
+        "kafka_topic string, kafka_partition int, kafka_offset bigint, kafka_timestamp timestamp,"
+        " kafka_timestamp_type string, kafka_key binary, kafka_value binary",
+        "incarnation int, landing_date date, topic_partition int",
+    )
+
+    assert not prod.dbt.invoke("build", "--select", "stores__log").success
+    assert "deploy_streaming --target prod" in "\n".join(prod.dbt.said)
+    prod.stand_in.admin(
+        "insert into operations.runs (run_number, invocation_id, started_at, status)"
+        " values (9, 'another', getdate(), 'running')"
+    )
+    assert not prod.dbt.invoke("run-operation", "deploy_streaming").success
+    assert "Two builds at once are refused" in "\n".join(prod.dbt.said)
+    prod.stand_in.admin("update operations.runs set status = 'failed' where run_number = 9")
+    assert "drop table landing.stores;" in prod.dbt.operation("deploy_streaming")
+    assert "nothing to do" in prod.dbt.operation("deploy_streaming")
+    prod.dbt.build("--select", "stores__log", "stg_retail__stores", "dim_store")
+    statuses = "select kafka_offset, _cdc_status from staging.stores__log order by 1"
+    assert prod.rows(statuses) == [(0, "accepted"), (1, "rejected"), (2, "tombstone")]
+    assert prod.rows("select is_deleted from marts.dim_store") == [(False,)]
+
+    page = (ROOT / "docs/runbooks/operations.md").read_text("utf-8")
+    [query] = re.findall(r"```sql\n(select logged.*?)```", page, re.DOTALL)
+    query = query.replace("orders", "stores")
+    with prod.warehouse() as warehouse:
+        assert warehouse.rows(query) == []
+        prod.stand_in.admin("update staging.stores__log set _cdc_status = 'tombstone'")
+        assert [row[-2:] for row in warehouse.rows(query)] == [
+            (0, len(long.value or b"")),
+            (1, len(too_long.value or b"")),
+        ]
 
 
 @pytest.mark.timeout(600)

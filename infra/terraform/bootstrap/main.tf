@@ -180,7 +180,7 @@ resource "aws_iam_policy" "boundary" {
         Effect = "Allow"
         Action = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "logs:AssociateKmsKey", "logs:DescribeLogStreams", "logs:GetLogEvents", "logs:FilterLogEvents"]
         Resource = [
-          for group in ["/${local.name}/*", "/aws-glue/jobs/${local.name}*", "/aws-glue/crawlers-role/${local.name}*", "/aws-glue/iceberg-*"] :
+          for group in ["/${local.name}/*", "/aws-glue/jobs/${local.name}*", "/aws-glue/iceberg-*"] :
           "arn:aws:logs:${local.here}:log-group:${group}"
         ]
       },

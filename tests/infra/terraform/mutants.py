@@ -279,11 +279,6 @@ MUTANTS: dict[str, tuple[Mutant, ...]] = {
             'catalog_encryption_mode = "SSE-KMS"\n      sse_aws_kms_key_id      = var.kms_key_arn',
             'catalog_encryption_mode = "DISABLED"',
         ),
-        Mutant(
-            "the crawler changes no table",
-            'update_behavior = "LOG"',
-            'update_behavior = "UPDATE_IN_DATABASE"',
-        ),
         Mutant("one run of a job at a time", "max_concurrent_runs = 1", "max_concurrent_runs = 2"),
         Mutant("landing jobs stream", '"gluestreaming"', '"glueetl"'),
         Mutant(

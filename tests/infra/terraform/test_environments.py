@@ -48,7 +48,7 @@ def test_every_name_carries_its_environment(environments: Environments, name: st
     own = ("name", "bucket", "cluster_name", "cluster_identifier", "alarm_name",
            "workgroup_name", "namespace_name", "identifier", "dashboard_name")  # fmt: skip
     # Names inside something that carries the environment itself, and endpoints' aliases.
-    inner = {"aws_iam_role_policy", "aws_glue_catalog_table"}
+    inner = {"aws_iam_role_policy"}
     wrong = [
         (resource["address"], key, value)
         for resource in planned(environments[name].plan)

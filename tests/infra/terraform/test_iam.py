@@ -209,13 +209,33 @@ class TestOthers:
         read = {r for _, r in granted(policies["connector"], "secretsmanager:GetSecretValue")}
         assert len(read) == 2
 
-    def test_the_crawler_changes_no_table(self, policies: dict[str, list[Statement]]) -> None:
-        for action in ("glue:UpdateTable", "glue:CreateTable", "glue:DeleteTable"):
-            assert not list(granted(policies["crawler"], action))
-
-    def test_redshift_reads_and_writes_nothing(self, policies: dict[str, list[Statement]]) -> None:
-        for pattern in ("s3:Put*", "s3:Delete*", "kafka-cluster:Write*", "glue:Create*"):
+    def test_redshift_writes_no_data(self, policies: dict[str, list[Statement]]) -> None:
+        for pattern in ("s3:Put*", "s3:Delete*", "kafka-cluster:Write*"):
             assert not list(granted(policies["redshift"], pattern))
+
+    def test_redshift_can_what_its_statements_need_of_the_catalog(
+        self, policies: dict[str, list[Statement]]
+    ) -> None:
+        """Amazon Redshift Database Developer Guide, "IAM policies for Amazon Redshift Spectrum"."""
+        needed = {
+            "create external schema, with the database there": {"glue:GetDatabase"},
+            "create external table": {"glue:CreateTable"},
+            "drop table": {"glue:DeleteTable"},
+            "alter table … add partition": {"glue:GetTable", "glue:BatchCreatePartition"},
+            "svv_external_tables, svv_external_columns": {"glue:GetTables"},
+            "select, svv_external_partitions": {
+                *("glue:GetPartition", "glue:GetPartitions", "glue:BatchGetPartition"),
+            },
+        }
+        found = set(granted(policies["redshift"], "glue:*"))
+        assert {action for action, _ in found} == set.union(*needed.values())
+        place = aws.ARN.format(service="glue", rest="")
+        landing = "retail_lakehouse_dev_landing"
+        assert found == {
+            (action, place + resource)
+            for action, _ in found
+            for resource in ("catalog", f"database/{landing}", f"table/{landing}/*")
+        }
 
     def test_deployment_hands_on_its_own_roles_only(
         self, policies: dict[str, list[Statement]]

@@ -9,8 +9,7 @@ uri 'b-1.retail.example:9098,b-2.retail.example:9098';
 create external schema landing
 from data catalog
 database 'retail_landing'
-iam_role 'arn:aws:iam::123456789012:role/redshift-streaming'
-create external database if not exists;
+iam_role 'arn:aws:iam::123456789012:role/redshift-streaming';
 
 -- landed records of customer_addresses
 create external table landing.customer_addresses (
@@ -24,7 +23,8 @@ create external table landing.customer_addresses (
 )
 partitioned by (incarnation integer, landing_date date, topic_partition integer)
 stored as parquet
-location 's3://lake/landing/customer_addresses/';
+location 's3://lake/landing/customer_addresses/'
+table properties ('data_cleansing_enabled' = 'true', 'surplus_bytes_handling' = 'FAIL');
 
 -- landed records of customers
 create external table landing.customers (
@@ -38,7 +38,38 @@ create external table landing.customers (
 )
 partitioned by (incarnation integer, landing_date date, topic_partition integer)
 stored as parquet
-location 's3://lake/landing/customers/';
+location 's3://lake/landing/customers/'
+table properties ('data_cleansing_enabled' = 'true', 'surplus_bytes_handling' = 'FAIL');
+
+-- landed records of debezium_heartbeat
+create external table landing.debezium_heartbeat (
+    kafka_topic varchar(249),
+    kafka_partition integer,
+    kafka_offset bigint,
+    kafka_timestamp timestamp,
+    kafka_timestamp_type varchar(1),
+    kafka_key varbyte(16777216),
+    kafka_value varbyte(16777216)
+)
+partitioned by (incarnation integer, landing_date date, topic_partition integer)
+stored as parquet
+location 's3://lake/landing/debezium_heartbeat/'
+table properties ('data_cleansing_enabled' = 'true', 'surplus_bytes_handling' = 'FAIL');
+
+-- landed records of debezium_transaction
+create external table landing.debezium_transaction (
+    kafka_topic varchar(249),
+    kafka_partition integer,
+    kafka_offset bigint,
+    kafka_timestamp timestamp,
+    kafka_timestamp_type varchar(1),
+    kafka_key varbyte(16777216),
+    kafka_value varbyte(16777216)
+)
+partitioned by (incarnation integer, landing_date date, topic_partition integer)
+stored as parquet
+location 's3://lake/landing/debezium_transaction/'
+table properties ('data_cleansing_enabled' = 'true', 'surplus_bytes_handling' = 'FAIL');
 
 -- landed records of inventory_movements
 create external table landing.inventory_movements (
@@ -52,7 +83,8 @@ create external table landing.inventory_movements (
 )
 partitioned by (incarnation integer, landing_date date, topic_partition integer)
 stored as parquet
-location 's3://lake/landing/inventory_movements/';
+location 's3://lake/landing/inventory_movements/'
+table properties ('data_cleansing_enabled' = 'true', 'surplus_bytes_handling' = 'FAIL');
 
 -- landed records of order_items
 create external table landing.order_items (
@@ -66,7 +98,8 @@ create external table landing.order_items (
 )
 partitioned by (incarnation integer, landing_date date, topic_partition integer)
 stored as parquet
-location 's3://lake/landing/order_items/';
+location 's3://lake/landing/order_items/'
+table properties ('data_cleansing_enabled' = 'true', 'surplus_bytes_handling' = 'FAIL');
 
 -- landed records of orders
 create external table landing.orders (
@@ -80,7 +113,8 @@ create external table landing.orders (
 )
 partitioned by (incarnation integer, landing_date date, topic_partition integer)
 stored as parquet
-location 's3://lake/landing/orders/';
+location 's3://lake/landing/orders/'
+table properties ('data_cleansing_enabled' = 'true', 'surplus_bytes_handling' = 'FAIL');
 
 -- landed records of payments
 create external table landing.payments (
@@ -94,7 +128,8 @@ create external table landing.payments (
 )
 partitioned by (incarnation integer, landing_date date, topic_partition integer)
 stored as parquet
-location 's3://lake/landing/payments/';
+location 's3://lake/landing/payments/'
+table properties ('data_cleansing_enabled' = 'true', 'surplus_bytes_handling' = 'FAIL');
 
 -- landed records of product_categories
 create external table landing.product_categories (
@@ -108,7 +143,8 @@ create external table landing.product_categories (
 )
 partitioned by (incarnation integer, landing_date date, topic_partition integer)
 stored as parquet
-location 's3://lake/landing/product_categories/';
+location 's3://lake/landing/product_categories/'
+table properties ('data_cleansing_enabled' = 'true', 'surplus_bytes_handling' = 'FAIL');
 
 -- landed records of products
 create external table landing.products (
@@ -122,7 +158,8 @@ create external table landing.products (
 )
 partitioned by (incarnation integer, landing_date date, topic_partition integer)
 stored as parquet
-location 's3://lake/landing/products/';
+location 's3://lake/landing/products/'
+table properties ('data_cleansing_enabled' = 'true', 'surplus_bytes_handling' = 'FAIL');
 
 -- landed records of promotions
 create external table landing.promotions (
@@ -136,7 +173,8 @@ create external table landing.promotions (
 )
 partitioned by (incarnation integer, landing_date date, topic_partition integer)
 stored as parquet
-location 's3://lake/landing/promotions/';
+location 's3://lake/landing/promotions/'
+table properties ('data_cleansing_enabled' = 'true', 'surplus_bytes_handling' = 'FAIL');
 
 -- landed records of stores
 create external table landing.stores (
@@ -150,7 +188,8 @@ create external table landing.stores (
 )
 partitioned by (incarnation integer, landing_date date, topic_partition integer)
 stored as parquet
-location 's3://lake/landing/stores/';
+location 's3://lake/landing/stores/'
+table properties ('data_cleansing_enabled' = 'true', 'surplus_bytes_handling' = 'FAIL');
 
 -- the ledger: which offsets are landed or lost
 create external table landing.ledger (

@@ -48,9 +48,16 @@ MAX_RECORD_BYTES = 16 * 1024 * 1024
 _PARQUET = {
     "int32": {"integer", "int", "int4", "smallint"},
     "int64": {"bigint", "int8"},
-    "string": {"varchar", "character varying"},
-    "binary": {"varbyte", "varbinary", "binary varying"},
+    "string": {"varchar", "character varying", "string"},
+    "binary": {"varbyte", "varbinary", "binary varying", "binary"},
     "timestamp[us]": {"timestamp"},
+}
+# Of a VARBYTE column without a length, and of Glue's binary (r_VARBYTE_type).
+_VARBYTE_BYTES = 64_000
+# What data handling knows, as far as it is used here (r_CREATE_EXTERNAL_TABLE).
+_PROPERTIES = {
+    "data_cleansing_enabled": ("true", "false"),
+    "surplus_bytes_handling": ("SET_TO_NULL", "FAIL"),
 }
 _COLUMN = re.compile(
     r"\s*\"?(?P<name>\w+)\"?\s+(?P<type>[a-z ]+?)\s*(?P<size>\(\d+(?:,\s*\d+)?\))?\s*\Z", re.I
@@ -521,7 +528,8 @@ class Books:
         clauses = re.fullmatch(
             r"\s*(?:partitioned\s+by\s*\((?P<partitions>[^)]*)\)\s*)?"
             r"(?P<format>stored\s+as\s+parquet|row\s+format\s+serde\s+'org\.openx\.data\.jsonserde\.JsonSerDe')"
-            r"\s*location\s+'(?P<location>s3://[^']+/)'\s*",
+            r"\s*location\s+'(?P<location>s3://[^']+/)'\s*"
+            r"(?:table\s+properties\s*\((?P<properties>[^)]*)\)\s*)?",
             rest,
             re.I | re.S,
         )
@@ -529,19 +537,48 @@ class Books:
             raise Refused("syntax error in CREATE EXTERNAL TABLE")
         if re.search(r'"\$(path|size)"', columns, re.I):
             raise refusal("pseudocolumn")
-        own = _columns(columns[1:-1])
-        parts = _columns(clauses["partitions"] or "")
-        kind = "parquet" if "parquet" in clauses["format"].lower() else "json"
+        properties = dict(_properties(clauses["properties"] or ""))
+        return self._external_table_sql(
+            (schema, table),
+            clauses["location"],
+            "parquet" if "parquet" in clauses["format"].lower() else "json",
+            _columns(columns[1:-1]),
+            _columns(clauses["partitions"] or ""),
+            properties,
+        )
+
+    @staticmethod
+    def _external_table_sql(  # noqa: PLR0917
+        name: tuple[str, str],
+        location: str,
+        kind: str,
+        own: list[tuple[str, str, str]],
+        parts: list[tuple[str, str, str]],
+        properties: dict[str, str],
+    ) -> str:
+        schema, table = name
         shape = ", ".join(
             f'"{column}" {_postgres_type(type_name, size)}'
             for column, type_name, size in [*own, *parts]
         )
+        values = ", ".join(
+            quote(value)
+            for value in (
+                *(schema, table, location, kind),
+                *(json.dumps(each) for each in (own, parts, properties)),
+            )
+        )
         return (
             f'do $standin$ begin create table {schema}.{table} ({shape}, "$path" text);'
-            f" insert into standin.external_tables values ({quote(schema)}, {quote(table)},"
-            f" {quote(clauses['location'])}, {quote(kind)}, {quote(json.dumps(own))},"
-            f" {quote(json.dumps(parts))}); end $standin$"
+            f" insert into standin.external_tables values ({values}); end $standin$"
         )
+
+    def glue_table(self, name: str, location: str, columns: str, partitions: str) -> None:
+        """A table of Parquet files that something else than Redshift made in the catalog."""
+        sql = self._external_table_sql(
+            schema_and_table(name), location, "parquet", _columns(columns), _columns(partitions), {}
+        )
+        self._run((sql, ()))
 
     def drop_external_table(self, name: str) -> str:
         """The Glue table goes, its files stay."""
@@ -570,15 +607,21 @@ class Books:
     def sync_external_tables(self, sql: str) -> None:
         """Bring the tables that `sql` names up to what lies in their folders."""
         lowered = sql.lower()
-        for schema, table, location, kind, columns, partitions in self.rows(
-            "select schema_name, table_name, location, format, columns, partitions"
+        for schema, table, location, kind, columns, partitions, properties in self.rows(
+            "select schema_name, table_name, location, format, columns, partitions, properties"
             " from standin.external_tables"
         ):
             if not re.search(rf'"?\b{schema}\b"?\."?{table}\b', lowered):
                 continue
             with self._lock:
                 self._sync(
-                    schema, table, location, kind, json.loads(columns), json.loads(partitions)
+                    schema,
+                    table,
+                    location,
+                    kind,
+                    json.loads(columns),
+                    json.loads(partitions),
+                    json.loads(properties),
                 )
 
     def _sync(  # noqa: PLR0917
@@ -589,6 +632,7 @@ class Books:
         kind: str,
         columns: list[list[str]],
         partitions: list[list[str]],
+        properties: dict[str, str],
     ) -> None:
         folders: list[tuple[str, dict[str, str]]] = [(location, {})]
         if partitions:
@@ -629,7 +673,7 @@ class Books:
                     file, values = present[path]
                     rows = [
                         (*row, *(values[part[0]] for part in partitions), path)
-                        for row in _read_file(file, kind, columns)
+                        for row in _read_file(file, kind, columns, properties)
                     ]
                     psycopg2.extras.execute_values(
                         database, f"insert into {schema}.{table} values %s", rows
@@ -705,11 +749,43 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
         yield name.strip().lower(), value.strip().strip("'")
 
 
+def _properties(text: str) -> Iterator[tuple[str, str]]:
+    """r_CREATE_EXTERNAL_TABLE, "TABLE PROPERTIES": their names are case-sensitive."""
+    for pair in text.split(",") if text.strip() else ():
+        match = re.fullmatch(r"\s*'([^']+)'\s*=\s*'([^']*)'\s*", pair)
+        if match is None:
+            raise Refused(f'syntax error at or near "{pair.strip()}"')
+        if match[2] not in _PROPERTIES.get(match[1], ()):
+            raise refusal("table_property", match[1], match[2])
+        yield match[1], match[2]
+
+
 def _postgres_type(name: str, size: str) -> str:
+    if name == "string":
+        return "text"
     return "bytea" if name.startswith("varb") or name.startswith("binary") else f"{name}{size}"
 
 
-def _read_file(path: Path, kind: str, columns: list[list[str]]) -> Iterable[tuple[object, ...]]:
+def _within_width(value: object, size: str, properties: dict[str, str]) -> object:
+    """A value of a VARBYTE column; what is longer is null, unless the table's data handling says FAIL.
+
+    Raises:
+        Refused: it is longer, and the table says FAIL.
+    """
+    width = int(size.strip("()") or _VARBYTE_BYTES)
+    if not isinstance(value, bytes) or len(value) <= width:
+        return value
+    if (
+        properties.get("data_cleansing_enabled") == "true"
+        and properties.get("surplus_bytes_handling") == "FAIL"
+    ):
+        raise Refused(f"Spectrum Scan Error: a value of {len(value)} bytes exceeds {width} bytes")
+    return None
+
+
+def _read_file(
+    path: Path, kind: str, columns: list[list[str]], properties: dict[str, str]
+) -> Iterable[tuple[object, ...]]:
     if kind == "json":
         for line in path.read_text(encoding="utf-8").splitlines():
             document = json.loads(line)
@@ -729,7 +805,7 @@ def _read_file(path: Path, kind: str, columns: list[list[str]]) -> Iterable[tupl
             )
     for batch in file.iter_batches(columns=[name for name in names if name in schema.names]):
         for row in batch.to_pylist():
-            yield tuple(row.get(name) for name in names)
+            yield tuple(_within_width(row.get(name), size, properties) for name, _, size in columns)
 
 
 def watermarks(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:

@@ -100,6 +100,9 @@ ACCEPTED = {
     " location 's3://lake/sales/saledate=2008-02-01/' partition (saledate = '2008-03-01')"
     " location 's3://lake/sales/saledate=2008-03-01/'",
     "r_CREATE_EXTERNAL_TABLE pseudocolumns": "select x.\"$path\", x.price from lake.sales as x where x.saledate > '2008-01-31'",
+    "r_CREATE_EXTERNAL_TABLE data handling": "create external table lake.raw (value varbyte(16777216))"
+    " stored as parquet location 's3://lake/raw/'"
+    " table properties ('data_cleansing_enabled' = 'true', 'surplus_bytes_handling' = 'FAIL')",
     "r_DROP_TABLE external": "drop table lake.written",
     "r_CREATE_MASKING_POLICY": "create masking policy m with (value varchar(20)) using ('***'::varchar(20))",
     "r_ATTACH_MASKING_POLICY": "attach masking policy m on t (c) to role r priority 10",

@@ -230,7 +230,8 @@ $$;
 create table standin.external_schemas (name text primary key, kind text not null, options text not null);
 create table standin.external_tables (
     schema_name text, table_name text, location text not null, format text not null,
-    columns text not null, partitions text not null, primary key (schema_name, table_name)
+    columns text not null, partitions text not null, properties text not null,
+    primary key (schema_name, table_name)
 );
 create table standin.external_partitions (
     schema_name text, table_name text, location text not null, partition_values text not null,
@@ -296,14 +297,19 @@ create view redshift.svv_external_schemas as
         'dev'::text as databasename, options as esoptions
     from standin.external_schemas;
 create view redshift.svv_external_tables as
-    select schema_name as schemaname, table_name as tablename, location, columns from standin.external_tables;
+    select schema_name as schemaname, table_name as tablename, location, properties as parameters
+    from standin.external_tables;
 create view redshift.svv_external_partitions as
     select schema_name as schemaname, table_name as tablename, partition_values as "values", location
     from standin.external_partitions;
 create view pg_catalog.svv_external_columns as
-    select ''::text as schemaname, ''::text as tablename, ''::text as columnname, ''::text as external_type,
-        0 as columnnum, 0 as part_key
-    where false;
+    select
+        tables.schema_name as schemaname, tables.table_name as tablename, each.item ->> 0 as columnname,
+        (each.item ->> 1) || (each.item ->> 2) as external_type, each.place::int as columnnum,
+        greatest(each.place - json_array_length(tables.columns::json), 0)::int as part_key
+    from standin.external_tables as tables
+    cross join lateral jsonb_array_elements(tables.columns::jsonb || tables.partitions::jsonb)
+        with ordinality as each (item, place);
 create view redshift.svv_roles as
     select oid::int as role_id, rolname::text as role_name, 'standin'::text as role_owner
     from pg_roles where not rolcanlogin and rolname not like 'pg\_%';

@@ -693,6 +693,9 @@ STATEMENT_RULES: tuple[StatementRule, ...] = (
                   "create external table public.x (a integer) stored as parquet location 's3://lake/x/'"),
     StatementRule("pseudocolumn", "r_CREATE_EXTERNAL_TABLE", "\"$path\" and \"$size\" cannot be names of columns",
                   "create external table lake.y (\"$path\" varchar(9)) stored as parquet location 's3://lake/y/'"),
+    StatementRule("table_property", "r_CREATE_EXTERNAL_TABLE", "table property '{}' = '{}' is not known",
+                  "create external table lake.p (a varbyte(9)) stored as parquet location 's3://lake/p/'"
+                  " table properties ('Surplus_Bytes_Handling' = 'FAIL')"),
     StatementRule("partition_in_transaction", "r_ALTER_TABLE_external-table",
                   "ALTER EXTERNAL TABLE cannot run inside a transaction block",
                   "alter table lake.x add partition (a = 1) location 's3://lake/x/a=1/'", ("begin",)),

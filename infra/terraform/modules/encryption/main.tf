@@ -24,7 +24,7 @@ locals {
           Condition = {
             ArnLike = {
               "kms:EncryptionContext:aws:logs:arn" = [
-                for prefix in ["/${var.name}/*", "/aws-glue/jobs/${var.name}*", "/aws-glue/crawlers-role/${var.name}*", "/aws/redshift/${var.name}/*", "/aws/redshift/cluster/${var.name}/*"] :
+                for prefix in ["/${var.name}/*", "/aws-glue/jobs/${var.name}*", "/aws/redshift/${var.name}/*", "/aws/redshift/cluster/${var.name}/*"] :
                 "${local.logs}:log-group:${prefix}"
               ]
             }

@@ -1,28 +1,10 @@
 locals {
   database = { for layer in ["landing", "staging", "curated"] : layer => "${replace(var.name, "-", "_")}_${layer}" }
-  landing  = "s3://${var.bucket_names["landing"]}/landing"
   release  = "s3://${var.bucket_names["artifacts"]}/glue/${var.release}"
 
   dependencies = length(var.dependency_wheels) == 0 ? {} : {
     "--additional-python-modules" = join(",", [for wheel in var.dependency_wheels : "s3://${var.bucket_names["artifacts"]}/glue/wheels/${wheel}"])
   }
-
-  # What the landing job writes (docs of the landing zone): a record as Kafka had it.
-  columns = [
-    { name = "kafka_topic", type = "string", comment = "Topic." },
-    { name = "kafka_partition", type = "int", comment = "Partition of the topic." },
-    { name = "kafka_offset", type = "bigint", comment = "Offset in the partition." },
-    { name = "kafka_timestamp", type = "timestamp", comment = "Kafka's time of the record, UTC." },
-    { name = "kafka_timestamp_type", type = "string", comment = "C: set by the writer, L: by the broker, U: unknown." },
-    { name = "kafka_key", type = "binary", comment = "Key, byte for byte." },
-    { name = "kafka_value", type = "binary", comment = "Value, byte for byte; null for a tombstone." },
-    { name = "kafka_headers", type = "array<struct<key:string,value:binary>>", comment = "Headers." },
-  ]
-  partition_keys = [
-    { name = "incarnation", type = "int", comment = "Number of the topic under its name: a topic made again counts anew." },
-    { name = "landing_date", type = "date", comment = "Day of the batch, UTC." },
-    { name = "topic_partition", type = "int", comment = "Partition of the topic, again, for the reader's sake." },
-  ]
 
   # A group without tables of its own takes all that no other group names: a newly declared table is
   # landed without a change here.
@@ -34,6 +16,7 @@ locals {
   }
 }
 
+# The landing tables are the warehouse deployment's (macros/redshift/deploy_streaming.sql).
 resource "aws_glue_catalog_database" "this" {
   for_each = local.database
 
@@ -41,53 +24,12 @@ resource "aws_glue_catalog_database" "this" {
   description = "Zone ${each.key} of ${var.name}."
 }
 
-resource "aws_glue_catalog_table" "landing" {
-  for_each = var.tables
-
-  database_name = aws_glue_catalog_database.this["landing"].name
-  name          = each.key
-  description   = each.value
-  table_type    = "EXTERNAL_TABLE"
-  parameters = {
-    "EXTERNAL"       = "TRUE"
-    "classification" = "parquet"
-  }
-
-  dynamic "partition_keys" {
-    for_each = local.partition_keys
-
-    content {
-      name    = partition_keys.value.name
-      type    = partition_keys.value.type
-      comment = partition_keys.value.comment
-    }
-  }
-
-  storage_descriptor {
-    location      = "${local.landing}/${each.key}/"
-    input_format  = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
-    output_format = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat"
-
-    ser_de_info {
-      name                  = "parquet"
-      serialization_library = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
-      parameters            = { "serialization.format" = "1" }
-    }
-
-    dynamic "columns" {
-      for_each = local.columns
-
-      content {
-        name    = columns.value.name
-        type    = columns.value.type
-        comment = columns.value.comment
-      }
-    }
-  }
+# Tables that an earlier release made here are not dropped: the deployment replaces them.
+removed {
+  from = aws_glue_catalog_table.landing
 
   lifecycle {
-    # The crawler notes its own statistics there.
-    ignore_changes = [parameters]
+    destroy = false
   }
 }
 
@@ -140,32 +82,6 @@ resource "aws_glue_connection" "network" {
     subnet_id              = var.subnet_id
     security_group_id_list = [var.security_group_id]
   }
-}
-
-# Tables and their columns come from the declarations: the crawler adds partitions, and only logs
-# whatever else it finds.
-resource "aws_glue_crawler" "landing" {
-  name                   = "${var.name}-landing"
-  description            = "Registers new partitions of the landing tables."
-  database_name          = aws_glue_catalog_database.this["landing"].name
-  role                   = var.role_arns["crawler"]
-  schedule               = var.crawler_schedule
-  security_configuration = aws_glue_security_configuration.this.name
-
-  catalog_target {
-    database_name = aws_glue_catalog_database.this["landing"].name
-    tables        = [for table in aws_glue_catalog_table.landing : table.name]
-  }
-
-  schema_change_policy {
-    update_behavior = "LOG"
-    delete_behavior = "LOG"
-  }
-
-  configuration = jsonencode({
-    Version       = 1
-    CrawlerOutput = { Partitions = { AddOrUpdateBehavior = "InheritFromTable" } }
-  })
 }
 
 resource "aws_glue_job" "landing" {

@@ -17,8 +17,3 @@ output "streaming_tables" {
   description = "Tables that each streaming job lands."
   value       = { for name, group in local.groups : name => group.tables }
 }
-
-output "crawler_name" {
-  description = "Crawler of the landing partitions."
-  value       = aws_glue_crawler.landing.name
-}

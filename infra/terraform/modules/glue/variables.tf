@@ -54,18 +54,18 @@ variable "bucket_names" {
 }
 
 variable "role_arns" {
-  description = "Roles by purpose: landing, batch, crawler, optimizer."
+  description = "Roles by purpose: landing, batch, optimizer."
   type        = map(string)
   nullable    = false
 
   validation {
-    condition     = length(setsubtract(["landing", "batch", "crawler", "optimizer"], keys(var.role_arns))) == 0
-    error_message = "role_arns needs landing, batch, crawler and optimizer."
+    condition     = length(setsubtract(["landing", "batch", "optimizer"], keys(var.role_arns))) == 0
+    error_message = "role_arns needs landing, batch and optimizer."
   }
 }
 
 variable "tables" {
-  description = "Landing tables and their descriptions: the declared tables and the connector's own topics."
+  description = "Folders of the landing zone and their descriptions: the declared tables and the connector's own topics."
   type        = map(string)
   nullable    = false
 
@@ -200,18 +200,6 @@ variable "msk_iam_jar_key" {
   validation {
     condition     = startswith(var.msk_iam_jar_key, "glue/") && endswith(var.msk_iam_jar_key, ".jar")
     error_message = "msk_iam_jar_key is glue/….jar: jobs may read that prefix only."
-  }
-}
-
-variable "crawler_schedule" {
-  description = "When new partitions are registered."
-  type        = string
-  default     = "cron(10 * * * ? *)"
-  nullable    = false
-
-  validation {
-    condition     = startswith(var.crawler_schedule, "cron(")
-    error_message = "crawler_schedule is cron(…)."
   }
 }
 

@@ -22,7 +22,6 @@ locals {
   services = {
     landing    = "glue.amazonaws.com"
     batch      = "glue.amazonaws.com"
-    crawler    = "glue.amazonaws.com"
     optimizer  = "glue.amazonaws.com"
     connector  = "kafkaconnect.amazonaws.com"
     dbt        = "ecs-tasks.amazonaws.com"
@@ -281,30 +280,6 @@ locals {
       },
     ])
 
-    crawler = [
-      local.list_landing,
-      local.read_with_key,
-      { Sid = "ReadLanding", Effect = "Allow", Action = "s3:GetObject", Resource = "${var.bucket_arns["landing"]}/landing/*" },
-      {
-        # It registers partitions; of a table it may change nothing but that.
-        Sid    = "RegisterPartitions"
-        Effect = "Allow"
-        Action = [
-          "glue:GetDatabase", "glue:GetTable", "glue:GetTables", "glue:GetPartition", "glue:GetPartitions",
-          "glue:BatchGetPartition", "glue:CreatePartition", "glue:BatchCreatePartition", "glue:UpdatePartition",
-          "glue:BatchUpdatePartition",
-        ]
-        Resource = local.read_landing_tables.Resource
-      },
-      { Sid = "SecurityConfiguration", Effect = "Allow", Action = "glue:GetSecurityConfiguration", Resource = "*" },
-      {
-        Sid      = "CrawlerLogs"
-        Effect   = "Allow"
-        Action   = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "logs:AssociateKmsKey"]
-        Resource = ["${local.logs}:/aws-glue/crawlers-role/${var.name}*", "${local.logs}:/aws-glue/crawlers-role/${var.name}*:log-stream:*"]
-      },
-    ]
-
     optimizer = [
       local.use_data_key,
       { Sid = "ListCurated", Effect = "Allow", Action = ["s3:ListBucket", "s3:GetBucketLocation"], Resource = var.bucket_arns["curated"] },
@@ -333,6 +308,12 @@ locals {
       # Redshift chooses the names of its consumer groups.
       { Sid = "ConsumerGroups", Effect = "Allow", Action = ["kafka-cluster:AlterGroup", "kafka-cluster:DescribeGroup"], Resource = "${local.kafka.group}/*" },
       local.read_landing_tables,
+      # The warehouse deployment makes the external tables, and makes them anew when they change; each
+      # build adds partitions (Amazon Redshift Database Developer Guide, "c-spectrum-iam-policies").
+      merge(local.read_landing_tables, {
+        Sid    = "DefineLandingTables"
+        Action = ["glue:CreateTable", "glue:DeleteTable", "glue:BatchCreatePartition"]
+      }),
       local.list_landing,
       { Sid = "ReadLanding", Effect = "Allow", Action = "s3:GetObject", Resource = "${var.bucket_arns["landing"]}/landing/*" },
       local.read_with_key,
@@ -510,7 +491,6 @@ locals {
   descriptions = {
     landing    = "Glue streaming jobs: Kafka to the landing zone."
     batch      = "Glue batch jobs: landing to staging to curated."
-    crawler    = "Glue crawler: registers landing partitions."
     optimizer  = "Glue table optimizers of the curated zone."
     redshift   = "Redshift: reads the topics and the landing zone."
     connector  = "Debezium on MSK Connect: writes the topics."
