@@ -5,6 +5,9 @@
 -#}
 {% macro snapshot_cdc_strategy(node, snapshotted_rel, current_rel, model_config, target_exists) %}
     {% set options = cdc_options() %}
+    {% if invocation_args_dict.get('sample') %}
+        {% do _refuse_cdc("--sample reads a part of the records, and the others would never be read") %}
+    {% endif %}
     {% do return({
         'name': 'cdc',
         'unique_key': config.get('unique_key'),

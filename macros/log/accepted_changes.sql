@@ -20,7 +20,7 @@ select
     kafka_offset,
     kafka_timestamp,
     _cdc_run
-from {{ ref(table ~ '__log') }}
+from {{ ref(table ~ '__log').render() }}
 where _cdc_status = 'accepted'
 {% endmacro %}
 
@@ -38,8 +38,8 @@ select
     rejected.kafka_value,
     rejected._cdc_declaration,
     rejected._cdc_run
-from {{ ref(table ~ '__log') }} as rejected
-left join {{ ref(table ~ '__log') }} as decided
+from {{ ref(table ~ '__log').render() }} as rejected
+left join {{ ref(table ~ '__log').render() }} as decided
     on
         rejected._cdc_incarnation = decided._cdc_incarnation
         and rejected.kafka_partition = decided.kafka_partition

@@ -131,5 +131,6 @@ decided as (
 )
 
 select * from decided
-where {{ side_condition(table) }}
+{#- --empty limits sources and refs, and a stream on Redshift is neither. #}
+where {{ side_condition(table) }}{{ ' and 1 = 0' if flags.EMPTY }}
 {% endmacro %}

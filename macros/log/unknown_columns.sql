@@ -6,7 +6,7 @@ select
     count(*) as record_count,
     min(logged.kafka_timestamp) as first_seen_at,
     max(logged.kafka_timestamp) as last_seen_at
-from {{ ref(table ~ '__log') }} as logged
+from {{ ref(table ~ '__log').render() }} as logged
 where logged._cdc_unknown_columns is not null
 group by logged._cdc_unknown_columns
 {% endmacro %}

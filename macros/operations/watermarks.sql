@@ -11,7 +11,9 @@
 -#}
 
 {#- Pre-hook, before all others: begins the transaction of `this`. -#}
-{% macro begin_transaction() %}{{ adapter.dispatch('begin_transaction')() }}{% endmacro %}
+{% macro begin_transaction() %}
+    {% if execute and invocation_writes() %}{{ adapter.dispatch('begin_transaction')() }}{% endif %}
+{% endmacro %}
 {% macro default__begin_transaction() %}{% endmacro %}
 {% macro redshift__begin_transaction() %}
     create temporary table {{ this.identifier }}__transaction as
@@ -25,13 +27,18 @@
     (select began.run_number from {{ this.identifier }}__transaction as began)
 {%- endmacro %}
 
-{#- Post-hook: `this` has now read everything that earlier runs and this one wrote. -#}
+{#-
+  Post-hook: `this` has now read everything that earlier runs and this one wrote. A build with --empty has
+  read nothing and may have emptied `this`: the next one reads everything.
+-#}
 {% macro save_watermark() %}
-    {% if execute and not flags.EMPTY %}
+    {% if execute and invocation_writes() %}
         delete from {{ operations_relation('watermarks') }}
         where consumer = '{{ consumer_name(this) }}';
+        {% if not flags.EMPTY %}
         insert into {{ operations_relation('watermarks') }} (consumer, run_number)
         select '{{ consumer_name(this) }}', {{ run_of_transaction() }}
+        {% endif %}
     {% endif %}
 {% endmacro %}
 

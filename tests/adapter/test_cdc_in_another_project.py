@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 import yaml
 from dbt.tests.fixtures.project import TestProjInfo
@@ -106,6 +109,25 @@ class TestAnotherProject(_Project):
             ("b", "2", "5", "01", "False", day(1), day(4), "2"),
             ("b", "2", "5", "04", "True", day(4), "9999-12-31", "2"),
         ]
+
+    def test_a_sample_is_refused(self, project: TestProjInfo) -> None:
+        window = "{start: '2026-01-01', end: '2026-01-02'}"
+        results = run_dbt(["build", "--sample", window], expect_pass=False)
+        assert "--sample reads a part" in " ".join(str(result.message) for result in results)
+
+    def test_a_clone_says_nothing_of_what_was_read(self, project: TestProjInfo) -> None:
+        run_dbt(["build"])
+        read = f"select * from {project.test_schema}_operations.watermarks"
+        before = project.run_sql(read, fetch="all")
+        state = Path(project.project_root, "state")
+        state.mkdir()
+        manifest = json.loads(Path(project.project_root, "target/manifest.json").read_text("utf-8"))
+        history = manifest["nodes"]["snapshot.test.accounts_history"]
+        history |= {"alias": "original", "relation_name": f"{project.test_schema}.original"}
+        (state / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+        project.run_sql("alter table {schema}.accounts_history rename to original")
+        run_dbt(["clone", "--state", "state", "--select", "accounts_history"])
+        assert project.run_sql(read, fetch="all") == before
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,8 @@ def test_an_archive_keeps_what_landing_does_not_hold_yet(world: World) -> None:
     lake.produce(Message("stores", b"{}", b"{}", partition=0) for _ in range(2))
     prod.dbt.operation("deploy_streaming")
     prod.refresh("stores")
+    prod.dbt.build("--empty", *selection)
+    assert not prod.rows("select kafka_offset from staging.stores__log"), "nor from the stream"
     prod.dbt.build(*selection)
     prod.dbt.operation("archive_streams")
     assert prod.rows("select count(*) from streaming.stores_1") == [(0,)]

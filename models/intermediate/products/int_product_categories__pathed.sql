@@ -5,7 +5,9 @@
 
 with
 
-{{ last_changes('categories', ref('stg_retail__product_categories'), 'changes.category_id') }},
+{{ last_changes(
+    'categories', ref('stg_retail__product_categories').render(), 'changes.category_id'
+) }},
 
 pathed as (
     select

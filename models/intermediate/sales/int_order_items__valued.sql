@@ -3,7 +3,7 @@
 with
 
 items as (
-    select * from {{ ref('order_items_history') }}
+    select * from {{ ref('order_items_history').render() }}
 ),
 
 current_items as (

@@ -3,7 +3,7 @@
 with
 
 versions as (
-    select * from {{ ref('dim_customer') }}
+    select * from {{ ref('dim_customer').render() }}
 ),
 
 ranked as (
