@@ -69,12 +69,13 @@ def bootstrap(
     folder = tmp_path_factory.mktemp("applied") / "bootstrap"
     source = tree / "bootstrap"
     shutil.copytree(source, folder, symlinks=True, ignore=shutil.ignore_patterns("tests"))
-    (folder / "harness_override.tf").write_text(harness.OVERRIDE + DESTROYABLE, encoding="utf-8")
+    override = harness.LOCAL_STATE + harness.ON_LOOPBACK + DESTROYABLE
+    (folder / "harness_override.tf").write_text(override, encoding="utf-8")
     (folder / "terraform.tfvars").write_text(VARIABLES, encoding="utf-8")
     harness.init(terraform, folder)
     arguments = ("-auto-approve", "-input=false", "-no-color")
     terraform.must(folder, "apply", *arguments)
-    environment = Environment("dev", folder, terraform, {})
+    environment = Environment("dev", folder, terraform, {}, "")
     yield Applied(environment, harness.show(terraform, folder), frozenset())
     terraform.must(folder, "destroy", *arguments)
 
@@ -133,7 +134,8 @@ def test_a_plan_may_do_nothing_else(plan_role: list[Statement], second_plan: Rep
 
 
 def test_every_type_of_resource_is_seen_or_listed(dev: Applied) -> None:
-    sources = (path.read_text() for path in (harness.SOURCE / "modules").glob("*/*.tf"))
+    files = [*harness.SOURCE.glob("*.tf"), *harness.SOURCE.glob("modules/*/*.tf")]
+    sources = (path.read_text() for path in files)
     types = {kind for text in sources for kind in re.findall(r'^resource "(\w+)"', text, re.M)}
     assert {kind for kind in types if not dev.resources(kind)} == set(UNSEEN)
 
