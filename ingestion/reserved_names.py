@@ -66,26 +66,27 @@ RESERVED: Mapping[str, frozenset[str]] = {
         """),
 }
 # What each row of a table has besides its columns: in DuckDB, and in PostgreSQL and Redshift.
-_SYSTEM_COLUMNS = frozenset(("rowid", "ctid", "cmax", "cmin", "tableoid", "xmax", "xmin"))
+SYSTEM_COLUMNS = frozenset(("rowid", "ctid", "cmax", "cmin", "tableoid", "xmax", "xmin"))
 # Kafka's and dbt's columns, and the texts that the log decodes before it types them.
 _PREFIXES = ("kafka_", "dbt_", "row__", "before__", "row_is_other__", "before_is_other__")
 # Columns of the log's queries, of history, and of the data tests on both.
-_LOG_AND_HISTORY = _words("""
+LOG_AND_HISTORY = _words("""
     change_lsn change_position commit_is_known commit_lsn committed_ms event_serial_no has_before
     has_before_image has_row has_source is_deleted is_json is_utf8 lsn missing_columns
     next_valid_from op previous_row_hash reject_reason sequence source_epoch source_name total_order
     tracked_hash_before unknown_columns
     """)
-# Columns beside which history's queries carry the key, and no other column of the row.
-_BESIDE_THE_KEY = _words("""
-    begins_unknown follows_delete image__cdc_incarnation image_kafka_offset image_kafka_partition
-    image_kafka_timestamp image_op image_run image_sequence is_before_image is_corrected island
-    next_before_hash next_image__cdc_incarnation next_image_kafka_offset next_image_kafka_partition
-    next_image_kafka_timestamp next_image_op next_image_run next_image_sequence next_op next_place
-    op_before previous_op sequence_before valid_from
+# Columns that queries and tests of history have beside the key, and beside no other column.
+BESIDE_THE_KEY = _words("""
+    begins_unknown deliveries first_offset follows_delete image__cdc_incarnation image_kafka_offset
+    image_kafka_partition image_kafka_timestamp image_op image_run image_sequence is_before_image
+    is_corrected island last_offset next_before_hash next_image__cdc_incarnation
+    next_image_kafka_offset next_image_kafka_partition next_image_kafka_timestamp next_image_op
+    next_image_run next_image_sequence next_op next_place op_before previous_op sequence_before
+    valid_from
     """)
 # What the marts of a table show under a name that is none of the table's columns.
-_MARTS: Mapping[str, frozenset[str]] = {
+MARTS: Mapping[str, frozenset[str]] = {
     "customers": _words("""
         address_line_1 address_line_2 city country_code customer_key has_marketing_consent
         is_current member_kind postal_code region signed_up_at valid_from valid_to
@@ -121,13 +122,13 @@ def column_taken(table: str, name: str, *, is_key: bool) -> str | None:
     """What has the name `name`, so that no column of `table` can; None when it is free."""
     if engines := _reserved_by(name):
         return engines
-    if name in _SYSTEM_COLUMNS:
+    if name in SYSTEM_COLUMNS:
         return "is a system column of every table in the warehouse"
-    if name in _LOG_AND_HISTORY or name.startswith(_PREFIXES):
+    if name in LOG_AND_HISTORY or name.startswith(_PREFIXES):
         return "is one of the project's own in log, staging or history, which would take its place"
-    if is_key and name in _BESIDE_THE_KEY:
-        return "is one that history's queries have beside the key"
-    if name in _MARTS.get(table, ()):
+    if is_key and name in BESIDE_THE_KEY:
+        return "is one that queries of history and their tests have beside the key"
+    if name in MARTS.get(table, ()):
         return "is one under which a mart of the table shows something else"
     return None
 

@@ -162,13 +162,23 @@ def identifiers(statements: Iterable[str], dialect: str) -> set[str]:
     }
 
 
-def tables_of(names: Iterable[str]) -> list[Mapping[str, Any]]:
-    """A table with the columns of `names` that are free, and one with those free as its key."""
+def tables_of(names: Iterable[str], at_most: int) -> list[Mapping[str, Any]]:
+    """Tables with the columns of `names` that are free, and some with those free as their key."""
     free = sorted(name for name in names if column_taken("free", name, is_key=False) is None)
     keys = [name for name in free if column_taken("keyed", name, is_key=True) is None]
     # SQL Server's rule would make one of `table_name` and `tablename`
     sources = {name: name for name in free}
     return [
-        {"name": "free", "key": ["free_key"], "others": free, "sources": sources},
-        {"name": "keyed", "key": keys, "others": ["keyed_other"], "sources": sources},
+        *(
+            {"name": f"free_{n}", "key": ["free_key"], "others": some, "sources": sources}
+            for n, some in enumerate(_parts(free, at_most))
+        ),
+        *(
+            {"name": f"keyed_{n}", "key": some, "others": ["keyed_other"], "sources": sources}
+            for n, some in enumerate(_parts(keys, at_most))
+        ),
     ]
+
+
+def _parts(names: list[str], at_most: int) -> list[list[str]]:
+    return [names[start : start + at_most] for start in range(0, len(names), at_most)]

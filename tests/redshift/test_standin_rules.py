@@ -15,7 +15,7 @@ import redshift_connector
 from redshift_connector.core import Connection
 from redshift_connector.error import DatabaseError, ProgrammingError
 
-from ingestion.reserved_names import _SYSTEM_COLUMNS, RESERVED
+from ingestion.reserved_names import RESERVED, SYSTEM_COLUMNS
 from playground.services.postgres import PostgresServer
 from tests.redshift.standin.examples import (
     ACCEPTED,
@@ -345,5 +345,5 @@ def test_postgresql_says_which_words_and_system_columns_it_has(
         cursor.execute(
             "select attname from pg_attribute where attnum < 0 and attrelid = 'pg_class'::regclass"
         )
-        assert {*(name for (name,) in cursor.fetchall()), "rowid"} == _SYSTEM_COLUMNS
+        assert {*(name for (name,) in cursor.fetchall()), "rowid"} == SYSTEM_COLUMNS
     connection.close()
