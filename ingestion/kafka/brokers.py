@@ -7,15 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import (
-    IsolationLevel,
-    KafkaError,
-    KafkaException,
-    TopicCollection,
-    TopicPartition,
-)
-from confluent_kafka.admin import AdminClient, OffsetSpec
-
 from ingestion.errors import TerminalError, TransientError
 from ingestion.kafka.auth import librdkafka_security
 from ingestion.settings import Settings
@@ -45,6 +36,8 @@ class Brokers:
     """The brokers, asked through Kafka's admin interface. Creating it connects to nothing."""
 
     def __init__(self, settings: Settings, timeout: float = TIMEOUT_SECONDS) -> None:
+        from confluent_kafka.admin import AdminClient
+
         self._servers = settings.kafka_bootstrap_servers
         self._timeout = timeout
         self._admin = AdminClient(
@@ -65,6 +58,9 @@ class Brokers:
         Raises:
             TransientError: the brokers do not answer, or a partition has no leader right now.
         """
+        from confluent_kafka import TopicPartition
+        from confluent_kafka.admin import OffsetSpec
+
         ids = self.topic_ids(names)
         places = [
             TopicPartition(name, number) for name, (_, numbers) in ids.items() for number in numbers
@@ -107,6 +103,8 @@ class Brokers:
             TransientError: the brokers do not answer.
             TerminalError: they refuse; `refused` puts another error in its place.
         """
+        from confluent_kafka import KafkaError, TopicCollection
+
         answers = self._admin.describe_topics(
             TopicCollection(list(names)), request_timeout=self._timeout
         )
@@ -117,6 +115,8 @@ class Brokers:
         return found
 
     def _offsets(self, wanted: dict[Any, Any]) -> dict[tuple[str, int], int]:
+        from confluent_kafka import IsolationLevel
+
         answers = self._admin.list_offsets(
             wanted,
             isolation_level=IsolationLevel.READ_COMMITTED,
@@ -136,6 +136,8 @@ class Brokers:
         refused: type[TransientError | TerminalError] = TerminalError,
     ) -> Iterator[None]:
         """Turn the client's errors into ours: what could not be done, where, what to do."""
+        from confluent_kafka import KafkaError, KafkaException
+
         try:
             yield
         except KafkaException as error:
