@@ -167,6 +167,8 @@ def again(
     from ingestion.landing.job import decide
     from ingestion.landing.plan import anew
 
+    if not table.strip():
+        raise TerminalError("name one table: an empty name would mean all of them")
     zone = _open(table)
     brokers = Brokers(zone.settings)
     stops = decide(zone.ledger, zone.subscriptions, brokers).stops

@@ -383,6 +383,7 @@ def test_what_is_no_change_passes_and_what_is_not_known_stops() -> None:
     refusals = {
         "other case": "an event for customers has no column Phone, which is declared pii: hash",
         "unknown topic": "a change event for Customers, a topic that the setting columns does not",
+        "excluded in the key": "the key of the events for stores has the column Mail, which the",
         "stranger": "no change event of Debezium on customers",
     }
 

@@ -92,6 +92,12 @@ class Pseudonymised {
             case "unknown topic" -> change("Customers", "Phone", text, "+49");
             case "heartbeat" -> record.newRecord(
                     "heartbeat", 0, null, null, other, new Struct(other).put("ts_ms", 1L), 5L);
+            case "excluded in the key" -> {
+                SourceRecord row = change("stores", "City", text, "Bonn");
+                Schema keys = SchemaBuilder.struct().name("Key").field("Mail", text).build();
+                yield row.newRecord(
+                        "stores", 3, keys, new Struct(keys).put("Mail", "+49"), row.valueSchema(), row.value(), 5L);
+            }
             case "stranger" -> record.newRecord("customers", 0, null, null, null, "+49", 5L);
             default -> throw new IllegalArgumentException(kind);
         };

@@ -120,6 +120,9 @@ public final class Pseudonyms<R extends ConnectRecord<R>> implements Transformat
                     + " does not name: whether it holds personal data is not declared. Declare the table's topic"
                     + " in the spelling of the source and give the connector its new settings.");
         }
+        if (isChange(record.valueSchema()) && record.key() instanceof Struct row) {
+            requireKeyInRow(record.topic(), row.schema(), record.valueSchema());
+        }
         if (names == null || names.isEmpty()) {
             return record;
         }
@@ -213,6 +216,19 @@ public final class Pseudonyms<R extends ConnectRecord<R>> implements Transformat
                         + ", which is declared pii: hash; what stands in its place could leave in clear. Correct"
                         + " source_columns (upper and lower case count), or take the declaration back, and give"
                         + " the connector its new settings.");
+            }
+        }
+    }
+
+    /** Debezium takes excluded columns out of the row only: in the source's own key they would stay. */
+    private static void requireKeyInRow(String topic, Schema key, Schema event) {
+        for (Field column : key.fields()) {
+            for (Field image : event.fields()) {
+                if (isImage(image) && image.schema().field(column.name()) == null) {
+                    throw new DataException("the key of the events for " + topic + " has the column " + column.name()
+                            + ", which the row has not: it is declared pii: exclude and would leave in the key, in"
+                            + " clear. Declare it pii: hash, or give the table a key without it.");
+                }
             }
         }
     }
