@@ -1,4 +1,4 @@
-"""`python -m lakehouse.delivery`: the commands of the workflows; see infra/README.md.
+"""`python -m lakehouse.delivery`: the commands of the workflows; see README.md beside it.
 
 Needs boto3, credentials, and LAKEHOUSE_ENVIRONMENT_FILE (the S3 URI of the environment file);
 `check-environments` needs GITHUB_REPOSITORY and GITHUB_TOKEN instead.

@@ -27,7 +27,7 @@ def variables_in_code():
         path
         for pattern in CODE
         for path in ROOT.glob(pattern)
-        if "delivery" not in path.parts  # infra/README.md has those
+        if "delivery" not in path.parts  # its README has those
     ]
     files.append(ROOT / "profiles.yml")
     return {name for path in files for name in NAME.findall(path.read_text(encoding="utf-8"))}
