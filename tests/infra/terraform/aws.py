@@ -391,11 +391,16 @@ class Once:
 
 @contextmanager
 def running(calls: set[Call]) -> Iterator[str]:
-    """The address of a server for as long as it is needed; `calls` gets what is asked of it."""
+    """The address of an empty cloud for as long as it is needed; `calls` gets what is asked of it.
+
+    moto keeps one cloud per process: what other tests made in it is gone.
+    """
+    from moto.moto_api._internal import moto_api_backend
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
     with _corrected():
+        moto_api_backend.reset()
         moto = DomainDispatcherApplication(create_backend_app)
         application = Recorded(Once(Extended(moto)), calls)
         server = make_server("127.0.0.1", 0, application, threaded=True)
