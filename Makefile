@@ -95,7 +95,7 @@ jars: .jars/.transforms
 	@scripts/setup packages
 	@touch $@
 
-.venv/.project: pyproject.toml .venv/.packages
+.venv/.project: pyproject.toml packages/redshift_standin/pyproject.toml .venv/.packages
 	@scripts/setup project
 	@touch $@
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 import shutil
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -15,15 +15,15 @@ from ingestion.declarations import Declarations, load
 from lakehouse.cli import main
 from playground.services import Services
 from playground.services.kafka import KafkaBroker
+from playground.services.postgres import PostgresServer
+from redshift_standin.server import StandIn
+from tests.kit.command_line import CommandLine
+from tests.kit.declared import with_topic_prefix
 
 # The same examples each time: what does not land should be the fault of what has changed. The long
 # tests look further.
 settings.register_profile("same", derandomize=True)
 settings.load_profile("same")
-
-
-# The arguments of `lakehouse`; exit code, stdout, stderr.
-CommandLine = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -90,22 +90,19 @@ def own_declarations() -> Declarations:
     return with_topic_prefix(load(), f"test{secrets.token_hex(4)}")
 
 
-def with_topic_prefix(declarations: Declarations, prefix: str) -> Declarations:
-    """The same tables under another topic prefix, as after a move of the source."""
-    old: dict[str, str] = {
-        name: connector.topic_prefix for name, connector in declarations.connectors.items()
-    }
-    tables = tuple(
-        replace(
-            table,
-            topics={
-                name: prefix + topic.removeprefix(old[name]) for name, topic in table.topics.items()
-            },
-        )
-        for table in declarations.tables
-    )
-    connectors = {
-        name: replace(connector, topic_prefix=prefix, epochs={prefix: 1})
-        for name, connector in declarations.connectors.items()
-    }
-    return replace(declarations, tables=tables, connectors=connectors)
+@pytest.fixture(scope="session")
+def redshift_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """The PostgreSQL behind the stand-ins: their roles are the server's, so it is theirs alone."""
+    folder = tmp_path_factory.mktemp("redshift")
+    server = PostgresServer(folder / "postgres", folder / "postgres.log")
+    server.start()
+    server.wait_until_ready()
+    yield server
+    server.process.stop()
+
+
+@pytest.fixture
+def stand_in(redshift_postgres: PostgresServer, tmp_path: Path) -> Iterator[StandIn]:
+    """An empty Redshift; its bucket `lake` is a folder of the test."""
+    with StandIn(redshift_postgres, {"lake": tmp_path}) as opened:
+        yield opened

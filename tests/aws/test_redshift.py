@@ -15,14 +15,14 @@ from ingestion.declarations import load
 from ingestion.errors import TerminalError
 from lakehouse.warehouse.connection import Warehouse
 from lakehouse.warehouse.streams import grant_rows, stream_states
-from tests.redshift.standin.examples import (
+from redshift_standin.examples import (
     ACCEPTED,
     ANSWERS,
     REFUSED_BY_BOTH,
     TABLES,
     Answer,
 )
-from tests.redshift.standin.rules import RULES, STATEMENT_RULES, Rule, StatementRule
+from redshift_standin.rules import RULES, STATEMENT_RULES, Rule, StatementRule
 
 pytestmark = pytest.mark.aws
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from tests.history.logs import ROWS
-from tests.history.worked import Cells, WorkedHistory
+from tests.kit.logs import ROWS
+from tests.kit.worked import Cells, WorkedHistory
 
 Fails = Callable[[Sequence[WorkedHistory]], list[bool]]
 MAX_STEPS = 25

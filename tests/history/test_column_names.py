@@ -19,8 +19,8 @@ from ingestion.declarations import load
 from ingestion.reserved_names import column_taken
 from ingestion.settings import ConnectorName
 from lakehouse.commands import rebuild
-from tests.history.landing_files import LandingZone
-from tests.history.named_columns import (
+from tests.kit.landing import LandingZone
+from tests.kit.named_columns import (
     BASE,
     declare,
     deliveries,
@@ -28,7 +28,7 @@ from tests.history.named_columns import (
     tables_of,
     wrong_values,
 )
-from tests.history.warehouse import SOURCES, WHOLE_PROJECT, Warehouse, copy_project
+from tests.kit.warehouse import SOURCES, WHOLE_PROJECT, Warehouse, copy_project
 
 _MARTS = {
     "dim_customer": ("customers", "customer_addresses"),

@@ -6,10 +6,10 @@ from datetime import datetime
 
 import pytest
 
-from ingestion import declarations
 from ingestion.declarations import Table
-from tests.corpus.cases import Case, load
-from tests.history.reference import (
+from tests.kit.corpus.cases import Case, load
+from tests.kit.declared import DECLARATIONS
+from tests.kit.reference import (
     Change,
     Record,
     Rejected,
@@ -20,7 +20,6 @@ from tests.history.reference import (
     judge,
 )
 
-DECLARATIONS = declarations.load()
 CASES = load()
 REASONS = {
     "not_utf8",

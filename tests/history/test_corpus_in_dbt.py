@@ -10,15 +10,14 @@ from typing import Any
 
 import pytest
 
-from ingestion import declarations
 from ingestion.declarations import Table
 from ingestion.settings import ConnectorName
-from tests.corpus.cases import Case, load
-from tests.history.landing_files import Delivery, LandingZone
-from tests.history.reference import canonical_text
-from tests.history.warehouse import Warehouse, copy_project
+from tests.kit.corpus.cases import Case, load
+from tests.kit.declared import DECLARATIONS
+from tests.kit.landing import Delivery, LandingZone
+from tests.kit.reference import canonical_text
+from tests.kit.warehouse import Warehouse, copy_project
 
-DECLARATIONS = declarations.load()
 CASES = load()
 
 

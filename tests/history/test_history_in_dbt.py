@@ -15,11 +15,11 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from ingestion import declarations
 from ingestion.settings import ConnectorName
-from tests.history.batches import (
+from tests.history.shrinking import shrink
+from tests.kit.batches import (
+    AlwaysPlain,
     Batch,
     difference,
     history_lines,
@@ -27,13 +27,10 @@ from tests.history.batches import (
     written_lines,
     wrong_logs,
 )
-from tests.history.logs import as_page, logs
-from tests.history.shrinking import shrink
-from tests.history.warehouse import KILLED, Warehouse, copy_project, parsed_project
-from tests.history.worked import EPOCHS, WorkedHistory, load
-
-DECLARATIONS = declarations.load()
-CONNECTORS: tuple[ConnectorName, ...] = ("sqlserver", "postgresql")
+from tests.kit.declared import CONNECTORS, DECLARATIONS
+from tests.kit.logs import as_page, random_logs
+from tests.kit.warehouse import KILLED, Warehouse, copy_project, parsed_project
+from tests.kit.worked import EPOCHS, WorkedHistory, worked_histories
 
 
 @dataclass(frozen=True)
@@ -60,36 +57,6 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     folder = tmp_path_factory.mktemp("batches")
     parsed = {connector: parsed_project(project, folder, connector) for connector in CONNECTORS}
     return Workshop(parsed, folder, count())
-
-
-def random_logs(connector: ConnectorName, number: int, of: int) -> list[WorkedHistory]:
-    """`of` random logs, the same for the same `number`."""
-    found: list[WorkedHistory] = []
-
-    @seed(number)
-    @settings(
-        max_examples=of * 2,
-        phases=[Phase.generate],
-        database=None,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(logs(DECLARATIONS, [connector]))
-    def collect(log: WorkedHistory) -> None:
-        if log.log and len(found) < of:
-            found.append(log)
-
-    collect()
-    assert len(found) == of
-    return found
-
-
-def worked_histories(connector: ConnectorName) -> list[WorkedHistory]:
-    return [
-        worked
-        for worked in load(DECLARATIONS)
-        if worked.connector == connector and worked.table.history == "all"
-    ]
 
 
 # --- One batch ------------------------------------------------------------------------------------
@@ -154,13 +121,6 @@ def explain(workshop: Workshop, batch: Batch, wrong: dict[int, str]) -> str:
         f"{len(wrong)} of {len(batch.logs)} logs are wrong, this one in {wrong[number]}:\n\n"
         f"{as_page(smallest)}\n{told}"
     )
-
-
-class AlwaysPlain(Random):
-    """Chooses the first of all: plain builds."""
-
-    def choice(self, seq):  # type: ignore[no-untyped-def]
-        return seq[0]
 
 
 def check_batch(workshop: Workshop, logs: Sequence[WorkedHistory], random: Random) -> None:

@@ -7,13 +7,10 @@ from pathlib import Path
 import pytest
 from dbt.artifacts.schemas.run import RunExecutionResult
 
-from ingestion import declarations
-from tests.history.batches import Batch, history_lines, new_batch, wrong_logs
-from tests.history.test_history_in_dbt import worked_histories
-from tests.history.warehouse import copy_project, parsed_project
-from tests.history.worked import EPOCHS
-
-DECLARATIONS = declarations.load()
+from tests.kit.batches import Batch, history_lines, new_batch, wrong_logs
+from tests.kit.declared import DECLARATIONS
+from tests.kit.warehouse import copy_project, parsed_project
+from tests.kit.worked import EPOCHS, worked_histories
 
 
 @pytest.fixture(scope="module")

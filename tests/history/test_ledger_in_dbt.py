@@ -12,10 +12,10 @@ from ingestion import declarations
 from ingestion.landing import ledger as ledger_module
 from ingestion.landing.ledger import Ledger
 from ingestion.landing.storage import open_storage
-from tests.history.landing_files import LandingZone
-from tests.history.test_declaration_changes import Customers
-from tests.history.warehouse import LOGS_AND_HISTORIES, Warehouse, copy_project
-from tests.unit.landing.test_ledger import entry
+from tests.history.customers import Customers
+from tests.kit.landing import LandingZone
+from tests.kit.ledger import entry
+from tests.kit.warehouse import LOGS_AND_HISTORIES, Warehouse, copy_project
 
 
 def test_it_is_whole_and_its_gaps_are_found(

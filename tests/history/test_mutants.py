@@ -16,14 +16,11 @@ from dbt.contracts.graph.manifest import Manifest
 
 from ingestion import declarations
 from ingestion.settings import ConnectorName
-from tests.history.batches import new_batch
-from tests.history.test_history_in_dbt import (
-    CONNECTORS,
-    random_logs,
-    worked_histories,
-)
-from tests.history.warehouse import Warehouse, copy_project, parsed_project
-from tests.history.worked import EPOCHS, WorkedHistory
+from tests.kit.batches import new_batch
+from tests.kit.declared import CONNECTORS
+from tests.kit.logs import random_logs
+from tests.kit.warehouse import Warehouse, copy_project, parsed_project
+from tests.kit.worked import EPOCHS, WorkedHistory, worked_histories
 
 VERSIONS = "macros/cdc/cdc_versions.sql"
 OVERRIDES = "macros/cdc/snapshot_overrides.sql"

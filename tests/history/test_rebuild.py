@@ -20,13 +20,12 @@ from dbt.contracts.graph.manifest import Manifest
 from dbt_common.events.base_types import EventMsg
 from typer.testing import CliRunner
 
-from ingestion import declarations
 from ingestion.errors import TerminalError
 from ingestion.settings import ConnectorName
 from lakehouse.cli import app
 from lakehouse.commands import rebuild as command
-from tests.history import reference
-from tests.history.batches import (
+from tests.kit import reference
+from tests.kit.batches import (
     Batch,
     HistoryLine,
     expected_line,
@@ -35,13 +34,11 @@ from tests.history.batches import (
     written_lines,
     wrong_logs,
 )
-from tests.history.test_history_in_dbt import worked_histories
-from tests.history.warehouse import SOURCES, Warehouse, copy_project, parsed_project
-from tests.history.worked import EPOCHS
+from tests.kit.declared import CONNECTORS, DECLARATIONS
+from tests.kit.warehouse import SOURCES, Warehouse, copy_project, parsed_project
+from tests.kit.worked import EPOCHS, worked_histories
 
-DECLARATIONS = declarations.load()
 CUSTOMERS = DECLARATIONS.table("customers")
-CONNECTORS: tuple[ConnectorName, ...] = ("sqlserver", "postgresql")
 Run = Callable[..., str]
 T = TypeVar("T")
 

@@ -12,16 +12,15 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from ingestion import declarations
 from ingestion.settings import ConnectorName
-from tests.history import reference
-from tests.history.envelopes import Value
-from tests.history.landing_files import Delivery
-from tests.history.logs import TABLES, as_page, complete, logs, worked_log
-from tests.history.reference import BEGINNING_OF_TIME, Change, HistoryRow, Record
-from tests.history.worked import WorkedHistory
+from tests.kit import reference
+from tests.kit.declared import DECLARATIONS
+from tests.kit.envelopes import Value
+from tests.kit.landing import Delivery
+from tests.kit.logs import TABLES, as_page, complete, logs, worked_log
+from tests.kit.reference import BEGINNING_OF_TIME, Change, HistoryRow, Record
+from tests.kit.worked import WorkedHistory
 
-DECLARATIONS = declarations.load()
 Histories = dict[tuple[Value, ...], list[HistoryRow]]
 thorough = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from random import Random
 
 import pytest
 from dbt.contracts.graph.manifest import Manifest
 from dbt.contracts.graph.nodes import ModelNode
 
-from tests.history.test_current_state_in_dbt import prove_current_state
-from tests.history.test_star_in_dbt import Stars, in_folder, random_bundles, run
-from tests.history.warehouse import WHOLE_PROJECT, Warehouse, copy_project, parsed_project
-from tests.history.worked import EPOCHS
+from tests.history.current_state import prove_current_state
+from tests.history.stars import Stars, in_folder, random_bundles, run
+from tests.kit.batches import AlwaysPlain
+from tests.kit.warehouse import WHOLE_PROJECT, Warehouse, copy_project, parsed_project
+from tests.kit.worked import EPOCHS
 
 pytestmark = pytest.mark.long
 
@@ -23,19 +23,15 @@ Proof = Callable[[Warehouse, Path], None]
 
 def prove_star(warehouse: Warehouse, folder: Path) -> None:
     """Customers and orders are right, after plain runs."""
-    run(Stars(random_bundles("postgresql", number=1, of=40), in_folder(warehouse, folder)), Plain())
+    run(
+        Stars(random_bundles("postgresql", number=1, of=40), in_folder(warehouse, folder)),
+        AlwaysPlain(),
+    )
 
 
 def prove_codes(warehouse: Warehouse, folder: Path) -> None:
     """Promotions, stores and products are right, after plain runs."""
-    prove_current_state(warehouse, folder, Plain(), of=150)
-
-
-class Plain(Random):
-    """Chooses the first of all: plain builds."""
-
-    def choice(self, seq):  # type: ignore[no-untyped-def]
-        return seq[0]
+    prove_current_state(warehouse, folder, AlwaysPlain(), of=150)
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from ingestion import declarations
 from ingestion.declarations import Table
-from tests.history import reference
-from tests.history.landing_files import LandingZone
-from tests.history.reference import Change
-from tests.history.worked import WorkedHistory, load, moment
+from tests.kit import reference
+from tests.kit.declared import DECLARATIONS
+from tests.kit.landing import LandingZone
+from tests.kit.reference import Change
+from tests.kit.worked import WorkedHistory, load, moment
 
-DECLARATIONS = declarations.load()
 HISTORIES = load(DECLARATIONS)
 
 

@@ -22,9 +22,9 @@ from playground.services.connect import ConnectWorker
 from playground.services.java import LOGGING, java_command
 from playground.services.postgres import autocommit_cursor
 from playground.services.process import Process
-from tests.conftest import with_topic_prefix
 from tests.integration.debezium_classes import run_java
 from tests.integration.records import read_all
+from tests.kit.declared import with_topic_prefix
 
 QUOTED = ["'quoted'", '"it"', "`code`"]
 HOSTILE = [

@@ -17,9 +17,9 @@ from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ingestion import declarations
 from ingestion.settings import ConnectorName
-from tests.history.envelopes import (
+from tests.kit.declared import DECLARATIONS
+from tests.kit.envelopes import (
     Event,
     Place,
     PostgresPlace,
@@ -27,9 +27,8 @@ from tests.history.envelopes import (
     key_bytes,
     value_bytes,
 )
-from tests.history.landing_files import Delivery, LandingZone
+from tests.kit.landing import Delivery, LandingZone
 
-DECLARATIONS = declarations.load()
 ZONES = ("Europe/Berlin", "America/New_York", "Asia/Tokyo", "Pacific/Auckland", "Mars/Olympus_Mons")
 CENT = Decimal("0.01")
 Key = Any

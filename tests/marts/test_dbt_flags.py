@@ -19,10 +19,10 @@ from dbt.artifacts.schemas.run import RunExecutionResult
 from dbt.contracts.graph.manifest import Manifest
 from dbt.contracts.graph.nodes import ModelNode
 
-from tests.history.landing_files import LandingZone
-from tests.history.warehouse import ROOT, Warehouse, parsed_project
+from tests.kit.landing import LandingZone
+from tests.kit.tables import differing_rows, relations
+from tests.kit.warehouse import ROOT, Warehouse, parsed_project
 from tests.marts.shop import DECLARATIONS, Shop, land
-from tests.pipeline.chain import differing_rows, relations
 
 BUILT = ("staging", "history", "marts")
 CHAIN = ("--select", "+fct_orders")

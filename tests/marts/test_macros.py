@@ -16,7 +16,7 @@ import sqlglot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.history.warehouse import ROOT
+from tests.kit.warehouse import ROOT
 
 SOURCES = sorted((ROOT / "macros/marts").glob("*.sql"))
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.pipeline.chain import Chain, count, differing_rows, relations
+from tests.kit.tables import differing_rows, relations
+from tests.pipeline.chain import Chain, count
 from tests.pipeline.conftest import Passed
 
 _MARTS = ("marts",)

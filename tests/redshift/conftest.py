@@ -1,8 +1,7 @@
-"""The stand-in and a broker, one each for all tests of this folder, and a lake for each test."""
+"""A lake and both targets for each test, on the run's stand-in and broker."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,29 +10,10 @@ import pytest
 from ingestion.declarations import load
 from ingestion.settings import ConnectorName
 from playground.services.kafka import KafkaBroker
-from playground.services.postgres import PostgresServer
+from redshift_standin.server import StandIn
+from tests.kit.redshift import Dbt, Prod, local, redshift_settings
 from tests.redshift.events import Changes
 from tests.redshift.lake import Lake
-from tests.redshift.standin.server import StandIn
-from tests.redshift.warehouse import Dbt, Prod, local, redshift_settings
-
-
-@pytest.fixture(scope="session")
-def redshift_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    """The PostgreSQL behind the stand-ins: their roles are the server's, so it is theirs alone."""
-    folder = tmp_path_factory.mktemp("redshift")
-    server = PostgresServer(folder / "postgres", folder / "postgres.log")
-    server.start()
-    server.wait_until_ready()
-    yield server
-    server.process.stop()
-
-
-@pytest.fixture
-def stand_in(redshift_postgres: PostgresServer, tmp_path: Path) -> Iterator[StandIn]:
-    """An empty Redshift; its bucket `lake` is a folder of the test."""
-    with StandIn(redshift_postgres, {"lake": tmp_path}) as opened:
-        yield opened
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from ingestion.declarations import Column, Declarations, Table
 from ingestion.settings import ConnectorName
-from tests.history.envelopes import (
+from tests.kit.envelopes import (
     Event,
     PostgresPlace,
     Row,

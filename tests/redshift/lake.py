@@ -25,7 +25,7 @@ from ingestion.landing.ledger import Entry, Ledger
 from ingestion.landing.records import arrow_schema, empty_file
 from ingestion.landing.storage import open_storage
 from ingestion.settings import ConnectorName
-from tests.redshift.standin.books import watermarks
+from redshift_standin.books import watermarks
 
 LANDED_AT = datetime(2024, 5, 1, tzinfo=UTC)
 

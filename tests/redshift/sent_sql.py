@@ -18,10 +18,10 @@ from pathlib import Path
 from ingestion.declarations import load
 from playground.services.kafka import KafkaBroker
 from playground.services.postgres import PostgresServer
+from redshift_standin.server import StandIn
+from tests.kit.redshift import Dbt, redshift_settings
 from tests.redshift.events import Changes
 from tests.redshift.lake import Lake
-from tests.redshift.standin.server import StandIn
-from tests.redshift.warehouse import Dbt, redshift_settings
 
 _COMMENT = re.compile(r"\A\s*/\* (?P<json>\{.*?\}) \*/\s*", re.DOTALL)
 _HOUSEKEEPING = re.compile(

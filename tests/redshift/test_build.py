@@ -10,17 +10,15 @@ import pytest
 from dbt.artifacts.schemas.run import RunExecutionResult
 from typer.testing import CliRunner
 
-from ingestion.settings import ConnectorName
 from lakehouse.cli import app
 from lakehouse.warehouse.comparison import Comparison
 from playground.services.kafka import KafkaBroker
 from playground.services.postgres import PostgresServer
-from tests.corpus.canonical import golden_values, question
+from redshift_standin.server import StandIn
+from tests.kit.corpus.canonical import golden_values, question
+from tests.kit.declared import CONNECTORS
+from tests.kit.redshift import Dbt, differences, duckdb_rows, environment, explain
 from tests.redshift.conftest import World, new_world
-from tests.redshift.standin.server import StandIn
-from tests.redshift.warehouse import Dbt, differences, duckdb_rows, environment, explain
-
-CONNECTORS: tuple[ConnectorName, ...] = ("sqlserver", "postgresql")
 
 
 @dataclass

@@ -11,8 +11,9 @@ import pytest
 from ingestion.settings import ConnectorName
 from playground.services.kafka import KafkaBroker
 from playground.services.postgres import PostgresServer
-from tests.history.landing_files import LandingZone
-from tests.history.named_columns import (
+from redshift_standin.server import StandIn
+from tests.kit.landing import LandingZone
+from tests.kit.named_columns import (
     BASE,
     declare,
     deliveries,
@@ -20,11 +21,10 @@ from tests.history.named_columns import (
     tables_of,
     wrong_values,
 )
-from tests.history.warehouse import copy_project
+from tests.kit.redshift import Dbt, Prod, redshift_settings
+from tests.kit.warehouse import copy_project
 from tests.redshift.lake import Lake
 from tests.redshift.sent_sql import by_node
-from tests.redshift.standin.server import StandIn
-from tests.redshift.warehouse import Dbt, Prod, redshift_settings
 
 CONNECTOR: ConnectorName = "postgresql"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.corpus.cases import Case, load
+from tests.kit.corpus.cases import Case, load
 from tests.redshift.conftest import World
 from tests.redshift.lake import Message
 

@@ -20,16 +20,16 @@ from confluent_kafka import Producer
 from ingestion.declarations import Table
 from lakehouse.commands import rebuild as command
 from playground.services.kafka import KafkaBroker
-from tests.history.batches import Batch, HistoryLine, history_lines, wrong_logs
-from tests.history.landing_files import Delivery, LandingZone
-from tests.history.logs import as_page
-from tests.history.reference import Record
-from tests.history.test_history_in_dbt import DECLARATIONS, random_logs
-from tests.history.warehouse import copy_project
-from tests.history.worked import EPOCHS
+from redshift_standin.server import StandIn
+from tests.kit.batches import Batch, HistoryLine, history_lines, wrong_logs
+from tests.kit.declared import DECLARATIONS
+from tests.kit.landing import Delivery, LandingZone
+from tests.kit.logs import as_page, random_logs
+from tests.kit.redshift import Dbt, Prod, explain, redshift_settings
+from tests.kit.reference import Record
+from tests.kit.warehouse import copy_project
+from tests.kit.worked import EPOCHS
 from tests.redshift.lake import Lake
-from tests.redshift.standin.server import StandIn
-from tests.redshift.warehouse import Dbt, Prod, explain, redshift_settings
 
 PARTITIONS = 3
 """As many as the random logs use."""

@@ -17,8 +17,8 @@ from lakehouse.cli import app
 from lakehouse.warehouse.connection import WarehouseSettings
 from lakehouse.warehouse.measurements import measurements
 from lakehouse.warehouse.streams import grant_rows, refresh_streams, stream_states
-from tests.redshift.standin.server import StandIn
-from tests.redshift.warehouse import Dbt, Prod, environment, redshift_settings
+from redshift_standin.server import StandIn
+from tests.kit.redshift import Dbt, Prod, environment, redshift_settings
 
 GOLDEN = Path(__file__).parent / "golden"
 BROKERS = "b-1.retail.example:9098,b-2.retail.example:9098"

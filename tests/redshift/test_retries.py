@@ -13,9 +13,9 @@ from dbt.artifacts.schemas.run import RunExecutionResult
 
 from playground.services.kafka import KafkaBroker
 from playground.services.postgres import PostgresServer
+from redshift_standin.server import StandIn
+from tests.kit.redshift import differences
 from tests.redshift.conftest import World, new_world
-from tests.redshift.standin.server import StandIn
-from tests.redshift.warehouse import differences
 
 # What `_handle_execute_exception` (dbt-redshift, connections.py) looks for in the error's text.
 CONFLICT = "conflict with concurrent transaction on 101"

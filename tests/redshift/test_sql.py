@@ -10,10 +10,10 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
+from redshift_standin.examples import ACCEPTED
 from tests.redshift import sent_sql
 from tests.redshift.lint import lint, queries
 from tests.redshift.sent_sql import SEPARATOR
-from tests.redshift.standin.examples import ACCEPTED
 
 pytestmark = pytest.mark.long
 

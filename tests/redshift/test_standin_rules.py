@@ -17,7 +17,7 @@ from redshift_connector.error import DatabaseError, ProgrammingError
 
 from ingestion.reserved_names import RESERVED, SYSTEM_COLUMNS
 from playground.services.postgres import PostgresServer
-from tests.redshift.standin.examples import (
+from redshift_standin.examples import (
     ACCEPTED,
     ANSWERS,
     EXTERNAL_SCHEMAS,
@@ -25,7 +25,7 @@ from tests.redshift.standin.examples import (
     TABLES,
     Answer,
 )
-from tests.redshift.standin.rules import (
+from redshift_standin.rules import (
     FUNCTIONS,
     RULES,
     STATEMENT_RULES,
@@ -33,9 +33,9 @@ from tests.redshift.standin.rules import (
     Rule,
     StatementRule,
 )
-from tests.redshift.standin.server import StandIn
-from tests.redshift.standin.translation import parse_one, rewrite, translate_query
-from tests.redshift.standin.wire import Session
+from redshift_standin.server import StandIn
+from redshift_standin.translation import parse_one, rewrite, translate_query
+from redshift_standin.wire import Session
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ from typer.testing import CliRunner
 
 from ingestion.landing import ledger
 from lakehouse.cli import app
-from tests.history.warehouse import SOURCES, copy_project
+from tests.kit.redshift import ROOT, differences, environment
+from tests.kit.warehouse import SOURCES, copy_project
 from tests.redshift.conftest import World
 from tests.redshift.lake import LANDED_AT, Message
-from tests.redshift.warehouse import ROOT, differences, environment
 
 
 @pytest.mark.timeout(600)

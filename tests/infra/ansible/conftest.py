@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.redshift.conftest import redshift_postgres, stand_in  # noqa: F401  fixtures
-
 ROOT = Path(__file__).resolve().parents[3]
 ANSIBLE = ROOT / "infra" / "ansible"
 TOOLS = Path(sys.executable).parent

@@ -16,9 +16,9 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from playground.services.postgres import autocommit_cursor
+from redshift_standin.server import StandIn
 from tests.infra.ansible.conftest import RunPlaybook
-from tests.redshift.standin.server import StandIn
-from tests.redshift.warehouse import redshift_settings
+from tests.kit.redshift import redshift_settings
 
 PASSWORD = "correct horse battery staple"
 CLIENT = {

@@ -176,3 +176,11 @@ def on_loopback(root: Path, state: str = LOCAL_STATE) -> None:
     (root / "harness_override.tf").write_text(state + ON_LOOPBACK, encoding="utf-8")
     # As after the first upload: then the plugin is made as well.
     (root / "harness.auto.tfvars").write_text("connect = { plugin_uploaded = true }\n", "utf-8")
+
+
+def planned(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What the plan makes: address, type, values."""
+    modules = [plan["planned_values"]["root_module"]]
+    for module in modules:
+        yield from (r for r in module.get("resources", []) if "values" in r)
+        modules.extend(module.get("child_modules", []))

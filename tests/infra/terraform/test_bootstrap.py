@@ -18,7 +18,7 @@ from tests.infra.terraform import aws, harness
 from tests.infra.terraform.calls import Call
 from tests.infra.terraform.conftest import Applied, Environment, Replanned, tool
 from tests.infra.terraform.harness import Terraform
-from tests.infra.terraform.test_iam import Statement, listed, parliament
+from tests.infra.terraform.policies import Statement, listed, parliament
 
 BUCKET = f"arn:aws:s3:::retail-lakehouse-dev-{{zone}}-{aws.ACCOUNT}"
 STATE = f"{BUCKET.format(zone='terraform')}/dev/terraform.tfstate"

@@ -10,7 +10,7 @@ import yaml
 
 from tests.infra.terraform import costs, harness
 from tests.infra.terraform.conftest import Environment, tool
-from tests.infra.terraform.test_environments import planned
+from tests.infra.terraform.harness import planned
 
 DOCS = harness.PROJECT / "docs"
 LINK = re.compile(

@@ -13,17 +13,9 @@ import pytest
 
 from tests.infra.terraform import aws, harness
 from tests.infra.terraform.conftest import Environment
-from tests.infra.terraform.harness import Result, Terraform
+from tests.infra.terraform.harness import Result, Terraform, planned
 
 Environments = dict[str, Environment]
-
-
-def planned(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """What the plan makes: address, type, values."""
-    modules = [plan["planned_values"]["root_module"]]
-    for module in modules:
-        yield from (r for r in module.get("resources", []) if "values" in r)
-        modules.extend(module.get("child_modules", []))
 
 
 def words(plan: dict[str, Any]) -> str:

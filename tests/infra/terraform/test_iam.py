@@ -7,18 +7,12 @@ import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.infra.terraform import aws
 from tests.infra.terraform.conftest import Applied, tool
-
-Statement = dict[str, Any]
-
-
-def listed(value: str | list[str]) -> list[str]:
-    return [value] if isinstance(value, str) else value
+from tests.infra.terraform.policies import Statement, listed, parliament
 
 
 @pytest.fixture(scope="module")
@@ -81,37 +75,12 @@ print(json.dumps([action for service in sys.argv[1:] for action in actions(servi
 """
 
 
-# They act on one of several kinds of resource; parliament misses those that we do not have (map
-# runs, express executions).
-ONE_OF_SEVERAL = {"states:ListExecutions", "states:DescribeExecution"}
-
-
 def test_parliament_finds_nothing(policies: dict[str, list[Statement]], tmp_path: Path) -> None:
     """Unknown actions, resources and conditions that do not belong to an action, malformed ARNs."""
     for role, statements in policies.items():
         document = {"Version": "2012-10-17", "Statement": statements}
         (tmp_path / f"{role}.json").write_text(json.dumps(document, indent=1))
     assert parliament(tmp_path) == []
-
-
-def parliament(folder: Path) -> list[tuple[str, object, str]]:
-    """What parliament finds in the policies of a folder: the issue, its detail, the policy."""
-    done = subprocess.run(
-        [tool("parliament"), "--directory", folder, "--json"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    assert done.returncode == bool(found), done.stdout + done.stderr
-    return [
-        (finding["issue"], finding["detail"], Path(finding["location"]["filepath"]).stem)
-        for finding in found
-        if not (
-            finding["issue"] == "RESOURCE_MISMATCH"
-            and {mismatch["action"] for mismatch in finding["detail"]} <= ONE_OF_SEVERAL
-        )
-    ]
 
 
 def test_roles_touch_this_environment_only(policies: dict[str, list[Statement]]) -> None:

@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -319,3 +320,10 @@ def any_zone(request: pytest.FixtureRequest) -> Zone:
     """A landing zone on disk, and one on S3, for runs in processes of their own."""
     chosen: Zone = request.getfixturevalue(request.param)
     return chosen
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 240) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)

@@ -8,7 +8,7 @@ from ingestion.landing import ledger as ledger_module
 from ingestion.landing.layout import Partition
 from ingestion.landing.ledger import Ledger
 from ingestion.landing.storage import open_storage
-from tests.unit.landing.test_ledger import entry
+from tests.kit.ledger import entry
 
 if __name__ == "__main__":
     ledger_module.ROLL_UP_EVERY = 3

@@ -17,8 +17,7 @@ from ingestion.errors import TerminalError
 from ingestion.landing import layout
 from ingestion.landing.crash_points import CRASH_POINTS
 from ingestion.landing.ledger import Ledger
-from tests.integration.landing.conftest import TABLE, Feed, Zone
-from tests.integration.landing.test_landing import wait_for
+from tests.integration.landing.conftest import TABLE, Feed, Zone, wait_for
 
 # In this order each run also recovers from the kill before: only the run after `file_visible` has
 # files to adopt.

@@ -22,8 +22,7 @@ from ingestion.landing.job import Landing
 from ingestion.landing.lag import Lag
 from ingestion.landing.plan import Subscription
 from ingestion.settings import Settings
-from tests.integration.landing.conftest import TABLE, Feed, Zone
-from tests.integration.landing.test_landing import wait_for
+from tests.integration.landing.conftest import TABLE, Feed, Zone, wait_for
 
 
 class GlueArgumentError(Exception):

@@ -9,8 +9,7 @@ from ingestion.errors import TransientError
 from ingestion.kafka.brokers import Brokers
 from ingestion.landing.job import Landing
 from ingestion.landing.lag import Lag, measure
-from tests.integration.landing.conftest import Feed, Zone
-from tests.integration.landing.test_landing import wait_for
+from tests.integration.landing.conftest import Feed, Zone, wait_for
 
 
 def test_counts_what_is_not_landed_and_the_age_of_the_oldest(zone: Zone, feed: Feed) -> None:

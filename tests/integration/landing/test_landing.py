@@ -7,7 +7,6 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -18,14 +17,7 @@ from ingestion.landing import layout
 from ingestion.landing.job import Landing
 from ingestion.landing.plan import Subscription
 from ingestion.landing.records import arrow_schema
-from tests.integration.landing.conftest import TABLE, Feed, Zone
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 240) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.1)
+from tests.integration.landing.conftest import TABLE, Feed, Zone, wait_for
 
 
 def test_a_record_is_landed_as_it_came(zone: Zone, feed: Feed) -> None:

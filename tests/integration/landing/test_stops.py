@@ -19,8 +19,7 @@ from ingestion.landing import job as landing_job
 from ingestion.landing import subscriptions as landing_subscriptions
 from ingestion.landing.plan import Subscription
 from lakehouse.commands import landing as landing_commands
-from tests.integration.landing.conftest import TABLE, Feed, Zone
-from tests.integration.landing.test_landing import wait_for
+from tests.integration.landing.conftest import TABLE, Feed, Zone, wait_for
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ingestion.kafka.brokers import Brokers
-from tests.conftest import CommandLine
+from tests.kit.command_line import CommandLine
 
 
 @pytest.fixture

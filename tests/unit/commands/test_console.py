@@ -18,7 +18,7 @@ from typer import Typer
 from ingestion.errors import LakehouseError, RefusedError, TerminalError, TransientError
 from lakehouse import console
 from lakehouse.health import checks
-from tests.conftest import CommandLine
+from tests.kit.command_line import CommandLine
 
 ROOT = console.ROOT
 PROGRAM = str(Path(sys.executable).with_name("lakehouse"))

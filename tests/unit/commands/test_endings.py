@@ -29,8 +29,8 @@ from lakehouse.health import checks
 from lakehouse.reconcile import run as reconciliation
 from lakehouse.reconcile.findings import Difference, LostDelete, Reconciliation, TableReport
 from lakehouse.warehouse import connection, sides, streams
-from tests.conftest import CommandLine
-from tests.unit import test_msk_connect
+from tests.kit import msk_connect
+from tests.kit.command_line import CommandLine
 
 PAGE = Path(__file__).parents[3] / "docs/cli.md"
 ROW = re.compile(r"^\| `(?P<command>[a-z -]+)` \| (?P<rest>.+) \|$", re.MULTILINE)
@@ -152,12 +152,12 @@ class World:
 
     def connector(self) -> None:
         """One that has failed, and would have to be made again."""
-        api = test_msk_connect.Api()
+        api = msk_connect.Api()
         api.lists("shop-sqlserver")
         api.describes("FAILED")
         api.stub.activate()
         self.set(boto3, "Session", lambda **_: SimpleNamespace(client=lambda _: api.client))
-        for name, value in test_msk_connect.ENVIRONMENT.items():
+        for name, value in msk_connect.ENVIRONMENT.items():
             self.environment(name, value)
         self.environment("LAKEHOUSE_PII_SALT", "0123456789abcdefghijkl")
 

@@ -15,8 +15,8 @@ from ingestion.landing.ledger import Ledger
 from ingestion.landing.plan import Start
 from ingestion.landing.records import StagedFile, arrow_schema
 from ingestion.landing.storage import Storage, open_storage
-from tests.unit.landing.test_compaction import write
-from tests.unit.landing.test_ledger import entry
+from tests.kit.ledger import entry
+from tests.unit.landing.data_files import write
 
 TOPIC = "retail.public.orders"
 PLACE = (TOPIC, 0)

@@ -5,7 +5,6 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -17,10 +16,10 @@ from ingestion.errors import TerminalError
 from ingestion.landing import compaction
 from ingestion.landing.layout import DataFile, Partition
 from ingestion.landing.ledger import fold
-from ingestion.landing.records import arrow_schema
 from ingestion.landing.storage import Storage, open_storage
 from lakehouse.commands import landing as landing_commands
-from tests.unit.landing.test_ledger import entry
+from tests.kit.ledger import entry
+from tests.unit.landing.data_files import write
 
 DAY = date(2026, 3, 1)
 TODAY = DAY + timedelta(days=1)
@@ -29,23 +28,6 @@ PARTITION = Partition("orders", 1, 0)
 
 def file(from_offset: int, until_offset: int, day: date = DAY) -> DataFile:
     return DataFile(PARTITION, day, from_offset, until_offset)
-
-
-def write(storage: Storage, folder: Path, target: DataFile, offsets: list[int]) -> None:
-    rows = [
-        {
-            "kafka_topic": "retail.public.orders",
-            "kafka_partition": 0,
-            "kafka_offset": offset,
-            "kafka_timestamp": datetime(2026, 3, 1, 12),
-            "kafka_value": b"%d" % offset,
-            "kafka_headers": [{"key": "h", "value": b"\xff"}],
-        }
-        for offset in offsets
-    ]
-    path = folder / "source.parquet"
-    pq.write_table(pa.Table.from_pylist(rows, arrow_schema()), path)
-    storage.put_file(path, target.path)
 
 
 def landed_offsets(storage: Storage) -> list[int]:

@@ -4,7 +4,7 @@ from ingestion.kafka.brokers import Offsets, Topic
 from ingestion.landing.layout import Partition
 from ingestion.landing.ledger import Progress, fold
 from ingestion.landing.plan import Plan, Subscription, anew, plan
-from tests.unit.landing.test_ledger import entry
+from tests.kit.ledger import entry
 
 ORDERS = Subscription("orders", "retail.public.orders")
 NOW = "2026-03-01T00:00:00+00:00"

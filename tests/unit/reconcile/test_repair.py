@@ -13,7 +13,7 @@ from ingestion.declarations import Column, load
 from ingestion.errors import TerminalError
 from lakehouse.reconcile.findings import LostDelete
 from lakehouse.reconcile.repair import HEADER, delete_records
-from tests.history.reference import Change, Record, Source, Tombstone, judge
+from tests.kit.reference import Change, Record, Source, Tombstone, judge
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 500_000, tzinfo=UTC)
 CONNECTORS = ("sqlserver", "postgresql")

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from ingestion.declarations import Column, Declarations, Table
 from ingestion.settings import ConnectorName
-from tests.history.envelopes import (
+from tests.kit.declared import DECLARATIONS
+from tests.kit.envelopes import (
     Event,
     Place,
     PostgresPlace,
@@ -26,8 +27,8 @@ from tests.history.envelopes import (
     lsn_text,
     value_bytes,
 )
-from tests.history.landing_files import Delivery
-from tests.history.reference import BEGINNING_OF_TIME, END_OF_TIME, Source
+from tests.kit.landing import Delivery
+from tests.kit.reference import BEGINNING_OF_TIME, END_OF_TIME, Source
 
 PAGE = Path(__file__).parents[2] / "docs/semantics.md"
 DAY = datetime(2026, 3, 1)
@@ -204,6 +205,15 @@ def load(declarations: Declarations, page: Path = PAGE) -> list[WorkedHistory]:
     text = page.read_text("utf-8").split("## Worked histories", 1)[1]
     sections = re.split(r"^### ", text, flags=re.M)[1:]
     return [_worked_history(section, declarations) for section in sections]
+
+
+def worked_histories(connector: ConnectorName) -> list[WorkedHistory]:
+    """Those of one connector and of the tables that keep every version."""
+    return [
+        worked
+        for worked in load(DECLARATIONS)
+        if worked.connector == connector and worked.table.history == "all"
+    ]
 
 
 def _worked_history(section: str, declarations: Declarations) -> WorkedHistory:

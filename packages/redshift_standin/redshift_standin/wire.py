@@ -65,8 +65,11 @@ class Backend:
 
 
 class Proxy(socketserver.ThreadingTCPServer):
-    """Listens on a free loopback port; `passwords` holds the users that may log in,
-    `parameters` what every session starts with (a parameter group)."""
+    """Listens on a free loopback port.
+
+    `passwords` holds the users that may log in, `parameters` what every session starts with (a
+    parameter group).
+    """
 
     allow_reuse_address = True
     daemon_threads = True

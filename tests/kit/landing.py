@@ -20,8 +20,8 @@ import pyarrow.parquet as pq
 
 from ingestion.declarations import Declarations, Table
 from ingestion.settings import ConnectorName
-from tests.history.envelopes import Headers
-from tests.history.reference import Record
+from tests.kit.envelopes import Headers
+from tests.kit.reference import Record
 
 SCHEMA = pa.schema(
     [

@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
-from playground.services.postgres import PostgresServer, autocommit_cursor
-from tests.redshift.standin.books import Books
-from tests.redshift.standin.statements import Statements
-from tests.redshift.standin.wire import Backend, Proxy, Session
+import psycopg2
+from psycopg2.extensions import cursor
+
+from redshift_standin.books import Books
+from redshift_standin.statements import Statements
+from redshift_standin.wire import Backend, Proxy, Session
 
 DATABASE = "dev"
 _SHIMS = Path(__file__).parent / "functions.sql"
+
+
+class Postgres(Protocol):
+    """A PostgreSQL server on the loopback interface, for the stand-in alone: roles are its own."""
+
+    port: int
+
+    def dsn(self) -> str:
+        """Connection string of the superuser, who logs in with a password."""
+
+    def create_database(self, name: str) -> str:
+        """Create a database; returns the superuser's connection string to it."""
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database with its sessions."""
 
 
 class StandIn:
@@ -21,21 +40,21 @@ class StandIn:
 
     user = "engineer"
 
-    def __init__(self, postgres: PostgresServer, buckets: dict[str, Path]) -> None:
+    def __init__(self, postgres: Postgres, buckets: dict[str, Path]) -> None:
         self._postgres = postgres
         # the same name each time: dbt keeps it in what it parsed, which all tests share
         self._database = DATABASE
         self.password = secrets.token_hex(12)
         self.passwords = {self.user: self.password}
         self._buckets = buckets
-        # what the warehouse's parameter group says; docs/redshift.md
+        # what the warehouse's parameter group says; the README
         self.parameters = {"enable_case_sensitive_identifier": "true"}
 
     def __enter__(self) -> Self:
         self.dsn = self._postgres.create_database(self._database)
         secret = secrets.token_hex(12)
         login = f"proxy_{secrets.token_hex(4)}"
-        with autocommit_cursor(self.dsn) as database:
+        with _cursor(self.dsn) as database:
             database.execute(f"create role {login} superuser login password '{secret}'")
             database.execute("select 1 from pg_roles where rolname = %s", (self.user,))
             if database.fetchone() is None:
@@ -68,7 +87,7 @@ class StandIn:
         self._proxy.stop()
         self.books.close()
         self._postgres.drop_database(self._database)
-        with autocommit_cursor(self._postgres.dsn()) as database:
+        with _cursor(self._postgres.dsn()) as database:
             database.execute(f"drop role if exists {self._login}")
             database.execute(
                 "select rolname from pg_roles where not rolcanlogin and rolname !~ '^pg_'"
@@ -79,14 +98,14 @@ class StandIn:
     def admin(self, sql: str) -> None:
         """Do something to the warehouse behind dbt's back, as Redshift's SQL."""
         session = Session(self.user, self._database, settings=dict(self.parameters))
-        with autocommit_cursor(self.dsn) as database:
+        with _cursor(self.dsn) as database:
             database.execute("set search_path = public, redshift")
             database.execute(f"set session authorization {self.user}")
             database.execute(self.statements.translate(sql, session))
 
     def drop_user(self, name: str) -> None:
         """Users are the server's, not the database's: a test drops its own."""
-        with autocommit_cursor(self.dsn) as database:
+        with _cursor(self.dsn) as database:
             database.execute(f"drop owned by {name}")
             database.execute(f"drop role {name}")
 
@@ -99,3 +118,15 @@ class StandIn:
     def database(self) -> str:
         """The name of the database that clients connect to."""
         return self._database
+
+
+@contextmanager
+def _cursor(dsn: str) -> Iterator[cursor]:
+    """A cursor whose statements commit one by one."""
+    connection = psycopg2.connect(dsn)
+    try:
+        connection.autocommit = True
+        with connection.cursor() as opened:
+            yield opened
+    finally:
+        connection.close()

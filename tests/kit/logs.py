@@ -12,11 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from ingestion.declarations import Declarations
 from ingestion.settings import ConnectorName
-from tests.history.worked import Cells, WorkedHistory
+from tests.kit.declared import DECLARATIONS
+from tests.kit.worked import Cells, WorkedHistory
 
 Draw = st.DrawFn
 
@@ -358,6 +360,30 @@ def logs(
     events: list[dict[str, str]] = draw(maker(connector, table))
     log: tuple[Cells, ...] = draw(_delivered(events, table))
     return worked_log(connector, declarations, table, log)
+
+
+def random_logs(
+    connector: ConnectorName, number: int, of: int, tables: Sequence[str] = TABLES
+) -> list[WorkedHistory]:
+    """`of` random logs, the same for the same `number`."""
+    found: list[WorkedHistory] = []
+
+    @seed(number)
+    @settings(
+        max_examples=of * 2,
+        phases=[Phase.generate],
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(logs(DECLARATIONS, [connector], tables))
+    def collect(log: WorkedHistory) -> None:
+        if log.log and len(found) < of:
+            found.append(log)
+
+    collect()
+    assert len(found) == of
+    return found
 
 
 def worked_log(

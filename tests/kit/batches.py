@@ -11,15 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from ingestion.declarations import Declarations, Table
-from tests.history import reference
-from tests.history.envelopes import Value
-from tests.history.landing_files import Delivery, LandingZone
-from tests.history.reference import Change, Record, Rejected, Tombstone
-from tests.history.warehouse import Warehouse
-from tests.history.worked import Key, WorkedHistory
+from tests.kit import reference
+from tests.kit.envelopes import Value
+from tests.kit.landing import Delivery, LandingZone
+from tests.kit.reference import Change, Record, Rejected, Tombstone
+from tests.kit.warehouse import Warehouse
+from tests.kit.worked import Key, WorkedHistory
 
 SPACING = 1000
 """Log n has the integer keys above n * SPACING."""
@@ -129,6 +130,13 @@ class Batch:
             for line in verdict_lines(self.warehouse, table):
                 tables[table.name][owners[table.name, line[0], line[1], line[2]]].add(line)
         return tables
+
+
+class AlwaysPlain(Random):
+    """Chooses the first of all: plain builds."""
+
+    def choice(self, seq):  # type: ignore[no-untyped-def]
+        return seq[0]
 
 
 def rekeyed(number: int) -> Callable[[Key], Key]:

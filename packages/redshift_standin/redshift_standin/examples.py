@@ -1,6 +1,8 @@
 # ruff: noqa: E501 - statements and patterns of SQL stand in one line each
-"""What Redshift's pages show: statements and answers, asked of the stand-in in every test
-run, and of a real Redshift by `make test-aws`."""
+"""What Redshift's pages show: statements and answers.
+
+They are asked of the stand-in in every test run, and of a real Redshift by `make test-aws`.
+"""
 
 from __future__ import annotations
 
@@ -160,7 +162,7 @@ REFUSED_BY_BOTH = {
 class Answer:
     """A question that our SQL relies on, and the rows that Redshift gives.
 
-    `stand_in_differs` marks what the stand-in is known to get wrong (docs/redshift.md).
+    `stand_in_differs` marks what the stand-in is known to get wrong (the README).
     """
 
     question: str

@@ -6,14 +6,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from tests.redshift.standin.books import Books, quote
-from tests.redshift.standin.rules import PARAMETERS, RESERVED, Refused, refusal
-from tests.redshift.standin.translation import (
+from redshift_standin.books import Books, quote
+from redshift_standin.rules import PARAMETERS, RESERVED, Refused, refusal
+from redshift_standin.translation import (
     names_without_schema,
     schema_and_table,
     translate_query,
 )
-from tests.redshift.standin.wire import Session
+from redshift_standin.wire import Session
 
 _COMMENTS = re.compile(r"\A(\s+|--[^\n]*(\n|\Z)|/\*.*?\*/)*", re.DOTALL)
 _NAME = r'(?P<name>(?:"?[\w$-]+"?\.){0,2}"?[\w$.-]+"?)'

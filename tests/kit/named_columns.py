@@ -19,7 +19,7 @@ from ingestion.declarations import CONNECTORS, Declarations, Table, load
 from ingestion.reserved_names import column_taken
 from ingestion.settings import ConnectorName
 from lakehouse.dbt_files import render
-from tests.history.envelopes import (
+from tests.kit.envelopes import (
     Event,
     PostgresPlace,
     Row,
@@ -27,8 +27,8 @@ from tests.history.envelopes import (
     key_bytes,
     value_bytes,
 )
-from tests.history.landing_files import Delivery
-from tests.history.warehouse import SOURCES
+from tests.kit.landing import Delivery
+from tests.kit.warehouse import SOURCES
 
 Rows = Callable[[str], list[tuple[Any, ...]]]
 BASE = {"name": "base", "key": ["base_key_1", "base_key_2"], "others": ["base_1", "base_2"]}

@@ -14,9 +14,9 @@ from itertools import count
 from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
 
-from tests.redshift.standin.dialect import parse_redshift, to_postgres
-from tests.redshift.standin.rules import FUNCTIONS, Refused, check, function_name, refusal
-from tests.redshift.standin.wire import Session
+from redshift_standin.dialect import parse_redshift, to_postgres
+from redshift_standin.rules import FUNCTIONS, Refused, check, function_name, refusal
+from redshift_standin.wire import Session
 
 _PART_FUNCTIONS = {"dateadd", "datediff"}
 Views = Mapping[tuple[str, str], str]
@@ -131,7 +131,7 @@ def _navigation(column: exp.Column, relations: set[str]) -> tuple[list[exp.Expr]
     `alias.column.attribute…` where the first part is a relation of the statement; a target that is
     written out as database.schema.table.column is none, neither is `column.attribute` of one part.
     """
-    parts = list(column.parts)
+    parts: list[exp.Expr] = list(column.parts)
     if len(parts) < 3 or parts[0].name.lower() not in relations:
         return None
     return parts, 2

@@ -22,10 +22,10 @@ from confluent_kafka import Consumer, TopicPartition
 from psycopg2.extensions import cursor
 from sqlglot import exp
 
-from tests.redshift.standin.dialect import to_postgres
-from tests.redshift.standin.rules import Refused, function_name, refusal
-from tests.redshift.standin.translation import parse_one, rewrite, schema_and_table
-from tests.redshift.standin.wire import Session
+from redshift_standin.dialect import to_postgres
+from redshift_standin.rules import Refused, function_name, refusal
+from redshift_standin.translation import parse_one, rewrite, schema_and_table
+from redshift_standin.wire import Session
 
 # The columns of a Kafka stream (materialized-view-streaming-ingestion, "Streaming ingestion from Kafka").
 _STREAM_COLUMNS = {
@@ -89,7 +89,7 @@ class Books:
         if self._looking is not None:
             self._looking.close()
 
-    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+    def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Rows of a query on the PostgreSQL behind the stand-in; one mapping, or values in order."""
         with self._lock:
             if self._looking is None:
@@ -238,6 +238,7 @@ class Books:
     def create_external_schema(
         self, name: str, options: str, if_not_exists: bool, session: Session
     ) -> str:
+        """What CREATE EXTERNAL SCHEMA does to the books, as PostgreSQL's SQL."""
         schema = name.strip('"').lower()
         kind = self._check_options(options)
         if kind == "catalog" and session.in_transaction and "create external database" in options:
@@ -254,6 +255,7 @@ class Books:
         )
 
     def alter_external_schema(self, name: str, options: str) -> str:
+        """The same of ALTER EXTERNAL SCHEMA."""
         schema = name.strip('"').lower()
         rows = self.rows(
             "select kind, options from standin.external_schemas where name = %s", schema
@@ -293,6 +295,7 @@ class Books:
     def create_streaming_view(
         self, name: str, attributes: str, query: str, session: Session
     ) -> str:
+        """A streaming view is a table that the refreshes fill."""
         schema, view = schema_and_table(name)
         tree = parse_one(query)
         if isinstance(tree, exp.Subquery):
@@ -362,6 +365,7 @@ class Books:
         )
 
     def refresh(self, name: str, session: Session) -> str:
+        """Read the topic to its end; no SQL is left to run."""
         schema, view = schema_and_table(name)
         rows = self.rows(
             "select v.topic, v.query, s.options from standin.streaming_views as v"
@@ -449,6 +453,7 @@ class Books:
             )
 
     def drop_streaming_view(self, name: str, if_exists: bool) -> str:
+        """Its positions go with it: one made again starts at the earliest offset."""
         schema, view = schema_and_table(name)
         found = self.rows(
             "select 1 from standin.streaming_views where schema_name = %s and table_name = %s",
@@ -520,6 +525,7 @@ class Books:
     # --------------------------------------------------------------------------------- Spectrum
 
     def create_external_table(self, name: str, columns: str, rest: str) -> str:
+        """An external table is a table that holds the files that a query is to see."""
         schema, table = schema_and_table(name)
         if not self.rows(
             "select 1 from standin.external_schemas where name = %s and kind = 'catalog'", schema
@@ -591,6 +597,7 @@ class Books:
         return f"do $standin$ begin drop table {schema}.{table}; {gone}; end $standin$"
 
     def add_partitions(self, name: str, rest: str) -> str:
+        """What ALTER TABLE … ADD PARTITION does to the books."""
         schema, table = schema_and_table(name)
         if_not_exists = bool(re.match(r"if\s+not\s+exists", rest, re.I))
         found = re.findall(r"partition\s*\(([^)]*)\)\s*location\s+'(s3://[^']+)'", rest, re.I)

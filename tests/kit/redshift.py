@@ -30,7 +30,7 @@ from lakehouse.warehouse.comparison import Comparison, compare
 from lakehouse.warehouse.connection import Warehouse, WarehouseSettings
 from lakehouse.warehouse.sides import DuckDbSide, RedshiftSide
 from lakehouse.warehouse.streams import refresh_streams
-from tests.redshift.standin.server import StandIn
+from redshift_standin.server import StandIn
 
 ROOT = Path(__file__).parents[2]
 # What dbt parsed, by project, target and LAKEHOUSE_SOURCE. It holds the database's name, which is
