@@ -56,7 +56,7 @@ bench: setup ## how fast landing, history and the whole pipeline are on this mac
 	@$(PYTHON) -m benchmarks.pipeline --events 10000000 --latency-seconds 0
 
 .PHONY: redshift-sql
-redshift-sql: setup ## the SQL that Redshift would be sent, a file a node, in build/redshift-sql
+redshift-sql: setup ## the SQL that Redshift would be sent, a file per node, in build/redshift-sql
 	@rm -rf build/redshift-sql
 	@$(PYTHON) -m tests.redshift.sent_sql build/redshift-sql
 	@find build/redshift-sql -name '*.sql' | wc -l | xargs printf '%s files in build/redshift-sql\n'

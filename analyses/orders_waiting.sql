@@ -1,4 +1,4 @@
--- Where do orders stand that are still on their way, and how old is the oldest? One row a stage
+-- Where do orders stand that are still on their way, and how old is the oldest? One row per stage
 -- of the accumulating snapshot.
 with
 

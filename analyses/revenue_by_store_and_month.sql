@@ -1,4 +1,4 @@
--- What did each store earn in each month, after cancellations and returns? One line a currency:
+-- What did each store earn in each month, after cancellations and returns? One line per currency:
 -- amounts of different currencies are never added up.
 select
     stores.store_name,

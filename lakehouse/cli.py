@@ -1,4 +1,4 @@
-"""The console command `lakehouse`: one subcommand a module of `lakehouse.commands`."""
+"""The console command `lakehouse`: one subcommand per module of `lakehouse.commands`."""
 
 from __future__ import annotations
 

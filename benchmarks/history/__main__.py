@@ -4,8 +4,8 @@
 
 A table of `keys` rows has been snapshot once; then `changed` of its keys change 1, 3 and 10 times,
 and each way brings its history up to date. The stock snapshot (timestamp) sees the table as it is
-afterwards, so it keeps one version a key; `versions` shows what each kept. Last, a run with nothing
-new. Seconds are those of the snapshot node alone; dbt's start and parse are the same for both.
+afterwards, so it keeps one version per key; `versions` shows what each kept. Last, a run without
+anything new. Seconds are those of the snapshot node alone: dbt's start and parse are the same.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class PlannedFile:
 
 
 def staged_files(storage: Storage, folder: str, written: int) -> dict[Place, StagedFile]:
-    """The batch's files under `folder`, one a topic-partition, `written` records in all.
+    """The batch's files under `folder`, one per topic-partition, `written` records in all.
 
     A task that failed late or ran twice (retry, speculation) may have left its file beside its
     successor's; they hold the same records, and only one of them is counted and made visible.

@@ -2,8 +2,8 @@
 
 Compaction adds the large file first; what it covers is removed by a later call, once the large one
 has been visible for a grace period longer than the longest run of a reader. A reader may see a
-record twice meanwhile (readers take one record a coordinate), never zero times. What is to be done
-is read off the names of the files, so a killed compaction leaves nothing to repair.
+record twice meanwhile (readers take one record per coordinate), never zero times. What is to be
+done is read off the names of the files, so a killed compaction leaves nothing to repair.
 """
 
 from __future__ import annotations

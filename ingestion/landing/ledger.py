@@ -1,10 +1,10 @@
 """The ledger: which offsets are landed or declared lost. It is the truth about progress.
 
-One file a commit, `_ledger/<sequence>.jsonl`, created put-if-absent, one JSON object a line.
+One file per commit, `_ledger/<sequence>.jsonl`, created put-if-absent, one JSON object per line.
 Spark's checkpoint is only a working file of one run: every run starts where the ledger ends.
 
 Every 1,000 commits the ledger rolls itself up: `_ledger/rolled/<sequence>.jsonl` is the whole of it
-up to that commit, a range a partition and landing date. Who reads the ledger (a start, dbt) reads
+up to that commit, a range per partition and landing date. Who reads the ledger (a start, dbt) reads
 the newest roll-up and the commits behind it. Commits that have been rolled up for a day are
 removed.
 """

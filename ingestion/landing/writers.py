@@ -1,4 +1,4 @@
-"""One writer a table: who writes to the landing zone, and how a paused one is kept from it.
+"""One writer per table: who writes to the landing zone, and how a paused one is kept from it.
 
 A job registers in `_writers/<number>.json`, put-if-absent, with its tables. A second job whose
 tables overlap is told who holds them. A dead one's are taken over: its registration is removed

@@ -150,7 +150,7 @@ def _require_caught_up(settings: Settings, tables: Iterable[str]) -> None:
 
 
 def show(result: Reconciliation) -> None:
-    """Print the comparison: one row a table, then the first differing keys of each."""
+    """Print the comparison: one row per table, then the first differing keys of each."""
     rows = [(_cells(report), report.agrees) for report in result.tables]
     if result.totals:
         totals = result.totals

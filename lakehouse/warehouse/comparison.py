@@ -45,7 +45,7 @@ class Comparison:
         return self.differing == 0
 
 
-def canonical(value: Any) -> str:  # noqa: PLR0911 - one line a type
+def canonical(value: Any) -> str:  # noqa: PLR0911 - one line per type
     """A value as text that is equal on every engine; null is `null`, which no text is."""
     if value is None:
         return "null"

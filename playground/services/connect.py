@@ -189,7 +189,7 @@ class ConnectWorker:
             )
 
     def validate(self, settings: Mapping[str, str]) -> tuple[CheckedSetting, ...]:
-        """What the connector's class says of `settings`: one entry a setting that it knows."""
+        """What the connector's class says of `settings`: one entry per setting that it knows."""
         plugin = settings["connector.class"]
         answer = self._request("PUT", f"/connector-plugins/{plugin}/config/validate", settings)
         return tuple(

@@ -100,7 +100,7 @@ class Books:
         return stamp(self.clock)
 
     def order_pools(self) -> tuple[Pool, ...]:
-        """The pools of orders, one a stage of their life."""
+        """The pools of orders, one per stage of their life."""
         return (self.placed, self.paid, self.shipped, self.delivered, self.closed)
 
     def totals(self, orders: Sequence[Key]) -> list[tuple[Key, int, str, Key]]:

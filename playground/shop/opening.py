@@ -19,7 +19,7 @@ _CHUNK = 1000
 
 @dataclass(frozen=True)
 class Scale:
-    """How large the shop is when it opens; its database then has about 6 rows an order."""
+    """How large the shop is when it opens; its database then has about 6 rows per order."""
 
     customers: int = 8_000
     orders: int = 8_000

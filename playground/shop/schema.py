@@ -47,7 +47,7 @@ create index if not exists orders_of_customer on public.orders (customer_id);
 create index if not exists payments_of_order on public.payments (order_id);
 """
 
-# One call a statement, over its transition tables, is several times cheaper than one call a row.
+# One call per statement, over its transition tables, is several times cheaper than one per row.
 # Both transition tables of an update are filled row by row side by side, so a row's place pairs
 # its images even where the primary key changes. (Pairing by unnest rather than by a join, whose
 # plan would depend on the session's settings.)

@@ -38,7 +38,7 @@ _BULK_SIZE = 600
 _LONG_EVERY = 5_000
 """Row changes between two transactions that stay open for a whole round."""
 _KEEP = 200_000
-"""Orders a pool keeps at most: older ones are left alone, so that endless runs stay small."""
+"""Orders that a pool keeps at most: older ones are left alone, so that endless runs stay small."""
 
 OnProgress = Callable[[int], None]
 
@@ -161,7 +161,7 @@ class Shop:
         return connection
 
     def seed(self, on_progress: OnProgress | None = None) -> RoundSummary:
-        """Fill the empty tables: the shop's past, some 6 rows an order, in bulk.
+        """Fill the empty tables: the shop's past, some 6 rows per order, in bulk.
 
         Raises:
             TerminalError: the shop has been filled before.

@@ -6,7 +6,7 @@ github_repository_id = "123456789"
 deletion_protection  = true
 
 # Documentation addresses (RFC 5737): replace them with the ranges of Azure's service tag Sql.<region>
-# of the shop's database. A NAT gateway a zone: the loss of a zone stops no connector.
+# of the shop's database. A NAT gateway per zone: the loss of a zone stops no connector.
 network = {
   cidr_block = "10.42.0.0/16"
   azure_sql = {

@@ -54,7 +54,7 @@ resource "aws_glue_security_configuration" "this" {
   }
 }
 
-# There is one such setting an account and region.
+# There is one such setting per account and region.
 resource "aws_glue_data_catalog_encryption_settings" "this" {
   count = var.encrypt_catalog ? 1 : 0
 

@@ -60,7 +60,7 @@ variable "subnet_ids" {
 
   validation {
     condition     = length(var.subnet_ids) == 3
-    error_message = "subnet_ids are exactly three subnets, one a zone."
+    error_message = "subnet_ids are exactly three subnets, one per zone."
   }
 }
 

@@ -23,7 +23,7 @@ locals {
   private_subnet_ids = local.own ? [for zone in local.zones : aws_subnet.private[zone].id] : var.existing.private_subnet_ids
   route_table_ids    = local.own ? [for zone in local.zones : aws_route_table.private[zone].id] : var.existing.route_table_ids
 
-  # One NAT gateway a zone survives the loss of a zone; one for all is cheaper.
+  # One NAT gateway per zone survives the loss of a zone; one for all is cheaper.
   nat       = local.own && var.azure_sql.egress == "nat"
   nat_zones = local.nat ? (var.azure_sql.nat_per_zone ? local.zones : slice(local.zones, 0, 1)) : []
 

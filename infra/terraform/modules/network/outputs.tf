@@ -4,7 +4,7 @@ output "vpc_id" {
 }
 
 output "private_subnet_ids" {
-  description = "Private subnets, one a zone."
+  description = "Private subnets, one per zone."
   value       = local.private_subnet_ids
 }
 

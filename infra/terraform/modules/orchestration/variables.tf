@@ -55,7 +55,7 @@ variable "log_retention_days" {
 }
 
 variable "subnet_ids" {
-  description = "Private subnets, one a zone."
+  description = "Private subnets, one per zone."
   type        = list(string)
   nullable    = false
 

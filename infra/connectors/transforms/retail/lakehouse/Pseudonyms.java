@@ -254,7 +254,7 @@ public final class Pseudonyms<R extends ConnectRecord<R>> implements Transformat
             builder.optional();
         }
         schema.fields().forEach(field -> builder.field(field.name(), changed.apply(field)));
-        // Debezium keeps one schema a table until the table changes.
+        // Debezium keeps one schema per table until the table changes.
         if (cache.size() >= CACHED_SCHEMAS) {
             cache.clear();
         }

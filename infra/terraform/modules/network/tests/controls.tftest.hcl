@@ -87,7 +87,7 @@ run "nat_per_zone" {
 
   assert {
     condition     = length(output.nat_public_ips) == 3
-    error_message = "a gateway a zone"
+    error_message = "a gateway per zone"
   }
 }
 
