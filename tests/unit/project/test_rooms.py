@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import re
-import subprocess
-from pathlib import Path
 
-ROOT = Path(__file__).parents[3]
+from tests.unit.project.files import ROOT, project_files
+
 MOST_LINES_OF_INGESTION = 4500
 
 
-def tracked() -> list[Path]:
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    return [Path(name) for name in listed.stdout.split("\0") if name]
-
-
 def test_the_readme_has_a_line_for_each_folder() -> None:
-    folders = {path.parts[0] for path in tracked() if len(path.parts) > 1}
+    folders = {path.parts[0] for path in project_files() if len(path.parts) > 1}
     rows = re.findall(r"^\| (`.+?`) \|", (ROOT / "README.md").read_text("utf-8"), re.M)
     told = set(re.findall(r"`(\w+)/`", " ".join(rows)))
     assert told == {folder for folder in folders if not folder.startswith(".")}
 
 
 def test_ingestion_is_thin() -> None:
-    files = [ROOT / path for path in tracked() if path.match("ingestion/**/*.py")]
-    lines = sum(len(path.read_text("utf-8").splitlines()) for path in files if path.exists())
+    files = [ROOT / path for path in project_files() if path.match("ingestion/**/*.py")]
+    lines = sum(len(path.read_text("utf-8").splitlines()) for path in files)
     assert 1000 < lines <= MOST_LINES_OF_INGESTION
