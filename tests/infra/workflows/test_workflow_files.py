@@ -97,7 +97,7 @@ def test_permissions_are_given_to_jobs_one_by_one(workflow: str) -> None:
         assert job["permissions"], name
         assert set(job["permissions"].values()) <= {"read", "write"}
         written = {key for key, value in job["permissions"].items() if value == "write"}
-        assert written <= {"id-token", "pull-requests", "pages"}, name
+        assert written <= {"id-token", "pull-requests", "pages", "issues"}, name
 
 
 @pytest.mark.parametrize("workflow", NAMES)

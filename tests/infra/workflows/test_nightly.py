@@ -1,0 +1,70 @@
+"""The nightly workflow: what it runs, and how a failure reaches somebody."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.infra.workflows.runner import Job, StepFailedError, base_environment, load
+
+# The part of `gh` that the workflow calls: it keeps issues in files, and notes what it was asked.
+GH = """#!/bin/sh
+[ -n "$GH_TOKEN" ] || exit 4
+echo "$@" >> ../asked
+case "$2" in
+    list) [ ! -e ../issue ] || echo 7 ;;
+    create) touch ../issue ;;
+    comment) [ "$3" = 7 ] ;;
+esac
+"""
+
+
+def told(folder: Path, result: str) -> str:
+    """What `gh` is asked to write when the proofs end with `result`."""
+    workspace = folder / "workspace"
+    workspace.mkdir(exist_ok=True)
+    (folder / "gh").write_text(GH)
+    (folder / "gh").chmod(0o755)
+    (folder / "asked").unlink(missing_ok=True)
+    contexts = {
+        "always": lambda: True,
+        "needs": {"test-long": {"result": result}},
+        "github": {
+            "token": "t",
+            "server_url": "https://github.com",
+            "repository": "shop/lakehouse",
+            "run_id": "12",
+        },
+    }
+    environment = {
+        **base_environment(folder, Path(sys.executable).parent),
+        "GITHUB_REPOSITORY": "shop/lakehouse",
+    }
+    Job("nightly", "tell", contexts, workspace, environment, {}).run()
+    return (folder / "asked").read_text()
+
+
+def test_the_long_proofs_run_each_night() -> None:
+    nightly = load("nightly")
+    [schedule] = nightly["on"]["schedule"]
+    _, hour, *days = schedule["cron"].split()
+    assert int(hour) < 5
+    assert days == ["*", "*", "*"]
+    runs = [step.get("run") for step in nightly["jobs"]["test-long"]["steps"]]
+    assert "make test-long" in runs
+
+
+@pytest.mark.parametrize("result", ["failure", "cancelled"])
+def test_a_night_without_proof_becomes_one_issue(tmp_path: Path, result: str) -> None:
+    run = "https://github.com/shop/lakehouse/actions/runs/12"
+    first = told(tmp_path, result).splitlines()
+    assert first[-1].startswith("issue create") and first[-1].endswith(f"--body {run}")
+    again = told(tmp_path, result).splitlines()
+    assert again[-1].startswith("issue comment 7") and run in again[-1]
+
+
+def test_a_good_night_tells_nobody(tmp_path: Path) -> None:
+    with pytest.raises(StepFailedError, match="its `if` does not hold"):
+        told(tmp_path, "success")
