@@ -68,7 +68,7 @@
     {% if value not in ['on', 'true', '1'] %}
         {% do exceptions.raise_compiler_error(
             "enable_case_sensitive_identifier is " ~ value ~ ": set it to true in the workgroup's or"
-            ~ " cluster's parameters (see docs/runbooks/redshift_first_deployment.md), then run again"
+            ~ " cluster's parameters (see docs/runbooks/deployment.md), then run again"
         ) %}
     {% endif %}
 {% endmacro %}
