@@ -72,7 +72,7 @@ lock: ## choose the newest allowed versions again: requirements/requirements.txt
 .PHONY: clean
 clean: ## remove what running leaves behind: data, dbt's target, logs, caches
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m playground down; fi
-	rm -rf data target logs build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf data target logs build dbt_packages .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	rm -rf spark-warehouse metastore_db derby.log
 
 .PHONY: help
@@ -82,7 +82,7 @@ help: ## this list
 # Set-up. Each step leaves a stamp, newer than what it was made from.
 .PHONY: setup
 setup: ## install everything that the other targets need
-	@$(MAKE) --jobs 2 .venv/.project .jars/.transforms
+	@$(MAKE) --jobs 2 .venv/.project dbt_packages/.installed .jars/.transforms
 	@$(MAKE) .jars/.archived
 
 .PHONY: jars
@@ -97,6 +97,10 @@ jars: .jars/.transforms
 
 .venv/.project: pyproject.toml packages/redshift_standin/pyproject.toml .venv/.packages
 	@scripts/setup project
+	@touch $@
+
+dbt_packages/.installed: packages.yml package-lock.yml .venv/.packages
+	@scripts/setup dbt_packages
 	@touch $@
 
 .jars/.copied: $(wildcard requirements/jars/pom.xml requirements/jars/*/pom.xml)

@@ -81,7 +81,7 @@ def _snapshot(table: Table) -> dict[str, Any]:
             "valid: no-op updates, several versions of one transaction and deletes included."
         ),
         "config": {
-            "strategy": "cdc",
+            "strategy": "cdc_history.cdc",
             "unique_key": key[0] if len(key) == 1 else key,
             "updated_at": "_cdc_committed_at",
             "dist": key[0],
@@ -93,9 +93,9 @@ def _snapshot(table: Table) -> dict[str, Any]:
             },
         },
         "data_tests": [
-            {"unbroken_history": {"arguments": {"key": key}}},
-            {"every_change_has_its_version": {"arguments": tests}},
-            _stored("before_images_chain", table),
+            {"cdc_history.unbroken_history": {"arguments": {"key": key}}},
+            {"cdc_history.every_change_has_its_version": {"arguments": tests}},
+            _stored("before_images_chain", table, "cdc_history."),
         ],
         "columns": [
             *_row_columns(table),
@@ -117,10 +117,10 @@ def _snapshot(table: Table) -> dict[str, Any]:
     }
 
 
-def _stored(test: str, table: Table) -> dict[str, Any]:
+def _stored(test: str, table: Table, package: str = "") -> dict[str, Any]:
     """A test whose failures are stored, under a name that people find in schema `operations`."""
     name = f"{test}_{table.name}"
-    return {test: {"name": name, "arguments": {"key": list(table.primary_key)}}}
+    return {package + test: {"name": name, "arguments": {"key": list(table.primary_key)}}}
 
 
 def _row_columns(table: Table) -> Iterable[dict[str, Any]]:

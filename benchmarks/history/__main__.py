@@ -27,7 +27,7 @@ from dbt.cli.main import dbtRunner
 from rich.console import Console
 from rich.table import Table
 
-_MACROS = Path(__file__).parents[2] / "macros"
+_PACKAGE = Path(__file__).parents[2] / "packages/cdc_history"
 _ROW = "customer_id, name, city, amount"
 _CHANGE = """
     select
@@ -63,7 +63,7 @@ _SNAPSHOTS = {
     "cdc_history": {
         "relation": "ref('changes')",
         "config": {
-            "strategy": "cdc",
+            "strategy": "cdc_history.cdc",
             "unique_key": "customer_id",
             "updated_at": "committed_at",
             "meta": {"sequence_by": "position"},
@@ -81,27 +81,24 @@ _SNAPSHOTS = {
 
 
 class Bench:
-    """A small dbt project on a DuckDB file, with the macros as they are."""
+    """A small dbt project on a DuckDB file, with the package of history macros as it is."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._file = folder / "bench.duckdb"
-        macros = folder / "macros"
-        for name in ("cdc", "engine", "operations"):
-            shutil.copytree(_MACROS / name, macros / name)
-        # Both belong to the declarations, which another project does not have.
-        (macros / "operations/check_declarations.sql").unlink()
-        for described in macros.glob("*/_macros.yml"):
-            described.unlink()
+        shutil.copytree(_PACKAGE, folder / "dbt_packages/cdc_history")
+        self._write("packages.yml", {"packages": [{"local": str(_PACKAGE)}]})
         self._write(
             "dbt_project.yml",
             {
                 "name": "bench",
                 "profile": "bench",
-                "on-run-start": ["{{ start_run() }}"],
-                "on-run-end": ["{{ finish_run(results) }}"],
-                "snapshots": {"+post-hook": "{{ save_watermark() }}"},
-                "vars": {"run_expires_after_minutes": 60, "audit": "touched"},
+                "dispatch": [
+                    {"macro_namespace": "dbt", "search_order": ["bench", "cdc_history", "dbt"]}
+                ],
+                "on-run-start": ["{{ cdc_history.start_run() }}"],
+                "on-run-end": ["{{ cdc_history.finish_run(results) }}"],
+                "snapshots": {"+post-hook": "{{ cdc_history.save_watermark() }}"},
                 "flags": {"send_anonymous_usage_stats": False},
             },
         )

@@ -10,3 +10,6 @@ site_packages=$("$prefix/bin/python" -c 'import sysconfig; print(sysconfig.get_p
 printf '%s\n' "$project" >"$site_packages/retail_lakehouse.pth"
 printf '#!%s\nfrom lakehouse.cli import main\nmain()\n' "$prefix/bin/python" >"$prefix/bin/lakehouse"
 chmod 755 "$prefix/bin/lakehouse"
+# The packages are in the project, so nothing is fetched.
+"$prefix/bin/python" -m dbt.cli.main --quiet --log-level-file none \
+    deps --project-dir "$project"

@@ -28,20 +28,10 @@
     dateadd(millisecond, cast({{ milliseconds }} as bigint), cast('1970-01-01' as timestamp))
 {%- endmacro %}
 
-{#- The present moment in UTC, without a zone. -#}
-{% macro utc_now() %}{{ return(adapter.dispatch('utc_now')()) }}{% endmacro %}
-{% macro duckdb__utc_now() -%} cast(now() at time zone 'UTC' as timestamp) {%- endmacro %}
-{% macro redshift__utc_now() -%} getdate() {%- endmacro %}
-
 {#- Length in bytes of UTF-8. -#}
 {% macro byte_length(text) %}{{ return(adapter.dispatch('byte_length')(text)) }}{% endmacro %}
 {% macro duckdb__byte_length(text) -%} strlen({{ text }}) {%- endmacro %}
 {% macro redshift__byte_length(text) -%} octet_length({{ text }}) {%- endmacro %}
-
-{#- Boolean SQL, never null: the two values differ, null being a value like any other. -#}
-{% macro differs(a, b) -%}
-    coalesce({{ a }} <> {{ b }}, ({{ a }} is null) <> ({{ b }} is null))
-{%- endmacro %}
 
 {#- The n of varchar(n) that holds so many characters: Redshift counts bytes, up to four a character. -#}
 {% macro varchar_length(characters) %}{{ return(adapter.dispatch('varchar_length')(characters)) }}{% endmacro %}

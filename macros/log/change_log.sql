@@ -105,10 +105,10 @@ decided as (
         case when reject_reason is null then commit_is_known end as _cdc_commit_known,
         case when reject_reason is null then {{ from_epoch_ms('committed_ms') }} end as _cdc_committed_at,
         case when reject_reason is null and kafka_value is not null
-            then {{ row_hash(columns) }}
+            then {{ cdc_history.row_hash(columns) }}
         end as _cdc_row_hash,
         case when reject_reason is null and has_before
-            then {{ row_hash(columns, prefix='_before_') }}
+            then {{ cdc_history.row_hash(columns, prefix='_before_') }}
         end as _cdc_before_hash,
         case when reject_reason is null then missing_columns end as _cdc_missing_columns,
         case when reject_reason is null then unknown_columns end as _cdc_unknown_columns,
@@ -126,7 +126,7 @@ decided as (
         kafka_partition,
         kafka_offset,
         kafka_timestamp,
-        {{ current_run() }} as _cdc_run
+        {{ cdc_history.current_run() }} as _cdc_run
     from typed
 )
 

@@ -5,7 +5,7 @@
   which they are read.
 -#}
 {% macro check_landing() %}
-    {% if execute and invocation_writes() and target.type == 'duckdb' %}
+    {% if execute and cdc_history.invocation_writes() and target.type == 'duckdb' %}
         {% do _check_landing() %}
     {% endif %}
 {% endmacro %}
@@ -23,16 +23,14 @@
     {% if looks %}
         {% if _finds_nothing(landing ~ '/_ledger/*.jsonl')
             and not _finds_nothing(landing ~ '/*/incarnation=*/landing_date=*/topic_partition=*/*-*.parquet') %}
-            {% do run_query(drop_run_sql()) %}
-            {% do exceptions.raise_compiler_error(
+            {% do cdc_history.refuse_run(
                 "the landing zone " ~ landing ~ " has files but no ledger (_ledger/*.jsonl), so nothing"
                 ~ " says which of them are whole. Restore the ledger, or set LAKEHOUSE_LANDING to where it is."
             ) %}
         {% endif %}
         {% set missing = run_query(looks | join(' union all ')).columns[0].values() %}
         {% if missing %}
-            {% do run_query(drop_run_sql()) %}
-            {% do exceptions.raise_compiler_error(
+            {% do cdc_history.refuse_run(
                 "nothing of " ~ missing | join(', ') ~ " is in the landing zone " ~ landing
                 ~ ". Run `lakehouse land --once` first, or set LAKEHOUSE_LANDING to where it is."
             ) %}

@@ -77,7 +77,7 @@
         committed as (
             select files.*
             from files
-            inner join {{ operations_relation('ledger_ends') }} as ledger_ends
+            inner join {{ cdc_history.operations_relation('ledger_ends') }} as ledger_ends
                 on
                     files.incarnation = ledger_ends.incarnation
                     and files.kafka_partition = ledger_ends.kafka_partition

@@ -3,7 +3,7 @@
   for each range of offsets that is landed, or lost and accepted as such.
 -#}
 {% macro prepare_landing() %}
-    {% if execute and invocation_writes() %}
+    {% if execute and cdc_history.invocation_writes() %}
         {{ adapter.dispatch('prepare_landing')() }}
     {% endif %}
 {% endmacro %}
@@ -27,13 +27,13 @@
 {% endmacro %}
 
 {% macro ledger_ends_sql() %}
-    create or replace table {{ operations_relation('ledger_ends') }} as
+    create or replace table {{ cdc_history.operations_relation('ledger_ends') }} as
     select
         table_name,
         incarnation,
         kafka_partition,
         max(until_offset) as until_offset
-    from {{ operations_relation('ledger') }}
+    from {{ cdc_history.operations_relation('ledger') }}
     group by table_name, incarnation, kafka_partition
 {% endmacro %}
 
@@ -53,7 +53,7 @@
         'committed_at': ('committed_at', 'varchar'),
         'file': ('file', 'varchar'),
     } %}
-    create or replace view {{ operations_relation('ledger') }} as
+    create or replace view {{ cdc_history.operations_relation('ledger') }} as
     select
         {%- for name, (written, type) in columns.items() %}
         cast({{ written if ledger else 'null' }} as {{ type }}) as {{ name }},

@@ -91,7 +91,7 @@
   'landing'` are the files of the ledger of which the stream lacks a record, each with its folder.
 -#}
 {% macro redshift__choose_landing_files(table) %}
-    {% set ledger = operations_relation('ledger') %}
+    {% set ledger = cdc_history.operations_relation('ledger') %}
     set enable_case_sensitive_super_attribute to true;
     drop table if exists {{ ranges_relation(table) }};
     create temporary table {{ ranges_relation(table) }} as

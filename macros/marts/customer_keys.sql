@@ -2,12 +2,12 @@
 
 {#- SQL: the key of the member that stands for every fact without a customer. -#}
 {% macro unknown_customer_key() -%}
-    {{ key_hash([{'expression': "'unknown'", 'data_type': 'varchar'}]) }}
+    {{ cdc_history.key_hash([{'expression': "'unknown'", 'data_type': 'varchar'}]) }}
 {%- endmacro %}
 
 {#- SQL: the key of the member that stands for a customer of whom nothing but the id is known. -#}
 {% macro inferred_customer_key(customer_id) -%}
-    {{ key_hash([
+    {{ cdc_history.key_hash([
         {'expression': customer_id, 'data_type': 'bigint'},
         {'expression': "'inferred'", 'data_type': 'varchar'},
     ]) }}
@@ -33,7 +33,7 @@
             lead(customers.valid_from) over (
                 partition by customers.customer_id order by customers.valid_from
             ),
-            {{ end_of_time() }}
+            {{ cdc_history.end_of_time() }}
         ) as bound_until
     from {{ ref('dim_customer') }} as customers
     where customers.customer_id in (select {{ facts }}.customer_id from {{ facts }})

@@ -11,7 +11,7 @@
   touched   SQL: a query of one column, the keys to look at; none for all keys
 -#}
 {% macro last_changes(name, changes, key, touched=none) %}
-    {%- set rank = operation_rank('changes._cdc_op') -%}
+    {%- set rank = cdc_history.operation_rank('changes._cdc_op') -%}
     {%- set arrival -%}
         changes._cdc_committed_at desc,
         changes.kafka_timestamp desc,
@@ -56,7 +56,7 @@ delivered as (
     where delivery_rank = 1
 ),
 
-{{ cdc_stale_reads(['change_key']) }},
+{{ cdc_history.stale_reads(['change_key']) }},
 
 overtaken as (
     select

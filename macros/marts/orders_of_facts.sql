@@ -13,7 +13,7 @@
         placed.placed_date,
         placed.time_zone,
         placed.is_deleted,
-        {{ row_hash([
+        {{ cdc_history.row_hash([
             {'name': 'customer_id', 'data_type': 'bigint'},
             {'name': 'store_id', 'data_type': 'integer'},
             {'name': 'currency_code', 'data_type': 'varchar'},

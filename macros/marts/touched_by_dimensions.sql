@@ -19,7 +19,7 @@
         facts.customer_id in (
             select customers.customer_id
             from {{ ref('dim_customer') }} as customers
-            where customers._cdc_run > {{ consumed_run() }}
+            where customers._cdc_run > {{ cdc_history.consumed_run() }}
         )
     {%- endif %}
     {%- if customer and store %}
@@ -32,7 +32,7 @@
         facts.store_id in (
             select stores.store_id
             from {{ ref('dim_store') }} as stores
-            where stores._cdc_run > {{ consumed_run() }}
+            where stores._cdc_run > {{ cdc_history.consumed_run() }}
         )
     {%- endif %}
 {% endmacro %}

@@ -6,13 +6,13 @@
     with touched_payments as (
         select payments.payment_id
         from {{ ref('fct_payments') }} as payments
-        where payments._cdc_run > {{ consumed_run() }}
+        where payments._cdc_run > {{ cdc_history.consumed_run() }}
     ),
 
     touched_orders as (
         select orders.order_id
         from {{ ref('fct_orders') }} as orders
-        where orders._cdc_run > {{ consumed_run() }}
+        where orders._cdc_run > {{ cdc_history.consumed_run() }}
         union
         select payments.order_id
         from {{ ref('stg_retail__payments') }} as payments

@@ -6,11 +6,11 @@
 {% macro touched_customers() %}
     select customers.customer_id
     from {{ ref('customers_history') }} as customers
-    where customers._cdc_run > {{ consumed_run() }}
+    where customers._cdc_run > {{ cdc_history.consumed_run() }}
     union
     select addresses.customer_id
     from {{ ref('customer_addresses_history') }} as addresses
-    where addresses._cdc_run > {{ consumed_run() }}
+    where addresses._cdc_run > {{ cdc_history.consumed_run() }}
     union
     select orders.customer_id
     from {{ ref('stg_retail__orders') }} as orders
@@ -20,7 +20,7 @@
             and not visible.is_deleted
             and (visible.dbt_valid_to is null or visible.dbt_valid_from < visible.dbt_valid_to)
     where
-        orders._cdc_run > {{ consumed_run() }}
+        orders._cdc_run > {{ cdc_history.consumed_run() }}
         and orders.customer_id is not null
         and visible.customer_id is null
 {% endmacro %}

@@ -4,16 +4,26 @@
   is taken over; any other stops the run, because old rows and new rows would mean different things.
 -#}
 {% macro check_declarations() %}
-    {% if execute and invocation_writes() and not flags.FULL_REFRESH %}
-        {% do _check_declarations() %}
+    {% if execute and cdc_history.invocation_writes() %}
+        {% do run_query(_create_declarations_sql()) %}
+        {% if not flags.FULL_REFRESH %}{% do _check_declarations() %}{% endif %}
     {% endif %}
+{% endmacro %}
+
+{% macro _create_declarations_sql() %}
+    create table if not exists {{ cdc_history.operations_relation('declarations') }} (
+        table_name varchar(128),
+        declaration varchar(32),
+        columns varchar(65535),
+        accepted_at timestamp
+    )
 {% endmacro %}
 
 {% macro _check_declarations() %}
     {% set known = {} %}
     {% set accepted_sql %}
         select table_name, declaration, columns
-        from {{ operations_relation('declarations') }}
+        from {{ cdc_history.operations_relation('declarations') }}
         order by accepted_at
     {% endset %}
     {% for row in run_query(accepted_sql).rows %}
@@ -22,8 +32,7 @@
     {% for table in declared_tables() if table in known %}
         {% set problem = incompatible_change(known[table]['columns'], declared_columns(table)) %}
         {% if problem %}
-            {% do run_query(drop_run_sql()) %}
-            {% do exceptions.raise_compiler_error(
+            {% do cdc_history.refuse_run(
                 "table " ~ table ~ ": " ~ problem ~ ", so rows that are already in staging."
                 ~ table ~ "__log and the tables behind it would mean something else. `lakehouse rebuild "
                 ~ table ~ "` reads them again from landing and shows what differs; with --swap it puts"
@@ -45,14 +54,14 @@
 {% endmacro %}
 
 {% macro save_declaration_sql(table) %}
-        delete from {{ operations_relation('declarations') }} where table_name = '{{ table }}';
-        insert into {{ operations_relation('declarations') }}
+        delete from {{ cdc_history.operations_relation('declarations') }} where table_name = '{{ table }}';
+        insert into {{ cdc_history.operations_relation('declarations') }}
             (table_name, declaration, columns, accepted_at)
         values (
             '{{ table }}',
             '{{ declaration_hash(table) }}',
             '{{ tojson(declared_columns(table)) | replace("'", "''") }}',
-            {{ utc_now() }}
+            {{ cdc_history.utc_now() }}
         )
 {% endmacro %}
 

@@ -3,7 +3,7 @@
   other rows than its watermark says, and so miss some for good.
 -#}
 {% macro refuse_flags() %}
-    {% if execute and invocation_writes() %}
+    {% if execute and cdc_history.invocation_writes() %}
         {% if invocation_args_dict.get('sample') %}
             {% do exceptions.raise_compiler_error(
                 "--sample (or DBT_SAMPLE) reads a part of the rows, but what a table has read is kept as a"

@@ -33,9 +33,9 @@
     where
         left_side.dbt_scd_id is null
         or right_side.dbt_scd_id is null
-        or {{ differs('left_side.dbt_valid_from', 'right_side.dbt_valid_from') }}
-        or {{ differs('left_side.dbt_valid_to', 'right_side.dbt_valid_to') }}
-        or {{ differs('left_side._cdc_row_hash', 'right_side._cdc_row_hash') }}
+        or {{ cdc_history.differs('left_side.dbt_valid_from', 'right_side.dbt_valid_from') }}
+        or {{ cdc_history.differs('left_side.dbt_valid_to', 'right_side.dbt_valid_to') }}
+        or {{ cdc_history.differs('left_side._cdc_row_hash', 'right_side._cdc_row_hash') }}
 {% endmacro %}
 
 {#- The history of a table in the live schemas or in those of a side build. -#}

@@ -35,7 +35,7 @@
     {% endif %}
     {#- reading the columns has begun a transaction of dbt's own -#}
     {% do adapter.commit() %}
-    {% do start_run(writes=true) %}
+    {% do cdc_history.start_run(writes=true) %}
     {% set swap_sql %}
         begin;
         {% if var('keys', none) %}
@@ -73,7 +73,7 @@
         commit;
     {% endset %}
     {% do run_query(swap_sql) %}
-    {% do run_query(end_run_sql('succeeded')) %}
+    {% do run_query(cdc_history.end_run_sql('succeeded')) %}
     {% do print(table ~ ": the rebuilt log" ~ (" and history are" if history else " is") ~ " live; the next"
         ~ " `dbt build` brings everything that reads it up to date") %}
     {% if missing > 0 %}
@@ -105,7 +105,7 @@
 
 {% macro _with_this_run(columns, relation='') -%}
     {%- for name in columns -%}
-        {{ current_run() ~ ' as _cdc_run' if name == '_cdc_run'
+        {{ cdc_history.current_run() ~ ' as _cdc_run' if name == '_cdc_run'
             else (relation ~ '.' if relation else '') ~ name }}{{ ', ' if not loop.last }}
     {%- endfor -%}
 {%- endmacro %}

@@ -39,7 +39,7 @@
                 from {{ log }} as logged
                 inner join (
                     select ledger.kafka_partition, max(ledger.until_offset) as until_offset
-                    from {{ operations_relation('ledger') }} as ledger
+                    from {{ cdc_history.operations_relation('ledger') }} as ledger
                     where ledger.table_name = '{{ table }}' and ledger.incarnation = {{ incarnation }}
                     group by ledger.kafka_partition
                 ) as ends

@@ -15,11 +15,11 @@
         {% set state = warehouse_state() %}
         {% set outside = external_steps(state) %}
         {#- a table that is made anew has no partitions until the next build: none may be reading it -#}
-        {% set runs = operations_relation('runs').include(database=false) | replace('"', '') %}
+        {% set runs = cdc_history.operations_relation('runs').include(database=false) | replace('"', '') %}
         {% set locked = state['outdated'] and runs in state['relations'] and not dry_run %}
-        {% if locked %}{% do start_run(writes=true) %}{% endif %}
+        {% if locked %}{% do cdc_history.start_run(writes=true) %}{% endif %}
         {% do carry_out(outside, dry_run) %}
-        {% if locked %}{% do run_query(end_run_sql('succeeded')) %}{% endif %}
+        {% if locked %}{% do run_query(cdc_history.end_run_sql('succeeded')) %}{% endif %}
         {% set streams = streaming_steps(warehouse_state(), landed_incarnations()) %}
         {% do carry_out(streams, dry_run) %}
         {% set access = access_steps(warehouse_state()) %}

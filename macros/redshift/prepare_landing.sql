@@ -6,8 +6,7 @@
 {% macro redshift__prepare_landing() %}
     {% set outdated = outdated_landing_tables() %}
     {% if outdated %}
-        {% do run_query(drop_run_sql()) %}
-        {% do exceptions.raise_compiler_error(
+        {% do cdc_history.refuse_run(
             "external tables of " ~ landing_schema() ~ " are not as this release declares them, and would"
             ~ " give null for a long value, which is a delete's tombstone: " ~ outdated | join(', ')
             ~ ". `dbt run-operation deploy_streaming --target " ~ target.name ~ "` makes them anew; then"
@@ -30,7 +29,7 @@
   for longer, begins again with the newest roll-up.
 -#}
 {% macro copy_ledger_statements() %}
-    {% set ledger = operations_relation('ledger') %}
+    {% set ledger = cdc_history.operations_relation('ledger') %}
     {% set create_table %}
         create table if not exists {{ ledger }} (
             ledger_file varchar(1024),
@@ -90,7 +89,7 @@
 
 {#- The statement that copies the ledger's files; `path` is what is entered as theirs. -#}
 {% macro copy_entries_sql(path) %}
-        insert into {{ operations_relation('ledger') }} (
+        insert into {{ cdc_history.operations_relation('ledger') }} (
             ledger_file, table_name, topic, topic_id, incarnation, kafka_partition, from_offset,
             until_offset, row_count, kind, committed_at, landing_date
         )
@@ -147,7 +146,7 @@
         cast(ledger.incarnation as varchar(10)) as incarnation,
         cast(ledger.landing_date as varchar(10)) as landing_date,
         cast(ledger.kafka_partition as varchar(10)) as kafka_partition
-    from {{ operations_relation('ledger') }} as ledger
+    from {{ cdc_history.operations_relation('ledger') }} as ledger
     where
         ledger.landing_date is not null
         and ledger.table_name in ('{{ landing_tables() | join("', '") }}')

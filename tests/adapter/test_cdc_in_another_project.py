@@ -1,4 +1,4 @@
-"""The macros in a project that knows nothing of the shop: what docs/cdc_macros.md promises."""
+"""The package installed in a project that knows nothing of the shop: what its README promises."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from (values
 where _cdc_run <= {{{{ var('run') }}}}
 """
 _CONFIG: dict[str, object] = {
-    "strategy": "cdc",
+    "strategy": "cdc_history.cdc",
     "unique_key": ["branch", "account"],
     "updated_at": "committed",
     "dbt_valid_to_current": "cast('9999-12-31' as timestamp)",
@@ -79,13 +79,13 @@ class _Project:
     @staticmethod
     def project_config_update() -> dict[str, object]:
         return {
-            "on-run-start": ["{{ start_run() }}"],
-            "on-run-end": ["{{ finish_run(results) }}"],
+            "on-run-start": ["{{ cdc_history.start_run() }}"],
+            "on-run-end": ["{{ cdc_history.finish_run(results) }}"],
             "snapshots": {
-                "+pre-hook": "{{ begin_transaction() }}",
-                "+post-hook": "{{ save_watermark() }}",
+                "+pre-hook": "{{ cdc_history.begin_transaction() }}",
+                "+post-hook": "{{ cdc_history.save_watermark() }}",
             },
-            "vars": {"run_expires_after_minutes": 60, "run": 1},
+            "vars": {"run": 1},
         }
 
 

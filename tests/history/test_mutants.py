@@ -22,8 +22,11 @@ from tests.kit.logs import random_logs
 from tests.kit.warehouse import Warehouse, copy_project, parsed_project
 from tests.kit.worked import EPOCHS, WorkedHistory, worked_histories
 
-VERSIONS = "macros/cdc/cdc_versions.sql"
-OVERRIDES = "macros/cdc/snapshot_overrides.sql"
+PACKAGE = "packages/cdc_history/macros"
+VERSIONS = f"{PACKAGE}/strategy/versions.sql"
+IMAGES = f"{PACKAGE}/strategy/images.sql"
+OVERRIDES = f"{PACKAGE}/strategy/snapshot_overrides.sql"
+RANK = f"{PACKAGE}/strategy/operation_rank.sql"
 POSITION = "macros/log/position_expression.sql"
 
 
@@ -54,14 +57,14 @@ MUTANTS = [
     ),
     Mutant(
         "at one position an insert comes before a delete",
-        "macros/cdc/operation_rank.sql",
+        RANK,
         "when 'd' then 0 when 'c' then 1",
         "when 'd' then 1 when 'c' then 0",
         "sqlserver",
     ),
     Mutant(
         "a read comes before the change whose place it carries",
-        "macros/cdc/operation_rank.sql",
+        RANK,
         "else 3 end",
         "else -1 end",
         "sqlserver",
@@ -149,7 +152,7 @@ MUTANTS = [
     ),
     Mutant(
         "every read after an uncertain change is dropped",
-        "macros/cdc/cdc_stale_reads.sql",
+        f"{PACKAGE}/strategy/stale_reads.sql",
         "and snapshot_reads._cdc_row_hash = overtaken_by._cdc_before_hash",
         "",
     ),
@@ -194,7 +197,7 @@ MUTANTS = [
     ),
     Mutant(
         "the values of a change come from any of its deliveries",
-        VERSIONS,
+        IMAGES,
         "{% do joined.update({column: 'image_' ~ column}) %}",
         "",
         "sqlserver",
@@ -202,8 +205,8 @@ MUTANTS = [
     Mutant(
         "the newest run is read once more too late",
         OVERRIDES,
-        "'_cdc_run > ' ~ consumed_run(",
-        "'_cdc_run > 1 + ' ~ consumed_run(",
+        "'_cdc_run > ' ~ cdc_history.consumed_run(",
+        "'_cdc_run > 1 + ' ~ cdc_history.consumed_run(",
     ),
     Mutant(
         "a record's place orders across commits",
@@ -244,7 +247,7 @@ MUTANTS = [
     ),
     Mutant(
         "separators in a text are not escaped",
-        "macros/cdc/canonical.sql",
+        f"{PACKAGE}/hashes/canonical_text.sql",
         "replace(replace({{ expression }}, '~', '~0'), '|', '~1')",
         "{{ expression }}",
     ),
@@ -265,7 +268,9 @@ def with_error(manifest: Manifest, mutant: Mutant) -> Manifest:
     hit = [
         macro
         for macro in changed.macros.values()
-        if macro.original_file_path == mutant.file and mutant.old in macro.macro_sql
+        if mutant.file
+        in (macro.original_file_path, f"packages/{macro.package_name}/{macro.original_file_path}")
+        and mutant.old in macro.macro_sql
     ]
     assert hit, f"{mutant.file} no longer says: {mutant.old}"
     for macro in hit:

@@ -68,7 +68,7 @@ MUTANTS = [
             lead(customers.valid_from) over (
                 partition by customers.customer_id order by customers.valid_from
             ),
-            {{ end_of_time() }}
+            {{ cdc_history.end_of_time() }}
         ) as bound_until""",
         "customers.valid_to as bound_until",
     ),
@@ -105,13 +105,13 @@ MUTANTS = [
     Mutant(
         "addresses touch no customer",
         "macros/marts/touched_customers.sql",
-        "where addresses._cdc_run > {{ consumed_run() }}",
+        "where addresses._cdc_run > {{ cdc_history.consumed_run() }}",
         "where false",
     ),
     Mutant(
         "facts are not pointed anew",
         "macros/marts/touched_by_dimensions.sql",
-        "where customers._cdc_run > {{ consumed_run() }}",
+        "where customers._cdc_run > {{ cdc_history.consumed_run() }}",
         "where false",
     ),
     Mutant(

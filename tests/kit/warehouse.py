@@ -41,8 +41,9 @@ def copy_project(
     """
     for part in parts:
         shutil.copytree(ROOT / part, folder / part)
-    for name in ("dbt_project.yml", "profiles.yml"):
+    for name in ("dbt_project.yml", "packages.yml", "profiles.yml"):
         shutil.copy(ROOT / name, folder / name)
+    shutil.copytree(ROOT / "packages/cdc_history", folder / "dbt_packages/cdc_history")
     sources = folder / SOURCES
     document = yaml.safe_load(sources.read_text("utf-8"))
     newest = max(epochs, key=lambda prefix: epochs[prefix])

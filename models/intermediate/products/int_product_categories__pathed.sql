@@ -37,7 +37,7 @@ final as (
         pathed.top_category_name,
         pathed.category_path,
         pathed.is_path_cut,
-        {{ row_hash([
+        {{ cdc_history.row_hash([
             {'name': 'category_name', 'data_type': 'varchar'},
             {'name': 'top_category_name', 'data_type': 'varchar'},
             {'name': 'category_path', 'data_type': 'varchar'},

@@ -105,7 +105,7 @@ final as (
         weeks.week_start_date,
         cast(date_trunc('month', weeks.date_day) as date) as month_start_date,
         -- lineage
-        {{ current_run() }} as _cdc_run
+        {{ cdc_history.current_run() }} as _cdc_run
     from weeks
 )
 

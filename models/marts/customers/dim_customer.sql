@@ -28,7 +28,7 @@ customers as (
         history._cdc_tracked_hash,
         history.is_deleted,
         history.dbt_valid_from as valid_from,
-        coalesce(history.dbt_valid_to, {{ end_of_time() }}) as valid_to
+        coalesce(history.dbt_valid_to, {{ cdc_history.end_of_time() }}) as valid_to
     from {{ ref('customers_history') }} as history
     where
         (history.dbt_valid_to is null or history.dbt_valid_from < history.dbt_valid_to)
@@ -45,7 +45,7 @@ addresses as (
         history.address_no,
         history.is_default and not history.is_deleted as is_default,
         history.dbt_valid_from as valid_from,
-        coalesce(history.dbt_valid_to, {{ end_of_time() }}) as valid_to
+        coalesce(history.dbt_valid_to, {{ cdc_history.end_of_time() }}) as valid_to
     from {{ ref('customer_addresses_history') }} as history
     where
         (history.dbt_valid_to is null or history.dbt_valid_from < history.dbt_valid_to)
@@ -125,7 +125,7 @@ timeline as (
             lead(states.valid_from) over (
                 partition by states.customer_id order by states.valid_from
             ),
-            {{ end_of_time() }}
+            {{ cdc_history.end_of_time() }}
         ) as valid_to,
         coalesce(
             lag(states.visible_state) over (
@@ -188,7 +188,7 @@ members as (
     select
         collapsed.customer_id,
         cast('member' as varchar(8)) as member_kind,
-        {{ key_hash([
+        {{ cdc_history.key_hash([
             {'expression': 'collapsed.customer_id', 'data_type': 'bigint'},
             {'expression': 'collapsed.customer_change_id', 'data_type': 'varchar'},
             {'expression': 'collapsed.address_change_id', 'data_type': 'varchar'},
@@ -197,11 +197,11 @@ members as (
         collapsed.address_version_id,
         -- facts from before the capture, or of the sign-up's transaction, find the first version
         case
-            when collapsed.version_number = 1 then {{ beginning_of_time() }}
+            when collapsed.version_number = 1 then {{ cdc_history.beginning_of_time() }}
             else collapsed.valid_from
         end as valid_from,
         collapsed.valid_to,
-        collapsed.is_last_before_gap = 1 and collapsed.valid_to < {{ end_of_time() }} as is_deleted
+        collapsed.is_last_before_gap = 1 and collapsed.valid_to < {{ cdc_history.end_of_time() }} as is_deleted
     from collapsed
 ),
 
@@ -230,8 +230,8 @@ inferred as (
         {{ inferred_customer_key('ordering_customers.customer_id') }} as customer_key,
         cast(null as varchar(32)) as customer_version_id,
         cast(null as varchar(32)) as address_version_id,
-        {{ beginning_of_time() }} as valid_from,
-        {{ end_of_time() }} as valid_to,
+        {{ cdc_history.beginning_of_time() }} as valid_from,
+        {{ cdc_history.end_of_time() }} as valid_to,
         false as is_deleted
     from ordering_customers
     left join known_customers
@@ -251,8 +251,8 @@ versions as (
         {{ unknown_customer_key() }} as customer_key,
         cast(null as varchar(32)) as customer_version_id,
         cast(null as varchar(32)) as address_version_id,
-        {{ beginning_of_time() }} as valid_from,
-        {{ end_of_time() }} as valid_to,
+        {{ cdc_history.beginning_of_time() }} as valid_from,
+        {{ cdc_history.end_of_time() }} as valid_to,
         false as is_deleted
     {% endif %}
 ),
@@ -283,10 +283,10 @@ final as (
         customer_rows.erased_at,
         versions.valid_from,
         versions.valid_to,
-        versions.valid_to = {{ end_of_time() }} as is_current,
+        versions.valid_to = {{ cdc_history.end_of_time() }} as is_current,
         versions.is_deleted,
         -- lineage
-        {{ current_run() }} as _cdc_run
+        {{ cdc_history.current_run() }} as _cdc_run
     from versions
     left join {{ ref('customers_history') }} as customer_rows
         on versions.customer_version_id = customer_rows.dbt_scd_id

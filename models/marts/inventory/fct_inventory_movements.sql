@@ -17,7 +17,7 @@ with
 touched as (
     select changed.movement_id
     from {{ ref('stg_retail__inventory_movements') }} as changed
-    where changed._cdc_run > {{ consumed_run() }}
+    where changed._cdc_run > {{ cdc_history.consumed_run() }}
     union
     {{ touched_by_dimensions(['movement_id'], customer=false) }}
 ),
@@ -64,13 +64,13 @@ final as (
         placed.moved_at,
         -- lineage
         placed._cdc_position,
-        {{ row_hash([
+        {{ cdc_history.row_hash([
             {'name': '_cdc_row_hash', 'data_type': 'varchar'},
             {'name': '_cdc_position', 'data_type': 'varchar'},
             {'name': '_cdc_op', 'data_type': 'varchar'},
             {'name': 'time_zone', 'data_type': 'varchar'},
         ], relation='placed') }} as _cdc_row_hash,
-        {{ current_run() }} as _cdc_run
+        {{ cdc_history.current_run() }} as _cdc_run
     from placed
 )
 
@@ -79,5 +79,5 @@ from final
 {% if is_incremental() %}
 left join written
     on final.movement_id = written.movement_id
-where {{ differs('final._cdc_row_hash', 'written._cdc_row_hash') }}
+where {{ cdc_history.differs('final._cdc_row_hash', 'written._cdc_row_hash') }}
 {% endif %}

@@ -14,7 +14,7 @@
 {%- set touched %}
         select changed.product_id
         from {{ ref('stg_retail__products') }} as changed
-        where changed._cdc_run > {{ consumed_run() }}
+        where changed._cdc_run > {{ cdc_history.consumed_run() }}
         {%- if is_incremental() %}
         union
         -- a category that was renamed or moved reaches its products without an event of theirs
@@ -22,7 +22,7 @@
         from {{ this }} as written
         left join {{ ref('int_product_categories__pathed') }} as categories
             on written.category_id = categories.category_id
-        where {{ differs('written._cdc_category_hash', 'categories._cdc_category_hash') }}
+        where {{ cdc_history.differs('written._cdc_category_hash', 'categories._cdc_category_hash') }}
         {%- endif %}
 {%- endset %}
 
@@ -73,13 +73,13 @@ final as (
         -- lineage
         categorised._cdc_position,
         categorised._cdc_category_hash,
-        {{ row_hash([
+        {{ cdc_history.row_hash([
             {'name': '_cdc_row_hash', 'data_type': 'varchar'},
             {'name': '_cdc_position', 'data_type': 'varchar'},
             {'name': '_cdc_op', 'data_type': 'varchar'},
             {'name': '_cdc_category_hash', 'data_type': 'varchar'},
         ], relation='categorised') }} as _cdc_row_hash,
-        {{ current_run() }} as _cdc_run
+        {{ cdc_history.current_run() }} as _cdc_run
     from categorised
 )
 
@@ -88,5 +88,5 @@ from final
 {% if is_incremental() %}
 left join {{ this }} as written
     on final.product_id = written.product_id
-where {{ differs('final._cdc_row_hash', 'written._cdc_row_hash') }}
+where {{ cdc_history.differs('final._cdc_row_hash', 'written._cdc_row_hash') }}
 {% endif %}

@@ -11,7 +11,7 @@
 {%- set touched %}
         select {{ case_folded('changed.promotion_code') }}
         from {{ ref('stg_retail__promotions') }} as changed
-        where changed._cdc_run > {{ consumed_run() }}
+        where changed._cdc_run > {{ cdc_history.consumed_run() }}
 {%- endset %}
 
 with
@@ -38,12 +38,12 @@ final as (
         promotions.updated_at,
         -- lineage
         promotions._cdc_position,
-        {{ row_hash([
+        {{ cdc_history.row_hash([
             {'name': '_cdc_row_hash', 'data_type': 'varchar'},
             {'name': '_cdc_position', 'data_type': 'varchar'},
             {'name': '_cdc_op', 'data_type': 'varchar'},
         ], relation='promotions') }} as _cdc_row_hash,
-        {{ current_run() }} as _cdc_run
+        {{ cdc_history.current_run() }} as _cdc_run
     from promotions
 )
 
@@ -52,5 +52,5 @@ from final
 {% if is_incremental() %}
 left join {{ this }} as written
     on final.promotion_key = written.promotion_key
-where {{ differs('final._cdc_row_hash', 'written._cdc_row_hash') }}
+where {{ cdc_history.differs('final._cdc_row_hash', 'written._cdc_row_hash') }}
 {% endif %}

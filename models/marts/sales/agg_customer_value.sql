@@ -105,7 +105,7 @@ final as (
         orders.first_order_at,
         orders.last_order_at,
         -- lineage
-        {{ current_run() }} as _cdc_run
+        {{ cdc_history.current_run() }} as _cdc_run
     from orders
     full outer join payments
         on

@@ -103,7 +103,7 @@ final as (
         cast(sum(bookings.{{ measure }}) as {{ type }}) as {{ measure }},
         {%- endfor %}
         -- lineage
-        {{ current_run() }} as _cdc_run
+        {{ cdc_history.current_run() }} as _cdc_run
     from bookings
     group by bookings.sales_date, bookings.store_id, bookings.currency_code
 )

@@ -19,7 +19,7 @@ touched as (
         changed.order_id,
         changed.line_no
     from {{ ref('int_order_items__valued') }} as changed
-    where changed._cdc_run > {{ consumed_run() }}
+    where changed._cdc_run > {{ cdc_history.consumed_run() }}
     union
     -- a line and its order may arrive in different runs
     select
@@ -30,7 +30,7 @@ touched as (
         items.order_id in (
             select changed.order_id
             from {{ ref('orders_history') }} as changed
-            where changed._cdc_run > {{ consumed_run() }}
+            where changed._cdc_run > {{ cdc_history.consumed_run() }}
         )
     union
     {{ touched_by_dimensions(['order_id', 'line_no']) }}
@@ -145,14 +145,14 @@ final as (
         bound.returned_at,
         -- lineage
         bound._cdc_position,
-        {{ row_hash([
+        {{ cdc_history.row_hash([
             {'name': '_cdc_item_hash', 'data_type': 'varchar'},
             {'name': '_cdc_position', 'data_type': 'varchar'},
             {'name': '_cdc_op', 'data_type': 'varchar'},
             {'name': '_cdc_order_hash', 'data_type': 'varchar'},
             {'name': 'customer_key', 'data_type': 'varchar'},
         ], relation='bound') }} as _cdc_row_hash,
-        {{ current_run() }} as _cdc_run
+        {{ cdc_history.current_run() }} as _cdc_run
     from bound
 )
 
@@ -161,5 +161,5 @@ from final
 {% if is_incremental() %}
 left join written
     on final.order_id = written.order_id and final.line_no = written.line_no
-where {{ differs('final._cdc_row_hash', 'written._cdc_row_hash') }}
+where {{ cdc_history.differs('final._cdc_row_hash', 'written._cdc_row_hash') }}
 {% endif %}

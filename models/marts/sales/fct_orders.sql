@@ -18,11 +18,11 @@ with
 touched as (
     select changed.order_id
     from {{ ref('orders_history') }} as changed
-    where changed._cdc_run > {{ consumed_run() }}
+    where changed._cdc_run > {{ cdc_history.consumed_run() }}
     union
     select changed.order_id
     from {{ ref('int_order_items__valued') }} as changed
-    where changed._cdc_run > {{ consumed_run() }}
+    where changed._cdc_run > {{ cdc_history.consumed_run() }}
     union
     {{ touched_by_dimensions(['order_id']) }}
 ),
@@ -151,7 +151,7 @@ final as (
         bound.returned_at,
         -- lineage
         bound._cdc_position,
-        {{ row_hash([
+        {{ cdc_history.row_hash([
             {'name': '_cdc_row_hash', 'data_type': 'varchar'},
             {'name': '_cdc_position', 'data_type': 'varchar'},
             {'name': '_cdc_op', 'data_type': 'varchar'},
@@ -166,7 +166,7 @@ final as (
             {'name': 'tax_amount', 'data_type': 'decimal'},
             {'name': 'returned_amount', 'data_type': 'decimal'},
         ], relation='bound') }} as _cdc_row_hash,
-        {{ current_run() }} as _cdc_run
+        {{ cdc_history.current_run() }} as _cdc_run
     from bound
 )
 
@@ -175,5 +175,5 @@ from final
 {% if is_incremental() %}
 left join written
     on final.order_id = written.order_id
-where {{ differs('final._cdc_row_hash', 'written._cdc_row_hash') }}
+where {{ cdc_history.differs('final._cdc_row_hash', 'written._cdc_row_hash') }}
 {% endif %}

@@ -17,7 +17,7 @@ with
 touched as (
     select changed.payment_id
     from {{ ref('payments_history') }} as changed
-    where changed._cdc_run > {{ consumed_run() }}
+    where changed._cdc_run > {{ cdc_history.consumed_run() }}
     union
     -- a payment and its order may arrive in different runs
     select payments.payment_id
@@ -26,7 +26,7 @@ touched as (
         payments.order_id in (
             select changed.order_id
             from {{ ref('orders_history') }} as changed
-            where changed._cdc_run > {{ consumed_run() }}
+            where changed._cdc_run > {{ cdc_history.consumed_run() }}
         )
     union
     {{ touched_by_dimensions(['payment_id']) }}
@@ -109,14 +109,14 @@ final as (
         bound.booked_at,
         -- lineage
         bound._cdc_position,
-        {{ row_hash([
+        {{ cdc_history.row_hash([
             {'name': '_cdc_payment_hash', 'data_type': 'varchar'},
             {'name': '_cdc_position', 'data_type': 'varchar'},
             {'name': '_cdc_op', 'data_type': 'varchar'},
             {'name': '_cdc_order_hash', 'data_type': 'varchar'},
             {'name': 'customer_key', 'data_type': 'varchar'},
         ], relation='bound') }} as _cdc_row_hash,
-        {{ current_run() }} as _cdc_run
+        {{ cdc_history.current_run() }} as _cdc_run
     from bound
 )
 
@@ -125,5 +125,5 @@ from final
 {% if is_incremental() %}
 left join written
     on final.payment_id = written.payment_id
-where {{ differs('final._cdc_row_hash', 'written._cdc_row_hash') }}
+where {{ cdc_history.differs('final._cdc_row_hash', 'written._cdc_row_hash') }}
 {% endif %}

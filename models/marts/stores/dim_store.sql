@@ -11,7 +11,7 @@
 {%- set touched %}
         select changed.store_id
         from {{ ref('stg_retail__stores') }} as changed
-        where changed._cdc_run > {{ consumed_run() }}
+        where changed._cdc_run > {{ cdc_history.consumed_run() }}
 {%- endset %}
 
 with
@@ -38,12 +38,12 @@ final as (
         stores.updated_at,
         -- lineage
         stores._cdc_position,
-        {{ row_hash([
+        {{ cdc_history.row_hash([
             {'name': '_cdc_row_hash', 'data_type': 'varchar'},
             {'name': '_cdc_position', 'data_type': 'varchar'},
             {'name': '_cdc_op', 'data_type': 'varchar'},
         ], relation='stores') }} as _cdc_row_hash,
-        {{ current_run() }} as _cdc_run
+        {{ cdc_history.current_run() }} as _cdc_run
     from stores
 )
 
@@ -52,5 +52,5 @@ from final
 {% if is_incremental() %}
 left join {{ this }} as written
     on final.store_id = written.store_id
-where {{ differs('final._cdc_row_hash', 'written._cdc_row_hash') }}
+where {{ cdc_history.differs('final._cdc_row_hash', 'written._cdc_row_hash') }}
 {% endif %}

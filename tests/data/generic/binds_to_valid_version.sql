@@ -8,11 +8,11 @@
         select facts.*
         from {{ model }} as facts
         where
-            {{ in_audit('facts._cdc_run') }}
+            {{ cdc_history.in_audit('facts._cdc_run') }}
             or facts.customer_id in (
                 select customers.customer_id
                 from {{ ref('dim_customer') }} as customers
-                where {{ in_audit('customers._cdc_run') }}
+                where {{ cdc_history.in_audit('customers._cdc_run') }}
             )
     ),
 
@@ -56,7 +56,7 @@
         on facts.customer_key = bound.customer_key
     where
         bound.customer_key is null
-        or {{ differs('bound.customer_id', 'facts.customer_id') }}
+        or {{ cdc_history.differs('bound.customer_id', 'facts.customer_id') }}
         or (facts.customer_id is null and bound.member_kind <> 'unknown')
-        or (facts.customer_id is not null and {{ differs('bound.valid_from', 'expected.valid_from') }})
+        or (facts.customer_id is not null and {{ cdc_history.differs('bound.valid_from', 'expected.valid_from') }})
 {% endtest %}

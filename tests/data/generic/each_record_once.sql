@@ -6,7 +6,7 @@
         kafka_offset,
         count(*) as decisions
     from {{ model }}
-    where {{ in_audit() }} and _cdc_status <> 'rejected'
+    where {{ cdc_history.in_audit() }} and _cdc_status <> 'rejected'
     group by _cdc_incarnation, kafka_partition, kafka_offset
     having count(*) > 1
 {% endtest %}

@@ -13,7 +13,7 @@
         {%- endfor %}
         '{{ rule | replace("'", "''") }}' as broken_rule
     from {{ model }} as audited
-    where {{ in_audit('audited._cdc_run') }} and ({{ broken }})
+    where {{ cdc_history.in_audit('audited._cdc_run') }} and ({{ broken }})
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 {% endtest %}

@@ -5,5 +5,5 @@
 {% test is_empty(model, condition='1 = 1', audited_only=true) %}
     select *
     from {{ model }}
-    where {{ condition }}{% if audited_only %} and {{ in_audit() }}{% endif %}
+    where {{ condition }}{% if audited_only %} and {{ cdc_history.in_audit() }}{% endif %}
 {% endtest %}

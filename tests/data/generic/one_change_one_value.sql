@@ -5,7 +5,7 @@
 {% test one_change_one_value(model, key) %}
     {{ config(severity='warn', store_failures=true) }}
     with deliveries as (
-        {{ rows_of_audited_keys(model, key) }}
+        {{ cdc_history.rows_of_audited_keys(model, key) }}
     )
 
     select

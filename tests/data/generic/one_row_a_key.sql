@@ -3,7 +3,7 @@
     select
         {{ key | join(', ') }},
         count(*) as row_count
-    from ({{ rows_of_audited_keys(model, key) }}) as audited
+    from ({{ cdc_history.rows_of_audited_keys(model, key) }}) as audited
     group by {{ key | join(', ') }}
     having count(*) > 1
 {% endtest %}

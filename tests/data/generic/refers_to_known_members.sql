@@ -17,7 +17,7 @@
     left join {{ reference["to"] }} as members
         on facts.{{ reference["column"] }} = members.{{ reference["field"] }}
     where
-        {{ in_audit('facts._cdc_run') }}
+        {{ cdc_history.in_audit('facts._cdc_run') }}
         and facts.{{ reference["column"] }} is not null
         and members.{{ reference["field"] }} is null
     {{ 'union all' if not loop.last }}

@@ -4,7 +4,7 @@
 with
 
 versions as (
-    {{ rows_of_audited_keys(ref('dim_customer'), ['customer_id']) }}
+    {{ cdc_history.rows_of_audited_keys(ref('dim_customer'), ['customer_id']) }}
 ),
 
 followed as (
@@ -33,12 +33,12 @@ select
 from followed
 where
     followed.valid_from >= followed.valid_to
-    or (followed.previous_valid_to is null and followed.valid_from <> {{ beginning_of_time() }})
+    or (followed.previous_valid_to is null and followed.valid_from <> {{ cdc_history.beginning_of_time() }})
     or followed.previous_valid_to > followed.valid_from
     or (followed.previous_valid_to < followed.valid_from and not followed.previous_is_deleted)
     or (followed.previous_valid_to = followed.valid_from and followed.previous_is_deleted)
     or (followed.is_current and followed.next_valid_from is not null)
-    or followed.is_current <> (followed.valid_to = {{ end_of_time() }})
+    or followed.is_current <> (followed.valid_to = {{ cdc_history.end_of_time() }})
     or (followed.is_current and followed.is_deleted)
     or (
         followed.next_valid_from is null

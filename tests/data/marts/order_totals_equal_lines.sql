@@ -5,11 +5,11 @@ with
 audited as (
     select orders.order_id
     from {{ ref('fct_orders') }} as orders
-    where {{ in_audit('orders._cdc_run') }}
+    where {{ cdc_history.in_audit('orders._cdc_run') }}
     union
     select order_lines.order_id
     from {{ ref('fct_order_lines') }} as order_lines
-    where {{ in_audit('order_lines._cdc_run') }}
+    where {{ cdc_history.in_audit('order_lines._cdc_run') }}
 ),
 
 orders as (

@@ -15,7 +15,7 @@ entries as (
             partition by ledger.table_name, ledger.incarnation, ledger.kafka_partition
             order by ledger.from_offset, ledger.until_offset
         ) as entered_until
-    from {{ operations_relation('ledger') }} as ledger
+    from {{ cdc_history.operations_relation('ledger') }} as ledger
 ),
 
 joined as (

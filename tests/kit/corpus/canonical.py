@@ -60,4 +60,4 @@ def _select(case: dict[str, Any], expression: str) -> str:
 def _call(macro: str, *arguments: object) -> str:
     """A call of a macro; JSON is Jinja, too."""
     written = ", ".join(json.dumps(each, ensure_ascii=False) for each in arguments)
-    return "{{ " + f"{macro}({written})" + " }}"
+    return "{{ " + f"cdc_history.{macro}({written})" + " }}"

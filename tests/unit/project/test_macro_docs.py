@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-_MACROS = Path(__file__).parents[3] / "macros"
-_FOLDERS = sorted(path for path in _MACROS.iterdir() if path.is_dir())
+_ROOT = Path(__file__).parents[3]
+_FOLDERS = [
+    *sorted(path for path in (_ROOT / "macros").iterdir() if path.is_dir()),
+    _ROOT / "packages/cdc_history/macros",
+]
 _DEFINITION = re.compile(r"{%-?\s*macro\s+(\w+)\(")
 
 
@@ -18,11 +21,11 @@ def _public(name: str) -> bool:
     return not name.startswith("_") and "__" not in name
 
 
-@pytest.mark.parametrize("folder", _FOLDERS, ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", _FOLDERS, ids=lambda folder: str(folder.relative_to(_ROOT)))
 def test_public_macros_are_described(folder: Path) -> None:
     defined = {
         name
-        for file in folder.glob("*.sql")
+        for file in folder.glob("**/*.sql")
         for name in _DEFINITION.findall(file.read_text(encoding="utf-8"))
         if _public(name)
     }

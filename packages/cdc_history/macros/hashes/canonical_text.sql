@@ -15,7 +15,7 @@
     {%- elif type.startswith('date') and 'time' not in type -%}
         cast({{ expression }} as varchar(10))
     {%- elif type.startswith('timestamp') and 'zone' not in type.replace('without time zone', '') -%}
-        {{ canonical_timestamp(expression) }}
+        {{ cdc_history._canonical_timestamp(expression) }}
     {%- else -%}
         {%- do exceptions.raise_compiler_error(
             "no canonical text for data type '" ~ data_type ~ "'; allowed: varchar, smallint, integer,"
@@ -23,37 +23,10 @@
     {%- endif -%}
 {%- endmacro %}
 
-{% macro canonical_timestamp(expression) %}{{ return(adapter.dispatch('canonical_timestamp')(expression)) }}{% endmacro %}
-{% macro duckdb__canonical_timestamp(expression) -%}
+{% macro _canonical_timestamp(expression) %}{{ return(adapter.dispatch('_canonical_timestamp', 'cdc_history')(expression)) }}{% endmacro %}
+{% macro duckdb___canonical_timestamp(expression) -%}
     strftime({{ expression }}, '%Y-%m-%d %H:%M:%S.%f')
 {%- endmacro %}
-{% macro redshift__canonical_timestamp(expression) -%}
+{% macro redshift___canonical_timestamp(expression) -%}
     to_char({{ expression }}, 'YYYY-MM-DD HH24:MI:SS.US')
-{%- endmacro %}
-
-{#-
-  SQL: hash of named values. `columns` is a list of dicts with name and data_type; `prefix` leads the
-  name in the SQL, not in the hash. A null contributes nothing, so a new nullable column leaves the
-  hashes of old rows as they are.
--#}
-{% macro row_hash(columns, prefix='', relation='') -%}
-    md5(
-        ''
-        {%- for column in columns %}
-        || coalesce(
-            '|{{ column["name"] }}='
-            || {{ canonical_text((relation ~ '.' if relation else '') ~ prefix ~ column['name'], column['data_type']) }},
-            ''
-        )
-        {%- endfor %}
-    )
-{%- endmacro %}
-
-{#- SQL: hash of the parts of a key, none of them null. `parts` is a list of dicts: expression, data_type. -#}
-{% macro key_hash(parts) -%}
-    md5(
-        {%- for part in parts %}
-        {{ "|| '|' || " if not loop.first }}{{ canonical_text(part['expression'], part['data_type']) }}
-        {%- endfor %}
-    )
 {%- endmacro %}

@@ -1,7 +1,7 @@
 {#- Our invariant: versions of a key follow each other without gap or overlap, the last one is open. -#}
 {% test unbroken_history(model, key) %}
     with versions as (
-        {{ rows_of_audited_keys(model, key) }}
+        {{ cdc_history.rows_of_audited_keys(model, key) }}
     ),
 
     followed as (
@@ -9,7 +9,7 @@
             versions.*,
             lead(dbt_valid_from) over (
                 partition by {{ key | join(', ') }}
-                order by _cdc_position, {{ operation_rank('_cdc_op') }}
+                order by _cdc_position, {{ cdc_history.operation_rank('_cdc_op') }}
             ) as next_valid_from
         from versions
     )
@@ -24,5 +24,5 @@
     from followed
     where
         dbt_valid_to < dbt_valid_from
-        or {{ differs('dbt_valid_to', 'next_valid_from') }}
+        or {{ cdc_history.differs('dbt_valid_to', 'next_valid_from') }}
 {% endtest %}

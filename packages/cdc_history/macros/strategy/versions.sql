@@ -8,21 +8,21 @@
   `cdc_images` fetches them for the versions that are written.
 
   source_sql   the relation of change records
-  options      cdc_options()
+  options      cdc_history._options()
   touched_by   SQL condition on the records; the keys that have such a record are computed, as a
                whole. None computes every key.
 -#}
-{% macro cdc_versions(source_sql, options, touched_by=none) %}
+{% macro _versions(source_sql, options, touched_by=none) %}
 {% set keys = options['keys'] %}
 {% set sequence = options['sequence_by'] %}
 {% set committed = options['updated_at'] %}
 {% set names = options['columns'] %}
 {% set key_names = keys | join(', ') %}
-{% set image = ['image_sequence', 'image_op', 'image_run'] + cdc_image_arrival(options) %}
+{% set image = ['image_sequence', 'image_op', 'image_run'] + cdc_history._image_arrival(options) %}
 {% set by_delivery -%}
     partition by {% for key in keys %}changes.{{ key }}{{ ', ' if not loop.last }}{% endfor %}
     order by
-        changes.{{ sequence }} asc, {{ operation_rank('changes._cdc_op') }} asc, changes._cdc_op asc,
+        changes.{{ sequence }} asc, {{ cdc_history.operation_rank('changes._cdc_op') }} asc, changes._cdc_op asc,
         changes.{{ committed }} desc{% for column in options['arrival'] %}, changes.{{ column }} desc{% endfor %}
 {%- endset %}
 {% set by_order = 'partition by ' ~ key_names ~ ' order by _cdc_place' %}
@@ -73,7 +73,7 @@ delivered as (
         or op_before <> _cdc_op
 ),
 
-{{ cdc_stale_reads(keys) }},
+{{ cdc_history.stale_reads(keys) }},
 
 current_reads as (
     select delivered.*
@@ -208,9 +208,9 @@ kept as (
 timed as (
     select
         kept.*,
-        max(case when begins_unknown then {{ beginning_of_time() }} else {{ committed }} end)
+        max(case when begins_unknown then {{ cdc_history.beginning_of_time() }} else {{ committed }} end)
             over ({{ by_order }} rows between unbounded preceding and current row) as valid_from,
-        max(case when begins_unknown then {{ beginning_of_time() }} else {{ committed }} end)
+        max(case when begins_unknown then {{ cdc_history.beginning_of_time() }} else {{ committed }} end)
             over ({{ by_order }} rows between unbounded preceding and 1 following) as next_valid_from,
         lead(_cdc_place) over ({{ by_order }}) as next_place
     from kept
@@ -227,7 +227,7 @@ versions as (
         {{ committed }},
         _cdc_row_hash,
         _cdc_before_hash,
-        {{ cdc_version_id(options) }} as {{ names.dbt_scd_id }},
+        {{ cdc_history._version_id(options) }} as {{ names.dbt_scd_id }},
         valid_from as {{ names.dbt_valid_from }},
         case when next_place is null then {{ options['open_end'] }} else next_valid_from end
             as {{ names.dbt_valid_to }},
@@ -239,99 +239,13 @@ versions as (
 )
 {% endmacro %}
 
-{#-
-  SQL: rows of a history table, in its order of columns, from a relation of versions (without their
-  values) and the records that have the values.
-
-  versions  name of a relation as `cdc_versions` makes it
-  extra     names of further columns of `versions` to pass on
--#}
-{% macro cdc_images(source_sql, options, versions, extra=[]) %}
-{% set keys = options['keys'] %}
-{% set names = options['columns'] %}
-{% set payload = options['relation']['payload'] %}
-{% set joined = {options['sequence_by']: 'image_sequence', '_cdc_op': 'image_op', '_cdc_run': 'image_run'} %}
-{% for column in options['arrival'] %}{% do joined.update({column: 'image_' ~ column}) %}{% endfor %}
-    select
-        {%- for column in payload %}
-        {{ column['name'] }},
-        {%- endfor %}
-        {{ options['sequence_by'] }},
-        _cdc_op,
-        is_deleted,
-        {{ options['updated_at'] }},
-        _cdc_row_hash,
-        {{ '_cdc_row_hash' if options['relation']['tracked'] == payload else row_hash(options['relation']['tracked']) }}
-            as _cdc_tracked_hash,
-        _cdc_before_hash,
-        {{ current_run() }} as _cdc_run,
-        {{ names.dbt_scd_id }},
-        {{ options['updated_at'] }} as {{ names.dbt_updated_at }},
-        {{ names.dbt_valid_from }},
-        {{ names.dbt_valid_to }}
-        {%- for column in extra %},
-        {{ column }}
-        {%- endfor %}
-    from (
-        select
-            {%- for column in payload if column['name'] in keys %}
-            chosen.{{ column['name'] }},
-            {%- endfor %}
-            {%- for column in payload if column['name'] not in keys %}
-            case when chosen.is_before_image
-                then images._before_{{ column['name'] }} else images.{{ column['name'] }}
-            end as {{ column['name'] }},
-            {%- endfor %}
-            chosen.{{ options['sequence_by'] }},
-            chosen._cdc_op,
-            chosen.is_deleted,
-            chosen.{{ options['updated_at'] }},
-            chosen._cdc_row_hash,
-            chosen._cdc_before_hash,
-            chosen.{{ names.dbt_scd_id }},
-            chosen.{{ names.dbt_valid_from }},
-            chosen.{{ names.dbt_valid_to }}
-            {%- for column in extra %},
-            chosen.{{ column }}
-            {%- endfor %}
-        from {{ versions }} as chosen
-        inner join ({{ source_sql }}) as images
-            on
-                {%- for key in keys %}
-                {{ 'and ' if not loop.first }}chosen.{{ key }} = images.{{ key }}
-                {%- endfor %}
-                {%- for column, image in joined.items() %}
-                and chosen.{{ image }} = images.{{ column }}
-                {%- endfor %}
-        {%- if not options['arrival_is_unique'] %}
-        qualify
-            row_number() over (
-                partition by chosen.{{ names.dbt_scd_id }} order by chosen.{{ names.dbt_scd_id }}
-            ) = 1
-        {%- endif %}
-    ) as described
-{% endmacro %}
-
-{#- Names under which `cdc_versions` carries the arrival columns of the record that has the values. -#}
-{% macro cdc_image_arrival(options) %}
-    {% set names = [] %}
-    {% for column in options['arrival'] %}{% do names.append('image_' ~ column) %}{% endfor %}
-    {% do return(names) %}
-{% endmacro %}
-
 {#- SQL: the identity of a version: key, position, operation. -#}
-{% macro cdc_version_id(options) %}
+{% macro _version_id(options) %}
     {% set parts = [] %}
     {% for column in options['relation']['payload'] if column['name'] in options['keys'] %}
         {% do parts.append({'expression': column['name'], 'data_type': column['data_type']}) %}
     {% endfor %}
     {% do parts.append({'expression': options['sequence_by'], 'data_type': 'varchar'}) %}
     {% do parts.append({'expression': '_cdc_op', 'data_type': 'varchar'}) %}
-    {% do return(key_hash(parts)) %}
+    {% do return(cdc_history.key_hash(parts)) %}
 {% endmacro %}
-
-{#- Before every commit time; every engine and every client can hold it. -#}
-{% macro beginning_of_time() -%} cast('1900-01-01 00:00:00' as timestamp) {%- endmacro %}
-
-{#- After every commit time: the end of what is still valid, where null will not do. -#}
-{% macro end_of_time() -%} cast('9999-12-31 00:00:00' as timestamp) {%- endmacro %}

@@ -15,6 +15,6 @@
             and changes._cdc_op = versions._cdc_op
     where
         changes._cdc_op <> 'r'
-        and {{ in_audit('changes._cdc_run') }}
+        and {{ cdc_history.in_audit('changes._cdc_run') }}
         and versions._cdc_position is null
 {% endtest %}

@@ -8,7 +8,7 @@
   stale_reads  the keys, _cdc_place
   keys         names of the key columns
 -#}
-{% macro cdc_stale_reads(keys) %}
+{% macro stale_reads(keys) %}
 {% set key_names = keys | join(', ') %}
 uncertain_keys as (
     select {{ key_names }}

@@ -5,38 +5,38 @@
 -#}
 
 {% macro duckdb__build_snapshot_table(strategy, sql) %}
-    {% if strategy.name != 'cdc' %}{{ return(dbt.default__build_snapshot_table(strategy, sql)) }}{% endif %}
-    {{ cdc_first_build_sql(strategy, sql) }}
+    {% if not cdc_history._is_cdc() %}{{ return(dbt.default__build_snapshot_table(strategy, sql)) }}{% endif %}
+    {{ cdc_history._first_build_sql(strategy, sql) }}
 {% endmacro %}
 
 {% macro redshift__build_snapshot_table(strategy, sql) %}
-    {% if strategy.name != 'cdc' %}{{ return(dbt.default__build_snapshot_table(strategy, sql)) }}{% endif %}
-    {{ cdc_first_build_sql(strategy, sql) }}
+    {% if not cdc_history._is_cdc() %}{{ return(dbt.default__build_snapshot_table(strategy, sql)) }}{% endif %}
+    {{ cdc_history._first_build_sql(strategy, sql) }}
 {% endmacro %}
 
 {% macro duckdb__snapshot_staging_table(strategy, source_sql, target_relation) %}
-    {% if strategy.name != 'cdc' %}
+    {% if not cdc_history._is_cdc() %}
         {{ return(dbt.default__snapshot_staging_table(strategy, source_sql, target_relation)) }}
     {% endif %}
-    {{ cdc_staging_sql(strategy, source_sql, target_relation) }}
+    {{ cdc_history._staging_sql(strategy, source_sql, target_relation) }}
 {% endmacro %}
 
 {% macro redshift__snapshot_staging_table(strategy, source_sql, target_relation) %}
-    {% if strategy.name != 'cdc' %}
+    {% if not cdc_history._is_cdc() %}
         {{ return(dbt.default__snapshot_staging_table(strategy, source_sql, target_relation)) }}
     {% endif %}
-    {{ cdc_staging_sql(strategy, source_sql, target_relation) }}
+    {{ cdc_history._staging_sql(strategy, source_sql, target_relation) }}
 {% endmacro %}
 
 {% macro duckdb__snapshot_merge_sql(target, source, insert_cols) %}
-    {% if config.get('strategy') != 'cdc' %}
+    {% if not cdc_history._is_cdc() %}
         {{ return(dbt.duckdb__snapshot_merge_sql(target, source, insert_cols)) }}
     {% endif %}
-    {{ cdc_merge_sql(target, source, insert_cols) }}
+    {{ cdc_history._merge_sql(target, source, insert_cols) }}
 {% endmacro %}
 
 {% macro redshift__snapshot_merge_sql(target, source, insert_cols) %}
-    {% if config.get('strategy') != 'cdc' %}
+    {% if not cdc_history._is_cdc() %}
         {{ return(dbt.redshift__snapshot_merge_sql(target, source, insert_cols)) }}
     {% endif %}
     {#-
@@ -44,23 +44,23 @@
       id is its key, position and operation, of which cdc_versions keeps one delivery each.
     -#}
     set error_on_nondeterministic_update to true;
-    {{ cdc_merge_sql(target, source, insert_cols) }}
+    {{ cdc_history._merge_sql(target, source, insert_cols) }}
 {% endmacro %}
 
 {#- The first build: every version of every key. -#}
-{% macro cdc_first_build_sql(strategy, source_sql) %}
+{% macro _first_build_sql(strategy, source_sql) %}
     {% set options = strategy.options %}
-    {% do options.update({'relation': cdc_columns(source_sql, options)}) %}
-    with {{ cdc_versions(source_sql, options) }}
-    {{ cdc_images(source_sql, options, 'versions') }}
+    {% do options.update({'relation': cdc_history._columns(source_sql, options)}) %}
+    with {{ cdc_history._versions(source_sql, options) }}
+    {{ cdc_history._images(source_sql, options, 'versions') }}
 {% endmacro %}
 
 {#- dbt asks for the staging query twice, once to describe it; it is written once. -#}
-{% macro cdc_staging_sql(strategy, source_sql, target_relation) %}
+{% macro _staging_sql(strategy, source_sql, target_relation) %}
     {% if 'staging_sql' not in strategy %}
-        {% do strategy.options.update({'relation': cdc_columns(source_sql, strategy.options)}) %}
+        {% do strategy.options.update({'relation': cdc_history._columns(source_sql, strategy.options)}) %}
         {% do strategy.update(
-            {'staging_sql': _cdc_staging_sql(strategy.options, source_sql, target_relation)}
+            {'staging_sql': cdc_history._changes_sql(strategy.options, source_sql, target_relation)}
         ) %}
     {% endif %}
     {{ return(strategy['staging_sql']) }}
@@ -75,16 +75,16 @@
   dbt_unique_key   where the row is in the table (cdc_row_locator); dbt leaves a column of this name out
                    of the snapshot, its own staging tables have one
 -#}
-{% macro _cdc_staging_sql(options, source_sql, target_relation) %}
+{% macro _changes_sql(options, source_sql, target_relation) %}
     {% set names = options['columns'] %}
     {% set keys = options['keys'] %}
     {% set whole = flags.FULL_REFRESH %}
     {% set touched_by = none if whole
-        else '_cdc_run > ' ~ consumed_run(target_relation, incremental=true) %}
+        else '_cdc_run > ' ~ cdc_history.consumed_run(target_relation, incremental=true) %}
     {% set compared = [
         names.dbt_valid_from, options['updated_at'], '_cdc_row_hash', '_cdc_before_hash',
     ] %}
-    with {{ cdc_versions(source_sql, options, touched_by) }},
+    with {{ cdc_history._versions(source_sql, options, touched_by) }},
 
     existing as (
         select
@@ -94,10 +94,10 @@
             kept_before.{{ names.dbt_valid_to }},
             kept_before._cdc_tracked_hash,
             kept_before.{{ names.dbt_scd_id }},
-            kept_before.{{ cdc_row_locator(names.dbt_scd_id) }} as dbt_unique_key
+            kept_before.{{ cdc_history._row_locator(names.dbt_scd_id) }} as dbt_unique_key
         from {{ target_relation }} as kept_before
         {%- if touched_by %}
-        where {{ cdc_is_touched('kept_before', target_relation, keys) }}
+        where {{ cdc_history._is_touched('kept_before', target_relation, keys) }}
         {%- endif %}
     ),
 
@@ -128,10 +128,10 @@
             case
                 when existing.{{ names.dbt_scd_id }} is null then 'insert'
                 when versions.{{ names.dbt_scd_id }} is null then 'delete'
-                when {% for name in compared %}{{ 'or ' if not loop.first }}{{ differs('versions.' ~ name, 'existing.' ~ name) }}
+                when {% for name in compared %}{{ 'or ' if not loop.first }}{{ cdc_history.differs('versions.' ~ name, 'existing.' ~ name) }}
                     {% endfor -%}
                     then 'replace'
-                when {{ differs('versions.' ~ names.dbt_valid_to, 'existing.' ~ names.dbt_valid_to) }} then 'end'
+                when {{ cdc_history.differs('versions.' ~ names.dbt_valid_to, 'existing.' ~ names.dbt_valid_to) }} then 'end'
                 else 'none'
             end as dbt_change_type
         from versions
@@ -146,14 +146,14 @@
     ),
 
     described as (
-        {{ cdc_images(
+        {{ cdc_history._images(
             source_sql, options, 'with_values',
             ['dbt_unique_key', 'tracked_hash_before', 'dbt_change_type']
         ) }}
     )
 
     select
-        {%- for name in cdc_history_columns(options) %}
+        {%- for name in cdc_history._history_columns(options) %}
         described.{{ name }},
         {%- endfor %}
         described.dbt_unique_key,
@@ -161,7 +161,7 @@
         -- what is tracked may have changed since the row was written
         case
             when described.dbt_change_type in ('end', 'none')
-                and {{ differs('described._cdc_tracked_hash', 'described.tracked_hash_before') }} then 'replace'
+                and {{ cdc_history.differs('described._cdc_tracked_hash', 'described.tracked_hash_before') }} then 'replace'
             else described.dbt_change_type
         end as dbt_change_type
         {%- else %}
@@ -171,7 +171,7 @@
     {%- if whole %}
     where
         described.dbt_change_type <> 'none'
-        or {{ differs('described._cdc_tracked_hash', 'described.tracked_hash_before') }}
+        or {{ cdc_history.differs('described._cdc_tracked_hash', 'described.tracked_hash_before') }}
     {%- endif %}
 
     union all
@@ -191,7 +191,7 @@
         changed._cdc_row_hash,
         cast(null as varchar(32)) as _cdc_tracked_hash,
         changed._cdc_before_hash,
-        {{ current_run() }} as _cdc_run,
+        {{ cdc_history.current_run() }} as _cdc_run,
         changed.{{ names.dbt_scd_id }},
         changed.{{ options['updated_at'] }} as {{ names.dbt_updated_at }},
         changed.{{ names.dbt_valid_from }},
@@ -203,9 +203,9 @@
 {% endmacro %}
 
 {#- Stock merges skip closed rows; a late change moves the bounds of closed ones too. -#}
-{% macro cdc_merge_sql(target, source, insert_cols) %}
+{% macro _merge_sql(target, source, insert_cols) %}
     {% set names = config.get('snapshot_table_column_names') or get_snapshot_table_column_names() %}
-    {% set locator = cdc_row_locator(names.dbt_scd_id) %}
+    {% set locator = cdc_history._row_locator(names.dbt_scd_id) %}
     {% set insert_list = insert_cols | join(', ') %}
     delete from {{ target }}
     where {{ locator }} in (
@@ -231,18 +231,18 @@
   What finds a row of the snapshot again in the same transaction. DuckDB has row numbers; the hashes of a
   large table are the costliest column there is to scan.
 -#}
-{% macro cdc_row_locator(version_id) %}{{ return(adapter.dispatch('cdc_row_locator')(version_id)) }}{% endmacro %}
-{% macro duckdb__cdc_row_locator(version_id) %}{{ return('rowid') }}{% endmacro %}
-{% macro redshift__cdc_row_locator(version_id) %}{{ return(version_id) }}{% endmacro %}
+{% macro _row_locator(version_id) %}{{ return(adapter.dispatch('_row_locator', 'cdc_history')(version_id)) }}{% endmacro %}
+{% macro duckdb___row_locator(version_id) %}{{ return('rowid') }}{% endmacro %}
+{% macro redshift___row_locator(version_id) %}{{ return(version_id) }}{% endmacro %}
 
 {#-
   Boolean SQL: the row `alias` of `relation` has one of the keys in `touched`. DuckDB scans the keys
   first and then only what the rows found need.
 -#}
-{% macro cdc_is_touched(alias, relation, keys) %}
-    {{ return(adapter.dispatch('cdc_is_touched')(alias, relation, keys)) }}
+{% macro _is_touched(alias, relation, keys) %}
+    {{ return(adapter.dispatch('_is_touched', 'cdc_history')(alias, relation, keys)) }}
 {% endmacro %}
-{% macro duckdb__cdc_is_touched(alias, relation, keys) -%}
+{% macro duckdb___is_touched(alias, relation, keys) -%}
     {%- set names = keys | join(', ') -%}
     {{ alias }}.rowid in (
         select candidate.rowid
@@ -250,7 +250,7 @@
         where ({{ names }}) in (select {{ names }} from touched)
     )
 {%- endmacro %}
-{% macro redshift__cdc_is_touched(alias, relation, keys) -%}
+{% macro redshift___is_touched(alias, relation, keys) -%}
     (
         {%- for key in keys %}{{ alias }}.{{ key }}{{ ', ' if not loop.last }}{% endfor -%}
     ) in (

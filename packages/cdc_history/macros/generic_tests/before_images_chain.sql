@@ -5,7 +5,7 @@
 {% test before_images_chain(model, key) %}
     {{ config(severity='warn', store_failures=true) }}
     with versions as (
-        {{ rows_of_audited_keys(model, key) }}
+        {{ cdc_history.rows_of_audited_keys(model, key) }}
     ),
 
     chained as (
@@ -13,7 +13,7 @@
             versions.*,
             lag(_cdc_row_hash) over (
                 partition by {{ key | join(', ') }}
-                order by _cdc_position, {{ operation_rank('_cdc_op') }}
+                order by _cdc_position, {{ cdc_history.operation_rank('_cdc_op') }}
             ) as previous_row_hash
         from versions
     )
@@ -26,5 +26,5 @@
         _cdc_before_hash,
         previous_row_hash
     from chained
-    where _cdc_before_hash is not null and {{ differs('_cdc_before_hash', 'previous_row_hash') }}
+    where _cdc_before_hash is not null and {{ cdc_history.differs('_cdc_before_hash', 'previous_row_hash') }}
 {% endtest %}

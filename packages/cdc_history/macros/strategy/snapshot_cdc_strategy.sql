@@ -4,9 +4,9 @@
   snapshot_overrides.sql make dbt's own snapshot materialization build from it.
 -#}
 {% macro snapshot_cdc_strategy(node, snapshotted_rel, current_rel, model_config, target_exists) %}
-    {% set options = cdc_options() %}
+    {% set options = cdc_history._options() %}
     {% if invocation_args_dict.get('sample') %}
-        {% do _refuse_cdc("--sample reads a part of the records, and the others would never be read") %}
+        {% do cdc_history._refuse("--sample reads a part of the records, and the others would never be read") %}
     {% endif %}
     {% do return({
         'name': 'cdc',
@@ -21,28 +21,28 @@
 {% endmacro %}
 
 {#- The snapshot's configuration, checked: what is missing or wrong is refused with what is allowed. -#}
-{% macro cdc_options() %}
+{% macro _options() %}
     {% set meta = config.get('meta') or {} %}
     {% set allowed = [
         'sequence_by', 'apply_as_deletes', 'track_history_column_list',
         'track_history_except_column_list', 'arrival_columns',
     ] %}
     {% for name in meta if name.startswith(('sequence', 'apply_', 'track_', 'arrival')) and name not in allowed %}
-        {% do _refuse_cdc("meta." ~ name ~ " is unknown; allowed: " ~ allowed | join(', ')) %}
+        {% do cdc_history._refuse("meta." ~ name ~ " is unknown; allowed: " ~ allowed | join(', ')) %}
     {% endfor %}
     {% if not config.get('updated_at') %}
-        {% do _refuse_cdc("updated_at is missing: the column with the commit time") %}
+        {% do cdc_history._refuse("updated_at is missing: the column with the commit time") %}
     {% endif %}
     {% if not meta.get('sequence_by') %}
-        {% do _refuse_cdc("meta.sequence_by is missing: the column that orders the changes of a row") %}
+        {% do cdc_history._refuse("meta.sequence_by is missing: the column that orders the changes of a row") %}
     {% endif %}
     {% if meta.get('track_history_column_list') and meta.get('track_history_except_column_list') %}
-        {% do _refuse_cdc(
+        {% do cdc_history._refuse(
             "both meta.track_history_column_list and meta.track_history_except_column_list are set;"
             ~ " allowed: one of them, or none to track every column") %}
     {% endif %}
     {% if config.get('hard_deletes') not in [none, 'ignore'] or config.get('check_cols') %}
-        {% do _refuse_cdc(
+        {% do cdc_history._refuse(
             "hard_deletes and check_cols belong to other strategies; deletes are changes here:"
             ~ " see meta.apply_as_deletes") %}
     {% endif %}
@@ -64,7 +64,7 @@
     }) %}
 {% endmacro %}
 
-{% macro _refuse_cdc(problem) %}
+{% macro _refuse(problem) %}
     {% do exceptions.raise_compiler_error("snapshot " ~ model.name ~ ", strategy cdc: " ~ problem ~ ".") %}
 {% endmacro %}
 
@@ -72,7 +72,7 @@
   The columns of the change relation, as dicts of name and data_type: `payload` (what history keeps)
   and `tracked` (what a dimension's version depends on).
 -#}
-{% macro cdc_columns(source_sql, options) %}
+{% macro _columns(source_sql, options) %}
     {% set own = [
         options['sequence_by'], options['updated_at'], '_cdc_op', '_cdc_commit_known', '_cdc_row_hash',
         '_cdc_before_hash', '_cdc_run', 'is_deleted',
@@ -87,13 +87,13 @@
     {% endfor %}
     {% set names = payload | map(attribute='name') | list %}
     {% for name in own if name not in found and name != 'is_deleted' %}
-        {% do _refuse_cdc("the relation has no column " ~ name ~ "; it has " ~ found | join(', ')) %}
+        {% do cdc_history._refuse("the relation has no column " ~ name ~ "; it has " ~ found | join(', ')) %}
     {% endfor %}
     {% for name in names if '_before_' ~ name not in found %}
-        {% do _refuse_cdc("the relation has no column _before_" ~ name ~ " with the before image of " ~ name) %}
+        {% do cdc_history._refuse("the relation has no column _before_" ~ name ~ " with the before image of " ~ name) %}
     {% endfor %}
     {% for name in options['keys'] + (options['tracked'] or []) + options['untracked'] if name not in names %}
-        {% do _refuse_cdc("column " ~ name ~ " is not in the relation; it has " ~ names | join(', ')) %}
+        {% do cdc_history._refuse("column " ~ name ~ " is not in the relation; it has " ~ names | join(', ')) %}
     {% endfor %}
     {% set tracked = [] %}
     {% for column in payload %}
@@ -105,7 +105,7 @@
 {% endmacro %}
 
 {#- Names of the columns of a history, in their order. -#}
-{% macro cdc_history_columns(options) %}
+{% macro _history_columns(options) %}
     {% set names = options['columns'] %}
     {% do return(options['relation']['payload'] | map(attribute='name') | list + [
         options['sequence_by'], '_cdc_op', 'is_deleted', options['updated_at'], '_cdc_row_hash',

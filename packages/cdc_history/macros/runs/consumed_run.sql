@@ -1,0 +1,18 @@
+{#-
+  Scalar SQL expression: the highest run that the consumer `relation` has read; -1 when everything
+  has to be read (first build, full refresh).
+-#}
+{% macro consumed_run(relation=none, incremental=none) -%}
+    {%- if (is_incremental() if incremental is none else incremental) -%}
+        coalesce(
+            (
+                select consumed.run_number
+                from {{ cdc_history.operations_relation('watermarks') }} as consumed
+                where consumed.consumer = '{{ cdc_history._consumer_name(relation or this) }}'
+            ),
+            -1
+        )
+    {%- else -%}
+        -1
+    {%- endif -%}
+{%- endmacro %}

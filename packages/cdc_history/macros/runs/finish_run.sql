@@ -1,0 +1,7 @@
+{#- on-run-end: releases the lock and keeps how the run ended. -#}
+{% macro finish_run(results) %}
+    {% if execute and cdc_history.invocation_writes() %}
+        {% set failed = results | selectattr('status', 'in', ['error', 'fail', 'runtime error']) | list %}
+        {{ cdc_history.end_run_sql('failed' if failed else 'succeeded') }}
+    {% endif %}
+{% endmacro %}

@@ -1,0 +1,15 @@
+{#-
+  SQL condition: the row is looked at by this build's data tests. With var `audit: touched` these are the
+  rows that the newest run wrote; with `full`, the default, all of them.
+-#}
+{% macro in_audit(run_column='_cdc_run') -%}
+    {%- set audit = var('audit', 'full') -%}
+    {%- if audit not in ['touched', 'full'] -%}
+        {%- do exceptions.raise_compiler_error("var audit is '" ~ audit ~ "'; allowed values: touched, full") -%}
+    {%- endif -%}
+    {%- if audit == 'full' -%}
+        1 = 1
+    {%- else -%}
+        {{ run_column }} = (select max(runs.run_number) from {{ cdc_history.operations_relation('runs') }} as runs)
+    {%- endif -%}
+{%- endmacro %}
