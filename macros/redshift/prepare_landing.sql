@@ -169,19 +169,3 @@
 
 {#- The external schema of the Spectrum tables: the schema of the source `retail`. -#}
 {% macro landing_schema() %}{{ return('landing') }}{% endmacro %}
-
-{#-
-  The landing zone with a slash at its end; Redshift reads it as s3://. URIs that Spark takes for another
-  prefix are refused, as landing refuses them: here they would be a folder without records.
--#}
-{% macro landing_location() %}
-    {% set location = env_var('LAKEHOUSE_LANDING', 'data/landing').rstrip('/') | replace('s3a://', 's3://') %}
-    {% set parts = location.split('/')[2:] if location.startswith('s3://') else [] %}
-    {% if '' in parts or '.' in parts or '..' in parts %}
-        {% do exceptions.raise_compiler_error(
-            "LAKEHOUSE_LANDING is " ~ env_var('LAKEHOUSE_LANDING') ~ ": a doubled slash, `.` and `..` mean another"
-            ~ " prefix to Spark than to S3. Write it without them, as for `lakehouse land`."
-        ) %}
-    {% endif %}
-    {% do return(location ~ '/') %}
-{% endmacro %}

@@ -213,6 +213,16 @@ def kept_manifest(manifest: Manifest, folder: Path) -> str:
     return str(folder)
 
 
+def test_another_landing_zone_modifies_nothing(environments: Environments, tmp_path: Path) -> None:
+    """Else a build of what is modified builds everything wherever the zone has another name."""
+    elsewhere = replace(environments.own, landing=tmp_path / "elsewhere", manifest=None)
+    state = ("--state", environments.manifest_of_own)
+    listed = elsewhere.invoke("ls", "--select", "state:modified", *state)
+    assert (listed.success, listed.result) == (True, [])
+    parsed = elsewhere.parse().sources["source.retail_lakehouse.retail.orders"]
+    assert parsed.config.meta["landing"] == str(elsewhere.landing)
+
+
 @pytest.mark.parametrize(
     ("dropped", "command", "reader"),
     [

@@ -11,7 +11,7 @@ from ingestion.declarations import SOURCES_FILE
 from ingestion.errors import TerminalError
 from ingestion.landing.storage import open_storage
 
-MACROS = SOURCES_FILE.parents[3] / "macros/redshift/prepare_landing.sql"
+MACROS = SOURCES_FILE.parents[3] / "macros/log/landing_location.sql"
 
 
 class RefusalError(Exception):
@@ -28,6 +28,7 @@ def by_dbt(location: str) -> str:
     returned: list[str] = []
     context: dict[str, Any] = {
         "env_var": lambda *_: location,
+        "declared_sources": dict,
         "exceptions": Exceptions(),
         "return": returned.append,
     }
