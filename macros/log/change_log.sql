@@ -8,6 +8,12 @@
 {% set table = declared_table() %}
 {#- While dbt parses, there is no declaration yet: only the dependency counts. -#}
 {% do source('retail', table) %}
+{% if execute and flags.WHICH == 'show' %}
+    {% do exceptions.raise_compiler_error(
+        "dbt show cannot preview " ~ this.identifier ~ ": which records come next is chosen when it is built. For the"
+        ~ " rows that it has: dbt show --inline \"select * from {{ ref('" ~ this.identifier ~ "') }}\"."
+    ) %}
+{% endif %}
 {% if execute %}{{ _change_log_sql(table) }}{% endif %}
 {% endmacro %}
 

@@ -104,6 +104,22 @@ def written(warehouse: Warehouse) -> dict[str, list[object]]:
     return found
 
 
+# --- --select and show ---------------------------------------------------------------------------
+
+
+def test_a_selection_is_not_tested_against_tables_beside_it(
+    flagged: Flagged, tmp_path: Path
+) -> None:
+    """The other facts are not there; elsewhere they are as an older build left them."""
+    run(flagged.copied(tmp_path), "build", *CHAIN)
+
+
+def test_a_preview_of_a_log_says_how_to_read_the_log(flagged: Flagged) -> None:
+    assert "dbt show --inline" in refused(flagged.before, "show", "--select", LOGS[0])
+    run(flagged.before, "show", "--inline", f"select * from {{{{ ref('{LOGS[0]}') }}}}")
+    run(flagged.before, "show", "--select", "fct_orders")
+
+
 # --- --empty --------------------------------------------------------------------------------------
 
 
@@ -260,6 +276,17 @@ def test_a_clone_of_what_is_not_there_is_refused(environments: Environments) -> 
     environments.drop("table history.orders_history", "view staging.stg_retail__orders")
     state = ("--state", environments.manifest_of_other)
     assert "dbt clone" in refused(environments.own, "clone", *state, *CHAIN)
+
+
+def test_a_clone_into_a_fresh_environment_is_refused_for_each_table(
+    environments: Environments,
+) -> None:
+    environments.drop(*(f"schema {schema} cascade" for schema in BUILT))
+    clone = environments.own.invoke("clone", "--state", environments.manifest_of_other, *CHAIN)
+    assert isinstance(clone.result, RunExecutionResult)
+    told = [str(result.message) for result in clone.result.results]
+    assert len(told) > 10
+    assert not [message for message in told if "dbt clone would make" not in message]
 
 
 def test_a_clone_of_what_is_there_leaves_it_as_it_is(environments: Environments) -> None:
