@@ -201,7 +201,8 @@ members as (
             else collapsed.valid_from
         end as valid_from,
         collapsed.valid_to,
-        collapsed.is_last_before_gap = 1 and collapsed.valid_to < {{ cdc_history.end_of_time() }} as is_deleted
+        collapsed.is_last_before_gap = 1
+        and collapsed.valid_to < {{ cdc_history.end_of_time() }} as is_deleted
     from collapsed
 ),
 

@@ -33,7 +33,10 @@ select
 from followed
 where
     followed.valid_from >= followed.valid_to
-    or (followed.previous_valid_to is null and followed.valid_from <> {{ cdc_history.beginning_of_time() }})
+    or (
+        followed.previous_valid_to is null
+        and followed.valid_from <> {{ cdc_history.beginning_of_time() }}
+    )
     or followed.previous_valid_to > followed.valid_from
     or (followed.previous_valid_to < followed.valid_from and not followed.previous_is_deleted)
     or (followed.previous_valid_to = followed.valid_from and followed.previous_is_deleted)
