@@ -1,6 +1,6 @@
-# What a connector needs: the plugin, the worker's configuration, its log group. The connector
-# itself is made here when its settings are given. Otherwise `lakehouse connector deploy` makes it
-# from the outputs: its settings follow from the declarations of a release (docs/security.md).
+# What a connector needs: the plugin, the worker's configuration, its log group.
+# The connector itself is made here when its settings are given. Otherwise `lakehouse connector deploy`
+# makes it from the outputs: its settings follow from the declarations of a release (docs/security.md).
 locals {
   # The bucket comes with the first apply, the ZIP file after it (docs/runbooks/deployment.md).
   plugin_count = var.plugin_uploaded || var.plugin_file != null ? 1 : 0

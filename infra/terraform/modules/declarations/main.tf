@@ -1,5 +1,6 @@
-# The tables are declared once, for dbt. Everything that Terraform makes for a table or a topic is
-# read from that file, so that a new table needs no change here.
+# The declared tables and topics, for the other modules.
+# They are declared once, for dbt. Everything that Terraform makes for a table or a topic is read from
+# that file, so that a new table needs no change here.
 locals {
   declared  = yamldecode(file("${path.module}/../../../../models/staging/retail/_retail__sources.yml"))
   source    = one([for source in local.declared.sources : source if source.name == "retail"])

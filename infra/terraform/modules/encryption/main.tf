@@ -1,3 +1,4 @@
+# The keys: of data, of logs and images, of secrets.
 locals {
   account = "arn:aws:iam::${var.account_id}:root"
   logs    = "arn:aws:logs:${var.region}:${var.account_id}"

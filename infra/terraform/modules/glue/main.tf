@@ -1,3 +1,4 @@
+# The jobs that land, the catalog's databases, and how both are encrypted.
 locals {
   database = { for layer in ["landing", "staging", "curated"] : layer => "${replace(var.name, "-", "_")}_${layer}" }
   release  = "s3://${var.bucket_names["artifacts"]}/glue/${var.release}"

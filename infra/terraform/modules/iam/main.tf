@@ -1,3 +1,4 @@
+# The roles of services and of deployments, with all that they may do.
 # Each role is a line in `services` (who may take it) and an entry in `statements` (what it may do).
 # Where AWS knows a resource, the resource is named; the few "*" are actions without one.
 locals {

@@ -1,3 +1,4 @@
+# The buckets, one per zone of the lake, and how long each keeps what.
 locals {
   # What a zone holds decides how long older versions stay and when its objects become cheaper.
   zones = {

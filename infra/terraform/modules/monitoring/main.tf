@@ -1,3 +1,4 @@
+# The alarms, the dashboard, the budget.
 # One table of alarms. Each alarm's name is a heading of the runbook, which its description links.
 locals {
   brokers = { for number in ["1", "2", "3"] : number => { "Cluster Name" = var.msk_cluster_name, "Broker ID" = number } }

@@ -1,3 +1,4 @@
+# The Kafka cluster, unless there is one already.
 locals {
   own = var.existing == null
 

@@ -1,4 +1,4 @@
-
+# The VPC, unless there is one already, who reaches whom in it, and the way to Azure SQL.
 data "aws_availability_zones" "this" {
   count = local.own ? 1 : 0
 

@@ -1,3 +1,4 @@
+# The registry of images, the tasks, and the schedules that start them.
 locals {
   scheduled_operations = {
     measure = {

@@ -1,3 +1,4 @@
+# The warehouse (serverless, a cluster, or one that is there already), its snapshots and audit logs.
 locals {
   serverless  = var.mode == "serverless"
   provisioned = var.mode == "provisioned"

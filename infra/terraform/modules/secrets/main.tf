@@ -1,5 +1,6 @@
-# Only the containers are made here. Their values are put in once by hand (docs/security.md) and
-# never pass through Terraform, so no state holds them.
+# The secrets, empty.
+# Their values are put in once by hand (docs/security.md) and never pass through Terraform, so no state
+# holds them.
 locals {
   secrets = {
     shop-database = "Azure SQL Database of the shop: JSON with hostname, port, username, password."

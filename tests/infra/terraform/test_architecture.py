@@ -1,0 +1,119 @@
+"""The pages on architecture and security name what Terraform makes, all of it and nothing else."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import pytest
+
+from tests.infra.terraform import harness
+from tests.infra.terraform.conftest import Environment
+from tests.infra.terraform.test_environments import planned
+
+DOCS = harness.PROJECT / "docs"
+# bootstrap makes these two, as an administrator (test_bootstrap.py).
+OF_BOOTSTRAP = frozenset({"terraform-plan", "terraform-apply"})
+NAME = re.compile(r"`([\w-]+)`")
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Security groups, who of them connects to whom on which ports, modules, roles."""
+
+    groups: frozenset[str]
+    connections: frozenset[tuple[str, str, int, int]]
+    modules: frozenset[str]
+    roles: frozenset[str]
+
+
+def drawn(page: str) -> Deployment:
+    """As the section "On AWS" tells it."""
+    section = page.partition("\n## On AWS\n")[2].partition("\n## ")[0]
+    inside = re.findall(r'^ {8}(\w+)\["', section, re.M)
+    connections = set()
+    for clients, ports, server in re.findall(r"^ +([\w &]+) -->\|(.+)\| (\w+)$", section, re.M):
+        first, _, last = ports.partition("-")
+        for client in clients.split(" & "):
+            connections.add((client, server, int(first), int(last or first)))
+    rows = [line.split(" | ") for line in section.splitlines() if line.startswith("| ")][1:]
+    modules = {name for row in rows for name in NAME.findall(row[1])}
+    makes_nothing = set(re.findall(r"^`(\w+)` makes nothing", section, re.M))
+    roles = {name for row in rows for name in NAME.findall(row[2])}
+    return Deployment(
+        frozenset(inside),
+        frozenset(connections),
+        frozenset(modules | makes_nothing),
+        frozenset(roles),
+    )
+
+
+def made(environment: Environment) -> Deployment:
+    """As the environment's plan has it."""
+    resources = list(planned(environment.plan))
+    connections = set()
+    for rule in resources:
+        if rule["type"] == "aws_vpc_security_group_egress_rule":
+            client, server = {
+                "flow": rule["index"].partition("-to-")[::2],
+                "s3": (rule["index"], "s3"),
+                "azure_sql": ("connect", "azure"),
+            }[rule["name"]]
+            values = rule["values"]
+            connections.add((client, server, values["from_port"], values["to_port"]))
+    prefix = f"retail-lakehouse-{environment.name}-"
+    return Deployment(
+        frozenset(r["index"] for r in resources if r["type"] == "aws_security_group"),
+        frozenset(connections),
+        frozenset(environment.plan["configuration"]["root_module"]["module_calls"]),
+        OF_BOOTSTRAP
+        | frozenset(
+            r["values"]["name"].removeprefix(prefix)
+            for r in resources
+            if r["type"] == "aws_iam_role"
+        ),
+    )
+
+
+@pytest.mark.parametrize("name", harness.ENVIRONMENTS)
+def test_the_deployment_is_as_it_is_drawn(environments: dict[str, Environment], name: str) -> None:
+    page = (DOCS / "architecture.md").read_text("utf-8")
+    assert drawn(page) == made(environments[name])
+
+
+def test_the_roles_are_those_that_are_explained(environments: dict[str, Environment]) -> None:
+    page = (DOCS / "security.md").read_text("utf-8")
+    table = page.partition("\n## Roles\n")[2].partition("\n## ")[0]
+    cells = re.findall(r"^\| (`.+?) \|", table, re.M)
+    explained = {name for cell in cells for name in NAME.findall(cell)}
+    assert explained == made(environments["prod"]).roles
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("connect & glue & redshift & tasks -->|9098| msk", "connect & glue -->|9098| msk"),
+        ("tasks -->|5439| redshift", "tasks -->|5439| redshift\n    glue -->|5439| redshift"),
+        ("-->|1433| azure", "-->|1434| azure"),
+        ('        endpoints["', '        gateway["'),
+        ("`runner`", "`walker`"),
+        ("| `monitoring` |", "| |"),
+    ],
+    ids=["a way less", "a way more", "a port", "a group", "a role", "a module"],
+)
+def test_a_wrong_drawing_is_noticed(
+    environments: dict[str, Environment], old: str, new: str
+) -> None:
+    page = (DOCS / "architecture.md").read_text("utf-8")
+    assert old in page
+    assert drawn(page.replace(old, new)) != made(environments["dev"])
+
+
+def test_the_table_of_modules_says_what_they_say() -> None:
+    first_lines = {
+        module: (harness.SOURCE / "modules" / module / "main.tf").read_text("utf-8").splitlines()[0]
+        for module in harness.MODULES
+    }
+    rows = [f"| `{module}` | {line.removeprefix('# ')} |" for module, line in first_lines.items()]
+    page = (harness.SOURCE / "README.md").read_text("utf-8")
+    assert page.partition("\n## Modules\n")[2].splitlines()[5:] == rows
