@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
+import typer.main
 
+from lakehouse.cli import app
 from tests.unit.project.files import ROOT, project_files
 
 # What pages name that is no file of the repository, and where it is.
@@ -88,6 +91,37 @@ def broken_names(page: str, text: str) -> set[str]:
     return {place for place in named if not exists(place, page) and not elsewhere(place)}
 
 
+@cache
+def commands() -> frozenset[str]:
+    """What a person can type: our command's subcommands, make's targets, dbt's operations."""
+    known = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.M))
+    typed = {f"make {target}" for target in known}
+    ours: Any = typer.main.get_command(app)
+    for name, command in ours.commands.items():
+        typed |= {f"lakehouse {name}"}
+        typed |= {f"lakehouse {name} {inner}" for inner in getattr(command, "commands", {})}
+    for path in project_files():
+        if path.suffix == ".sql":
+            macros = re.findall(r"\{%-? macro (\w+)", (ROOT / path).read_text("utf-8"))
+            typed |= {f"run-operation {macro}" for macro in macros}
+    return frozenset(typed)
+
+
+def broken_commands(text: str) -> set[str]:
+    """What backticks and blocks of code call, and nobody has."""
+    code = re.findall(r"`([^`\n]+)`|^(?:    |\$ )(.+)$", text, re.M)
+    pattern = r"(?<![\w./-])(make|run-operation|lakehouse) ([a-z][\w-]*)(?: ([a-z][\w-]*))?"
+    wrong = set()
+    for program, name, inner in re.findall(pattern, "\n".join(map("".join, code))):
+        command, known = f"{program} {name}", commands()
+        group = program == "lakehouse" and any(c.startswith(f"{command} ") for c in known)
+        if group and inner and f"{command} {inner}" not in known:
+            wrong.add(f"{command} {inner}")
+        if command not in known:
+            wrong.add(command)
+    return wrong
+
+
 def broken_titles(page: str, text: str) -> Iterator[str]:
     """`docs/page.md, "Title"`, in pages and in comments."""
     line_break = r"\s+(?:(?:#|--|//) )?"
@@ -108,8 +142,9 @@ def test_every_pointer_of_a_page_is_right(page: str) -> None:
     text = (ROOT / page).read_text("utf-8")
     assert list(broken_links(page, text)) == []
     assert list(broken_titles(page, text)) == []
-    if page != "CHANGELOG.md":  # tells of places that were
+    if page != "CHANGELOG.md":  # tells of what was
         assert broken_names(page, text) == set(), "moved? else into ELSEWHERE"
+        assert broken_commands(text) == set()
 
 
 def test_code_points_to_pages_that_are_there() -> None:
@@ -138,9 +173,15 @@ def test_code_points_to_pages_that_are_there() -> None:
         ("run\n\n    python tests/slow/run.py --all\n", ["tests/slow/run.py"]),
         ('(landing.md, "When it stops")', ["landing.md, When it stops"]),
         ('(landing.md, "When landing stops")', []),
+        ("`make tests`, `lakehouse topics list`", ["lakehouse topics list", "make tests"]),
+        ("\n    dbt run-operation deploy\n", ["run-operation deploy"]),
+        ("`make test`, `lakehouse topics check`, `lakehouse rebuild orders`", []),
         ("in `models/marts/<area>/*.yml`, `job.py`, `_ledger/<number>.jsonl`", []),
     ],
-    ids=["page", "anchor", "right anchor", "path", "file", "in code", "title", "right title", "ok"],
+    ids=[
+        *("page", "anchor", "right anchor", "path", "file", "in code", "title", "right title"),
+        *("commands", "operation", "right commands", "right paths"),
+    ],
 )
 def test_a_wrong_pointer_is_told(planted: str, told: list[str]) -> None:
     page = "docs/planted.md"
@@ -148,5 +189,6 @@ def test_a_wrong_pointer_is_told(planted: str, told: list[str]) -> None:
         *broken_links(page, planted),
         *broken_names(page, planted),
         *broken_titles(page, planted),
+        *broken_commands(planted),
     }
     assert sorted(found) == told
