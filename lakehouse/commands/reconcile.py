@@ -16,7 +16,7 @@ from ingestion.settings import Settings
 from lakehouse.console import AsJson, Exit, console, note, say, show_json, show_table
 
 if TYPE_CHECKING:
-    from lakehouse.reconcile.findings import Difference, Reconciliation, TableReport
+    from lakehouse.reconcile.findings import Difference, Reconciliation
 
 
 def reconcile(
@@ -27,9 +27,6 @@ def reconcile(
             help="Salt of the columns with pii: hash; without it they are not compared.",
         ),
     ] = "",
-    totals: Annotated[
-        bool, typer.Option(help="Compare the money totals of marts.agg_daily_sales too.")
-    ] = True,
     repair: Annotated[
         bool,
         typer.Option(
@@ -43,7 +40,7 @@ def reconcile(
     ] = 1_000,
     as_json: AsJson = False,
 ) -> None:
-    """Compare the warehouse with the audit in the source: versions, current rows, money.
+    """Compare the warehouse with the audit in the source: every version, every row of every mart.
 
     Exit code 3 if anything differs. Let the pipeline catch up before: what is not yet landed and
     built is a difference.
@@ -61,7 +58,6 @@ def reconcile(
             dsn=settings.source_dsn,
             warehouse=settings.duckdb,
             salt=salt,
-            with_totals=totals,
             on_table=lambda name: status.update(Text(f"reconciling {name}")),
         )
     if as_json:
@@ -69,8 +65,9 @@ def reconcile(
         show_json(
             {
                 "agrees": result.agrees,
-                "tables": result.tables,
-                "totals": result.totals,
+                "histories": result.histories,
+                "marts": result.marts,
+                "skipped_columns": result.skipped_columns,
                 "lost_deletes": lost,
             }
         )
@@ -150,40 +147,44 @@ def _require_caught_up(settings: Settings, tables: Iterable[str]) -> None:
 
 
 def show(result: Reconciliation) -> None:
-    """Print the comparison: one row per table, then the first differing keys of each."""
-    rows = [(_cells(report), report.agrees) for report in result.tables]
-    if result.totals:
-        totals = result.totals
-        counts = (totals.source_groups, totals.warehouse_groups, totals.differing_groups)
-        cells = ("daily sales", "", "", "", "", *(f"{count:,}" for count in counts))
-        rows.append((cells, totals.agrees))
-    say("Versions and current rows: source and warehouse")
+    """Print the comparison: one row per history and mart, then the first differing keys of each."""
+    say("Versions of the histories: source and warehouse")
     show_table(
-        ("table", "versions", "warehouse", "earlier", "differ", "rows", "warehouse", "differ"),
-        [[Text(cell, "" if agrees else "red") for cell in cells] for cells, agrees in rows],
+        ("table", "source", "warehouse", "earlier", "differ"),
+        [
+            _cells(
+                history.table,
+                history.source_versions,
+                history.warehouse_versions,
+                history.before_capture,
+                history.differing_keys,
+            )
+            for history in result.histories
+        ],
+        names=1,
+    )
+    say("Rows of the marts: source and warehouse")
+    show_table(
+        ("mart", "source", "warehouse", "differ"),
+        [
+            _cells(mart.mart, mart.source_rows, mart.warehouse_rows, mart.differing_rows)
+            for mart in result.marts
+        ],
         names=1,
     )
     say("earlier: from before the capture; differ: keys on which the two differ")
-    for report in result.tables:
-        if report.skipped_columns:
-            columns = ", ".join(report.skipped_columns)
-            say(f"{report.table}: not compared without the salt: {columns}")
-        _show_differences(report.table, report.differences)
-    if result.totals:
-        _show_differences("daily sales totals", result.totals.differences)
+    if result.skipped_columns:
+        say(f"not compared without the salt: {', '.join(result.skipped_columns)}")
+    for history in result.histories:
+        _show_differences(history.table, history.differences)
+    for mart in result.marts:
+        _show_differences(mart.mart, mart.differences)
     say(("source and warehouse agree", "green") if result.agrees else ("they differ", "red"))
 
 
-def _cells(report: TableReport) -> tuple[str, ...]:
-    versions = (report.source_versions, report.warehouse_versions, report.before_capture)
-    return (
-        report.table,
-        *("" if count is None else f"{count:,}" for count in versions),
-        "" if report.source_versions is None else f"{report.differing_keys:,}",
-        f"{report.source_rows:,}",
-        f"{report.warehouse_rows:,}",
-        f"{report.differing_rows:,}",
-    )
+def _cells(name: str, *counts: int) -> list[Text]:
+    """The cells of a row; the last count is of what differs."""
+    return [Text(cell, "red" if counts[-1] else "") for cell in (name, *map("{:,}".format, counts))]
 
 
 def _show_differences(title: str, differences: tuple[Difference, ...]) -> None:

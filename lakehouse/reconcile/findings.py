@@ -21,12 +21,9 @@ Kind = Literal[
     "wrong operation",
     "wrong value",
     "wrong commit time",
-    "current row missing",
-    "current row extra",
-    "current row differs",
-    "total missing",
-    "total extra",
-    "total differs",
+    "missing row",
+    "extra row",
+    "wrong row",
 ]
 
 NOTHING = "—"
@@ -55,43 +52,29 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class TableReport:
-    """The comparison of one table. Versions are None for tables of which no history is kept."""
+class HistoryReport:
+    """The comparison of the history of one table."""
 
     table: str
-    source_versions: int | None
-    warehouse_versions: int | None
-    before_capture: int | None
+    source_versions: int
+    warehouse_versions: int
+    before_capture: int
     """Source versions from before the capture began, which the warehouse cannot know."""
     differing_keys: int
-    """Keys whose versions differ."""
-    source_rows: int
-    warehouse_rows: int
-    differing_rows: int
-    """Keys whose current rows differ."""
-    skipped_columns: tuple[str, ...]
     differences: tuple[Difference, ...]
-    """The first differing keys, at most 20 of versions and 20 of current rows."""
-
-    @property
-    def agrees(self) -> bool:
-        """Whether nothing differs."""
-        return not self.differing_keys and not self.differing_rows
+    """The first differing keys, at most 20."""
 
 
 @dataclass(frozen=True)
-class TotalsReport:
-    """The comparison of the money totals: groups are (sales day, store, currency)."""
+class MartReport:
+    """The comparison of one mart."""
 
-    source_groups: int
-    warehouse_groups: int
-    differing_groups: int
+    mart: str
+    source_rows: int
+    warehouse_rows: int
+    differing_rows: int
     differences: tuple[Difference, ...]
-
-    @property
-    def agrees(self) -> bool:
-        """Whether nothing differs."""
-        return not self.differing_groups
+    """The first differing rows, at most 20."""
 
 
 @dataclass(frozen=True)
@@ -115,17 +98,18 @@ class LostDelete:
 class Reconciliation:
     """The whole comparison."""
 
-    tables: tuple[TableReport, ...]
-    totals: TotalsReport | None
-    """None when no totals were asked for."""
+    histories: tuple[HistoryReport, ...]
+    marts: tuple[MartReport, ...]
+    skipped_columns: tuple[str, ...] = ()
+    """Hashed columns, as table.column, that only the salt makes comparable."""
     lost_deletes: tuple[LostDelete, ...] = ()
     """Current rows of the warehouse that the source has no longer."""
 
     @property
     def agrees(self) -> bool:
         """Whether source and warehouse say the same everywhere."""
-        return all(table.agrees for table in self.tables) and (
-            self.totals is None or self.totals.agrees
+        return not any(history.differing_keys for history in self.histories) and not any(
+            mart.differing_rows for mart in self.marts
         )
 
 
@@ -181,21 +165,19 @@ def explain_rows(
     source: tuple[object, ...] | None,
     warehouse: tuple[object, ...] | None,
 ) -> Difference:
-    """Name what is wrong between two current rows, None where there is no row."""
+    """Name what is wrong between two rows of a mart, None where there is no row."""
     if source is not None and warehouse is not None:
         shown = _differing(columns, source, warehouse)
         return Difference(
             key,
-            "current row differs",
+            "wrong row",
             _values(columns, source, shown),
             _values(columns, warehouse, shown),
         )
     everything = range(len(columns))
     if warehouse is None and source is not None:
-        return Difference(key, "current row missing", _values(columns, source, everything), NOTHING)
-    return Difference(
-        key, "current row extra", NOTHING, _values(columns, warehouse or (), everything)
-    )
+        return Difference(key, "missing row", _values(columns, source, everything), NOTHING)
+    return Difference(key, "extra row", NOTHING, _values(columns, warehouse or (), everything))
 
 
 def _wrong(ours: Version, theirs: Version, observed: bool) -> Kind | None:

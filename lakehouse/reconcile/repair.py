@@ -22,8 +22,8 @@ from ingestion.declarations import Declarations, Table
 from ingestion.errors import TerminalError
 from ingestion.kafka.produce import Record
 from ingestion.settings import ConnectorName
-from lakehouse.reconcile.current import current_rows
 from lakehouse.reconcile.findings import LostDelete
+from lakehouse.reconcile.star import MARTS
 from lakehouse.source.connectors import source_table
 
 if TYPE_CHECKING:
@@ -34,18 +34,27 @@ HEADER = "lakehouse.repair"
 
 
 def lost_deletes(connection: duckdb.DuckDBPyConnection, table: Table) -> tuple[LostDelete, ...]:
-    """The current rows of `table` that the relation source_versions (see `compare_table`) lacks."""
+    """The rows of `table` that the warehouse shows as current and the source lacks.
+
+    What shows them is the history, or the mart that holds the table's rows; their values and place
+    are those of the last change. See `star.load_rows` for the source's side.
+    """
     names = [column.name for column in table.landed_columns]
-    same_key = " and ".join(f"source.{name} = warehouse.{name}" for name in table.primary_key)
+    keys = ", ".join(table.primary_key)
+    shown = [
+        f"marts.{mart.name} where not is_deleted" for mart in MARTS if mart.table == table.name
+    ]
+    if table.history == "all":
+        shown = [f"history.{table.name}_history where dbt_valid_to is null and not is_deleted"]
+    if not shown:
+        return ()
     found = connection.execute(
         f"""
-        select {", ".join(names)}, _cdc_position
-        from ({current_rows(table, ", ".join((*names, "_cdc_position")))}) as warehouse
-        where not exists (
-            select 1 from source_versions as source
-            where {same_key} and source._place = 1 and source._operation <> 'd'
-        )
-        order by {", ".join(table.primary_key)}
+        select distinct on ({keys}) {", ".join(names)}, _cdc_position
+        from staging.stg_retail__{table.name}
+        semi join (select {keys} from {shown[0]}) using ({keys})
+        anti join (select {keys} from {table.name} where not is_deleted) using ({keys})
+        order by {keys}, _cdc_position desc
         """
     ).fetchall()
     return tuple(

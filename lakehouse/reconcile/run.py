@@ -1,11 +1,11 @@
-"""Reconciliation: the warehouse holds what the shop's audit holds, and nothing else.
+"""Reconciliation: the tables that people query hold what the shop's audit holds, and nothing else.
 
 What is compared, with no Kafka, Debezium or Parquet on the source's side:
 
 - of each table with history every version, in order: operation, values, commit time to the
   millisecond. Versions are matched from the newest one backwards;
-- the current rows of all tables;
-- the money totals of each sales day, store and currency.
+- every dimension, fact and aggregate, row by row: each column that holds a value of the source, a
+  count of rows or a total (`lakehouse.reconcile.star`).
 
 What it cannot see:
 
@@ -15,6 +15,9 @@ What it cannot see:
   read of a table: a change committed later has to be there. Clocks of the source and of Debezium
   that differ move this border by their difference;
 - changes that bypass triggers (a restored backup, replication roles, disabled triggers);
+- columns of marts that are no value of the source: keys of versions and their time, and the time
+  zone that days are counted in. dbt's data tests see them;
+- categories that no product is in, and addresses that are nobody's default, but for their history;
 - hashed columns, if the salt is not given: they are left out, and named;
 - a shop that trades on meanwhile: what is not yet landed and built differs. Let the pipeline catch
   up before.
@@ -29,13 +32,13 @@ from typing import TYPE_CHECKING
 
 from ingestion.declarations import Declarations
 from ingestion.errors import TerminalError, TransientError
-from lakehouse.reconcile.compare import compare_table
-from lakehouse.reconcile.findings import LostDelete, Reconciliation, TableReport
+from lakehouse.reconcile.findings import HistoryReport, Reconciliation
+from lakehouse.reconcile.loaded import load_rows, load_source, load_totals
 from lakehouse.reconcile.repair import lost_deletes
 from lakehouse.reconcile.scope import Scope
 from lakehouse.reconcile.source import open_source
-from lakehouse.reconcile.totals import compare_totals, warehouse_totals
-from lakehouse.reconcile.versions import first_reads
+from lakehouse.reconcile.star import compare_star
+from lakehouse.reconcile.versions import compare_versions, first_reads
 
 if TYPE_CHECKING:
     import duckdb
@@ -43,13 +46,12 @@ if TYPE_CHECKING:
 OnTable = Callable[[str], None]
 
 
-def reconcile(  # noqa: PLR0913 - two sides and what to compare
+def reconcile(
     declarations: Declarations,
     *,
     dsn: str,
     warehouse: Path,
     salt: str = "",
-    with_totals: bool = True,
     on_table: OnTable | None = None,
 ) -> Reconciliation:
     """Compare the warehouse file with the audit in the shop's database.
@@ -59,8 +61,7 @@ def reconcile(  # noqa: PLR0913 - two sides and what to compare
         dsn: libpq connection string of the shop's database.
         warehouse: the DuckDB file that dbt built; opened read-only.
         salt: of the columns with pii: hash, as the connector has it; empty to leave them out.
-        with_totals: whether to compare marts.agg_daily_sales.
-        on_table: called with each table's name before it is compared.
+        on_table: called with each table's name before it is read.
 
     Raises:
         TransientError: one of the two does not answer, or the warehouse is being written.
@@ -68,22 +69,23 @@ def reconcile(  # noqa: PLR0913 - two sides and what to compare
     """
     with open_source(dsn) as source, _open_warehouse(warehouse) as connection:
         began = first_reads(connection, declarations.tables)
-        reports: list[TableReport] = []
-        lost: list[LostDelete] = []
-        for table in declarations.tables:
+        histories: list[HistoryReport] = []
+        scopes = [Scope(table, salt) for table in declarations.tables]
+        for scope in scopes:
             if on_table:
-                on_table(table.name)
-            changes = source.changes(table)
-            report = compare_table(connection, Scope(table, salt), changes, began[table.name])
-            reports.append(report)
-            if report.differing_rows:
-                lost.extend(lost_deletes(connection, table))
-        totals = None
-        if with_totals:
-            if on_table:
-                on_table("money totals")
-            totals = compare_totals(source.totals(), warehouse_totals(connection))
-        return Reconciliation(tuple(reports), totals, tuple(lost))
+                on_table(scope.table.name)
+            load_source(connection, scope, source.changes(scope.table))
+            load_rows(connection, scope)
+            if scope.table.history == "all":
+                histories.append(compare_versions(connection, scope, began[scope.table.name]))
+        load_totals(connection, source.totals())
+        marts = compare_star(connection)
+        return Reconciliation(
+            tuple(histories),
+            marts,
+            tuple(name for scope in scopes for name in scope.skipped),
+            tuple(row for scope in scopes for row in lost_deletes(connection, scope.table)),
+        )
 
 
 @contextmanager

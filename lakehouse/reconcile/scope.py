@@ -1,4 +1,4 @@
-"""What of a table is compared, and the SQL that both comparisons share.
+"""What of a table is compared, and the SQL that the comparisons share.
 
 Columns that are not the table's own begin with an underscore, which no declared column does.
 """
@@ -43,9 +43,11 @@ class Scope:
 
     @property
     def skipped(self) -> tuple[str, ...]:
-        """Landed columns that cannot be compared."""
+        """Landed columns that cannot be compared, as table.column."""
         return tuple(
-            column.name for column in self.table.landed_columns if column not in self.columns
+            f"{self.table.name}.{column.name}"
+            for column in self.table.landed_columns
+            if column not in self.columns
         )
 
     def source_value(self, column: Column) -> str:
@@ -54,11 +56,6 @@ class Scope:
             salt = self.salt.replace("'", "''")
             return _HASHED.format(salt=salt, column=column.name, length=column.type.length)
         return f"cast({column.name} as {column.type})"
-
-
-def rank(operation: str) -> str:
-    """SQL: the order of operations at one position (docs/semantics.md, rule 2 of history)."""
-    return f"case {operation} when 'd' then 0 when 'c' then 1 when 'u' then 2 else 3 end"
 
 
 def differs(names: Sequence[str]) -> str:

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ingestion.declarations import Table
-from lakehouse.reconcile.findings import Difference, Version, explain
-from lakehouse.reconcile.scope import SHOWN, Scope, differs, key_text, only_row, rank
+from lakehouse.reconcile.findings import Difference, HistoryReport, Version, explain
+from lakehouse.reconcile.scope import SHOWN, Scope, differs, key_text, only_row
 
 if TYPE_CHECKING:
     import duckdb
 
 
-@dataclass(frozen=True)
-class VersionsCompared:
-    """Counts of versions on both sides, of those from before the capture, of differing keys."""
-
-    source: int
-    warehouse: int
-    before_capture: int
-    differing: int
-    differences: tuple[Difference, ...]
+# Versions at one place follow each other in time: the one that goes on is the later one.
+_ORDER = "_cdc_position, dbt_valid_to nulls last"
 
 
 def first_reads(
@@ -45,9 +37,7 @@ def first_reads(
                         epoch_ms(_cdc_committed_at) as committed_ms,
                         _cdc_op,
                         _cdc_position,
-                        row_number() over (
-                            partition by {keys} order by _cdc_position, {rank("_cdc_op")}
-                        ) as place
+                        row_number() over (partition by {keys} order by {_ORDER}) as place
                     from history.{table.name}_history
                 )
                 where place = 1 and _cdc_op = 'r' and _cdc_position not like '0000%'
@@ -64,8 +54,8 @@ def first_reads(
 
 def compare_versions(
     connection: duckdb.DuckDBPyConnection, scope: Scope, capture_began: int | None
-) -> VersionsCompared:
-    """Compare the history of a table with the relation source_versions (see `compare_table`)."""
+) -> HistoryReport:
+    """Compare the history of a table with the relation source_versions (see `load_source`)."""
     _load_versions(connection, scope)
     keys = scope.table.primary_key
     key_list = ", ".join(f"coalesce(source.{name}, warehouse.{name}) as {name}" for name in keys)
@@ -137,7 +127,9 @@ def compare_versions(
         f"order by {', '.join(keys)} limit {SHOWN}"
     ).fetchall()
     differences = tuple(_explain(connection, scope, key, capture_began) for key in differing)
-    return VersionsCompared(in_source, in_warehouse, before_capture, count, differences)
+    return HistoryReport(
+        scope.table.name, in_source, in_warehouse, before_capture, count, differences
+    )
 
 
 def _load_versions(connection: duckdb.DuckDBPyConnection, scope: Scope) -> None:
@@ -155,7 +147,7 @@ def _load_versions(connection: duckdb.DuckDBPyConnection, scope: Scope) -> None:
             select
                 {values},
                 _cdc_op as _operation,
-                _cdc_position as _position,
+                row_number() over key_order as _ordinal,
                 regexp_replace(_cdc_position, ':[^:]*$', '') as _log_place,
                 epoch_ms(_cdc_committed_at) as _committed_ms,
                 lag(_cdc_op) over key_order as _previous_operation,
@@ -164,9 +156,7 @@ def _load_versions(connection: duckdb.DuckDBPyConnection, scope: Scope) -> None:
                 lead(_cdc_op) over key_order as _next_operation,
                 lead(regexp_replace(_cdc_position, ':[^:]*$', '')) over key_order as _next_place
             from history.{scope.table.name}_history
-            window key_order as (
-                partition by {keys} order by _cdc_position, {rank("_cdc_op")}
-            )
+            window key_order as (partition by {keys} order by {_ORDER})
         ),
         folded as (
             select
@@ -178,7 +168,7 @@ def _load_versions(connection: duckdb.DuckDBPyConnection, scope: Scope) -> None:
                         then 'u'
                     else _operation
                 end as _operation,
-                _position,
+                _ordinal,
                 _committed_ms
             from ordered
             where not coalesce(
@@ -187,9 +177,7 @@ def _load_versions(connection: duckdb.DuckDBPyConnection, scope: Scope) -> None:
         )
         select
             *,
-            row_number() over (
-                partition by {keys} order by _position desc, {rank("_operation")} desc
-            ) as _place
+            row_number() over (partition by {keys} order by _ordinal desc) as _place
         from folded
         """
     )

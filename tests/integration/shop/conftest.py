@@ -14,7 +14,10 @@ from playground.services.postgres import PostgresServer
 from playground.shop import schema
 from playground.shop.opening import Scale
 from playground.shop.simulator import RoundSummary, Shop
+from tests.history.warehouse import Warehouse
+from tests.integration.shop.warehouse import built_warehouse
 
+SALT = "salt-of-the-tests-0123456789"
 SMALL = Scale(customers=120, orders=150, products=60, categories=8)
 
 
@@ -45,11 +48,20 @@ def empty_shop(postgres: PostgresServer) -> Iterator[str]:
         yield dsn
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def traded(postgres: PostgresServer) -> Iterator[tuple[str, list[RoundSummary]]]:
     """A shop that has opened and traded for a round; for tests that only read."""
     with shop_database(postgres) as dsn, Shop(dsn, seed=5, scale=SMALL) as shop:
         yield dsn, [shop.seed(), shop.round(6_000)]
+
+
+@pytest.fixture(scope="package")
+def built(
+    traded: tuple[str, list[RoundSummary]], tmp_path_factory: pytest.TempPathFactory
+) -> Warehouse:
+    """The warehouse of the traded shop, captured from its opening on; for tests that copy it."""
+    dsn, (opening, _) = traded
+    return built_warehouse(dsn, tmp_path_factory.mktemp("warehouse"), SALT, opening.changes)
 
 
 def rows(dsn: str, query: str) -> list[tuple[object, ...]]:

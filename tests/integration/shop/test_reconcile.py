@@ -19,26 +19,16 @@ from lakehouse.reconcile.run import reconcile
 from lakehouse.reconcile.source import MEASURES, open_source
 from playground.services.postgres import PostgresServer
 from playground.shop.simulator import RoundSummary
-from tests.integration.shop.conftest import rows, run
-from tests.integration.shop.warehouse import faithful_warehouse
+from tests.history.warehouse import Warehouse
+from tests.integration.shop.conftest import SALT, rows, run
 
 Traded = tuple[str, list[RoundSummary]]
-SALT = "salt-of-the-tests-0123456789"
-
-
-@pytest.fixture(scope="module")
-def built(traded: Traded, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A faithful warehouse of the traded shop, captured from its opening on."""
-    dsn, (opening, _) = traded
-    path = tmp_path_factory.mktemp("warehouse") / "faithful.duckdb"
-    faithful_warehouse(dsn, path, SALT, opening.changes)
-    return path
 
 
 @pytest.fixture
-def warehouse(built: Path, tmp_path: Path) -> Path:
-    """A copy of the faithful warehouse, to be spoilt."""
-    return Path(shutil.copy(built, tmp_path / "warehouse.duckdb"))
+def warehouse(built: Warehouse, tmp_path: Path) -> Path:
+    """A copy of the warehouse, to be spoilt."""
+    return Path(shutil.copy(built.file, tmp_path / "warehouse.duckdb"))
 
 
 def spoil(path: Path, *statements: str) -> None:
@@ -59,13 +49,18 @@ def command(
 
 def test_a_faithful_warehouse_agrees(traded: Traded, warehouse: Path) -> None:
     result = reconcile(load(), dsn=traded[0], warehouse=warehouse, salt=SALT)
-    versions = sum(table.source_versions or 0 for table in result.tables)
 
     assert result.agrees
-    assert [table.table for table in result.tables] == [table.name for table in load().tables]
-    assert versions > 4_000
-    assert result.totals is not None
-    assert result.totals.source_groups > 50
+    assert [history.table for history in result.histories] == [
+        table.name for table in load().tables if table.history == "all"
+    ]
+    assert sum(history.source_versions for history in result.histories) > 4_000
+    with duckdb.connect(warehouse, read_only=True) as connection:
+        built = connection.execute(
+            "select table_name from information_schema.tables where table_schema = 'marts'"
+        ).fetchall()
+    assert sorted(mart.mart for mart in result.marts) == sorted(name for (name,) in built)
+    assert all(mart.warehouse_rows for mart in result.marts)
 
 
 @pytest.mark.parametrize(
@@ -85,10 +80,10 @@ def test_a_faithful_warehouse_agrees(traded: Traded, warehouse: Path) -> None:
             id="a cent too much",
         ),
         pytest.param(
-            "delete from history.customers_history where customer_id = 7",
-            "customers",
+            "delete from history.payments_history where payment_id = 7",
+            "payments",
             "missing key",
-            id="a customer is missing",
+            id="a payment is missing",
         ),
         pytest.param(
             "insert into history.order_items_history select * replace (999 as line_no) "
@@ -98,21 +93,34 @@ def test_a_faithful_warehouse_agrees(traded: Traded, warehouse: Path) -> None:
             id="a line too many",
         ),
         pytest.param(
-            "update staging.stg_retail__products set name = name || ' ' where product_id = 9",
-            "products",
-            "current row differs",
+            "update marts.dim_product set product_name = product_name || ' ' where product_id = 9",
+            "dim_product",
+            "wrong row",
             id="a blank at the end of a name",
         ),
         pytest.param(
-            "delete from staging.stg_retail__stores where store_id = 2",
-            "stores",
-            "current row missing",
-            id="a store is missing",
+            "delete from marts.dim_promotion where promotion_key = 'welcome10'",
+            "dim_promotion",
+            "missing row",
+            id="a promotion is missing",
+        ),
+        pytest.param(
+            "insert into marts.fct_payments select * replace (0 as payment_id) "
+            "from marts.fct_payments limit 1",
+            "fct_payments",
+            "extra row",
+            id="a payment too many",
+        ),
+        pytest.param(
+            "insert into marts.fct_orders from marts.fct_orders where not is_deleted limit 1",
+            "fct_orders",
+            "extra row",
+            id="an order twice",
         ),
         pytest.param(
             "update marts.agg_daily_sales set net_amount = net_amount - 1 where rowid = 0",
-            "totals",
-            "total differs",
+            "agg_daily_sales",
+            "wrong row",
             id="a wrong total",
         ),
     ],
@@ -122,11 +130,10 @@ def test_each_difference_is_found_where_it_is(
 ) -> None:
     spoil(warehouse, statement)
     result = reconcile(load(), dsn=traded[0], warehouse=warehouse, salt=SALT)
-    found = {report.table: report.differences for report in result.tables if not report.agrees}
-    if result.totals is not None and not result.totals.agrees:
-        found["totals"] = result.totals.differences
+    found = {history.table: history.differences for history in result.histories}
+    found |= {mart.mart: mart.differences for mart in result.marts}
 
-    assert set(found) == {table}
+    assert {name for name, differences in found.items() if differences} == {table}
     assert kind in {difference.kind for difference in found[table]}
     assert not result.agrees
 
@@ -137,8 +144,8 @@ def test_the_command_shows_a_table_and_ends_well(
     code, output = command(monkeypatch, traded[0], warehouse, "--salt", SALT)
 
     assert code == 0, output
-    for table in load().tables:
-        assert table.name in output
+    for name in ("order_items", "dim_customer", "agg_daily_sales"):
+        assert name in output
     assert "source and warehouse agree" in output
 
 
@@ -147,7 +154,7 @@ def test_the_command_shows_differing_keys_and_exits_with_3(
 ) -> None:
     spoil(
         warehouse,
-        "update history.orders_history set status = 'lost' where order_id = 3 and not is_deleted",
+        "update marts.fct_orders set status = 'lost' where order_id = 3",
     )
     code, output = command(monkeypatch, traded[0], warehouse, "--salt", SALT)
 
@@ -164,7 +171,7 @@ def test_without_the_salt_hashed_columns_are_named_and_left_out(
     code, output = command(monkeypatch, traded[0], warehouse)
 
     assert code == 0
-    assert "customers: not compared without the salt: phone" in output
+    assert "not compared without the salt: customers.phone" in output
 
 
 @pytest.mark.parametrize(

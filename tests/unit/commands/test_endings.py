@@ -27,7 +27,7 @@ from lakehouse.cli import app
 from lakehouse.commands import declarations as declarations_command
 from lakehouse.health import checks
 from lakehouse.reconcile import run as reconciliation
-from lakehouse.reconcile.findings import Difference, LostDelete, Reconciliation, TableReport
+from lakehouse.reconcile.findings import Difference, LostDelete, MartReport, Reconciliation
 from lakehouse.warehouse import connection, sides, streams
 from tests.kit import msk_connect
 from tests.kit.command_line import CommandLine
@@ -122,11 +122,11 @@ class World:
         """A table of which the source has a row less, or not."""
         stores = load().table("stores")
         gone = LostDelete(stores, {"store_id": 1}, "")
-        difference = Difference("store_id=1", "current row extra", "—", "name='[/x]'")
-        report = TableReport("stores", None, None, None, 0, 1, 1, 0, (), ())
+        difference = Difference("store_id=1", "extra row", "—", "name='[/x]'")
+        report = MartReport("dim_store", 1, 1, 0, ())
         if not agrees:
-            report = TableReport("stores", None, None, None, 0, 0, 2, 2, (), (difference,))
-        found = Reconciliation((report,), None, () if agrees else (gone, gone))
+            report = MartReport("dim_store", 0, 2, 2, (difference,))
+        found = Reconciliation((), (report,), (), () if agrees else (gone, gone))
         self.set(reconciliation, "reconcile", lambda *_, **__: found)
         self.environment("LAKEHOUSE_SOURCE_DSN", "dbname=shop")
 

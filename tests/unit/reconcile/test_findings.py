@@ -98,15 +98,9 @@ def test_equal_histories_are_nothing_to_explain() -> None:
 @pytest.mark.parametrize(
     ("source", "warehouse", "kind", "says", "other"),
     [
-        pytest.param(
-            (7, "gold"), None, "current row missing", "id=7, tier='gold'", NOTHING, id="missing"
-        ),
-        pytest.param(
-            None, (7, "gold"), "current row extra", NOTHING, "id=7, tier='gold'", id="extra"
-        ),
-        pytest.param(
-            (7, "gold"), (7, None), "current row differs", "tier='gold'", "tier=None", id="differs"
-        ),
+        pytest.param((7, "gold"), None, "missing row", "id=7, tier='gold'", NOTHING, id="missing"),
+        pytest.param(None, (7, "gold"), "extra row", NOTHING, "id=7, tier='gold'", id="extra"),
+        pytest.param((7, "gold"), (7, None), "wrong row", "tier='gold'", "tier=None", id="differs"),
     ],
 )
 def test_a_differing_row_is_named(

@@ -1,0 +1,148 @@
+"""Each column of each mart, changed in one row: reconcile sees it, or the data test named here."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+import yaml
+
+from ingestion.declarations import load
+from lakehouse.reconcile.loaded import load_rows, load_source, load_totals
+from lakehouse.reconcile.scope import Scope
+from lakehouse.reconcile.source import open_source
+from lakehouse.reconcile.star import MARTS, Mart, compare_mart, compare_star, compared_columns
+from playground.shop.simulator import RoundSummary
+from tests.history.warehouse import Warehouse
+from tests.integration.shop.conftest import SALT
+
+MODELS = Path(__file__).parents[3] / "models/marts"
+BOUND, TILED = "test_name:binds_to_valid_version", "customer_versions_tile_time"
+# Columns that are no value of the source, and dbt's selection of the data test that sees them.
+TESTED = {
+    "dim_customer.customer_key": BOUND,
+    "dim_customer.valid_from": TILED,
+    "dim_customer.valid_to": TILED,
+    "dim_customer.is_current": TILED,
+    "dim_customer.is_deleted": TILED,
+    "dim_customer_current.customer_key": BOUND,
+    "dim_customer_current.valid_from": TILED,
+    "dim_customer_current.valid_to": TILED,
+    "dim_store.calendar_time_zone": "dim_store_business_rules",
+    "fct_orders.customer_key": BOUND,
+    "fct_order_lines.customer_key": BOUND,
+    "fct_payments.customer_key": BOUND,
+}
+# By the beginning of a type: any other value.
+CHANGED = {
+    "VARCHAR": "coalesce({0}, '') || 'x'",
+    "BOOLEAN": "not coalesce({0}, false)",
+    "DATE": "coalesce({0}, date '2020-01-01') + 1",
+    "TIMESTAMP": "coalesce({0}, timestamp '2020-01-01') + interval 1 microsecond",
+    "DECIMAL": "coalesce({0}, 0) + 0.01",
+    "": "coalesce({0}, 0) + 1",
+}
+
+
+@pytest.fixture(scope="module")
+def compared(
+    built: Warehouse,
+    traded: tuple[str, list[RoundSummary]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to a copy of the warehouse that has been compared once, and agreed."""
+    copy = shutil.copy(built.file, tmp_path_factory.mktemp("compared") / built.file.name)
+    with duckdb.connect(copy) as connection, open_source(traded[0]) as source:
+        connection.execute("set timezone = 'UTC'")
+        for table in load().tables:
+            load_source(connection, Scope(table, SALT), source.changes(table))
+            load_rows(connection, Scope(table, SALT))
+        load_totals(connection, source.totals())
+        assert not [report for report in compare_star(connection) if report.differing_rows]
+        yield connection
+
+
+def declared_columns() -> dict[str, list[str]]:
+    """The columns of each mart's contract, but for lineage: it tells where a row came from."""
+    found = {}
+    for file in MODELS.glob("*/*.yml"):
+        for model in yaml.safe_load(file.read_text())["models"]:
+            names = [column["name"] for column in model["columns"]]
+            found[model["name"]] = [name for name in names if not name.startswith("_cdc_")]
+    return found
+
+
+def planted(mart: Mart) -> str:
+    """The table in which a change of a mart is made: a view's is the one below it."""
+    return "dim_customer" if mart.name == "dim_customer_current" else mart.name
+
+
+def test_each_column_is_compared_or_seen_by_a_data_test(
+    compared: duckdb.DuckDBPyConnection,
+) -> None:
+    known = {
+        mart.name: {
+            *compared_columns(compared, mart),
+            *(name.partition(".")[2] for name in TESTED if name.startswith(f"{mart.name}.")),
+        }
+        for mart in MARTS
+    }
+    assert known == {name: set(columns) for name, columns in declared_columns().items()}
+
+
+@pytest.mark.parametrize("mart", MARTS, ids=lambda mart: mart.name)
+def test_an_update_of_a_compared_column_is_a_difference(
+    compared: duckdb.DuckDBPyConnection, mart: Mart
+) -> None:
+    table = planted(mart)
+    types = dict(
+        compared.execute(
+            "select column_name, data_type from information_schema.columns"
+            f" where table_schema = 'marts' and table_name = '{table}'"
+        ).fetchall()
+    )
+    # the first row, the last one, and one that the shop has deleted
+    keys = ", ".join(mart.key)
+    marks = "is_deleted" if "is_deleted" in types else "false"
+    condition = f"{mart.compared} and {'is_current' if table != mart.name else 'true'}"
+    rows = f"select rowid from marts.{table} where {condition}"
+    places = compared.execute(
+        f"({rows} order by {keys} limit 1) union ({rows} order by {keys} desc limit 1)"
+        f" union ({rows} and {marks} order by {keys} limit 1)"
+    ).fetchall()
+    unseen = []
+    for column in compared_columns(compared, mart):
+        if f"{mart.name}.{column}" in TESTED:
+            continue
+        kind = next(kind for kind in CHANGED if types[column].startswith(kind))
+        value = CHANGED[kind].format(column)
+        for (place,) in places:
+            compared.execute("begin")
+            compared.execute(f"update marts.{table} set {column} = {value} where rowid = {place}")
+            if not compare_mart(compared, mart).differing_rows:
+                unseen.append((column, place))
+            compared.execute("rollback")
+    assert places
+    assert not unseen
+
+
+@pytest.mark.parametrize("name", TESTED)
+def test_an_update_of_a_computed_column_fails_its_data_test(
+    built: Warehouse, tmp_path: Path, name: str
+) -> None:
+    mart, _, column = name.partition(".")
+    table = planted(next(found for found in MARTS if found.name == mart))
+    warehouse = built.moved_to(tmp_path / "spoilt")
+    shutil.copy(built.file, warehouse.file)
+    with duckdb.connect(warehouse.file) as connection:
+        [(kind,)] = connection.execute(
+            f"select data_type from information_schema.columns where table_schema = 'marts'"
+            f" and table_name = '{table}' and column_name = '{column}'"
+        ).fetchall()
+        value = CHANGED[next(known for known in CHANGED if kind.startswith(known))].format(column)
+        connection.execute(f"update marts.{table} set {column} = {value}")
+    result = warehouse.invoke("test", "--select", TESTED[name], "--vars", "{audit: full}").result
+    assert sum(node.failures or 0 for node in result.results) > 0
