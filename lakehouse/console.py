@@ -32,6 +32,7 @@ OPTIONAL_PACKAGES = {
     "boto3",
     "botocore",
     "confluent_kafka",
+    "dbt",
     "duckdb",
     "packaging",
     "psycopg2",

@@ -7,15 +7,13 @@ macros/rebuild. Both run on every target that dbt knows.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ingestion.declarations import Table, load
-from ingestion.errors import TerminalError
+from ingestion.errors import RefusedError, TerminalError
+from lakehouse.dbt import Dbt
 
 Target = Annotated[str, typer.Option("--target", "-t", help="dbt target; the profile's default.")]
 Side = Annotated[str, typer.Option(help="Prefix of the side schemas (<side>_history, …).")]
@@ -23,6 +21,9 @@ Keys = Annotated[
     list[str] | None,
     typer.Option("--key", help="Only this key, e.g. customer_id=42 or order_id=7,line_no=1."),
 ]
+
+Keyed = dict[str, list[dict[str, str]]]
+"""dbt's variable that limits what is done to some keys; empty for all."""
 
 
 def rebuild(
@@ -47,27 +48,22 @@ def rebuild(
     """Build logs and histories again from landing into side schemas, and show what differs."""
     if as_of and swap:
         raise TerminalError("a rebuild as of an earlier moment is for looking at: drop --swap")
-    keys = [_parse_key(text) for text in key or []]
-    for table in load().select(tables):
-        variables: dict[str, Any] = {"side": side}
-        if keys:
-            variables["keys"] = keys
-        if as_of:
-            variables["as_of"] = as_of
+    keys = _keys(key)
+    variables: dict[str, Any] = {"side": side, **keys}
+    if as_of:
+        variables["as_of"] = as_of
+    selected = load().select(tables)
+    dbt = Dbt(target, variables)
+    for table in selected:
         nodes = [f"{table.name}__log", f"stg_retail__{table.name}"]
         nodes += [f"{table.name}_history"] if table.history == "all" else []
         options = ["--full-refresh", "--exclude-resource-type", "test", "unit_test"]
-        _dbt("build", *options, "--vars", json.dumps(variables), "--select", *nodes, target=target)
+        dbt.run("build", *options, "--select", *nodes, variables=variables)
         if table.history == "all":
-            _diff(table, "live", side, keys, target)
+            _diff(dbt, table, "live", side, keys)
         if swap:
-            _operation(
-                "swap_rebuilt",
-                {"table": table.name, "side": side, "accept_loss": accept_loss},
-                keys,
-                target,
-            )
-            _operation("drop_side", {"side": side}, [], target)
+            _swap(dbt, {"table": table.name, "side": side, "accept_loss": accept_loss}, keys)
+            _operation(dbt, "drop_side", {"side": side}, {})
 
 
 def diff(
@@ -78,28 +74,35 @@ def diff(
     target: Target = "",
 ) -> None:
     """Show the versions that differ between two histories: opened, closed, moved."""
-    for table in load().select(tables):
-        _diff(table, left, right, [_parse_key(text) for text in key or []], target)
+    selected = load().select(tables)
+    keys = _keys(key)
+    dbt = Dbt(target, keys)
+    for table in selected:
+        _diff(dbt, table, left, right, keys)
 
 
-def _diff(table: Table, left: str, right: str, keys: list[dict[str, str]], target: str) -> None:
+def _diff(dbt: Dbt, table: Table, left: str, right: str, keys: Keyed) -> None:
     if table.history != "all":
         raise TerminalError(f"table {table.name} keeps no history (it is declared as current)")
-    _operation("history_diff", {"table": table.name, "left": left, "right": right}, keys, target)
+    _operation(dbt, "history_diff", {"table": table.name, "left": left, "right": right}, keys)
 
 
-def _operation(
-    name: str, arguments: dict[str, Any], keys: list[dict[str, str]], target: str
-) -> None:
-    variables = ["--vars", json.dumps({"keys": keys})] if keys else []
-    _dbt("run-operation", name, "--args", json.dumps(arguments), *variables, target=target)
+def _swap(dbt: Dbt, arguments: dict[str, Any], keys: Keyed) -> None:
+    """Raises RefusedError where only a person can decide: its message names the option."""
+    try:
+        _operation(dbt, "swap_rebuilt", arguments, keys)
+    except TerminalError as error:
+        if "--accept-loss" in str(error):
+            raise RefusedError(str(error)) from error
+        raise
 
 
-def _dbt(*arguments: str, target: str) -> None:
-    command = [str(Path(sys.executable).with_name("dbt")), "--quiet", *arguments]
-    command += ["--target", target] if target else []
-    if subprocess.run(command, check=False).returncode != 0:
-        raise TerminalError(f"dbt {' '.join(arguments[:2])} failed; its messages are above")
+def _operation(dbt: Dbt, name: str, arguments: dict[str, Any], keys: Keyed) -> None:
+    dbt.run("run-operation", name, "--args", json.dumps(arguments), variables=keys)
+
+
+def _keys(texts: list[str] | None) -> Keyed:
+    return {"keys": [_parse_key(text) for text in texts]} if texts else {}
 
 
 def _parse_key(text: str) -> dict[str, str]:

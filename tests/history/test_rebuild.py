@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import duckdb
 import pytest
-import typer
 import yaml
-from dbt.contracts.graph.manifest import Manifest
-from dbt_common.events.base_types import EventMsg
 from typer.testing import CliRunner
 
-from ingestion.errors import TerminalError
+from ingestion.errors import LakehouseError, RefusedError, TerminalError
 from ingestion.settings import ConnectorName
 from lakehouse.cli import app
-from lakehouse.commands import rebuild as command
 from tests.kit import reference
 from tests.kit.batches import (
     Batch,
@@ -35,7 +30,7 @@ from tests.kit.batches import (
     wrong_logs,
 )
 from tests.kit.declared import CONNECTORS, DECLARATIONS
-from tests.kit.warehouse import SOURCES, Warehouse, copy_project, parsed_project
+from tests.kit.warehouse import SOURCES, copy_project, parsed_project
 from tests.kit.worked import EPOCHS, worked_histories
 
 CUSTOMERS = DECLARATIONS.table("customers")
@@ -79,45 +74,25 @@ def copied(batch: Batch, folder: Path) -> Batch:
     return batch.over(own)
 
 
-@pytest.fixture(scope="module")
-def side_projects() -> dict[tuple[Path, str, str], Manifest]:
-    """Projects parsed for a side build, by project, connector and side."""
-    return {}
-
-
 @pytest.fixture
-def lakehouse(
-    monkeypatch: pytest.MonkeyPatch, side_projects: dict[tuple[Path, str, str], Manifest]
-) -> Callable[[Batch], Run]:
-    """The command line over a batch, with dbt in this process: a start of it costs seconds."""
-
-    def show(event: EventMsg) -> None:
-        if event.info.name == "PrintEvent":
-            typer.echo(event.info.msg)
+def lakehouse(monkeypatch: pytest.MonkeyPatch) -> Callable[[Batch], Run]:
+    """The command line over a batch; the file is free after each command."""
 
     def over(batch: Batch) -> Run:
-        def project_for(arguments: Sequence[str]) -> Warehouse:
-            warehouse = batch.warehouse
-            if arguments[0] != "build" or warehouse.manifest is None:
-                return warehouse
-            variables = arguments[arguments.index("--vars") + 1]
-            side = (warehouse.project, warehouse.connector, json.loads(variables)["side"])
-            if side not in side_projects:
-                side_projects[side] = replace(warehouse, manifest=None).parse("--vars", variables)
-            return replace(warehouse, manifest=side_projects[side])
-
-        def dbt(*arguments: str, target: str) -> None:
-            assert not target
-            result = project_for(arguments).invoke(*arguments, callbacks=[show])
-            if not result.success:
-                failed = [node.message for node in getattr(result.result, "results", [])]
-                raise TerminalError(f"dbt failed: {result.exception or failed}")
-
-        monkeypatch.setattr(command, "_dbt", dbt)
+        warehouse = batch.warehouse
+        monkeypatch.chdir(warehouse.project)
+        monkeypatch.setenv("LAKEHOUSE_LANDING", str(warehouse.landing))
+        monkeypatch.setenv("LAKEHOUSE_DUCKDB", str(warehouse.file))
+        monkeypatch.setenv("LAKEHOUSE_SOURCE", warehouse.connector)
 
         def run(*arguments: str) -> str:
             result = CliRunner().invoke(app, arguments)
-            if isinstance(result.exception, TerminalError):
+            opened = subprocess.run(
+                [sys.executable, "-c", f"import duckdb; duckdb.connect({str(warehouse.file)!r})"],
+                check=False,
+            )
+            assert opened.returncode == 0
+            if isinstance(result.exception, LakehouseError):
                 raise result.exception
             assert result.exit_code == 0, result.output
             return result.output
@@ -274,7 +249,7 @@ def test_what_landing_no_longer_holds_is_not_swapped_away(
     run = lakehouse(batch)
     before = written_lines(batch.warehouse, CUSTOMERS)
     sorted((batch.warehouse.landing / "customers").rglob("*-*.parquet"))[-1].unlink()
-    with pytest.raises(TerminalError, match=r"customers: \d+ accepted records .* --accept-loss"):
+    with pytest.raises(RefusedError, match=r"customers: \d+ accepted records .* --accept-loss"):
         run("rebuild", "customers", "--swap")
     assert written_lines(batch.warehouse, CUSTOMERS) == before
     run("rebuild", "customers", "--swap", "--accept-loss")

@@ -167,7 +167,8 @@ def test_a_program_that_is_not_here_is_a_sentence(
     lakehouse: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    code, _, err = lakehouse("rebuild", "stores")
+    monkeypatch.setenv("LAKEHOUSE_DUCKDB", str(tmp_path / "none.duckdb"))
+    code, _, err = lakehouse("docs", "--output", str(tmp_path / "site"))
     assert (code, err.count("\n")) == (1, 1)
     assert err.startswith("error: this needs the program dbt, which is not here")
 

@@ -17,6 +17,7 @@ import pytest
 from typer import Typer
 
 from ingestion.declarations import load
+from ingestion.errors import TerminalError
 from ingestion.kafka import admin, brokers
 from ingestion.kafka.brokers import Offsets
 from ingestion.kafka.topics import ActualTopic, desired_topics
@@ -25,6 +26,7 @@ from ingestion.landing.ledger import Entry, Ledger
 from ingestion.landing.storage import open_storage
 from lakehouse.cli import app
 from lakehouse.commands import declarations as declarations_command
+from lakehouse.commands import rebuild as rebuild_command
 from lakehouse.health import checks
 from lakehouse.reconcile import run as reconciliation
 from lakehouse.reconcile.findings import Difference, LostDelete, MartReport, Reconciliation
@@ -161,6 +163,15 @@ class World:
             self.environment(name, value)
         self.environment("LAKEHOUSE_PII_SALT", "0123456789abcdefghijkl")
 
+    def rebuilt(self) -> None:
+        """Histories that may be swapped only at a loss."""
+
+        def run(_: object, command: str, *arguments: str, **__: object) -> None:
+            if "swap_rebuilt" in arguments:
+                raise TerminalError("to go on all the same, repeat with --accept-loss [/x]")
+
+        self.set(rebuild_command.Dbt, "run", run)
+
     def generated(self) -> None:
         self.set(declarations_command, "render", lambda _: {self.folder / "x.yml": "x"})
 
@@ -186,6 +197,7 @@ CASES: dict[tuple[int, str], Case] = {
     (0, "warehouse status"): ("", World.redshift),
     (3, "warehouse status"): ("", lambda world: world.redshift("Failed")),
     (0, "warehouse grants"): ("", World.redshift),
+    (4, "rebuild"): ("stores --swap", World.rebuilt),
     (0, "compare"): ("marts.dim_store", lambda world: world.sides("[a]", "[a]")),
     (3, "compare"): ("marts.dim_store", lambda world: world.sides("[a]", "[/b]")),
     (0, "reconcile"): ("", lambda world: world.source(agrees=True)),
