@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, closing
-from typing import TYPE_CHECKING, Annotated
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,9 +15,47 @@ from lakehouse.console import AsJson, Exit, note, say, show_json, show_table
 
 if TYPE_CHECKING:
     from lakehouse.warehouse.connection import Warehouse
+    from lakehouse.warehouse.plan import Plan
 
 app = typer.Typer(no_args_is_help=True, help="Look after the streams and roles on Redshift.")
-Target = Annotated[str, typer.Option(help="dbt target on Redshift: dev, qa or prod.")]
+Target = Annotated[Literal["dev", "qa", "prod"], typer.Option(help="dbt target on Redshift.")]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Send nothing; exit with 3 when there is something to send."),
+]
+
+
+@app.command()
+def deploy(target: Target = "prod", dry_run: DryRun = False, as_json: AsJson = False) -> None:
+    """Make what dbt's models read: external tables, streaming views, roles, grants, masks.
+
+    Each statement is printed before it is sent. A second time there is nothing to do.
+    """
+    from lakehouse.warehouse.deployment import deploy_warehouse
+
+    # Redshift's own defaults (docs/redshift.md); what the environment says comes first.
+    on_aws = {"LAKEHOUSE_KAFKA_AUTH": "iam", "LAKEHOUSE_SOURCE": "sqlserver"}
+    settings = Settings.from_environment({**on_aws, **os.environ})
+    with _plan(target, dry_run, as_json) as plan:
+        deploy_warehouse(plan, load(), settings)
+
+
+@app.command()
+def access(target: Target = "prod", dry_run: DryRun = False, as_json: AsJson = False) -> None:
+    """Make roles, grants and masks alone, after new marts were built."""
+    from lakehouse.warehouse.access import access_statements
+
+    with _plan(target, dry_run, as_json) as plan:
+        plan.carry_out(*access_statements(plan.warehouse, load()))
+
+
+@app.command()
+def archive(target: Target = "prod", dry_run: DryRun = False, as_json: AsJson = False) -> None:
+    """Empty the streaming views into their archives, and the archives of what landing holds."""
+    from lakehouse.warehouse.streaming_views import archive_streams
+
+    with _plan(target, dry_run, as_json) as plan:
+        archive_streams(plan, load())
 
 
 @app.command()
@@ -101,3 +141,26 @@ def _open(target: str) -> AbstractContextManager[Warehouse]:
     from lakehouse.warehouse.connection import Warehouse, WarehouseSettings
 
     return closing(Warehouse(WarehouseSettings.from_environment(target)))
+
+
+@contextmanager
+def _plan(target: str, dry_run: bool, as_json: bool) -> Iterator[Plan]:
+    """What an operation carries out: printed as it goes, or as one document at its end."""
+    from lakehouse.warehouse.plan import Plan, Statement
+
+    def show(statement: Statement) -> None:
+        if not as_json:
+            say(f"{statement}\n")
+
+    with _open(target) as warehouse:
+        plan = Plan(warehouse, dry_run, show)
+        yield plan
+    if as_json:
+        show_json({"target": target, "dry_run": dry_run, "statements": plan.statements})
+    if not plan.statements:
+        note("nothing to do")
+    elif dry_run:
+        note(f"{len(plan.statements)} statements planned, none sent")
+        raise typer.Exit(Exit.ATTENTION)
+    else:
+        note(f"{len(plan.statements)} statements sent")

@@ -1,1 +1,1 @@
-"""The warehouse on Redshift: connections, its state for the person on duty, comparisons."""
+"""The warehouse on Redshift: its deployment, its state for the person on duty, comparisons."""

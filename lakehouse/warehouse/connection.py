@@ -31,6 +31,8 @@ class WarehouseSettings:
     workgroup: str
     sslmode: str
     schema_prefix: str
+    iam_role: str
+    glue_database: str
 
     @classmethod
     def from_environment(
@@ -66,6 +68,8 @@ class WarehouseSettings:
             workgroup=env.get("LAKEHOUSE_REDSHIFT_WORKGROUP", ""),
             sslmode=env.get("LAKEHOUSE_REDSHIFT_SSLMODE", "verify-full"),
             schema_prefix=f"{schema}_" if target == "dev" else "",
+            iam_role=env.get("LAKEHOUSE_REDSHIFT_IAM_ROLE", "default"),
+            glue_database=env.get("LAKEHOUSE_GLUE_DATABASE", "retail_landing"),
         )
 
 

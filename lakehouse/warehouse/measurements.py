@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lakehouse.warehouse.streams import Connection
+from lakehouse.warehouse.catalog import Connection, relations
 
 
 def measurements(warehouse: Connection) -> dict[str, float]:
@@ -13,13 +13,7 @@ def measurements(warehouse: Connection) -> dict[str, float]:
     """
     prefix = warehouse.settings.schema_prefix
     found = {"StreamingViewErrors": _number(warehouse, _SKIPPED) + _number(warehouse, _FAILED)}
-    built = {
-        f"{schema}.{table}"
-        for schema, table in warehouse.rows(
-            "select table_schema, table_name from information_schema.tables"
-            f" where table_schema in ('{prefix}operations', '{prefix}staging')"
-        )
-    }
+    built = relations(warehouse, f"{prefix}operations", f"{prefix}staging")
     runs, quarantine = f"{prefix}operations.runs", f"{prefix}staging.quarantine"
     if runs in built:
         age = warehouse.rows(

@@ -4,26 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 from ingestion.declarations import Declarations
 from ingestion.errors import TerminalError
+from lakehouse.warehouse.catalog import Connection, names, relations
 
 ROLES = ("loader", "transformer", "analyst")
-
-
-class Connection(Protocol):
-    """What is needed of a warehouse."""
-
-    @property
-    def settings(self) -> Any:
-        """The warehouse's settings, of which the schemas' prefix counts here."""
-
-    def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        """The rows of a query."""
-
-    def run(self, sql: str) -> None:
-        """Run a statement outside a transaction."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +49,7 @@ def stream_states(warehouse: Connection, declarations: Declarations) -> list[Str
     """The state of every streaming view, by name."""
     staging = f"{warehouse.settings.schema_prefix}staging"
     tables = {table.name for table in declarations.tables}
-    logs = {
-        row[0]
-        for row in warehouse.rows(
-            f"select table_name from information_schema.tables where table_schema = '{staging}'"
-        )
-    }
+    built = relations(warehouse, staging)
     refreshes = _last_refreshes(warehouse)
     states = []
     for view, auto in warehouse.rows(
@@ -78,7 +59,7 @@ def stream_states(warehouse: Connection, declarations: Declarations) -> list[Str
         if table not in tables:
             continue
         logged = waiting = None
-        if f"{table}__log" in logs:
+        if f"{staging}.{table}__log" in built:
             logged = _count(warehouse, f"select count(*) from {staging}.{table}__log")
             waiting = _count(warehouse, _waiting_sql(staging, table))
         at, status = refreshes.get(str(view), ("", ""))
@@ -96,24 +77,24 @@ def stream_states(warehouse: Connection, declarations: Declarations) -> list[Str
     return states
 
 
+def view_names(warehouse: Connection) -> frozenset[str]:
+    """The names of the streaming views."""
+    return names(warehouse, "select name from svv_mv_info where schema_name = 'streaming'")
+
+
 def refresh_streams(warehouse: Connection, tables: Sequence[str]) -> list[str]:
     """Refresh the views of `tables`; returns their names.
 
     Raises:
         TerminalError: a table has no view, or its refresh fails.
     """
-    views = [
-        str(row[0])
-        for row in warehouse.rows(
-            "select name from svv_mv_info where schema_name = 'streaming' order by name"
-        )
-    ]
+    views = sorted(view_names(warehouse))
     chosen = []
     for table in tables:
         own = [view for view in views if view.rpartition("_")[0] == table]
         if not own:
             raise TerminalError(
-                f"table {table} has no streaming view: run `dbt run-operation deploy_streaming`"
+                f"table {table} has no streaming view: run `lakehouse warehouse deploy`"
             )
         chosen += own
     for view in chosen:

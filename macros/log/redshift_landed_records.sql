@@ -79,7 +79,7 @@
     {{ table }}__ranges
 {%- endmacro %}
 
-{#- The view over all streaming views of a table and their archives; made by deploy_streaming. -#}
+{#- The view over all streaming views of a table and their archives; `lakehouse warehouse deploy` makes it. -#}
 {% macro streaming_relation(table) %}
     {% do return(api.Relation.create(
         database=target.database, schema='streaming', identifier=table, type='view'

@@ -4,13 +4,21 @@
   external table's statements commit by themselves, so this cannot happen inside a model).
 -#}
 {% macro redshift__prepare_landing() %}
-    {% set outdated = outdated_landing_tables() %}
-    {% if outdated %}
+    {#- lakehouse/warehouse/landing_tables.py gives them these properties, and says why -#}
+    {% set unguarded = [] %}
+    {% for row in run_query(
+        "select tablename, lower(parameters) from svv_external_tables where schemaname = '" ~ landing_schema()
+        ~ "' order by tablename").rows if row[0] in landing_tables() %}
+        {% set properties = fromjson(row[1] or '{}', {}) %}
+        {% if properties.get('data_cleansing_enabled') != 'true' or properties.get('surplus_bytes_handling') != 'fail' %}
+            {% do unguarded.append(row[0]) %}
+        {% endif %}
+    {% endfor %}
+    {% if unguarded %}
         {% do cdc_history.refuse_run(
-            "external tables of " ~ landing_schema() ~ " are not as this release declares them, and would"
-            ~ " give null for a long value, which is a delete's tombstone: " ~ outdated | join(', ')
-            ~ ". `dbt run-operation deploy_streaming --target " ~ target.name ~ "` makes them anew; then"
-            ~ " build again."
+            "external tables of " ~ landing_schema() ~ " would give null for a long value, which is a delete's"
+            ~ " tombstone: " ~ unguarded | join(', ') ~ ". `lakehouse warehouse deploy --target " ~ target.name
+            ~ "` makes them anew; then build again."
         ) %}
     {% endif %}
     {% for statement in copy_ledger_statements() %}
@@ -165,6 +173,15 @@
     )
     location '{{ folder.location }}'
     {%- endfor %}
+{% endmacro %}
+
+{#- The external tables: what is landed of the declared tables, and what Debezium says about itself. -#}
+{% macro landing_tables() %}
+    {% set names = declared_tables() | list %}
+    {% for source in graph.sources.values() if source.source_name == 'debezium' %}
+        {% do names.append(source.name) %}
+    {% endfor %}
+    {% do return(names | sort) %}
 {% endmacro %}
 
 {#- The external schema of the Spectrum tables: the schema of the source `retail`. -#}

@@ -142,13 +142,14 @@ def test_roles_are_there(warehouse: Warehouse) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [["debug"], ["run-operation", "deploy_streaming"]], ids=" ".join
+    "command", [["dbt", "debug"], ["lakehouse", "warehouse", "deploy", "--dry-run"]], ids=" ".join
 )
-def test_dbt_reaches_the_warehouse(command: list[str], warehouse: Warehouse, target: str) -> None:
+def test_a_program_reaches_the_warehouse(
+    command: list[str], warehouse: Warehouse, target: str
+) -> None:
     """The profile's connection works; the deployment's plan can be made (none of it is sent)."""
-    plan = ["--args", "{dry_run: true}"] if command[0] == "run-operation" else []
-    dbt = Path(sys.executable).with_name("dbt")
+    program = Path(sys.executable).with_name(command[0])
     done = subprocess.run(
-        [dbt, *command, "--target", target, *plan], capture_output=True, text=True, check=False
+        [program, *command[1:], "--target", target], capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stdout
+    assert done.returncode in (0, 3), done.stdout + done.stderr

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import duckdb
 import psycopg2
@@ -23,9 +24,12 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.artifacts.schemas.run import RunExecutionResult
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
+from typer.testing import CliRunner
 
-from ingestion.declarations import load
+from ingestion.declarations import SOURCES_FILE, load
 from ingestion.settings import ConnectorName
+from lakehouse.cli import app
+from lakehouse.commands import warehouse as warehouse_commands
 from lakehouse.warehouse.comparison import Comparison, compare
 from lakehouse.warehouse.connection import Warehouse, WarehouseSettings
 from lakehouse.warehouse.sides import DuckDbSide, RedshiftSide
@@ -141,11 +145,6 @@ class Dbt:
         """`dbt build` without the tests."""
         self.run("build", "--exclude-resource-type", "test", "unit_test", *arguments)
 
-    def operation(self, name: str, arguments: str = "{}") -> str:
-        """`dbt run-operation`; returns what it printed."""
-        self.run("run-operation", name, "--args", arguments)
-        return "\n".join(self.said)
-
 
 def explain(result: dbtRunnerResult) -> str:
     """Why an invocation failed, in dbt's words."""
@@ -175,6 +174,17 @@ class Prod:
                 return list(database.fetchall())
         finally:
             connection.close()
+
+    def lakehouse(self, *arguments: str, code: int = 0) -> str:
+        """What `lakehouse warehouse` prints, with the declarations of dbt's project."""
+        declarations = load(self.dbt.project / SOURCES_FILE.relative_to(ROOT))
+        with (
+            environment(self.dbt.settings),
+            patch.object(warehouse_commands, "load", lambda: declarations),
+        ):
+            done = CliRunner().invoke(app, ["warehouse", *arguments], catch_exceptions=False)
+        assert done.exit_code == code, done.output
+        return done.stdout if "--json" in arguments else done.output
 
     def refresh(self, *tables: str) -> None:
         """Refresh the streaming views now, all or those of `tables`."""

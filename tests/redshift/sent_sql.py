@@ -19,7 +19,7 @@ from ingestion.declarations import load
 from playground.services.kafka import KafkaBroker
 from playground.services.postgres import PostgresServer
 from redshift_standin.server import StandIn
-from tests.kit.redshift import Dbt, redshift_settings
+from tests.kit.redshift import Dbt, Prod, redshift_settings
 from tests.redshift.events import Changes
 from tests.redshift.lake import Lake
 
@@ -93,12 +93,12 @@ def _build(folder: Path, stand_in: StandIn, broker: KafkaBroker, work: Path) -> 
         "LAKEHOUSE_LANDING": "s3://lake/landing",
         "LAKEHOUSE_SOURCE": "sqlserver",
     }
-    dbt = Dbt("prod", settings, work / "prod")
+    prod = Prod(stand_in, Dbt("prod", settings, work / "prod"))
     sent = stand_in.statements.sent
 
     def operate(when: str, name: str) -> None:
         sent.clear()
-        dbt.operation(name)
+        prod.lakehouse(name)
         write(folder / when / "operations", {name: by_node(sent).get("hooks", [])})
 
     for when, messages in (
@@ -107,13 +107,13 @@ def _build(folder: Path, stand_in: StandIn, broker: KafkaBroker, work: Path) -> 
     ):
         lake.produce(messages)
         lake.land()
-        for name in ("deploy_streaming", "refresh_streams"):
+        for name in ("deploy", "refresh"):
             operate(when, name)
         sent.clear()
-        dbt.build()
-        dbt.invoke("test")  # made-up rows break rules of the shop
+        prod.dbt.build()
+        prod.dbt.invoke("test")  # made-up rows break rules of the shop
         write(folder / when, by_node(sent))
-        for name in ("deploy_access", "archive_streams"):
+        for name in ("access", "archive"):
             operate(when, name)
 
 

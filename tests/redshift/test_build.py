@@ -54,7 +54,7 @@ def rounds(
         lake.produce([*world.changes.snapshot(), *world.changes.stream(4)])
         lake.land()
         lake.produce(world.changes.stream(2))
-        prod.dbt.operation("deploy_streaming")
+        prod.lakehouse("deploy")
         prod.refresh()
         prod.dbt.build()
         lake.land()
@@ -64,12 +64,12 @@ def rounds(
         )
         done.differing.append(done.build_and_compare())
 
-        prod.dbt.operation("archive_streams")
+        prod.lakehouse("archive")
         assert prod.rows("select count(*) from streaming.customers_1") == [(0,)]
         prod.stand_in.admin("drop materialized view streaming.customers_1")
         lake.produce(world.changes.stream(2))
         lake.land()
-        prod.dbt.operation("deploy_streaming")
+        prod.lakehouse("deploy")
         prod.refresh()
         prod.dbt.build()
         done.differing.append(done.build_and_compare())

@@ -47,7 +47,7 @@ def _build(
             "LAKEHOUSE_SOURCE": CONNECTOR,
         }
         prod = Prod(stand_in, Dbt("prod", settings, folder / "prod", project))
-        prod.dbt.operation("deploy_streaming")
+        prod.lakehouse("deploy")
         for run in (1, 2):
             for table in declared:
                 zone.land(table, deliveries(table, CONNECTOR, run))

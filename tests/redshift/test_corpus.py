@@ -63,7 +63,7 @@ def test_every_record_of_the_corpus_gets_its_verdict(world: World) -> None:
     by_table = {table: [case for case in cases if case.table == table] for table in tables}
     for table, own in by_table.items():
         world.lake.produce(Message(table, case.key, case.value) for case in own)
-    world.prod.dbt.operation("deploy_streaming")
+    world.prod.lakehouse("deploy")
     world.prod.refresh(*tables)
     world.prod.dbt.build("--select", *(f"{table}__log" for table in tables))
 

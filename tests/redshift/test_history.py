@@ -125,7 +125,7 @@ class StreamedBatch(Batch):
         """Refresh or not, build a part or not, then everything; returns how."""
         dbt, way = self.prod.dbt, []
         if run == self.runs[0] or self.zone.recreated:
-            dbt.operation("deploy_streaming")
+            self.prod.lakehouse("deploy")
             self.zone.recreated.clear()
         if self.zone.behind or random.random() < 0.5:
             self.prod.refresh()

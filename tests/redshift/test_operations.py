@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -9,16 +10,16 @@ from pathlib import Path
 import pytest
 import redshift_connector
 from redshift_connector.error import ProgrammingError
-from typer.testing import CliRunner
 
 from ingestion.declarations import load
 from ingestion.errors import TerminalError
-from lakehouse.cli import app
+from ingestion.landing.records import arrow_schema
 from lakehouse.warehouse.connection import WarehouseSettings
+from lakehouse.warehouse.landing_tables import COLUMNS
 from lakehouse.warehouse.measurements import measurements
 from lakehouse.warehouse.streams import grant_rows, refresh_streams, stream_states
 from redshift_standin.server import StandIn
-from tests.kit.redshift import Dbt, Prod, environment, redshift_settings
+from tests.kit.redshift import Dbt, Prod, redshift_settings
 
 GOLDEN = Path(__file__).parent / "golden"
 BROKERS = "b-1.retail.example:9098,b-2.retail.example:9098"
@@ -36,34 +37,57 @@ def prod(stand_in: StandIn, tmp_path: Path) -> Prod:
     return Prod(stand_in, Dbt("prod", settings, tmp_path / "prod"))
 
 
-def _statements(said: str) -> str:
-    """The printed plan, without dbt's own lines."""
-    kept = re.findall(r"^-- .*?;$", said, re.MULTILINE | re.DOTALL)
-    return "\n\n".join(kept) + "\n"
+def _statements(said: str) -> list[str]:
+    """The statements that an operation prints, each with its reason."""
+    return re.findall(r"^-- .*?;$", said, re.MULTILINE | re.DOTALL)
 
 
-def _assert_golden(plan: str, operation: str) -> None:
-    """The plan is the one that is kept; UPDATE_GOLDEN=1 writes the file anew."""
+def _assert_golden(statements: list[str], operation: str, alike: int | None = None) -> None:
+    """Those about the table stores or about none are the kept ones; another table's are as those.
+
+    `alike` is how many of its statements every table has. UPDATE_GOLDEN=1 writes the file anew.
+    """
     file = GOLDEN / f"{operation}.sql"
+    topics = {table.name: table.topics["sqlserver"] for table in load().tables}
+    own = {
+        table: [each for each in statements if re.search(rf"\b{table}(_1(_archive)?)?\b", each)]
+        for table in topics
+    }
+    others = {each for table in topics.keys() - {"stores"} for each in own[table]}
+    kept = "\n\n".join(each for each in statements if each not in others) + "\n"
     if os.environ.get("UPDATE_GOLDEN"):
-        file.write_text(plan, "utf-8")
-    assert plan == file.read_text("utf-8")
+        file.write_text(kept, "utf-8")
+    assert kept == file.read_text("utf-8")
+    for table, topic in topics.items():
+        assert own[table][:alike] == [
+            each.replace(topics["stores"], topic).replace("stores", table)
+            for each in own["stores"][:alike]
+        ]
 
 
-@pytest.mark.timeout(600)
 def test_plan_of_an_empty_warehouse_is_the_golden_one(prod: Prod) -> None:
-    """Printed, not sent."""
-    plan = _statements(prod.dbt.operation("deploy_streaming", "{dry_run: true}"))
-    _assert_golden(plan, "deploy_streaming")
+    """Printed, not sent; as JSON it is the same."""
+    said = prod.lakehouse("deploy", "--dry-run", code=3)
+    _assert_golden(_statements(said), "deploy")
     assert prod.rows("select count(*) from standin.external_schemas") == [(0,)]
 
+    document = json.loads(prod.lakehouse("deploy", "--dry-run", "--json", code=3))
+    assert [f"-- {each['why']}\n{each['sql']};" for each in document["statements"]] == _statements(
+        said
+    )
 
-@pytest.mark.timeout(900)
+
+def test_the_columns_of_external_tables_are_those_that_are_landed() -> None:
+    assert [*COLUMNS, "kafka_headers"] == arrow_schema().names
+
+
 def test_deployment_can_be_repeated_and_gives_each_role_its_own(prod: Prod) -> None:
     """A second run finds nothing to do; a new mart gets its masks; analyst reads marts only."""
-    plan = _statements(prod.dbt.operation("deploy_streaming", "{dry_run: true}"))
-    assert _statements(prod.dbt.operation("deploy_streaming")) == plan
-    assert "nothing to do" in prod.dbt.operation("deploy_streaming")
+    plan = _statements(prod.lakehouse("deploy", "--dry-run", code=3))
+    assert _statements(prod.lakehouse("deploy")) == plan
+    assert prod.lakehouse("deploy") == "nothing to do\n"
+    prod.stand_in.admin("update standin.external_tables set properties = lower(properties)")
+    assert prod.lakehouse("deploy", "--dry-run") == "nothing to do\n", "no page says FAIL or fail"
 
     prod.stand_in.admin(
         "create table marts.dim_customer (customer_id bigint, email varchar(1280),"
@@ -75,16 +99,17 @@ def test_deployment_can_be_repeated_and_gives_each_role_its_own(prod: Prod) -> N
         " kafka_partition bigint, kafka_offset bigint)"
     )
     prod.stand_in.admin("create role auditor")
-    plan = _statements(prod.dbt.operation("deploy_access"))
-    _assert_golden(plan, "deploy_access")
-    for operation in ("archive_streams", "refresh_streams"):
-        dry = _statements(prod.dbt.operation(operation, "{dry_run: true}"))
-        _assert_golden(dry, operation)
-    attached = re.findall(r"attach masking policy (\w+) on (\S+) \((\w+)\) to role analyst;", plan)
+    statements = _statements(prod.lakehouse("access"))
+    _assert_golden(statements, "access")
+    archived = _statements(prod.lakehouse("archive", "--dry-run", code=3))
+    _assert_golden(archived, "archive", alike=3)
+    attached = re.findall(
+        r"attach masking policy (\w+) on (\S+) \((\w+)\) to role analyst;", "\n".join(statements)
+    )
     assert ("mask_varchar_1280", "marts.dim_customer", "email") in attached
     assert ("mask_date", "marts.dim_customer", "birth_date") in attached
     assert {relation for _policy, relation, _column in attached} == {"marts.dim_customer"}
-    assert _statements(prod.dbt.operation("deploy_access")) == "\n", "a second time: nothing"
+    assert prod.lakehouse("access") == "nothing to do\n"
     assert prod.rows("select count(*) from pg_roles where rolname = 'auditor'") == [(1,)]
 
     with prod.warehouse() as warehouse:
@@ -93,10 +118,8 @@ def test_deployment_can_be_repeated_and_gives_each_role_its_own(prod: Prod) -> N
         prod.stand_in.books.broker_timeout = 1.0  # nobody is there
         with pytest.raises(TerminalError, match="refused"):
             refresh_streams(warehouse, ["stores"])
-    with environment(prod.dbt.settings):
-        shown = CliRunner().invoke(app, ["warehouse", "grants"])
-    assert shown.exit_code == 0
-    assert re.search(r"analyst +sees masked +marts.dim_customer email", shown.output)
+    shown = prod.lakehouse("grants")
+    assert re.search(r"analyst +sees masked +marts.dim_customer email", shown)
     assert [row for row in rows if row[0] == "analyst" and row[1] == "usage"] == [
         ("analyst", "usage", "schema marts")
     ]
@@ -105,6 +128,15 @@ def test_deployment_can_be_repeated_and_gives_each_role_its_own(prod: Prod) -> N
     assert {state.view: state.logged for state in states if state.logged is not None} == {
         "stores_1": 0
     }
+
+
+def test_refreshes_go_on_where_rows_cannot_be_archived(prod: Prod) -> None:
+    prod.lakehouse("deploy")
+    prod.stand_in.statements.faults[:] = [("append from streaming.customers_1", "no space")]
+    with pytest.raises(TerminalError, match="no space"):
+        prod.lakehouse("archive")
+    with prod.warehouse() as warehouse:
+        assert all(state.auto_refresh for state in stream_states(warehouse, load()))
 
 
 def test_measures_what_the_alarms_look_at(prod: Prod) -> None:
@@ -139,7 +171,7 @@ def test_measures_what_the_alarms_look_at(prod: Prod) -> None:
 
 @pytest.mark.timeout(600)
 def test_analyst_reads_marts_and_nothing_else(prod: Prod) -> None:
-    prod.dbt.operation("deploy_streaming")
+    prod.lakehouse("deploy")
     prod.stand_in.passwords["ann"] = "secret"
     prod.stand_in.admin("create user ann")
     prod.stand_in.admin("grant role analyst to ann")
@@ -171,9 +203,8 @@ def test_analyst_reads_marts_and_nothing_else(prod: Prod) -> None:
 def test_operation_is_refused_where_identifiers_fold(prod: Prod) -> None:
     """Auto refresh would look for a topic in small letters."""
     prod.stand_in.parameters["enable_case_sensitive_identifier"] = "off"
-    result = prod.dbt.invoke("run-operation", "deploy_streaming")
-    assert not result.success
-    assert "set it to true in the workgroup's" in "\n".join(prod.dbt.said)
+    with pytest.raises(TerminalError, match="set it to true in the workgroup's"):
+        prod.lakehouse("deploy")
 
 
 def test_missing_host_is_said_with_what_to_do() -> None:

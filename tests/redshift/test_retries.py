@@ -37,7 +37,7 @@ def world(
         opened = new_world(stand_in, kafka, folder, "sqlserver")
         opened.lake.produce([*opened.changes.snapshot(), *opened.changes.stream(2)])
         opened.lake.land()
-        opened.prod.dbt.operation("deploy_streaming")
+        opened.prod.lakehouse("deploy")
         opened.prod.dbt.build(*NODES)
         yield opened
     kafka.delete_all_topics()

@@ -34,8 +34,8 @@ def test_every_node_and_operation_has_its_file(folder: Path) -> None:
             "models/fct_orders",
             "snapshots/orders_history",
             "hooks",
-            "operations/deploy_streaming",
-            "operations/archive_streams",
+            "operations/deploy",
+            "operations/archive",
         ):
             assert f"{when}/{name}.sql" in names
     assert len(names) > 250

@@ -13,11 +13,10 @@ from subprocess import Popen
 import psycopg2
 import pytest
 import yaml
-from typer.testing import CliRunner
 
+from ingestion.errors import RefusedError, TerminalError
 from ingestion.landing import ledger
-from lakehouse.cli import app
-from tests.kit.redshift import ROOT, differences, environment
+from tests.kit.redshift import ROOT, differences
 from tests.kit.warehouse import SOURCES, copy_project
 from tests.redshift.conftest import World
 from tests.redshift.lake import LANDED_AT, Message
@@ -35,17 +34,17 @@ def test_a_partition_waits_at_a_gap_until_the_ledger_covers_it(world: World) -> 
 
     lake.produce(store(number) for number in range(4))
     lake.land("stores")
-    prod.dbt.operation("deploy_streaming")
+    prod.lakehouse("deploy")
     prod.dbt.build(*selection)
     assert prod.rows(log) == [(0,), (1,), (2,), (3,)]
 
     lake.produce(store(number) for number in range(4, 10))
-    assert "refreshed stores_1" in _lakehouse(world, "refresh", "stores")
+    assert "refreshed stores_1" in prod.lakehouse("refresh", "stores")
     prod.stand_in.admin("delete from streaming.stores_1 where kafka_offset < 6")
     prod.dbt.build(*selection)
     assert prod.rows(log)[-1] == (3,), "offsets 4 and 5 are in no place that the run can see"
     [stores] = [
-        line.split() for line in _lakehouse(world, "status").splitlines() if "stores_1" in line
+        line.split() for line in prod.lakehouse("status").splitlines() if "stores_1" in line
     ]
     assert stores[-2:] == ["4", "4"], "four are in the log, four wait behind the gap"
 
@@ -72,7 +71,7 @@ def test_a_warehouse_that_was_away_begins_again_with_the_ledgers_roll_up(
             lake.produce([Message("stores", b"{}", b"{}", partition=0)])
             lake.land("stores")
 
-    prod.dbt.operation("deploy_streaming")
+    prod.lakehouse("deploy")
     land(2)
     prod.dbt.build(*selection)
     assert prod.rows(copied) == [(0, 1, 1), (1, 2, 1)]
@@ -100,12 +99,12 @@ def test_an_archive_keeps_what_landing_does_not_hold_yet(world: World) -> None:
     lake.produce(Message("stores", b"{}", b"{}", partition=0) for _ in range(3))
     lake.land("stores")
     lake.produce(Message("stores", b"{}", b"{}", partition=0) for _ in range(2))
-    prod.dbt.operation("deploy_streaming")
+    prod.lakehouse("deploy")
     prod.refresh("stores")
     prod.dbt.build("--empty", *selection)
     assert not prod.rows("select kafka_offset from staging.stores__log"), "nor from the stream"
     prod.dbt.build(*selection)
-    prod.dbt.operation("archive_streams")
+    prod.lakehouse("archive")
     assert prod.rows("select count(*) from streaming.stores_1") == [(0,)]
     assert prod.rows("select kafka_offset from streaming.stores_1_archive order by 1") == [
         (3,),
@@ -144,16 +143,21 @@ def test_a_landed_value_is_no_tombstone_however_long_it_is(world: World) -> None
     )
 
     assert not prod.dbt.invoke("build", "--select", "stores__log").success
-    assert "deploy_streaming --target prod" in "\n".join(prod.dbt.said)
+    assert "lakehouse warehouse deploy --target prod" in "\n".join(prod.dbt.said)
     prod.stand_in.admin(
         "insert into operations.runs (run_number, invocation_id, started_at, status)"
         " values (9, 'another', getdate(), 'running')"
     )
-    assert not prod.dbt.invoke("run-operation", "deploy_streaming").success
-    assert "Two builds at once are refused" in "\n".join(prod.dbt.said)
+    with pytest.raises(RefusedError, match=r"run 9 \(invocation another\) has been building"):
+        prod.lakehouse("deploy")
     prod.stand_in.admin("update operations.runs set status = 'failed' where run_number = 9")
-    assert "drop table landing.stores;" in prod.dbt.operation("deploy_streaming")
-    assert "nothing to do" in prod.dbt.operation("deploy_streaming")
+    prod.stand_in.statements.faults[:] = [("create external table landing.stores ", "no room")]
+    with pytest.raises(TerminalError, match="no room"):
+        prod.lakehouse("deploy")
+    assert "drop table landing.stores" in prod.stand_in.statements.sent
+    assert prod.rows("select status from operations.runs where run_number > 10") == [("failed",)]
+    assert "create external table landing.stores " in prod.lakehouse("deploy")
+    assert "nothing to do" in prod.lakehouse("deploy")
     prod.dbt.build("--select", "stores__log", "stg_retail__stores", "dim_store")
     statuses = "select kafka_offset, _cdc_status from staging.stores__log order by 1"
     assert prod.rows(statuses) == [(0, "accepted"), (1, "rejected"), (2, "tombstone")]
@@ -180,7 +184,7 @@ def test_a_record_that_the_view_skipped_is_read_from_landing(world: World) -> No
         Message("stores", b"{}", b'{"n":"' + b"x" * size + b'"}', partition=0)
         for size in (1, 200, 1)
     )
-    prod.dbt.operation("deploy_streaming")
+    prod.lakehouse("deploy")
     prod.refresh("stores")
     assert prod.rows("select position from redshift.sys_stream_scan_errors") == [("1",)]
     prod.dbt.build("--select", "stores__log")
@@ -199,14 +203,14 @@ def test_a_recreated_topic_gets_a_view_of_its_own(world: World) -> None:
     prod, lake = world.prod, world.lake
     lake.produce([Message("stores", b"{}", b'{"old":1}'), Message("stores", b"{}", b'{"old":2}')])
     lake.land("stores")
-    prod.dbt.operation("deploy_streaming")
+    prod.lakehouse("deploy")
     prod.refresh("stores")
     prod.dbt.build(*selection)
 
     lake.recreate("stores")
     lake.produce([Message("stores", b"{}", b'{"new":1}')])
     lake.land("stores")
-    plan = prod.dbt.operation("deploy_streaming")
+    plan = prod.lakehouse("deploy")
     assert "drop materialized view streaming.stores_1" in plan
     prod.refresh("stores")
     prod.dbt.build(*selection)
@@ -227,13 +231,13 @@ def test_new_columns_and_tables_are_picked_up(world: World, tmp_path: Path) -> N
 
     lake.produce([*world.changes.snapshot()])
     lake.land("stores")
-    replace(prod.dbt, project=before).operation("deploy_streaming")
+    replace(prod, dbt=replace(prod.dbt, project=before)).lakehouse("deploy")
     replace(prod.dbt, project=before).build("--select", "stores__log")
     assert prod.rows("select to_regclass('streaming.promotions')") == [(None,)]
 
     lake.produce(world.changes.stream(12))
     lake.land("stores")
-    plan = prod.dbt.operation("deploy_streaming")
+    plan = prod.lakehouse("deploy")
     made = re.findall(r"^create (?:.* )?(?:table|view) (\S+)", plan, re.MULTILINE)
     assert made == [
         "landing.promotions",
@@ -242,7 +246,7 @@ def test_new_columns_and_tables_are_picked_up(world: World, tmp_path: Path) -> N
         "streaming.promotions",
     ]
     assert not re.search(r"^(alter table|alter materialized|drop|truncate)", plan, re.MULTILINE)
-    assert "nothing to do" in prod.dbt.operation("deploy_streaming")
+    assert "nothing to do" in prod.lakehouse("deploy")
 
     prod.refresh("promotions")
     prod.dbt.build("--select", "stores__log", "promotions__log")
@@ -283,7 +287,7 @@ def test_of_two_builds_at_once_one_is_refused_and_names_the_other(
     world.lake.produce([*world.changes.snapshot(), *world.changes.stream(2)])
     world.lake.land()
     prod = world.prod
-    prod.dbt.operation("deploy_streaming")
+    prod.lakehouse("deploy")
     prod.dbt.build("--select", "stores__log")
 
     dbt = replace(prod.dbt, project=project)
@@ -302,14 +306,6 @@ def test_of_two_builds_at_once_one_is_refused_and_names_the_other(
     assert f"run {number} (invocation {invocation}) has been building target prod" in told
     world.local.build(*nodes)
     assert not differences(prod, world.local_file)
-
-
-def _lakehouse(world: World, *arguments: str) -> str:
-    """What `lakehouse warehouse` prints."""
-    with environment(world.prod.dbt.settings):
-        done = CliRunner().invoke(app, ["warehouse", *arguments])
-    assert done.exit_code == 0, done.output
-    return done.output
 
 
 def _first_to_end(processes: list[Popen[str]]) -> Popen[str]:

@@ -1,6 +1,6 @@
 """The warehouse playbook: against the Redshift stand-in, and what it keeps to itself.
 
-Where dbt is a stand-in as well, it notes its arguments and login.
+Where the command line is a stand-in as well, it notes its arguments and login.
 """
 
 from __future__ import annotations
@@ -27,16 +27,15 @@ CLIENT = {
     "region_name": "eu-central-1",
 }
 NAMES = ("METHOD", "USER", "PASSWORD")
-DBT = f"""#!{sys.executable}
+LAKEHOUSE = f"""#!{sys.executable}
 import json, os, pathlib, sys
 notes = pathlib.Path(os.environ["NOTES"])
 login = {{name: os.environ.get("LAKEHOUSE_REDSHIFT_" + name) for name in {NAMES}}}
-notes.write_text(json.dumps({{"arguments": sys.argv[1:], "login": login, "folder": os.getcwd()}}))
-print(os.environ["SAYS"])
+notes.write_text(json.dumps({{"arguments": sys.argv[1:], "login": login}}))
+sys.stdout.write(os.environ["SAYS"])
 sys.exit(int(os.environ.get("CODE", "0")))
 """
-PLAN = "10:00:00  -- role loader\ncreate role loader;\n10:00:00  1 statements sent"
-NOTHING = "10:00:00  nothing to do: the warehouse is as declared"
+PLAN = "-- role loader\ncreate role loader;"
 
 
 @pytest.fixture(scope="module")
@@ -61,17 +60,14 @@ def aws() -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture
-def notes(tmp_path: Path) -> Path:
-    """Where the stand-in for dbt, which is found first, leaves its notes."""
-    program = tmp_path / "bin" / "dbt"
-    program.parent.mkdir(exist_ok=True)
-    program.write_text(DBT)
-    program.chmod(0o755)
+def notes(run_playbook: RunPlaybook, tmp_path: Path) -> Path:
+    """Where the stand-in for the command line that playbooks find leaves its notes."""
+    (tmp_path / "bin/lakehouse").write_text(LAKEHOUSE)
     return tmp_path / "notes.json"
 
 
 def test_deploys_the_warehouse_once(
-    run_playbook: RunPlaybook, aws: dict[str, str], stand_in: StandIn, tmp_path: Path
+    run_playbook: RunPlaybook, aws: dict[str, str], stand_in: StandIn
 ) -> None:
     """In check mode nothing is made; then the plan is carried out; then nothing is left to do."""
     secret = boto3.client("secretsmanager", **CLIENT, endpoint_url=aws["AWS_ENDPOINT_URL"])
@@ -89,8 +85,6 @@ def test_deploys_the_warehouse_once(
         "LAKEHOUSE_REDSHIFT_ADMIN_SECRET": arn,
         "LAKEHOUSE_LANDING": "s3://lake/landing",
         "LAKEHOUSE_SOURCE": "sqlserver",
-        "DBT_TARGET_PATH": str(tmp_path / "target"),
-        "DBT_LOG_PATH": str(tmp_path / "logs"),
     }
 
     checked = run_playbook("warehouse", "--check", stage="prod", environment=environment)
@@ -108,7 +102,7 @@ def test_deploys_the_warehouse_once(
     second = run_playbook("warehouse", stage="prod", environment=environment)
     assert second.returncode == 0, second.output
     assert second.stats["changed"] == 0, second.output
-    assert "nothing to do: the warehouse is as declared" in second.output
+    assert "nothing to do" in second.output
 
 
 def made(stand_in: StandIn) -> int:
@@ -134,27 +128,26 @@ def test_carries_the_operation_out_as_administrator_and_shows_no_password(
     assert PASSWORD not in play.output
     noted = json.loads(notes.read_text())
     assert noted["login"] == {"METHOD": "database", "USER": "admin", "PASSWORD": PASSWORD}
-    assert noted["arguments"][1:5] == ["run-operation", "deploy_streaming", "--target", "qa"]
-    assert json.loads(noted["arguments"][6]) == {"dry_run": False}
-    assert (Path(noted["folder"]) / "dbt_project.yml").exists()
+    assert noted["arguments"] == ["warehouse", "deploy", "--target", "qa"]
 
 
-def test_changes_nothing_where_nothing_is_to_do_or_in_check_mode(
+def test_changes_nothing_where_nothing_is_to_do(
     run_playbook: RunPlaybook, aws: dict[str, str], notes: Path
 ) -> None:
     again = run_playbook(
-        "warehouse",
+        "access",
         "--check",
         stage="qa",
-        environment={**aws, "NOTES": str(notes), "SAYS": NOTHING},
+        environment={**aws, "NOTES": str(notes), "SAYS": ""},
     )
 
     assert again.returncode == 0, again.output
     assert again.stats["changed"] == 0
-    assert json.loads(json.loads(notes.read_text())["arguments"][6]) == {"dry_run": True}
+    noted = json.loads(notes.read_text())
+    assert noted["arguments"] == ["warehouse", "access", "--target", "qa", "--dry-run"]
 
 
-def test_says_what_dbt_says_when_it_fails(
+def test_says_what_the_command_says_when_it_fails(
     run_playbook: RunPlaybook, aws: dict[str, str], notes: Path
 ) -> None:
     play = run_playbook(

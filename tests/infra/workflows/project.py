@@ -32,20 +32,29 @@ PROJECT = """
 name: small
 profile: small
 model-paths: [marts]
-macro-paths: [operations]
 flags: {send_anonymous_usage_stats: false}
 models: {small: {+materialized: table}}
 """
 # The operations of the warehouse, which need Redshift: here they note from which code they ran.
-OPERATION = """
-{% macro deploy_streaming(dry_run=false) %}
-    {% do run_query("create table if not exists deployed_by (release varchar)") %}
-    {% do run_query("insert into deployed_by values ('RELEASE')") %}
-    {% do log('-- streaming views of RELEASE', info=true) %}
-{% endmacro %}
-{% macro deploy_access() %}
-    {% do log('masks of RELEASE', info=true) %}
-{% endmacro %}
+OPERATIONS = """
+import os
+import duckdb
+import typer
+
+app = typer.Typer()
+
+
+@app.command()
+def deploy(target: str = typer.Option()) -> None:
+    with duckdb.connect(os.environ["LAKEHOUSE_DUCKDB"]) as connection:
+        connection.execute("create table if not exists deployed_by (release varchar)")
+        connection.execute("insert into deployed_by values ('RELEASE')")
+    print("-- streaming views of RELEASE")
+
+
+@app.command()
+def access(target: str = typer.Option()) -> None:
+    print("-- masks of RELEASE")
 """
 
 
@@ -64,7 +73,7 @@ def write_release(folder: Path, release: str, *, price: str, broken: bool = Fals
     files = {
         "profiles.yml": PROFILE,
         "dbt_project.yml": PROJECT,
-        "operations/deploy_streaming.sql": OPERATION.replace("RELEASE", release),
+        "lakehouse/commands/warehouse.py": OPERATIONS.replace("RELEASE", release),
         "marts/prices.sql": f"select {price} as price",
         "marts/totals.sql": "select sum(price) as total from {{ ref('prices') }}",
         "marts/stores.sql": "select 1 as store",

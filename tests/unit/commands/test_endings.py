@@ -17,7 +17,7 @@ import pytest
 from typer import Typer
 
 from ingestion.declarations import load
-from ingestion.errors import TerminalError
+from ingestion.errors import RefusedError, TerminalError
 from ingestion.kafka import admin, brokers
 from ingestion.kafka.brokers import Offsets
 from ingestion.kafka.topics import ActualTopic, desired_topics
@@ -30,7 +30,8 @@ from lakehouse.commands import rebuild as rebuild_command
 from lakehouse.health import checks
 from lakehouse.reconcile import run as reconciliation
 from lakehouse.reconcile.findings import Difference, LostDelete, MartReport, Reconciliation
-from lakehouse.warehouse import connection, sides, streams
+from lakehouse.warehouse import access, connection, deployment, sides, streaming_views, streams
+from lakehouse.warehouse.plan import Plan, Statement
 from tests.kit import msk_connect
 from tests.kit.command_line import CommandLine
 
@@ -108,6 +109,26 @@ class World:
         self.set(streams, "stream_states", lambda *_: [state])
         self.set(streams, "grant_rows", lambda _: [("analyst", "usage", "schema marts")])
 
+    def operations(self, *statements: Statement) -> None:
+        """Redshift, which lacks what `statements` make."""
+
+        def carry_out(plan: Plan, *_: object) -> None:
+            plan.carry_out(*statements)
+
+        self.redshift()
+        self.set(deployment, "deploy_warehouse", carry_out)
+        self.set(streaming_views, "archive_streams", carry_out)
+        self.set(access, "access_statements", lambda *_: statements)
+
+    def building(self) -> None:
+        """Redshift, where a build holds the lock that a deployment needs."""
+
+        def refuse(*_: object) -> None:
+            raise RefusedError("run 1 has been building since yesterday")
+
+        self.redshift()
+        self.set(deployment, "deploy_warehouse", refuse)
+
     def sides(self, *rows: str) -> None:
         """A table with one row in the local warehouse and one on Redshift."""
         self.redshift()
@@ -176,6 +197,7 @@ class World:
         self.set(declarations_command, "render", lambda _: {self.folder / "x.yml": "x"})
 
 
+LACKING = Statement("role [analyst]", "create role analyst")
 Case = tuple[str, Callable[[World], None]]
 # Code and command: the rest of the command line, and what the command finds.
 CASES: dict[tuple[int, str], Case] = {
@@ -194,6 +216,13 @@ CASES: dict[tuple[int, str], Case] = {
     (0, "declarations check"): ("", lambda _: None),
     (3, "declarations generate"): ("--check", World.generated),
     (4, "connector deploy"): ("", World.connector),
+    (0, "warehouse deploy"): ("", World.operations),
+    (3, "warehouse deploy"): ("--dry-run", lambda world: world.operations(LACKING)),
+    (4, "warehouse deploy"): ("", World.building),
+    (0, "warehouse access"): ("", World.operations),
+    (3, "warehouse access"): ("--dry-run", lambda world: world.operations(LACKING)),
+    (0, "warehouse archive"): ("", World.operations),
+    (3, "warehouse archive"): ("--dry-run", lambda world: world.operations(LACKING)),
     (0, "warehouse status"): ("", World.redshift),
     (3, "warehouse status"): ("", lambda world: world.redshift("Failed")),
     (0, "warehouse grants"): ("", World.redshift),

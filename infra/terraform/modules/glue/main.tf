@@ -17,7 +17,7 @@ locals {
   }
 }
 
-# The landing tables are the warehouse deployment's (macros/redshift/deploy_streaming.sql).
+# The landing tables are the warehouse deployment's (lakehouse/warehouse/landing_tables.py).
 resource "aws_glue_catalog_database" "this" {
   for_each = local.database
 

@@ -1,0 +1,34 @@
+"""A connection to Redshift, and what its catalog says on it."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+
+class Connection(Protocol):
+    """What is needed of a warehouse."""
+
+    @property
+    def settings(self) -> Any:
+        """The warehouse's settings."""
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """The rows of a query."""
+
+    def run(self, sql: str) -> None:
+        """Run a statement outside a transaction."""
+
+
+def names(warehouse: Connection, query: str) -> frozenset[str]:
+    """The values of a query's only column."""
+    return frozenset(name for (name,) in warehouse.rows(query))
+
+
+def relations(warehouse: Connection, *schemas: str) -> frozenset[str]:
+    """Tables and views of `schemas`, as `schema.name`."""
+    listed = "', '".join(schemas)
+    return names(
+        warehouse,
+        "select table_schema || '.' || table_name from information_schema.tables"
+        f" where table_schema in ('{listed}')",
+    )

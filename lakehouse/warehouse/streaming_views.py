@@ -1,0 +1,179 @@
+"""Streaming views on the topics, the archives that their rows go to, the view over all of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from ingestion.declarations import Declarations
+from ingestion.settings import ConnectorName
+from lakehouse.warehouse.catalog import Connection, names, relations
+from lakehouse.warehouse.plan import Plan, Statement
+from lakehouse.warehouse.streams import view_names
+
+_COLUMNS = """\
+    kafka_partition,
+    kafka_offset,
+    kafka_timestamp_type,
+    kafka_timestamp,
+    kafka_key,
+    kafka_value,
+    refresh_time\
+"""
+# No cast and no filter: a failing cast would stop the refresh, a filter would drop bad records and
+# tombstones. Sorted by offset: new records have the highest ones and are what the log reads. Spread
+# evenly: nothing joins a stream by a key.
+_VIEW = f"""\
+create materialized view streaming.{{view}}
+backup yes
+diststyle even
+sortkey (kafka_offset)
+auto refresh yes
+as
+select
+{_COLUMNS},
+    case when can_json_parse(kafka_value) then json_parse(kafka_value) end as payload
+from kafka."{{topic}}\""""
+# Made from the view itself: APPEND wants equal columns, distribution and sort key.
+_ARCHIVE = f"""\
+create table streaming.{{view}}_archive
+diststyle even
+sortkey (kafka_offset)
+as
+select
+{_COLUMNS},
+    payload
+from streaming.{{view}}
+where 1 = 0"""
+# Late binding, so that a view or archive under it can be replaced.
+_ALL = """\
+create or replace view streaming.{table} as
+{parts}
+with no schema binding"""
+_PART = """\
+select
+    cast('{topic}' as varchar(249)) as kafka_topic,
+    cast({incarnation} as integer) as _cdc_incarnation,
+    kafka_partition,
+    kafka_offset,
+    kafka_timestamp,
+    kafka_key,
+    kafka_value,
+    refresh_time,
+    payload
+from streaming.{relation}"""
+# What the log and landing hold.
+_PRUNE = """\
+delete from streaming.{table}_{incarnation}_archive
+using (
+    select
+        logged.kafka_partition,
+        least(max(logged.kafka_offset) + 1, max(ends.until_offset)) as safe_until
+    from {prefix}staging.{table}__log as logged
+    inner join (
+        select ledger.kafka_partition, max(ledger.until_offset) as until_offset
+        from {prefix}operations.ledger as ledger
+        where ledger.table_name = '{table}' and ledger.incarnation = {incarnation}
+        group by ledger.kafka_partition
+    ) as ends
+        on logged.kafka_partition = ends.kafka_partition
+    where logged._cdc_incarnation = {incarnation}
+    group by logged.kafka_partition
+) as safe
+where
+    streaming.{table}_{incarnation}_archive.kafka_partition = safe.kafka_partition
+    and streaming.{table}_{incarnation}_archive.kafka_offset < safe.safe_until"""
+
+
+def streaming_statements(
+    warehouse: Connection, declarations: Declarations, source: ConnectorName
+) -> list[Statement]:
+    """What is missing of each table: a view on its topic's newest incarnation, and its archive.
+
+    The view of an older incarnation is emptied into its archive before it goes.
+    """
+    views, there = view_names(warehouse), relations(warehouse, "streaming")
+    newest_landed = _incarnations(warehouse)
+    found = []
+    if not views:
+        why = "streaming views and their archives"
+        found.append(Statement(why, "create schema if not exists streaming"))
+    for table in sorted(declarations.tables, key=lambda table: table.name):
+        newest, topic = newest_landed.get(table.name, 1), table.topics[source]
+        view = f"{table.name}_{newest}"
+        older = [number for number in _archived(table.name, there) if number < newest]
+        for number in older:
+            if f"{table.name}_{number}" in views:
+                found += _retired(f"{table.name}_{number}")
+        if view not in views:
+            why = f"records of {table.name}, incarnation {newest} of its topic"
+            found.append(Statement(why, _VIEW.format(view=view, topic=topic)))
+        if f"streaming.{view}_archive" not in there:
+            why = f"where records of {view} go when the view is emptied"
+            found.append(Statement(why, _ARCHIVE.format(view=view)))
+        if view not in views or f"streaming.{table.name}" not in there:
+            parts = [(number, f"{table.name}_{number}_archive") for number in (*older, newest)]
+            selects = [
+                _PART.format(topic=topic, incarnation=number, relation=relation)
+                for number, relation in (*parts, (newest, view))
+            ]
+            sql = _ALL.format(table=table.name, parts="\nunion all\n".join(selects))
+            found.append(Statement(f"all streamed records of {table.name}", sql))
+    return found
+
+
+def archive_streams(plan: Plan, declarations: Declarations) -> None:
+    """Empty the streaming views into their archives, and the archives of what is safe.
+
+    ALTER TABLE APPEND moves all rows of a view and commits by itself, so it needs no check of its
+    own: the log reads views and archives together. What is then deleted from an archive is in the
+    log and lies below the end of the ledger, so landing holds it too.
+
+    Raises:
+        TerminalError: Redshift refuses a statement; refreshes go on all the same.
+    """
+    prefix = plan.warehouse.settings.schema_prefix
+    there = relations(plan.warehouse, "streaming", f"{prefix}staging")
+    for view in sorted(view_names(plan.warehouse)):
+        if f"streaming.{view}_archive" in there:
+            plan.carry_out(_refreshing(view, "no refresh meanwhile", "no"))
+            try:
+                plan.carry_out(_appended(view, f"all rows of {view}"))
+            finally:
+                plan.carry_out(_refreshing(view, "refreshes go on", "yes"))
+    for table in sorted(table.name for table in declarations.tables):
+        if f"{prefix}staging.{table}__log" in there:
+            for number in _archived(table, there):
+                sql = _PRUNE.format(table=table, incarnation=number, prefix=prefix)
+                plan.carry_out(Statement("records that the log and landing hold", sql))
+
+
+def _incarnations(warehouse: Connection) -> dict[str, int]:
+    """The newest incarnation of each table's topic that the ledger names."""
+    tables = "select tablename from svv_external_tables where schemaname = 'landing'"
+    if "ledger" not in names(warehouse, tables):
+        return {}
+    newest = 'select written."table", max(written.incarnation) from landing.ledger as written'
+    return dict(warehouse.rows(f'{newest} group by written."table"'))
+
+
+def _archived(table: str, there: Iterable[str]) -> list[int]:
+    """The incarnations of a table's topic that have an archive."""
+    archives = (re.fullmatch(rf"streaming\.{table}_([0-9]+)_archive", name) for name in there)
+    return sorted(int(archive[1]) for archive in archives if archive)
+
+
+def _retired(view: str) -> list[Statement]:
+    return [
+        _refreshing(view, f"the topic of {view} was recreated: no more refreshes", "no"),
+        _appended(view, "its rows are kept"),
+        Statement("the empty view", f"drop materialized view streaming.{view}"),
+    ]
+
+
+def _refreshing(view: str, why: str, auto: str) -> Statement:
+    return Statement(why, f"alter materialized view streaming.{view} auto refresh {auto}")
+
+
+def _appended(view: str, why: str) -> Statement:
+    return Statement(why, f"alter table streaming.{view}_archive append from streaming.{view}")

@@ -1,0 +1,235 @@
+-- the cluster, read by the streaming views
+create external schema kafka
+from kafka
+iam_role 'arn:aws:iam::123456789012:role/redshift-streaming'
+authentication iam
+uri 'b-1.retail.example:9098,b-2.retail.example:9098';
+
+-- the landing zone, read through Spectrum
+create external schema landing
+from data catalog
+database 'retail_landing'
+iam_role 'arn:aws:iam::123456789012:role/redshift-streaming';
+
+-- landed records of debezium_heartbeat
+create external table landing.debezium_heartbeat (
+    kafka_topic varchar(249),
+    kafka_partition integer,
+    kafka_offset bigint,
+    kafka_timestamp timestamp,
+    kafka_timestamp_type varchar(1),
+    kafka_key varbyte(16777216),
+    kafka_value varbyte(16777216)
+)
+partitioned by (incarnation integer, landing_date date, topic_partition integer)
+stored as parquet
+location 's3://lake/landing/debezium_heartbeat/'
+table properties ('data_cleansing_enabled' = 'true', 'surplus_bytes_handling' = 'FAIL');
+
+-- landed records of debezium_transaction
+create external table landing.debezium_transaction (
+    kafka_topic varchar(249),
+    kafka_partition integer,
+    kafka_offset bigint,
+    kafka_timestamp timestamp,
+    kafka_timestamp_type varchar(1),
+    kafka_key varbyte(16777216),
+    kafka_value varbyte(16777216)
+)
+partitioned by (incarnation integer, landing_date date, topic_partition integer)
+stored as parquet
+location 's3://lake/landing/debezium_transaction/'
+table properties ('data_cleansing_enabled' = 'true', 'surplus_bytes_handling' = 'FAIL');
+
+-- landed records of stores
+create external table landing.stores (
+    kafka_topic varchar(249),
+    kafka_partition integer,
+    kafka_offset bigint,
+    kafka_timestamp timestamp,
+    kafka_timestamp_type varchar(1),
+    kafka_key varbyte(16777216),
+    kafka_value varbyte(16777216)
+)
+partitioned by (incarnation integer, landing_date date, topic_partition integer)
+stored as parquet
+location 's3://lake/landing/stores/'
+table properties ('data_cleansing_enabled' = 'true', 'surplus_bytes_handling' = 'FAIL');
+
+-- the ledger: which offsets are landed or lost
+create external table landing.ledger (
+    "table" varchar(128),
+    topic varchar(249),
+    topic_id varchar(64),
+    incarnation integer,
+    kafka_partition integer,
+    from_offset bigint,
+    until_offset bigint,
+    "rows" bigint,
+    kind varchar(10),
+    committed_at varchar(40),
+    file varchar(1024)
+)
+row format serde 'org.openx.data.jsonserde.JsonSerDe'
+location 's3://lake/landing/_ledger/';
+
+-- streaming views and their archives
+create schema if not exists streaming;
+
+-- records of stores, incarnation 1 of its topic
+create materialized view streaming.stores_1
+backup yes
+diststyle even
+sortkey (kafka_offset)
+auto refresh yes
+as
+select
+    kafka_partition,
+    kafka_offset,
+    kafka_timestamp_type,
+    kafka_timestamp,
+    kafka_key,
+    kafka_value,
+    refresh_time,
+    case when can_json_parse(kafka_value) then json_parse(kafka_value) end as payload
+from kafka."retail.retail.dbo.Stores";
+
+-- where records of stores_1 go when the view is emptied
+create table streaming.stores_1_archive
+diststyle even
+sortkey (kafka_offset)
+as
+select
+    kafka_partition,
+    kafka_offset,
+    kafka_timestamp_type,
+    kafka_timestamp,
+    kafka_key,
+    kafka_value,
+    refresh_time,
+    payload
+from streaming.stores_1
+where 1 = 0;
+
+-- all streamed records of stores
+create or replace view streaming.stores as
+select
+    cast('retail.retail.dbo.Stores' as varchar(249)) as kafka_topic,
+    cast(1 as integer) as _cdc_incarnation,
+    kafka_partition,
+    kafka_offset,
+    kafka_timestamp,
+    kafka_key,
+    kafka_value,
+    refresh_time,
+    payload
+from streaming.stores_1_archive
+union all
+select
+    cast('retail.retail.dbo.Stores' as varchar(249)) as kafka_topic,
+    cast(1 as integer) as _cdc_incarnation,
+    kafka_partition,
+    kafka_offset,
+    kafka_timestamp,
+    kafka_key,
+    kafka_value,
+    refresh_time,
+    payload
+from streaming.stores_1
+with no schema binding;
+
+-- role loader
+create role loader;
+
+-- role transformer
+create role transformer;
+
+-- role analyst
+create role analyst;
+
+-- dbt builds here
+create schema if not exists staging;
+
+-- dbt builds here
+create schema if not exists history;
+
+-- dbt builds here
+create schema if not exists marts;
+
+-- dbt builds here
+create schema if not exists operations;
+
+-- dbt builds here
+grant create, usage on schema staging to role transformer;
+
+-- dbt builds here
+grant create, usage on schema history to role transformer;
+
+-- dbt builds here
+grant create, usage on schema marts to role transformer;
+
+-- dbt builds here
+grant create, usage on schema operations to role transformer;
+
+-- loader looks after streams and landing
+grant usage on schema kafka to role loader;
+
+-- dbt reads them
+grant usage on schema kafka to role transformer;
+
+-- loader looks after streams and landing
+grant usage on schema landing to role loader;
+
+-- dbt reads them
+grant usage on schema landing to role transformer;
+
+-- loader looks after streams and landing
+grant usage on schema streaming to role loader;
+
+-- dbt reads them
+grant usage on schema streaming to role transformer;
+
+-- people read the marts
+grant usage on schema marts to role analyst;
+
+-- loader looks after streams and landing
+grant select on all tables in schema streaming to role loader;
+
+-- dbt reads them
+grant select on all tables in schema streaming to role transformer;
+
+-- people read the marts
+grant select on all tables in schema marts to role analyst;
+
+-- also what this user builds there later
+alter default privileges in schema marts grant select on tables to role analyst;
+
+-- what analyst sees of a varchar(1280)
+create masking policy mask_varchar_1280
+with (value varchar(1280))
+using (cast('***' as varchar(1280)));
+
+-- what analyst sees of a varchar(400)
+create masking policy mask_varchar_400
+with (value varchar(400))
+using (cast('***' as varchar(400)));
+
+-- what analyst sees of a varchar(256)
+create masking policy mask_varchar_256
+with (value varchar(256))
+using (cast('***' as varchar(256)));
+
+-- what analyst sees of a date
+create masking policy mask_date
+with (value date)
+using (cast(null as date));
+
+-- what analyst sees of a varchar(800)
+create masking policy mask_varchar_800
+with (value varchar(800))
+using (cast('***' as varchar(800)));
+
+-- what analyst sees of a varchar(80)
+create masking policy mask_varchar_80
+with (value varchar(80))
+using (cast('***' as varchar(80)));
