@@ -3,21 +3,9 @@
   last built are in or have ever been in; see touched_sales_groups. Guests have no group.
 -#}
 {% macro touched_customer_values() %}
-    with touched_payments as (
-        select payments.payment_id
-        from {{ ref('fct_payments') }} as payments
-        where payments._cdc_run > {{ cdc_history.consumed_run() }}
-    ),
+    with
 
-    touched_orders as (
-        select orders.order_id
-        from {{ ref('fct_orders') }} as orders
-        where orders._cdc_run > {{ cdc_history.consumed_run() }}
-        union
-        select payments.order_id
-        from {{ ref('stg_retail__payments') }} as payments
-        where payments.payment_id in (select touched_payments.payment_id from touched_payments)
-    ),
+    {{ touched_orders([ref('fct_orders')]) }},
 
     orders as (
         select

@@ -6,25 +6,9 @@
   known). The product of them may name a group that no fact was ever in; it is computed like the rest.
 -#}
 {% macro touched_sales_groups() %}
-    with touched_payments as (
-        select payments.payment_id
-        from {{ ref('fct_payments') }} as payments
-        where payments._cdc_run > {{ cdc_history.consumed_run() }}
-    ),
+    with
 
-    touched_orders as (
-        select orders.order_id
-        from {{ ref('fct_orders') }} as orders
-        where orders._cdc_run > {{ cdc_history.consumed_run() }}
-        union
-        select lines.order_id
-        from {{ ref('fct_order_lines') }} as lines
-        where lines._cdc_run > {{ cdc_history.consumed_run() }}
-        union
-        select payments.order_id
-        from {{ ref('stg_retail__payments') }} as payments
-        where payments.payment_id in (select touched_payments.payment_id from touched_payments)
-    ),
+    {{ touched_orders([ref('fct_orders'), ref('fct_order_lines')]) }},
 
     orders as (
         select

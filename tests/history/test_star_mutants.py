@@ -110,7 +110,7 @@ MUTANTS = [
     ),
     Mutant(
         "facts are not pointed anew",
-        "macros/marts/touched_by_dimensions.sql",
+        "macros/marts/touched_facts.sql",
         "where customers._cdc_run > {{ cdc_history.consumed_run() }}",
         "where false",
     ),

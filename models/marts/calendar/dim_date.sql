@@ -4,9 +4,7 @@
   Redshift: a copy on every node, since every fact joins it.
 -#}
 {{ config(
-    materialized='incremental',
     incremental_strategy='append',
-    on_schema_change='fail',
     dist='all',
     sort='date_day'
 ) }}

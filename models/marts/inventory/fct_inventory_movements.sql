@@ -3,10 +3,8 @@
   Redshift: distributed by product_id, which stock is summed by; sorted by day, which it is summed up to.
 -#}
 {{ config(
-    materialized='incremental',
     incremental_strategy='merge',
     unique_key='movement_id',
-    on_schema_change='fail',
     dist='product_id',
     sort='moved_date'
 ) }}
@@ -15,19 +13,9 @@ with
 
 {% if is_incremental() %}
 touched as (
-    select changed.movement_id
-    from {{ ref('stg_retail__inventory_movements') }} as changed
-    where changed._cdc_run > {{ cdc_history.consumed_run() }}
-    union
-    {{ touched_by_dimensions(['movement_id'], customer=false) }}
-),
-
-written as (
-    select
-        facts.movement_id,
-        facts._cdc_row_hash
-    from {{ this }} as facts
-    where facts.movement_id in (select touched.movement_id from touched)
+    {{ touched_facts(
+        ['movement_id'], [ref('stg_retail__inventory_movements')], customer=false
+    ) }}
 ),
 {% endif %}
 
@@ -74,10 +62,4 @@ final as (
     from placed
 )
 
-select final.*
-from final
-{% if is_incremental() %}
-left join written
-    on final.movement_id = written.movement_id
-where {{ cdc_history.differs('final._cdc_row_hash', 'written._cdc_row_hash') }}
-{% endif %}
+{{ only_what_differs('final', ['movement_id']) }}

@@ -3,10 +3,8 @@
   Redshift: a copy on every node, since each fact of a sale and of a stock movement joins it.
 -#}
 {{ config(
-    materialized='incremental',
     incremental_strategy='merge',
     unique_key='product_id',
-    on_schema_change='fail',
     dist='all',
     sort='product_id'
 ) }}
@@ -83,10 +81,4 @@ final as (
     from categorised
 )
 
-select final.*
-from final
-{% if is_incremental() %}
-left join {{ this }} as written
-    on final.product_id = written.product_id
-where {{ cdc_history.differs('final._cdc_row_hash', 'written._cdc_row_hash') }}
-{% endif %}
+{{ only_what_differs('final', ['product_id']) }}

@@ -1,9 +1,7 @@
 {#- Redshift: a copy on every node; it is small. -#}
 {{ config(
-    materialized='incremental',
     incremental_strategy='merge',
     unique_key='promotion_key',
-    on_schema_change='fail',
     dist='all',
     sort='promotion_key'
 ) }}
@@ -47,10 +45,4 @@ final as (
     from promotions
 )
 
-select final.*
-from final
-{% if is_incremental() %}
-left join {{ this }} as written
-    on final.promotion_key = written.promotion_key
-where {{ cdc_history.differs('final._cdc_row_hash', 'written._cdc_row_hash') }}
-{% endif %}
+{{ only_what_differs('final', ['promotion_key']) }}

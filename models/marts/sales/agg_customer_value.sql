@@ -5,9 +5,7 @@
   Redshift: distributed and sorted by the customer, which campaigns look up.
 -#}
 {{ config(
-    materialized='incremental',
     incremental_strategy='append',
-    on_schema_change='fail',
     pre_hook="{{ delete_touched(['customer_id', 'currency_code'], touched_customer_values()) }}",
     dist='customer_id',
     sort='customer_id'
@@ -17,10 +15,7 @@ with
 
 {% if is_incremental() %}
 touched as (
-    select
-        groups_found.customer_id,
-        groups_found.currency_code
-    from ({{ touched_customer_values() }}) as groups_found
+    {{ touched_keys(touched_customer_values()) }}
 ),
 {% endif %}
 

@@ -4,9 +4,7 @@
   Redshift: small; sorted by day, which reports filter by.
 -#}
 {{ config(
-    materialized='incremental',
     incremental_strategy='append',
-    on_schema_change='fail',
     pre_hook="{{ delete_touched(['sales_date', 'store_id', 'currency_code'], touched_sales_groups()) }}",
     dist='even',
     sort=['sales_date', 'store_id']
@@ -16,11 +14,7 @@ with
 
 {% if is_incremental() %}
 touched as (
-    select
-        groups_found.sales_date,
-        groups_found.store_id,
-        groups_found.currency_code
-    from ({{ touched_sales_groups() }}) as groups_found
+    {{ touched_keys(touched_sales_groups()) }}
 ),
 {% endif %}
 

@@ -3,10 +3,8 @@
   Redshift: distributed and sorted like fct_orders, which each line is joined with.
 -#}
 {{ config(
-    materialized='incremental',
     incremental_strategy='merge',
     unique_key=['order_id', 'line_no'],
-    on_schema_change='fail',
     dist='order_id',
     sort='placed_date'
 ) }}
@@ -15,45 +13,18 @@ with
 
 {% if is_incremental() %}
 touched as (
-    select
-        changed.order_id,
-        changed.line_no
-    from {{ ref('int_order_items__valued') }} as changed
-    where changed._cdc_run > {{ cdc_history.consumed_run() }}
-    union
-    -- a line and its order may arrive in different runs
-    select
-        items.order_id,
-        items.line_no
-    from {{ ref('int_order_items__valued') }} as items
-    where
-        items.order_id in (
-            select changed.order_id
-            from {{ ref('orders_history') }} as changed
-            where changed._cdc_run > {{ cdc_history.consumed_run() }}
-        )
-    union
-    {{ touched_by_dimensions(['order_id', 'line_no']) }}
-),
-
-written as (
-    select
-        facts.order_id,
-        facts.line_no,
-        facts._cdc_row_hash
-    from {{ this }} as facts
-    where
-        (facts.order_id, facts.line_no) in (
-            select
-                touched.order_id,
-                touched.line_no
-            from touched
-        )
+    {{ touched_facts(
+        ['order_id', 'line_no'],
+        [ref('int_order_items__valued')],
+        of_orders=ref('int_order_items__valued')
+    ) }}
 ),
 {% endif %}
 
 items as (
-    select items.*
+    select
+        items.*,
+        items._cdc_row_hash as _cdc_item_hash
     from {{ ref('int_order_items__valued') }} as items
     {% if is_incremental() %}
     where
@@ -66,56 +37,7 @@ items as (
     {% endif %}
 ),
 
-orders as (
-    {{ orders_of_facts('items') }}
-),
-
-customers as (
-    {{ bindable_customers('orders') }}
-),
-
-bound as (
-    select
-        -- keys
-        items.order_id,
-        items.line_no,
-        {{ bound_customer_key('orders.customer_id', 'customers') }} as customer_key,
-        orders.customer_id,
-        items.product_id,
-        orders.store_id,
-        orders.placed_date,
-        case
-            when items.returned_quantity <> 0 then coalesce(
-                {{ local_date('items.returned_at', "coalesce(orders.time_zone, 'UTC')") }},
-                orders.placed_date
-            )
-        end as returned_date,
-        -- attributes
-        orders.currency_code,
-        items.is_deleted or coalesce(orders.is_deleted, false) as is_deleted,
-        -- measures
-        items.quantity,
-        items.returned_quantity,
-        items.unit_price,
-        items.gross_amount,
-        items.discount_amount,
-        items.tax_amount,
-        items.net_amount,
-        items.returned_amount,
-        -- timestamps
-        orders.placed_at,
-        items.returned_at,
-        -- lineage
-        items._cdc_position,
-        items._cdc_op,
-        items._cdc_row_hash as _cdc_item_hash,
-        orders._cdc_order_hash
-    from items
-    left join orders
-        on items.order_id = orders.order_id
-    left join customers
-        on {{ binds('orders.customer_id', 'orders.placed_at', 'customers') }}
-),
+{{ bound_to_orders('items', 'orders.placed_at') }},
 
 final as (
     select
@@ -126,11 +48,15 @@ final as (
         bound.customer_id,
         bound.product_id,
         bound.store_id,
-        bound.placed_date,
-        bound.returned_date,
+        {{ local_date('bound._order_placed_at', 'bound._order_time_zone') }} as placed_date,
+        case
+            when bound.returned_quantity <> 0 then {{ local_date(
+                'coalesce(bound.returned_at, bound._order_placed_at)', 'bound._order_time_zone'
+            ) }}
+        end as returned_date,
         -- attributes
-        bound.currency_code,
-        bound.is_deleted,
+        bound._order_currency_code as currency_code,
+        bound.is_deleted or bound._order_is_deleted as is_deleted,
         -- measures
         bound.quantity,
         bound.returned_quantity,
@@ -141,7 +67,7 @@ final as (
         bound.net_amount,
         bound.returned_amount,
         -- timestamps
-        bound.placed_at,
+        bound._order_placed_at as placed_at,
         bound.returned_at,
         -- lineage
         bound._cdc_position,
@@ -156,10 +82,4 @@ final as (
     from bound
 )
 
-select final.*
-from final
-{% if is_incremental() %}
-left join written
-    on final.order_id = written.order_id and final.line_no = written.line_no
-where {{ cdc_history.differs('final._cdc_row_hash', 'written._cdc_row_hash') }}
-{% endif %}
+{{ only_what_differs('final', ['order_id', 'line_no']) }}

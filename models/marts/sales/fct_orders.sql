@@ -4,83 +4,47 @@
   customer_id would put all guests on one slice. Sorted by day, which reports filter by.
 -#}
 {{ config(
-    materialized='incremental',
     incremental_strategy='merge',
     unique_key='order_id',
-    on_schema_change='fail',
     dist='order_id',
     sort='placed_date'
 ) }}
+
+{%- set totals = order_totals() %}
 
 with
 
 {% if is_incremental() %}
 touched as (
-    select changed.order_id
-    from {{ ref('orders_history') }} as changed
-    where changed._cdc_run > {{ cdc_history.consumed_run() }}
-    union
-    select changed.order_id
-    from {{ ref('int_order_items__valued') }} as changed
-    where changed._cdc_run > {{ cdc_history.consumed_run() }}
-    union
-    {{ touched_by_dimensions(['order_id']) }}
-),
-
-written as (
-    select
-        facts.order_id,
-        facts._cdc_row_hash
-    from {{ this }} as facts
-    where facts.order_id in (select touched.order_id from touched)
+    {{ touched_facts(['order_id'], [ref('orders_history'), ref('int_order_items__valued')]) }}
 ),
 {% endif %}
 
-current_orders as (
+orders as (
     select
-        orders.order_id,
-        orders.customer_id,
-        orders.store_id,
-        orders.promotion_code,
-        orders.currency_code,
-        orders.status,
-        orders.placed_at,
-        orders.paid_at,
-        orders.shipped_at,
-        orders.delivered_at,
-        orders.cancelled_at,
-        orders.returned_at,
-        orders.is_deleted,
-        orders._cdc_position,
-        orders._cdc_op,
-        orders._cdc_row_hash,
-        coalesce(stores.calendar_time_zone, 'UTC') as time_zone
-    from {{ ref('orders_history') }} as orders
+        history.*,
+        coalesce(stores.calendar_time_zone, 'UTC') as _time_zone
+    from {{ ref('orders_history') }} as history
     left join {{ ref('dim_store') }} as stores
-        on orders.store_id = stores.store_id
+        on history.store_id = stores.store_id
     where
-        orders.dbt_valid_to is null
+        history.dbt_valid_to is null
         {% if is_incremental() %}
-        and orders.order_id in (select touched.order_id from touched)
+        and history.order_id in (select touched.order_id from touched)
         {% endif %}
 ),
 
 customers as (
-    {{ bindable_customers('current_orders') }}
+    {{ bindable_customers('orders') }}
 ),
 
 -- a deleted line has left the order's totals; an order whose lines have not arrived yet has none
 totals as (
     select
-        items.order_id,
-        count(*) as line_count,
-        sum(items.quantity) as unit_count,
-        sum(items.returned_quantity) as returned_unit_count,
-        sum(items.gross_amount) as gross_amount,
-        sum(items.discount_amount) as discount_amount,
-        sum(items.tax_amount) as tax_amount,
-        sum(items.net_amount) as net_amount,
-        sum(items.returned_amount) as returned_amount
+        {%- for total in totals %}
+        sum({{ total.summand }}) as {{ total.name }},
+        {%- endfor %}
+        items.order_id
     from {{ ref('int_order_items__valued') }} as items
     where
         not items.is_deleted
@@ -92,24 +56,18 @@ totals as (
 
 bound as (
     select
-        current_orders.*,
-        {{ bound_customer_key('current_orders.customer_id', 'customers') }} as customer_key,
-        {{ local_date('current_orders.placed_at', 'current_orders.time_zone') }} as placed_date,
-        {{ local_date('current_orders.cancelled_at', 'current_orders.time_zone') }}
-            as cancelled_date,
-        cast(coalesce(totals.line_count, 0) as bigint) as line_count,
-        cast(coalesce(totals.unit_count, 0) as bigint) as unit_count,
-        cast(coalesce(totals.returned_unit_count, 0) as bigint) as returned_unit_count,
-        cast(coalesce(totals.gross_amount, 0) as decimal(38, 2)) as gross_amount,
-        cast(coalesce(totals.discount_amount, 0) as decimal(38, 2)) as discount_amount,
-        cast(coalesce(totals.tax_amount, 0) as decimal(38, 2)) as tax_amount,
-        cast(coalesce(totals.net_amount, 0) as decimal(38, 2)) as net_amount,
-        cast(coalesce(totals.returned_amount, 0) as decimal(38, 2)) as returned_amount
-    from current_orders
+        orders.*,
+        {%- for total in totals %}
+        cast(coalesce(totals.{{ total.name }}, 0) as {{ total.data_type }}) as {{ total.name }},
+        {%- endfor %}
+        {{ local_date('orders.placed_at', 'orders._time_zone') }} as placed_date,
+        {{ local_date('orders.cancelled_at', 'orders._time_zone') }} as cancelled_date,
+        {{ bound_customer_key('orders.customer_id', 'customers') }} as customer_key
+    from orders
     left join customers
-        on {{ binds('current_orders.customer_id', 'current_orders.placed_at', 'customers') }}
+        on {{ binds('orders.customer_id', 'orders.placed_at', 'customers') }}
     left join totals
-        on current_orders.order_id = totals.order_id
+        on orders.order_id = totals.order_id
 ),
 
 final as (
@@ -128,20 +86,15 @@ final as (
         bound.status,
         bound.is_deleted,
         -- measures
-        bound.line_count,
-        bound.unit_count,
-        bound.returned_unit_count,
-        bound.gross_amount,
-        bound.discount_amount,
-        bound.tax_amount,
-        bound.net_amount,
-        bound.returned_amount,
-        {{ seconds_between('bound.placed_at', 'bound.paid_at') }} as placed_to_paid_seconds,
-        {{ seconds_between('bound.paid_at', 'bound.shipped_at') }} as paid_to_shipped_seconds,
-        {{ seconds_between('bound.shipped_at', 'bound.delivered_at') }}
-            as shipped_to_delivered_seconds,
-        {{ seconds_between('bound.placed_at', 'bound.delivered_at') }}
-            as placed_to_delivered_seconds,
+        {%- for total in totals %}
+        bound.{{ total.name }},
+        {%- endfor %}
+        {%- for begun, ended in [
+            ('placed', 'paid'), ('paid', 'shipped'), ('shipped', 'delivered'), ('placed', 'delivered')
+        ] %}
+        {{ seconds_between('bound.' ~ begun ~ '_at', 'bound.' ~ ended ~ '_at') }}
+            as {{ begun }}_to_{{ ended }}_seconds,
+        {%- endfor %}
         -- timestamps
         bound.placed_at,
         bound.paid_at,
@@ -158,22 +111,10 @@ final as (
             {'name': 'customer_key', 'data_type': 'varchar'},
             {'name': 'placed_date', 'data_type': 'date'},
             {'name': 'cancelled_date', 'data_type': 'date'},
-            {'name': 'line_count', 'data_type': 'bigint'},
-            {'name': 'unit_count', 'data_type': 'bigint'},
-            {'name': 'returned_unit_count', 'data_type': 'bigint'},
-            {'name': 'gross_amount', 'data_type': 'decimal'},
-            {'name': 'discount_amount', 'data_type': 'decimal'},
-            {'name': 'tax_amount', 'data_type': 'decimal'},
-            {'name': 'returned_amount', 'data_type': 'decimal'},
-        ], relation='bound') }} as _cdc_row_hash,
+        ] + totals | rejectattr('name', 'equalto', 'net_amount') | list, relation='bound') }}
+            as _cdc_row_hash,
         {{ cdc_history.current_run() }} as _cdc_run
     from bound
 )
 
-select final.*
-from final
-{% if is_incremental() %}
-left join written
-    on final.order_id = written.order_id
-where {{ cdc_history.differs('final._cdc_row_hash', 'written._cdc_row_hash') }}
-{% endif %}
+{{ only_what_differs('final', ['order_id']) }}

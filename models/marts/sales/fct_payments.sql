@@ -3,10 +3,8 @@
   Redshift: distributed like fct_orders, which each payment is joined with.
 -#}
 {{ config(
-    materialized='incremental',
     incremental_strategy='merge',
     unique_key='payment_id',
-    on_schema_change='fail',
     dist='order_id',
     sort='booked_date'
 ) }}
@@ -15,34 +13,16 @@ with
 
 {% if is_incremental() %}
 touched as (
-    select changed.payment_id
-    from {{ ref('payments_history') }} as changed
-    where changed._cdc_run > {{ cdc_history.consumed_run() }}
-    union
-    -- a payment and its order may arrive in different runs
-    select payments.payment_id
-    from {{ ref('payments_history') }} as payments
-    where
-        payments.order_id in (
-            select changed.order_id
-            from {{ ref('orders_history') }} as changed
-            where changed._cdc_run > {{ cdc_history.consumed_run() }}
-        )
-    union
-    {{ touched_by_dimensions(['payment_id']) }}
-),
-
-written as (
-    select
-        facts.payment_id,
-        facts._cdc_row_hash
-    from {{ this }} as facts
-    where facts.payment_id in (select touched.payment_id from touched)
+    {{ touched_facts(
+        ['payment_id'], [ref('payments_history')], of_orders=ref('payments_history')
+    ) }}
 ),
 {% endif %}
 
 payments as (
-    select payments.*
+    select
+        payments.*,
+        payments._cdc_row_hash as _cdc_payment_hash
     from {{ ref('payments_history') }} as payments
     where
         payments.dbt_valid_to is null
@@ -51,43 +31,7 @@ payments as (
         {% endif %}
 ),
 
-orders as (
-    {{ orders_of_facts('payments') }}
-),
-
-customers as (
-    {{ bindable_customers('orders') }}
-),
-
-bound as (
-    select
-        -- keys
-        payments.payment_id,
-        payments.order_id,
-        {{ bound_customer_key('orders.customer_id', 'customers') }} as customer_key,
-        orders.customer_id,
-        orders.store_id,
-        {{ local_date('payments.booked_at', "coalesce(orders.time_zone, 'UTC')") }} as booked_date,
-        -- attributes
-        payments.kind as payment_kind,
-        payments.method as payment_method,
-        payments.currency_code,
-        payments.is_deleted,
-        -- measures
-        payments.amount,
-        -- timestamps
-        payments.booked_at,
-        -- lineage
-        payments._cdc_position,
-        payments._cdc_op,
-        payments._cdc_row_hash as _cdc_payment_hash,
-        orders._cdc_order_hash
-    from payments
-    left join orders
-        on payments.order_id = orders.order_id
-    left join customers
-        on {{ binds('orders.customer_id', 'payments.booked_at', 'customers') }}
-),
+{{ bound_to_orders('payments', 'payments.booked_at') }},
 
 final as (
     select
@@ -97,10 +41,10 @@ final as (
         bound.customer_key,
         bound.customer_id,
         bound.store_id,
-        bound.booked_date,
+        {{ local_date('bound.booked_at', 'bound._order_time_zone') }} as booked_date,
         -- attributes
-        bound.payment_kind,
-        bound.payment_method,
+        bound.kind as payment_kind,
+        bound.method as payment_method,
         bound.currency_code,
         bound.is_deleted,
         -- measures
@@ -120,10 +64,4 @@ final as (
     from bound
 )
 
-select final.*
-from final
-{% if is_incremental() %}
-left join written
-    on final.payment_id = written.payment_id
-where {{ cdc_history.differs('final._cdc_row_hash', 'written._cdc_row_hash') }}
-{% endif %}
+{{ only_what_differs('final', ['payment_id']) }}

@@ -1,9 +1,7 @@
 {#- Redshift: a copy on every node, since every fact joins it. -#}
 {{ config(
-    materialized='incremental',
     incremental_strategy='merge',
     unique_key='store_id',
-    on_schema_change='fail',
     dist='all',
     sort='store_id'
 ) }}
@@ -47,10 +45,4 @@ final as (
     from stores
 )
 
-select final.*
-from final
-{% if is_incremental() %}
-left join {{ this }} as written
-    on final.store_id = written.store_id
-where {{ cdc_history.differs('final._cdc_row_hash', 'written._cdc_row_hash') }}
-{% endif %}
+{{ only_what_differs('final', ['store_id']) }}
