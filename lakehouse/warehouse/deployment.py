@@ -50,7 +50,7 @@ def _require_case_sensitive_identifiers(warehouse: Connection) -> None:
     if value.lower() not in ("on", "true", "1"):
         raise TerminalError(
             f"enable_case_sensitive_identifier is {value}: set it to true in the workgroup's or "
-            "cluster's parameters (see docs/runbooks/redshift_first_deployment.md), then run again"
+            "cluster's parameters (see docs/runbooks/deployment.md), then run again"
         )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.infra.terraform import harness
 from tests.infra.terraform.conftest import Environment
-from tests.infra.terraform.test_environments import planned
+from tests.infra.terraform.harness import planned
 
 DOCS = harness.PROJECT / "docs"
 # bootstrap makes these two, as an administrator (test_bootstrap.py).

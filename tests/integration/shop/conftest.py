@@ -14,8 +14,8 @@ from playground.services.postgres import PostgresServer
 from playground.shop import schema
 from playground.shop.opening import Scale
 from playground.shop.simulator import RoundSummary, Shop
-from tests.history.warehouse import Warehouse
 from tests.integration.shop.warehouse import built_warehouse
+from tests.kit.warehouse import Warehouse
 
 SALT = "salt-of-the-tests-0123456789"
 SMALL = Scale(customers=120, orders=150, products=60, categories=8)

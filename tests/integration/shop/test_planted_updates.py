@@ -16,8 +16,8 @@ from lakehouse.reconcile.scope import Scope
 from lakehouse.reconcile.source import open_source
 from lakehouse.reconcile.star import MARTS, Mart, compare_mart, compare_star, compared_columns
 from playground.shop.simulator import RoundSummary
-from tests.history.warehouse import Warehouse
 from tests.integration.shop.conftest import SALT
+from tests.kit.warehouse import Warehouse
 
 MODELS = Path(__file__).parents[3] / "models/marts"
 BOUND, TILED = "test_name:binds_to_valid_version", "customer_versions_tile_time"

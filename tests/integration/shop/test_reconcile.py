@@ -19,8 +19,8 @@ from lakehouse.reconcile.run import reconcile
 from lakehouse.reconcile.source import MEASURES, open_source
 from playground.services.postgres import PostgresServer
 from playground.shop.simulator import RoundSummary
-from tests.history.warehouse import Warehouse
 from tests.integration.shop.conftest import SALT, rows, run
+from tests.kit.warehouse import Warehouse
 
 Traded = tuple[str, list[RoundSummary]]
 

@@ -11,9 +11,9 @@ from ingestion.declarations import Table, load
 from lakehouse.reconcile.loaded import load_source
 from lakehouse.reconcile.scope import Scope
 from lakehouse.reconcile.source import open_source
-from tests.history.envelopes import Event, PostgresPlace, Row, key_bytes, value_bytes
-from tests.history.landing_files import Delivery, LandingZone
-from tests.history.warehouse import WHOLE_PROJECT, Warehouse, copy_project, parsed_project
+from tests.kit.envelopes import Event, PostgresPlace, Row, key_bytes, value_bytes
+from tests.kit.landing import Delivery, LandingZone
+from tests.kit.warehouse import WHOLE_PROJECT, Warehouse, copy_project, parsed_project
 
 
 def built_warehouse(dsn: str, folder: Path, salt: str, captured_from: int) -> Warehouse:
