@@ -62,12 +62,17 @@ def assert_prefix(zone: Zone, feed: Feed) -> None:
         assert seen == held[: len(seen)]
 
 
+# Starting Spark with S3 costs most of each run; what differs from a disk there is how a file becomes
+# visible. The unit tests of storage compare the two.
 @pytest.mark.parametrize(
-    "points",
+    ("any_zone", "points"),
     [
-        pytest.param(("batch_staged", "file_visible", "ledger_row"), id="short"),
-        pytest.param(LANDING_POINTS, id="all", marks=pytest.mark.long),
+        pytest.param("zone", ("batch_staged", "file_visible", "ledger_row"), id="disk"),
+        pytest.param("s3_zone", ("file_visible",), id="s3a"),
+        pytest.param("zone", LANDING_POINTS, id="disk-all", marks=pytest.mark.long),
+        pytest.param("s3_zone", LANDING_POINTS, id="s3a-all", marks=pytest.mark.long),
     ],
+    indirect=["any_zone"],
 )
 def test_killed_at_each_step_of_a_batch(
     any_zone: Zone, feed: Feed, points: tuple[str, ...]
