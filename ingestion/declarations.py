@@ -186,6 +186,7 @@ def load(path: Path = SOURCES_FILE) -> Declarations:
         ) from error
     tables = tuple(_table(entry, problems) for entry in parsed.tables)
     _check_unique([table.name for table in tables], "table", problems)
+    _check_stream_names([table.name for table in tables], problems)
     for connector in CONNECTORS:
         _check_unique([table.topics[connector] for table in tables], f"{connector} topic", problems)
     connectors = {
@@ -418,6 +419,17 @@ def parse_type(text: str) -> DataType | None:
 def _check_unique(names: list[str], what: str, problems: list[str]) -> None:
     for name in sorted({name for name in names if names.count(name) > 1}):
         problems.append(f"{what} {name!r} is declared twice")
+
+
+def _check_stream_names(names: list[str], problems: list[str]) -> None:
+    """On Redshift the streams of a table are called by it and its topic's incarnation."""
+    for name in names:
+        own = re.fullmatch(r"(.+)_[0-9]+(_archive)?", name)
+        if own and own[1] in names:
+            problems.append(
+                f"table {name}: the name is that of a stream of table {own[1]} on Redshift; give "
+                "the table another `name`, its topics can stay"
+            )
 
 
 def _explain(source: Any, error: ValidationError) -> list[str]:

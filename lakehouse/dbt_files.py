@@ -45,8 +45,14 @@ def render(declarations: Declarations) -> dict[Path, str]:
 
 def _log_sql(table: Table) -> str:
     note = "\n    Redshift: distributed by the key, on which history joins the changes of a row."
-    config = f"{{{{ config(dist='{table.primary_key[0]}') }}}}"
+    config = f"{{{{ config(dist='{_distributed_by(table)}') }}}}"
     return _sql(f"{config}\n{{{{ change_log() }}}}", note)
+
+
+def _distributed_by(table: Table) -> str:
+    """The first key column; in quotes where dbt-redshift would take its name for a style."""
+    column = table.primary_key[0]
+    return f'"{column}"' if column in ("auto", "even") else column
 
 
 def _log(table: Table) -> dict[str, Any]:
@@ -84,7 +90,7 @@ def _snapshot(table: Table) -> dict[str, Any]:
             "strategy": "cdc_history.cdc",
             "unique_key": key[0] if len(key) == 1 else key,
             "updated_at": "_cdc_committed_at",
-            "dist": key[0],
+            "dist": _distributed_by(table),
             "sort": key,
             "meta": {
                 "sequence_by": "_cdc_position",

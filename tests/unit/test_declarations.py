@@ -38,6 +38,16 @@ def test_generated_files_are_up_to_date() -> None:
         )
 
 
+def test_a_key_called_like_a_distribution_style_is_a_column(tmp_path: Path) -> None:
+    path = tmp_path / "sources.yml"
+    path.write_text(SOURCES_FILE.read_text("utf-8").replace("order_id", "even"), "utf-8")
+    files = render(load(path))
+    [log] = [text for file, text in files.items() if file.name == "orders__log.sql"]
+    [history] = [text for file, text in files.items() if file.name == "orders_history.yml"]
+    assert """config(dist='"even"')""" in log
+    assert yaml.safe_load(history)["snapshots"][0]["config"]["dist"] == '"even"'
+
+
 def test_no_generated_file_is_left_over() -> None:
     folders = {path.parent for path in render(load())}
     generated = {
@@ -256,7 +266,7 @@ def test_history_has_columns_beside_the_key_that_a_key_cannot_be_called(tmp_path
         load(path)
 
 
-@pytest.mark.parametrize("table", ["order", "ledger"])
+@pytest.mark.parametrize("table", ["order", "ledger", "orders_2", "orders_10_archive"])
 def test_a_table_is_called_neither_a_reserved_word_nor_like_our_own(
     tmp_path: Path, table: str
 ) -> None:
