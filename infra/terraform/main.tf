@@ -257,7 +257,7 @@ module "orchestration" {
   dbt_schedule_enabled = var.dbt.schedule_enabled
   dbt_command          = ["dbt", "build", "--target", var.environment, "--exclude-resource-type", "unit_test"]
   measure_minutes      = var.alarms.measure_minutes
-  measure_command      = ["python", "-m", "lakehouse.delivery", "as-administrator", "--", "lakehouse", "warehouse", "measure", "--target", var.environment]
+  warehouse_tasks      = { for name in ["measure", "archive"] : name => ["python", "-m", "lakehouse.delivery", "as-administrator", "--", "lakehouse", "warehouse", name, "--target", var.environment] }
   subnet_ids           = module.network.private_subnet_ids
   security_group_id    = module.network.security_group_ids["tasks"]
   kms_key_arn          = module.encryption.key_arns["data"]

@@ -402,6 +402,11 @@ MUTANTS: dict[str, tuple[Mutant, ...]] = {
             "kms_master_key_id         = var.logs_kms_key_arn",
             "",
         ),
+        Mutant(
+            "the warehouse is measured and its streams are archived",
+            "var.warehouse_tasks.archive",
+            "var.warehouse_tasks.measure",
+        ),
         Mutant("the landing zone is looked after", '"landing", "expire"]', '"status"]'),
         Mutant("logs are encrypted", "kms_key_id        = var.logs_kms_key_arn", ""),
     ),

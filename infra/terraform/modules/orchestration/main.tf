@@ -4,7 +4,12 @@ locals {
     measure = {
       description = "The warehouse's metrics into CloudWatch."
       schedule    = "rate(${var.measure_minutes} minutes)"
-      command     = var.measure_command
+      command     = var.warehouse_tasks.measure
+    }
+    archive = {
+      description = "Moves the streaming views' rows into their archives, and drops of these what landing holds."
+      schedule    = "cron(15 3 ? * SUN *)"
+      command     = var.warehouse_tasks.archive
     }
     compact = {
       description = "Merges the landing zone's small files of past dates."

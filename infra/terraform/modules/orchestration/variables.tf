@@ -176,14 +176,14 @@ variable "dbt_command" {
   }
 }
 
-variable "measure_command" {
-  description = "Command that puts the warehouse's metrics into CloudWatch."
-  type        = list(string)
+variable "warehouse_tasks" {
+  description = "Commands that put the warehouse's metrics into CloudWatch and archive its streams."
+  type        = object({ measure = list(string), archive = list(string) })
   nullable    = false
 
   validation {
-    condition     = length(var.measure_command) > 0
-    error_message = "measure_command is a command and its arguments."
+    condition     = alltrue([for command in values(var.warehouse_tasks) : length(command) > 0])
+    error_message = "Each of warehouse_tasks is a command and its arguments."
   }
 }
 

@@ -11,7 +11,7 @@ variables {
   environment_file  = "LAKEHOUSE_ENVIRONMENT=dev"
   role_arns         = { dbt = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x", operations = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x", execution = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x", runner = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x", scheduler = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x" }
   dbt_command       = ["dbt", "build", "--target", "dev"]
-  measure_command   = ["lakehouse", "warehouse", "measure"]
+  warehouse_tasks   = { measure = ["lakehouse", "warehouse", "measure"], archive = ["lakehouse", "warehouse", "archive"] }
   subnet_ids        = ["subnet-1", "subnet-2", "subnet-3"]
   security_group_id = "sg-1"
   kms_key_arn       = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
@@ -77,6 +77,11 @@ run "tasks" {
   assert {
     condition     = alltrue([for operation in ["compact", "expire"] : jsondecode(aws_scheduler_schedule.operation[operation].target[0].input).containerOverrides[0].command == ["lakehouse", "landing", operation]])
     error_message = "control: the landing zone is looked after"
+  }
+
+  assert {
+    condition     = alltrue([for task in ["measure", "archive"] : jsondecode(aws_scheduler_schedule.operation[task].target[0].input).containerOverrides[0].command == ["lakehouse", "warehouse", task]])
+    error_message = "control: the warehouse is measured and its streams are archived"
   }
 
   assert {

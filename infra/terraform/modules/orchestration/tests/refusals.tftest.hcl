@@ -11,7 +11,7 @@ variables {
   environment_file  = "LAKEHOUSE_ENVIRONMENT=dev"
   role_arns         = { dbt = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x", operations = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x", execution = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x", runner = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x", scheduler = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x" }
   dbt_command       = ["dbt", "build", "--target", "dev"]
-  measure_command   = ["lakehouse", "warehouse", "measure"]
+  warehouse_tasks   = { measure = ["lakehouse", "warehouse", "measure"], archive = ["lakehouse", "warehouse", "archive"] }
   subnet_ids        = ["subnet-1", "subnet-2", "subnet-3"]
   security_group_id = "sg-1"
   kms_key_arn       = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
@@ -122,8 +122,8 @@ run "no_measurement" {
   command = plan
 
   variables {
-    measure_command = []
+    warehouse_tasks = { measure = [], archive = ["lakehouse"] }
   }
 
-  expect_failures = [var.measure_command]
+  expect_failures = [var.warehouse_tasks]
 }
