@@ -78,12 +78,11 @@ LOG_AND_HISTORY = _words("""
     """)
 # Columns that queries and tests of history have beside the key, and beside no other column.
 BESIDE_THE_KEY = _words("""
-    begins_unknown deliveries first_offset follows_delete image__cdc_incarnation image_kafka_offset
-    image_kafka_partition image_kafka_timestamp image_op image_run image_sequence is_before_image
-    is_corrected island last_offset next_before_hash next_image__cdc_incarnation
-    next_image_kafka_offset next_image_kafka_partition next_image_kafka_timestamp next_image_op
-    next_image_run next_image_sequence next_op next_place op_before previous_op sequence_before
-    valid_from
+    begins_unknown deliveries first_offset follows_delete image_arrival_1 image_arrival_2
+    image_arrival_3 image_arrival_4 image_op image_run image_sequence is_before_image
+    is_corrected island last_offset next_before_hash next_image_arrival_1 next_image_arrival_2
+    next_image_arrival_3 next_image_arrival_4 next_image_op next_image_run next_image_sequence
+    next_op next_place op_before previous_op sequence_before valid_from
     """)
 # What the marts of a table show under a name that is none of the table's columns.
 MARTS: Mapping[str, frozenset[str]] = {

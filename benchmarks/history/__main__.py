@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -86,7 +85,8 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._file = folder / "bench.duckdb"
-        shutil.copytree(_PACKAGE, folder / "dbt_packages/cdc_history")
+        (folder / "dbt_packages").mkdir(parents=True)
+        (folder / "dbt_packages/cdc_history").symlink_to(_PACKAGE)
         self._write("packages.yml", {"packages": [{"local": str(_PACKAGE)}]})
         self._write(
             "dbt_project.yml",

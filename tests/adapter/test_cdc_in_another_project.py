@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,10 @@ import yaml
 from dbt.tests.fixtures.project import TestProjInfo
 from dbt.tests.util import run_dbt, write_file
 
+from tests.adapter.conftest import PACKAGE
+
+Rows = list[tuple[str, ...]]
+HISTORY = "accounts_history"
 _COLUMNS = (
     "branch, account, balance, note, _before_branch, _before_account, _before_balance, "
     "_before_note, seq, _cdc_op, _cdc_commit_known, committed, arrived, _cdc_run"
@@ -56,12 +61,26 @@ _CONFIG: dict[str, object] = {
 
 def _snapshot(config: dict[str, object]) -> str:
     return yaml.safe_dump(
-        {
-            "snapshots": [
-                {"name": "accounts_history", "relation": "ref('changes')", "config": config}
-            ]
-        }
+        {"snapshots": [{"name": HISTORY, "relation": "ref('changes')", "config": config}]}
     )
+
+
+def build(project: TestProjInfo, columns: str, order: str, runs: int = 3) -> Rows:
+    """`columns` of the history after so many runs, the later ones with late records."""
+    for run in range(1, runs + 1):
+        run_dbt(["build", "--vars", f"run: {run}"])
+    return rows(project, columns, order)
+
+
+def rows(project: TestProjInfo, columns: str, order: str) -> Rows:
+    query = f"select {columns} from {project.test_schema}.{HISTORY} order by {order}"
+    return [tuple(map(str, row)) for row in project.run_sql(query, fetch="all")]
+
+
+def refusal(project: TestProjInfo, *arguments: str) -> str:
+    """What dbt says when it refuses to build."""
+    results = run_dbt(["build", *arguments], expect_pass=False)
+    return " ".join(str(result.message) for result in results)
 
 
 class _Project:
@@ -73,7 +92,7 @@ class _Project:
     @pytest.fixture(scope="class")
     @staticmethod
     def snapshots() -> dict[str, str]:
-        return {"accounts_history.yml": _snapshot(_CONFIG)}
+        return {f"{HISTORY}.yml": _snapshot(_CONFIG)}
 
     @pytest.fixture(scope="class")
     @staticmethod
@@ -89,31 +108,29 @@ class _Project:
         }
 
 
+_DAY = "2026-01-0{}".format
+_LAST = "9999-12-31"
+_VERSIONS = "branch, account, balance, seq, is_deleted, cast(starts as date), cast(ends as date)"
+_EXPECTED = [
+    ("b", "1", "10", "01", "False", _DAY(1), _DAY(2)),
+    ("b", "1", "20", "02", "False", _DAY(2), _DAY(3)),
+    ("b", "1", "30", "03", "False", _DAY(3), _LAST),
+    ("b", "2", "5", "01", "False", _DAY(1), _DAY(4)),
+    ("b", "2", "5", "04", "True", _DAY(4), _LAST),
+]
+
+
 class TestAnotherProject(_Project):
     def test_every_version_is_kept_under_the_names_of_the_project(
         self, project: TestProjInfo
     ) -> None:
-        for run in (1, 2, 3):
-            run_dbt(["build", "--vars", f"run: {run}"])
-        versions = project.run_sql(
-            "select branch, account, balance, seq, is_deleted, cast(starts as date),"
-            " cast(ends as date), _cdc_run"
-            f" from {project.test_schema}.accounts_history order by account, seq",
-            fetch="all",
-        )
-        day = "2026-01-0{}".format
-        assert [tuple(map(str, version)) for version in versions] == [
-            ("b", "1", "10", "01", "False", day(1), day(2), "2"),
-            ("b", "1", "20", "02", "False", day(2), day(3), "2"),
-            ("b", "1", "30", "03", "False", day(3), "9999-12-31", "1"),
-            ("b", "2", "5", "01", "False", day(1), day(4), "2"),
-            ("b", "2", "5", "04", "True", day(4), "9999-12-31", "2"),
-        ]
+        found = build(project, f"{_VERSIONS}, _cdc_run", "account, seq")
+        runs = ("2", "2", "1", "2", "2")
+        assert found == [(*row, run) for row, run in zip(_EXPECTED, runs, strict=True)]
 
     def test_a_sample_is_refused(self, project: TestProjInfo) -> None:
         window = "{start: '2026-01-01', end: '2026-01-02'}"
-        results = run_dbt(["build", "--sample", window], expect_pass=False)
-        assert "--sample reads a part" in " ".join(str(result.message) for result in results)
+        assert "--sample reads a part" in refusal(project, "--sample", window)
 
     def test_a_clone_says_nothing_of_what_was_read(self, project: TestProjInfo) -> None:
         run_dbt(["build"])
@@ -122,12 +139,153 @@ class TestAnotherProject(_Project):
         state = Path(project.project_root, "state")
         state.mkdir()
         manifest = json.loads(Path(project.project_root, "target/manifest.json").read_text("utf-8"))
-        history = manifest["nodes"]["snapshot.test.accounts_history"]
+        history = manifest["nodes"][f"snapshot.test.{HISTORY}"]
         history |= {"alias": "original", "relation_name": f"{project.test_schema}.original"}
         (state / "manifest.json").write_text(json.dumps(manifest), "utf-8")
         project.run_sql("alter table {schema}.accounts_history rename to original")
-        run_dbt(["clone", "--state", "state", "--select", "accounts_history"])
+        run_dbt(["clone", "--state", "state", "--select", HISTORY])
         assert project.run_sql(read, fetch="all") == before
+
+
+class TestWithoutDispatch(_Project):
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def search_order() -> list[str]:
+        return ["test", "dbt"]
+
+    def test_the_missing_entry_is_named(self, project: TestProjInfo) -> None:
+        said = refusal(project)
+        assert "dbt's own snapshot macros would be used" in said
+        assert "search_order: [test, cdc_history, dbt]" in said
+
+
+_WRAPPER = """
+{{% macro snapshot_{name}_strategy(node, snapshotted, current, config, exists) %}}
+    {{{{ return(cdc_history.snapshot_cdc_strategy(node, snapshotted, current, config, exists)) }}}}
+{{% endmacro %}}
+"""
+
+
+class TestOtherSpellings(_Project):
+    """A project may give the strategy a name of its own."""
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def macros() -> dict[str, str]:
+        return {f"{name}.sql": _WRAPPER.format(name=name) for name in ("cdc", "every_change")}
+
+    @pytest.mark.parametrize("strategy", ["cdc", "test.cdc"])
+    def test_the_history_is_right(self, project: TestProjInfo, strategy: str) -> None:
+        project.run_sql(f"drop table if exists {{schema}}.{HISTORY}")
+        project.run_sql("drop schema if exists {schema}_operations cascade")
+        _write_snapshot(project, _CONFIG | {"strategy": strategy})
+        assert build(project, _VERSIONS, "account, seq") == _EXPECTED
+
+    def test_a_name_by_which_the_merge_would_be_dbts_own_is_refused(
+        self, project: TestProjInfo
+    ) -> None:
+        _write_snapshot(project, _CONFIG | {"strategy": "every_change"})
+        assert "write strategy: cdc_history.cdc" in refusal(project)
+
+
+def _write_snapshot(project: TestProjInfo, config: dict[str, object]) -> None:
+    write_file(_snapshot(config), project.project_root, "snapshots", f"{HISTORY}.yml")
+
+
+def _first_example() -> str:
+    """The first history of the README, for any table of changes."""
+    readme = (PACKAGE / "README.md").read_text("utf-8")
+    example = re.search(r"## A first history\n.*?```yaml\n(.*?)```", readme, re.S)
+    assert example
+    return example[1]
+
+
+class TestFirstHistory:
+    """The README's five lines, on changes without hashes, images, run numbers and hooks."""
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def models() -> dict[str, str]:
+        # batch, account, balance, position, operation: 03 was committed before 02 was seen
+        return {
+            "account_changes.sql": """
+            select account, balance, position, _cdc_op, committed_at
+            from (values
+                (1, 1, 10, '01', 'c', timestamp '2026-01-01'),
+                (1, 1, 30, '03', 'u', timestamp '2026-01-03'),
+                (1, 2, 5, '04', 'c', timestamp '2026-01-04'),
+                (2, 1, 20, '02', 'u', timestamp '2026-01-02'),
+                (2, 2, 5, '05', 'd', timestamp '2026-01-05'),
+                (3, 1, 10, '01', 'c', timestamp '2026-01-01')
+            ) as changes (batch, account, balance, position, _cdc_op, committed_at)
+            where batch <= {{ var('run') }}
+            """
+        }
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def snapshots() -> dict[str, str]:
+        return {f"{HISTORY}.yml": _first_example()}
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def project_config_update() -> dict[str, object]:
+        return {"vars": {"run": 1}}
+
+    def test_every_change_is_a_version(self, project: TestProjInfo) -> None:
+        columns = "account, balance, is_deleted, cast(dbt_valid_from as date), "
+        found = build(project, columns + "cast(dbt_valid_to as date)", "account, position")
+        assert found == [
+            ("1", "10", "False", _DAY(1), _DAY(2)),
+            ("1", "20", "False", _DAY(2), _DAY(3)),
+            ("1", "30", "False", _DAY(3), "None"),
+            ("2", "5", "False", _DAY(4), _DAY(5)),
+            ("2", "5", "True", _DAY(5), "None"),
+        ]
+        schemas = project.run_sql("select schema_name from duckdb_schemas()", fetch="all")
+        assert not [name for (name,) in schemas if name.endswith("operations")]
+
+    def test_it_has_five_lines(self) -> None:
+        (snapshot,) = yaml.safe_load(_first_example())["snapshots"]
+        assert len(snapshot["config"]) + 1 <= 5, "relation and config"
+
+
+class TestNamesThatNeedQuotes(_Project):
+    """Columns that are reserved words, or spelt with capitals."""
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def models() -> dict[str, str]:
+        return {
+            "changes.sql": """
+            select batch as "limit", batch * 10 as "Order Amount", 1 as "group", 'x' as "select",
+                lpad(cast(batch as varchar), 4, '0') as "order", 'u' as _cdc_op,
+                timestamp '2026-01-01' + interval (batch) day as "end",
+                nullif(1, batch) as "_before_group", 'x' as "_before_select",
+                batch - 1 as "_before_limit", (batch - 1) * 10 as "_before_Order Amount"
+            from range(1, {{ var('run') + 1 }}) as batches (batch)
+            """
+        }
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def snapshots() -> dict[str, str]:
+        config: dict[str, object] = {
+            "strategy": "cdc_history.cdc",
+            "unique_key": ["group", "select"],
+            "updated_at": "end",
+            "meta": {"sequence_by": "order", "track_history_column_list": ["limit"]},
+        }
+        return {f"{HISTORY}.yml": _snapshot(config)}
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def project_config_update() -> dict[str, object]:
+        return {"vars": {"run": 1}}
+
+    def test_they_are_columns_like_others(self, project: TestProjInfo) -> None:
+        found = build(project, '"limit", "Order Amount", dbt_valid_to is null', '"order"')
+        assert found == [("1", "10", "False"), ("2", "20", "False"), ("3", "30", "True")]
 
 
 @pytest.mark.parametrize(
@@ -168,6 +326,11 @@ class TestAnotherProject(_Project):
             id="tracked column that is not there",
         ),
         pytest.param(
+            {"meta": {"sequence_by": "seq"}},
+            "the relation has no column _before_arrived with the before image of arrived",
+            id="a column without before image beside others that have one",
+        ),
+        pytest.param(
             {"hard_deletes": "new_record"}, "see meta.apply_as_deletes", id="hard_deletes"
         ),
     ],
@@ -177,7 +340,5 @@ class TestWrongConfiguration(_Project):
         self, project: TestProjInfo, change: dict[str, object], message: str
     ) -> None:
         config = {name: value for name, value in (_CONFIG | change).items() if value is not None}
-        write_file(_snapshot(config), project.project_root, "snapshots", "accounts_history.yml")
-        results = run_dbt(["build"], expect_pass=False)
-        shown = " ".join(str(result.message) for result in results)
-        assert message in shown
+        _write_snapshot(project, config)
+        assert message in refusal(project)

@@ -45,8 +45,8 @@ MUTANTS = [
     Mutant(
         "of the deliveries of a change the first stands",
         VERSIONS,
-        "desc{% for column in options['arrival'] %}, changes.{{ column }} desc",
-        "asc{% for column in options['arrival'] %}, changes.{{ column }} asc",
+        "desc{% for column in options['arrival'] %}, changes.{{ adapter.quote(column) }} desc",
+        "asc{% for column in options['arrival'] %}, changes.{{ adapter.quote(column) }} asc",
     ),
     Mutant(
         "changes of one position are one change",
@@ -177,7 +177,7 @@ MUTANTS = [
     Mutant(
         "a version whose values were corrected is left as it is",
         OVERRIDES,
-        "names.dbt_valid_from, options['updated_at'], '_cdc_row_hash', '_cdc_before_hash',",
+        "names.dbt_valid_from, options['committed'], '_cdc_row_hash', '_cdc_before_hash',",
         "names.dbt_valid_from,",
         "sqlserver",
     ),
@@ -198,15 +198,15 @@ MUTANTS = [
     Mutant(
         "the values of a change come from any of its deliveries",
         IMAGES,
-        "{% do joined.update({column: 'image_' ~ column}) %}",
-        "",
+        "{% for column in options['arrival'] %}\n        {% do columns.update(",
+        "{% for column in [] %}\n        {% do columns.update(",
         "sqlserver",
     ),
     Mutant(
         "the newest run is read once more too late",
         OVERRIDES,
-        "'_cdc_run > ' ~ cdc_history.consumed_run(",
-        "'_cdc_run > 1 + ' ~ cdc_history.consumed_run(",
+        "_cdc_run > {{ cdc_history.consumed_run(",
+        "_cdc_run > 1 + {{ cdc_history.consumed_run(",
     ),
     Mutant(
         "a record's place orders across commits",

@@ -43,7 +43,11 @@ def copy_project(
         shutil.copytree(ROOT / part, folder / part)
     for name in ("dbt_project.yml", "packages.yml", "profiles.yml"):
         shutil.copy(ROOT / name, folder / name)
-    shutil.copytree(ROOT / "packages/cdc_history", folder / "dbt_packages/cdc_history")
+    shutil.copytree(
+        ROOT / "packages/cdc_history",
+        folder / "dbt_packages/cdc_history",
+        ignore=shutil.ignore_patterns("integration_tests"),
+    )
     sources = folder / SOURCES
     document = yaml.safe_load(sources.read_text("utf-8"))
     newest = max(epochs, key=lambda prefix: epochs[prefix])

@@ -1,5 +1,4 @@
-{#- Our invariant: versions of a key follow each other without gap or overlap, the last one is open. -#}
-{% test unbroken_history(model, key) %}
+{% test unbroken_history(model, key, sequence_by='_cdc_position', valid_from='dbt_valid_from', valid_to='dbt_valid_to') %}
     with versions as (
         {{ cdc_history.rows_of_audited_keys(model, key) }}
     ),
@@ -7,22 +6,22 @@
     followed as (
         select
             versions.*,
-            lead(dbt_valid_from) over (
+            lead({{ valid_from }}) over (
                 partition by {{ key | join(', ') }}
-                order by _cdc_position, {{ cdc_history.operation_rank('_cdc_op') }}
+                order by {{ sequence_by }}, {{ cdc_history.operation_rank('_cdc_op') }}
             ) as next_valid_from
         from versions
     )
 
     select
         {{ key | join(', ') }},
-        _cdc_position,
+        {{ sequence_by }},
         _cdc_op,
-        dbt_valid_from,
-        dbt_valid_to,
+        {{ valid_from }},
+        {{ valid_to }},
         next_valid_from
     from followed
     where
-        dbt_valid_to < dbt_valid_from
-        or {{ cdc_history.differs('dbt_valid_to', 'next_valid_from') }}
+        {{ valid_to }} < {{ valid_from }}
+        or {{ cdc_history.differs(valid_to, 'next_valid_from') }}
 {% endtest %}

@@ -9,7 +9,7 @@
         {%- for column in columns %}
         || coalesce(
             '|{{ column["name"] }}='
-            || {{ cdc_history.canonical_text((relation ~ '.' if relation else '') ~ prefix ~ column['name'], column['data_type']) }},
+            || {{ cdc_history.canonical_text((relation ~ '.' if relation else '') ~ adapter.quote(prefix ~ column['name']), column['data_type']) }},
             ''
         )
         {%- endfor %}

@@ -2,30 +2,29 @@
   SQL: rows of a history table, in its order of columns, from a relation of versions (without their
   values) and the records that have the values.
 
-  versions  name of a relation as `cdc_versions` makes it
+  versions  name of a relation as `_versions` makes it
   extra     names of further columns of `versions` to pass on
 -#}
-{% macro _images(source_sql, options, versions, extra=[]) %}
-{% set keys = options['keys'] %}
+{% macro _images(options, versions, extra=[]) %}
 {% set names = options['columns'] %}
-{% set payload = options['relation']['payload'] %}
-{% set joined = {options['sequence_by']: 'image_sequence', '_cdc_op': 'image_op', '_cdc_run': 'image_run'} %}
-{% for column in options['arrival'] %}{% do joined.update({column: 'image_' ~ column}) %}{% endfor %}
+{% set payload = options['payload'] %}
     select
         {%- for column in payload %}
-        {{ column['name'] }},
+        {{ column['column'] }},
         {%- endfor %}
-        {{ options['sequence_by'] }},
+        {{ options['sequence'] }},
         _cdc_op,
         is_deleted,
-        {{ options['updated_at'] }},
+        {{ options['committed'] }},
         _cdc_row_hash,
-        {{ '_cdc_row_hash' if options['relation']['tracked'] == payload else cdc_history.row_hash(options['relation']['tracked']) }}
+        {{ '_cdc_row_hash' if options['tracked'] == payload else cdc_history.row_hash(options['tracked']) }}
             as _cdc_tracked_hash,
         _cdc_before_hash,
+        {%- if options['runs'] %}
         {{ cdc_history.current_run() }} as _cdc_run,
+        {%- endif %}
         {{ names.dbt_scd_id }},
-        {{ options['updated_at'] }} as {{ names.dbt_updated_at }},
+        {{ options['committed'] }} as {{ names.dbt_updated_at }},
         {{ names.dbt_valid_from }},
         {{ names.dbt_valid_to }}
         {%- for column in extra %},
@@ -33,18 +32,18 @@
         {%- endfor %}
     from (
         select
-            {%- for column in payload if column['name'] in keys %}
-            chosen.{{ column['name'] }},
+            {%- for column in payload if column['name'] in options['key_names'] %}
+            chosen.{{ column['column'] }},
             {%- endfor %}
-            {%- for column in payload if column['name'] not in keys %}
+            {%- for column in payload if column['name'] not in options['key_names'] %}
             case when chosen.is_before_image
-                then images._before_{{ column['name'] }} else images.{{ column['name'] }}
-            end as {{ column['name'] }},
+                then images.{{ column['before'] }} else images.{{ column['column'] }}
+            end as {{ column['column'] }},
             {%- endfor %}
-            chosen.{{ options['sequence_by'] }},
+            chosen.{{ options['sequence'] }},
             chosen._cdc_op,
             chosen.is_deleted,
-            chosen.{{ options['updated_at'] }},
+            chosen.{{ options['committed'] }},
             chosen._cdc_row_hash,
             chosen._cdc_before_hash,
             chosen.{{ names.dbt_scd_id }},
@@ -54,13 +53,13 @@
             chosen.{{ column }}
             {%- endfor %}
         from {{ versions }} as chosen
-        inner join ({{ source_sql }}) as images
+        inner join ({{ options['records'] }}) as images
             on
-                {%- for key in keys %}
+                {%- for key in options['keys'] %}
                 {{ 'and ' if not loop.first }}chosen.{{ key }} = images.{{ key }}
                 {%- endfor %}
-                {%- for column, image in joined.items() %}
-                and chosen.{{ image }} = images.{{ column }}
+                {%- for name, column in cdc_history._image_columns(options).items() %}
+                and chosen.{{ name }} = images.{{ column }}
                 {%- endfor %}
         {%- if not options['arrival_is_unique'] %}
         qualify
@@ -71,9 +70,12 @@
     ) as described
 {% endmacro %}
 
-{#- Names under which `cdc_versions` carries the arrival columns of the record that has the values. -#}
-{% macro _image_arrival(options) %}
-    {% set names = [] %}
-    {% for column in options['arrival'] %}{% do names.append('image_' ~ column) %}{% endfor %}
-    {% do return(names) %}
+{#- What tells a key's records apart: names under which `_versions` carries the columns, and the columns. -#}
+{% macro _image_columns(options) %}
+    {% set columns = {'image_sequence': options['sequence'], 'image_op': '_cdc_op'} %}
+    {% if options['runs'] %}{% do columns.update({'image_run': '_cdc_run'}) %}{% endif %}
+    {% for column in options['arrival'] %}
+        {% do columns.update({'image_arrival_' ~ loop.index: adapter.quote(column)}) %}
+    {% endfor %}
+    {% do return(columns) %}
 {% endmacro %}

@@ -41,7 +41,7 @@
     {% endif %}
     {#-
       By default an UPDATE that finds two rows for one takes any of them. There are never two: a version's
-      id is its key, position and operation, of which cdc_versions keeps one delivery each.
+      id is its key, position and operation, of which _versions keeps one delivery each.
     -#}
     set error_on_nondeterministic_update to true;
     {{ cdc_history._merge_sql(target, source, insert_cols) }}
@@ -49,21 +49,37 @@
 
 {#- The first build: every version of every key. -#}
 {% macro _first_build_sql(strategy, source_sql) %}
-    {% set options = strategy.options %}
-    {% do options.update({'relation': cdc_history._columns(source_sql, options)}) %}
-    with {{ cdc_history._versions(source_sql, options) }}
-    {{ cdc_history._images(source_sql, options, 'versions') }}
+    {% do cdc_history._look_at_records(source_sql, strategy.options) %}
+    with {{ cdc_history._versions(strategy.options) }}
+    {{ cdc_history._images(strategy.options, 'versions') }}
 {% endmacro %}
 
 {#- dbt asks for the staging query twice, once to describe it; it is written once. -#}
 {% macro _staging_sql(strategy, source_sql, target_relation) %}
     {% if 'staging_sql' not in strategy %}
-        {% do strategy.options.update({'relation': cdc_history._columns(source_sql, strategy.options)}) %}
-        {% do strategy.update(
-            {'staging_sql': cdc_history._changes_sql(strategy.options, source_sql, target_relation)}
-        ) %}
+        {% do cdc_history._look_at_records(source_sql, strategy.options) %}
+        {% do strategy.update({'staging_sql': cdc_history._changes_sql(strategy.options, target_relation)}) %}
     {% endif %}
     {{ return(strategy['staging_sql']) }}
+{% endmacro %}
+
+{#-
+  SQL condition on the records: those that this build has to read. Without run numbers these are the
+  changes that history lacks; a plain maximum would lose what commits later or comes late.
+-#}
+{% macro _is_new(options, target_relation) %}
+    {%- if options['runs'] -%}
+    _cdc_run > {{ cdc_history.consumed_run(target_relation, incremental=true) }}
+    {%- else -%}
+    not exists (
+        select 1
+        from {{ target_relation }} as kept_before
+        where
+            {%- for column in options['keys'] + [options['sequence'], '_cdc_op'] %}
+            {{ 'and ' if not loop.first }}kept_before.{{ column }} = changes.{{ column }}
+            {%- endfor %}
+    )
+    {%- endif -%}
 {% endmacro %}
 
 {#-
@@ -72,19 +88,18 @@
 
   dbt_change_type  insert: a new version. end: only valid_to differs, the common case, which needs none
                    of the row's values. replace: anything else differs. delete: no version any more.
-  dbt_unique_key   where the row is in the table (cdc_row_locator); dbt leaves a column of this name out
+  dbt_unique_key   where the row is in the table (_row_locator); dbt leaves a column of this name out
                    of the snapshot, its own staging tables have one
 -#}
-{% macro _changes_sql(options, source_sql, target_relation) %}
+{% macro _changes_sql(options, target_relation) %}
     {% set names = options['columns'] %}
     {% set keys = options['keys'] %}
     {% set whole = flags.FULL_REFRESH %}
-    {% set touched_by = none if whole
-        else '_cdc_run > ' ~ cdc_history.consumed_run(target_relation, incremental=true) %}
+    {% set touched_by = none if whole else cdc_history._is_new(options, target_relation) %}
     {% set compared = [
-        names.dbt_valid_from, options['updated_at'], '_cdc_row_hash', '_cdc_before_hash',
+        names.dbt_valid_from, options['committed'], '_cdc_row_hash', '_cdc_before_hash',
     ] %}
-    with {{ cdc_history._versions(source_sql, options, touched_by) }},
+    with {{ cdc_history._versions(options, touched_by) }},
 
     existing as (
         select
@@ -108,20 +123,17 @@
             {%- endfor %}
             coalesce(versions.{{ names.dbt_scd_id }}, existing.{{ names.dbt_scd_id }})
                 as {{ names.dbt_scd_id }},
-            versions.{{ options['sequence_by'] }},
+            versions.{{ options['sequence'] }},
             versions._cdc_op,
             versions.is_deleted,
-            versions.{{ options['updated_at'] }},
+            versions.{{ options['committed'] }},
             versions._cdc_row_hash,
             versions._cdc_before_hash,
             versions.{{ names.dbt_valid_from }},
             versions.{{ names.dbt_valid_to }},
             versions.is_before_image,
-            versions.image_sequence,
-            versions.image_op,
-            versions.image_run,
-            {%- for column in options['arrival'] %}
-            versions.image_{{ column }},
+            {%- for name in cdc_history._image_columns(options) %}
+            versions.{{ name }},
             {%- endfor %}
             existing._cdc_tracked_hash as tracked_hash_before,
             existing.dbt_unique_key,
@@ -147,7 +159,7 @@
 
     described as (
         {{ cdc_history._images(
-            source_sql, options, 'with_values',
+            options, 'with_values',
             ['dbt_unique_key', 'tracked_hash_before', 'dbt_change_type']
         ) }}
     )
@@ -177,23 +189,25 @@
     union all
 
     select
-        {%- for column in options['relation']['payload'] %}
-        {%- if column['name'] in keys %}
-        changed.{{ column['name'] }},
+        {%- for column in options['payload'] %}
+        {%- if column['name'] in options['key_names'] %}
+        changed.{{ column['column'] }},
         {%- else %}
-        cast(null as {{ column['data_type'] }}) as {{ column['name'] }},
+        cast(null as {{ column['data_type'] }}) as {{ column['column'] }},
         {%- endif %}
         {%- endfor %}
-        changed.{{ options['sequence_by'] }},
+        changed.{{ options['sequence'] }},
         changed._cdc_op,
         changed.is_deleted,
-        changed.{{ options['updated_at'] }},
+        changed.{{ options['committed'] }},
         changed._cdc_row_hash,
         cast(null as varchar(32)) as _cdc_tracked_hash,
         changed._cdc_before_hash,
+        {%- if options['runs'] %}
         {{ cdc_history.current_run() }} as _cdc_run,
+        {%- endif %}
         changed.{{ names.dbt_scd_id }},
-        changed.{{ options['updated_at'] }} as {{ names.dbt_updated_at }},
+        changed.{{ options['committed'] }} as {{ names.dbt_updated_at }},
         changed.{{ names.dbt_valid_from }},
         changed.{{ names.dbt_valid_to }},
         changed.dbt_unique_key,
@@ -214,8 +228,10 @@
 
     update {{ target }} as history
     set
-        {{ names.dbt_valid_to }} = ended.{{ names.dbt_valid_to }},
-        _cdc_run = ended._cdc_run
+        {%- if adapter.quote('_cdc_run') in insert_cols %}
+        _cdc_run = ended._cdc_run,
+        {%- endif %}
+        {{ names.dbt_valid_to }} = ended.{{ names.dbt_valid_to }}
     from {{ source }} as ended
     where
         history.{{ locator }} = ended.dbt_unique_key
@@ -257,3 +273,14 @@
         select {% for key in keys %}touched.{{ key }}{{ ', ' if not loop.last }}{% endfor %} from touched
     )
 {%- endmacro %}
+
+{#- Names of the columns of a history as written in SQL, in their order. -#}
+{% macro _history_columns(options) %}
+    {% set names = options['columns'] %}
+    {% do return(options['payload'] | map(attribute='column') | list + [
+        options['sequence'], '_cdc_op', 'is_deleted', options['committed'], '_cdc_row_hash',
+        '_cdc_tracked_hash', '_cdc_before_hash',
+    ] + (['_cdc_run'] if options['runs'] else []) + [
+        names.dbt_scd_id, names.dbt_updated_at, names.dbt_valid_from, names.dbt_valid_to,
+    ]) %}
+{% endmacro %}

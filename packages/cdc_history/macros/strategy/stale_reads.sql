@@ -6,15 +6,16 @@
   delivered    the changes of the keys, each once: the keys, _cdc_place (its place among the changes of
                the key), _cdc_op, _cdc_commit_known, _cdc_row_hash, _cdc_before_hash
   stale_reads  the keys, _cdc_place
-  keys         names of the key columns
+  key_names    of the key columns
 -#}
-{% macro stale_reads(keys) %}
-{% set key_names = keys | join(', ') %}
+{% macro stale_reads(key_names) %}
+{% set keys = [] %}
+{% for name in key_names %}{% do keys.append(adapter.quote(name)) %}{% endfor %}
 uncertain_keys as (
-    select {{ key_names }}
+    select {{ keys | join(', ') }}
     from delivered
     where not _cdc_commit_known
-    group by {{ key_names }}
+    group by {{ keys | join(', ') }}
 ),
 
 islands as (

@@ -1,35 +1,35 @@
 {#-
-  The query that turns change records into versions: docs/semantics.md, rule by rule, one CTE a step.
+  The query that turns change records into versions: the project's docs/semantics.md, rule by rule, one CTE a step.
   A pure function of the set of records of each key, so the order and the runs in which they came
   make no difference.
 
   The steps carry no values of the row, only what decides (key, order, hashes, times) and which record
   has the values: `image_...` names it, `is_before_image` says which of its two images it is.
-  `cdc_images` fetches them for the versions that are written.
+  `_images` fetches them for the versions that are written.
 
   source_sql   the relation of change records
   options      cdc_history._options()
   touched_by   SQL condition on the records; the keys that have such a record are computed, as a
                whole. None computes every key.
 -#}
-{% macro _versions(source_sql, options, touched_by=none) %}
+{% macro _versions(options, touched_by=none) %}
 {% set keys = options['keys'] %}
-{% set sequence = options['sequence_by'] %}
-{% set committed = options['updated_at'] %}
+{% set sequence = options['sequence'] %}
+{% set committed = options['committed'] %}
 {% set names = options['columns'] %}
 {% set key_names = keys | join(', ') %}
-{% set image = ['image_sequence', 'image_op', 'image_run'] + cdc_history._image_arrival(options) %}
+{% set image = cdc_history._image_columns(options).keys() %}
 {% set by_delivery -%}
     partition by {% for key in keys %}changes.{{ key }}{{ ', ' if not loop.last }}{% endfor %}
     order by
         changes.{{ sequence }} asc, {{ cdc_history.operation_rank('changes._cdc_op') }} asc, changes._cdc_op asc,
-        changes.{{ committed }} desc{% for column in options['arrival'] %}, changes.{{ column }} desc{% endfor %}
+        changes.{{ committed }} desc{% for column in options['arrival'] %}, changes.{{ adapter.quote(column) }} desc{% endfor %}
 {%- endset %}
 {% set by_order = 'partition by ' ~ key_names ~ ' order by _cdc_place' %}
 {% if touched_by -%}
 touched as (
     select {{ key_names }}
-    from ({{ source_sql }}) as changes
+    from ({{ options['records'] }}) as changes
     where {{ touched_by }}
     group by {{ key_names }}
 ),
@@ -47,16 +47,13 @@ ordered as (
         changes._cdc_commit_known,
         changes._cdc_row_hash,
         changes._cdc_before_hash,
-        changes.{{ sequence }} as image_sequence,
-        changes._cdc_op as image_op,
-        changes._cdc_run as image_run,
-        {%- for column in options['arrival'] %}
-        changes.{{ column }} as image_{{ column }},
+        {%- for name, column in cdc_history._image_columns(options).items() %}
+        changes.{{ column }} as {{ name }},
         {%- endfor %}
         row_number() over ({{ by_delivery }}) as _cdc_place,
         lag(changes.{{ sequence }}) over ({{ by_delivery }}) as sequence_before,
         lag(changes._cdc_op) over ({{ by_delivery }}) as op_before
-    from ({{ source_sql }}) as changes
+    from ({{ options['records'] }}) as changes
     {%- if touched_by %}
     inner join touched
         on {% for key in keys %}{{ ' and ' if not loop.first }}changes.{{ key }} = touched.{{ key }}{% endfor %}
@@ -73,7 +70,7 @@ delivered as (
         or op_before <> _cdc_op
 ),
 
-{{ cdc_history.stale_reads(keys) }},
+{{ cdc_history.stale_reads(options['key_names']) }},
 
 current_reads as (
     select delivered.*
@@ -242,10 +239,10 @@ versions as (
 {#- SQL: the identity of a version: key, position, operation. -#}
 {% macro _version_id(options) %}
     {% set parts = [] %}
-    {% for column in options['relation']['payload'] if column['name'] in options['keys'] %}
-        {% do parts.append({'expression': column['name'], 'data_type': column['data_type']}) %}
+    {% for column in options['payload'] if column['name'] in options['key_names'] %}
+        {% do parts.append({'expression': column['column'], 'data_type': column['data_type']}) %}
     {% endfor %}
-    {% do parts.append({'expression': options['sequence_by'], 'data_type': 'varchar'}) %}
+    {% do parts.append({'expression': options['sequence'], 'data_type': 'varchar'}) %}
     {% do parts.append({'expression': '_cdc_op', 'data_type': 'varchar'}) %}
     {% do return(cdc_history.key_hash(parts)) %}
 {% endmacro %}
