@@ -95,7 +95,8 @@ jars: .jars/.transforms
 	@scripts/setup packages
 	@touch $@
 
-.venv/.project: pyproject.toml packages/redshift_standin/pyproject.toml .venv/.packages
+# What is installed beside the packages: the project, and what of packages/ is Python.
+.venv/.project: pyproject.toml $(wildcard packages/*/pyproject.toml packages/*/*/pyproject.toml) .venv/.packages
 	@scripts/setup project
 	@touch $@
 
