@@ -125,7 +125,7 @@ def _require_caught_up(settings: Settings, tables: Iterable[str]) -> None:
     from ingestion.landing.storage import open_storage
     from ingestion.landing.subscriptions import subscriptions
     from lakehouse.health.status import table_statuses
-    from lakehouse.health.warehouse import read_warehouse
+    from lakehouse.health.warehouse import read_local
 
     declared = load()
     wanted = subscriptions(declared, settings.source, list(tables))
@@ -135,7 +135,7 @@ def _require_caught_up(settings: Settings, tables: Iterable[str]) -> None:
             wanted,
             Ledger(open_storage(settings.landing)).progress,
             Brokers(settings).topics({subscription.topic for subscription in wanted}),
-            read_warehouse(settings.duckdb, declared).logs,
+            read_local(settings.duckdb, declared).logs,
         )
         if status.problem or status.not_landed != 0 or status.not_built != 0
     ]

@@ -41,7 +41,7 @@ def status(as_json: AsJson = False) -> None:
         topics = Brokers(settings).topics({subscription.topic for subscription in wanted})
     except TransientError as error:
         unreachable = error
-    warehouse = read_warehouse(settings.duckdb, declared)
+    warehouse = read_warehouse(settings, declared)
     rows = table_statuses(
         wanted, Ledger(open_storage(settings.landing)).progress, topics, warehouse.logs
     )

@@ -53,7 +53,7 @@ def check_all(
     yield from check_settings(environment)
     yield check_python()
     yield _guarded("versions", check_versions)
-    yield check_java()
+    yield _guarded("Java", check_java)
     yield _guarded("jars", check_jars)
     broker = _guarded("broker", lambda: check_broker(settings))
     yield broker
@@ -145,7 +145,8 @@ def _short(installed: dict[str, str]) -> str:
 
 
 def check_java() -> Result:
-    """The Java that landing starts Spark with."""
+    """The Java that landing starts Spark with, where there is a Spark."""
+    metadata.version("pyspark")
     home = os.environ.get("JAVA_HOME")
     java = shutil.which("java", path=f"{home}/bin") if home else shutil.which("java")
     advice = f"install Java {MINIMUM_JAVA} or newer, or let JAVA_HOME point at it: `make setup`"
@@ -306,16 +307,17 @@ def check_landing(settings: Settings, declarations: Declarations, *, broker: boo
 
 
 def check_warehouse(settings: Settings, declarations: Declarations) -> Result:
-    """The local warehouse and its newest build."""
+    """The warehouse and its newest build."""
     from lakehouse.health.warehouse import read_warehouse
 
-    warehouse = read_warehouse(settings.duckdb, declarations)
+    warehouse = read_warehouse(settings, declarations)
     if warehouse.problem:
         return Result("warehouse", "attention", warehouse.problem)
     run = warehouse.last_run
     if run is None:
         return Result("warehouse", "attention", "nothing built yet", "run `dbt build`")
-    found = f"{len(warehouse.logs)} logs in {settings.duckdb}; run {run.number} {run.status}"
+    place = settings.environment or settings.duckdb
+    found = f"{len(warehouse.logs)} logs in {place}; run {run.number} {run.status}"
     if run.status in ("failed", "abandoned"):
         return Result("warehouse", "attention", found, "run `dbt build` again and read its errors")
     return Result("warehouse", "ok", found)

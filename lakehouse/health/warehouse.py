@@ -1,14 +1,17 @@
-"""What the local warehouse says of itself, read without getting in a build's way."""
+"""What the warehouse says of itself, read without getting in a build's way."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ingestion.declarations import Declarations
+from ingestion.errors import LakehouseError
+from ingestion.settings import Settings
 from lakehouse.console import explained
 
 
@@ -41,7 +44,17 @@ class Warehouse:
     problem: str | None = None
 
 
-def read_warehouse(path: Path, declarations: Declarations) -> Warehouse:
+Query = Callable[[str], list[tuple[Any, ...]]]
+
+
+def read_warehouse(settings: Settings, declarations: Declarations) -> Warehouse:
+    """Read the warehouse of the environment's target: Redshift on AWS, here the DuckDB file."""
+    if settings.environment:
+        return read_redshift(settings.environment, declarations)
+    return read_local(settings.duckdb, declarations)
+
+
+def read_local(path: Path, declarations: Declarations) -> Warehouse:
     """Read the DuckDB file at `path`; never raises for a file that is missing or in use."""
     try:
         import duckdb
@@ -58,34 +71,50 @@ def read_warehouse(path: Path, declarations: Declarations) -> Warehouse:
             )
         return Warehouse(problem=f"{path} cannot be read: {error}")
     with connection:
-        tables = {row[0] for row in connection.execute(_TABLES).fetchall()}
-        logs = {
-            table.name: _log(connection, table.name)
-            for table in declarations.tables
-            if f"staging.{table.name}__log" in tables
-        }
-        return Warehouse(logs, _last_run(connection) if "operations.runs" in tables else None)
+        return _read(lambda sql: connection.execute(sql).fetchall(), "", declarations)
+
+
+def read_redshift(target: str, declarations: Declarations) -> Warehouse:
+    """Read what dbt's `target` built; never raises where Redshift does not answer or refuses."""
+    from lakehouse.warehouse import connection
+
+    try:
+        settings = connection.WarehouseSettings.from_environment(target)
+        with closing(connection.Warehouse(settings)) as warehouse:
+            return _read(warehouse.rows, settings.schema_prefix, declarations)
+    except LakehouseError as error:
+        return Warehouse(problem=str(error))
+
+
+def _read(query: Query, prefix: str, declarations: Declarations) -> Warehouse:
+    staging, operations = f"{prefix}staging", f"{prefix}operations"
+    tables = {name for [name] in query(_TABLES)}
+    logs = {
+        table.name: _log(query, table.name, staging, operations)
+        for table in declarations.tables
+        if f"{staging}.{table.name}__log" in tables
+    }
+    built = f"{operations}.runs" in tables
+    return Warehouse(logs, _last_run(query, operations) if built else None)
 
 
 _TABLES = "select table_schema || '.' || table_name from information_schema.tables"
 
 
-def _log(connection: Any, table: str) -> LogState:
+def _log(query: Query, table: str, staging: str, operations: str) -> LogState:
     # Names come from the declarations, which allow letters, digits and _ only.
-    log = f"staging.{table}__log"
-    partitions = connection.execute(
+    log = f"{staging}.{table}__log"
+    partitions = query(
         "select _cdc_incarnation, kafka_partition, max(kafka_offset) + 1, max(kafka_timestamp)"
-        f" from {log} group by all"
-    ).fetchall()
-    quarantined = _number(
-        connection, "select count(*) from staging.quarantine where table_name = ?", table
+        f" from {log} group by _cdc_incarnation, kafka_partition"
     )
-    older = _number(
-        connection,
-        f"select count(*) from {log} as log where log._cdc_status <> 'rejected'"
-        " and log._cdc_declaration <> (select declarations.declaration"
-        " from operations.declarations as declarations where declarations.table_name = ?)",
-        table,
+    [(quarantined,)] = query(
+        f"select count(*) from {staging}.quarantine where table_name = '{table}'"
+    )
+    [(older,)] = query(
+        f"select count(*) from {log} as log inner join {operations}.declarations as declared"
+        f" on declared.table_name = '{table}' and log._cdc_declaration <> declared.declaration"
+        " where log._cdc_status <> 'rejected'"
     )
     newest: Iterable[datetime] = (row[3] for row in partitions if row[3] is not None)
     return LogState(
@@ -96,18 +125,14 @@ def _log(connection: Any, table: str) -> LogState:
     )
 
 
-def _number(connection: Any, query: str, *parameters: str) -> int:
-    return int(connection.execute(query, list(parameters)).fetchone()[0])
-
-
-def _last_run(connection: Any) -> Run | None:
-    row = connection.execute(
-        "select run_number, status, started_at, finished_at from operations.runs"
+def _last_run(query: Query, operations: str) -> Run | None:
+    rows = query(
+        f"select run_number, status, started_at, finished_at from {operations}.runs"
         " order by run_number desc limit 1"
-    ).fetchone()
-    if row is None:
+    )
+    if not rows:
         return None
-    number, status, started_at, finished_at = row
+    [(number, status, started_at, finished_at)] = rows
     return Run(
         number,
         status,

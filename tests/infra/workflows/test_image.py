@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from fnmatch import fnmatch
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pytest
+
+from tests.unit.commands.test_endings import commands
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
@@ -22,43 +25,128 @@ def instructions(name: str) -> list[str]:
     return re.findall(rf"^{name} +(.+)$", DOCKERFILE, re.MULTILINE)
 
 
+def rules() -> list[str]:
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def is_let_in(path: PurePath) -> bool:
+    """Whether `.dockerignore` lets a file in: the last rule counts that names it or a folder."""
+    let_in = True
+    for rule in rules():
+        pattern = rule.removeprefix("!")
+        anywhere = pattern.startswith("**/")
+        named = (path, *path.parents[:-1])
+        if any(
+            fnmatch(place.name, pattern[3:])
+            if anywhere
+            else len(place.parts) == len(PurePath(pattern).parts) and place.match(pattern)
+            for place in named
+        ):
+            let_in = rule.startswith("!")
+    return let_in
+
+
+def taken() -> set[str]:
+    return {rule[1:] for rule in rules() if rule.startswith("!")}
+
+
 @pytest.fixture(scope="module")
-def image() -> dict[str, str]:
-    """Run the two installing steps; the environment in which the third one runs."""
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The image's folder: exactly what `.dockerignore` lets in."""
+    folder = tmp_path_factory.mktemp("image")
+    for name in taken():
+        start = ROOT / name
+        for file in [start] if start.is_file() else start.rglob("*"):
+            place = file.relative_to(ROOT)
+            if file.is_file() and is_let_in(place):
+                (folder / place).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(file, folder / place)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def image(project: Path) -> dict[str, str]:
+    """Run the two installing steps; the environment in which what is in the image runs."""
     places = {
         "/build/install_packages.sh": "infra/image/install_packages.sh",
         "/build/image.txt": "requirements/image.txt",
         "/opt/python": str(PREFIX),
-        "/opt/lakehouse": str(ROOT),
+        "/opt/lakehouse": str(project),
     }
     for step in instructions("RUN")[:2]:
         words = [places.get(word, word) for word in shlex.split(step)]
-        subprocess.run(words, cwd=ROOT, check=True, env=search_path(Path(sys.executable).parent))
-    return search_path(PREFIX / "bin")
+        subprocess.run(words, cwd=project, check=True, env=search_path(Path(sys.executable).parent))
+    settings = dict(pair.split("=", 1) for pair in shlex.split(instructions("ENV")[0]))
+    return {
+        **search_path(PREFIX / "bin"),
+        "PYTHONDONTWRITEBYTECODE": settings["PYTHONDONTWRITEBYTECODE"],
+        "ANSIBLE_LOCAL_TEMP": settings["ANSIBLE_LOCAL_TEMP"],
+        "ANSIBLE_CONFIG": settings["ANSIBLE_CONFIG"].replace("/opt/lakehouse", str(project)),
+    }
 
 
 def search_path(first: Path) -> dict[str, str]:
     return {"PATH": f"{first}:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": os.environ["HOME"]}
 
 
-def test_everything_that_a_task_starts_is_in_the_image(image: dict[str, str]) -> None:
+def run(image: dict[str, str], project: Path, *words: str) -> tuple[int, str]:
+    done = subprocess.run(
+        words, cwd=project, env=image, capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_everything_that_a_task_starts_is_in_the_image(
+    image: dict[str, str], project: Path
+) -> None:
     (step,) = instructions("RUN")[2:]
     assert step == '["infra/image/check.sh"]'
-    settings = dict(pair.split("=", 1) for pair in shlex.split(instructions("ENV")[0]))
-    checked = subprocess.run(
-        ["infra/image/check.sh"],
-        cwd=ROOT,
-        env={
-            **image,
-            "PYTHONDONTWRITEBYTECODE": settings["PYTHONDONTWRITEBYTECODE"],
-            "ANSIBLE_LOCAL_TEMP": settings["ANSIBLE_LOCAL_TEMP"],
-            "ANSIBLE_CONFIG": settings["ANSIBLE_CONFIG"].replace("/opt/lakehouse", str(ROOT)),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert checked.returncode == 0, checked.stdout + checked.stderr
+    code, said = run(image, project, "infra/image/check.sh")
+    assert code == 0, said
+
+
+def test_every_command_helps_in_the_image(image: dict[str, str], project: Path) -> None:
+    names = [name.split() for name, _ in commands()]
+    for words in names:
+        code, said = run(image, project, "lakehouse", *words, "--help")
+        assert code == 0, said
+    assert ["doctor"] in names
+
+
+@pytest.mark.parametrize(
+    ("command", "environment", "ends"),
+    [
+        pytest.param("doctor", {}, (3, "Java: this needs the Python package pyspark"), id="doctor"),
+        pytest.param(
+            "doctor",
+            {"LAKEHOUSE_ENVIRONMENT": "prod"},
+            (3, "warehouse: LAKEHOUSE_REDSHIFT_HOST is not set"),
+            id="doctor of Redshift",
+        ),
+        pytest.param("status", {}, (1, "this needs the Python package duckdb"), id="status"),
+        pytest.param(
+            "status",
+            {"LAKEHOUSE_ENVIRONMENT": "prod", "LAKEHOUSE_REDSHIFT_HOST": "127.0.0.1"}
+            | {"LAKEHOUSE_REDSHIFT_PORT": "1", "LAKEHOUSE_REDSHIFT_METHOD": "database"},
+            (1, "warehouse: no connection to Redshift at 127.0.0.1:1"),
+            id="status of Redshift",
+        ),
+        pytest.param("compare", {}, (1, "this needs the Python package duckdb"), id="compare"),
+    ],
+)
+def test_what_a_command_lacks_in_the_image_is_a_sentence(
+    image: dict[str, str],
+    project: Path,
+    command: str,
+    environment: dict[str, str],
+    ends: tuple[int, str],
+) -> None:
+    nowhere = {"LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
+    code, said = run({**image, **nowhere, **environment}, project, "lakehouse", command)
+    assert "Traceback" not in said
+    assert ends[1] in said
+    assert code == ends[0], said
 
 
 def test_installing_again_does_nothing(image: dict[str, str]) -> None:
@@ -87,11 +175,9 @@ def test_the_image_is_slim_pinned_and_not_root() -> None:
 
 def test_nothing_private_gets_into_the_image() -> None:
     """`.dockerignore` lists what goes in; everything else stays out."""
-    lines = (ROOT / ".dockerignore").read_text().splitlines()
-    rules = [line for line in lines if line and not line.startswith("#")]
-    assert rules[0] == "*"
-    taken = {rule[1:] for rule in rules if rule.startswith("!")}
-    assert taken.isdisjoint({".git", ".github", ".venv", "data", "tests", "playground"})
-    missing = [name for name in taken if not (ROOT / name).exists()]
-    assert not missing
-    assert not [rule for rule in rules if fnmatch(".env", rule.removeprefix("!")) and rule != "*"]
+    assert rules()[0] == "*"
+    assert taken().isdisjoint({".git", ".github", ".venv", "data", "tests", "playground"})
+    assert not [name for name in taken() if not (ROOT / name).exists()]
+    for name in (".env", "docs/settings.md", "infra/terraform/main.tf", "tests/unit/__init__.py"):
+        assert not is_let_in(PurePath(name)), name
+    assert is_let_in(PurePath("tests/data/README.md"))

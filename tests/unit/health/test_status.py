@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from argparse import Namespace
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 
 import duckdb
@@ -14,9 +16,11 @@ from ingestion.kafka.brokers import Offsets, Topic
 from ingestion.landing.layout import Partition
 from ingestion.landing.ledger import Position, Progress
 from ingestion.landing.plan import Subscription
+from ingestion.settings import Settings
 from lakehouse.commands.status import _age
 from lakehouse.health.status import table_statuses
-from lakehouse.health.warehouse import LogState, read_warehouse
+from lakehouse.health.warehouse import LogState, read_local, read_warehouse
+from lakehouse.warehouse import connection
 
 ORDERS = Subscription("orders", "retail.public.orders")
 NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)
@@ -127,10 +131,35 @@ def warehouse(tmp_path):
 
 
 def test_the_warehouse_says_how_far_it_is_built(warehouse):
-    found = read_warehouse(warehouse, load())
+    found = read_local(warehouse, load())
     assert found.problem is None
     assert found.logs == {"orders": LogState({(1, 0): 6, (1, 1): 10}, NOON, 1, 1)}
     assert (found.last_run.number, found.last_run.status) == (2, "failed")
+
+
+def test_redshift_says_the_same_under_the_schemas_of_its_target(warehouse, monkeypatch):
+    """Its SQL is asked of a file in which the schemas carry an engineer's prefix."""
+    with duckdb.connect(str(warehouse)) as database:
+        for schema in ("staging", "operations"):
+            database.execute(f"create schema ada_{schema}")
+            for name in ("orders__log", "quarantine", "declarations", "runs"):
+                with suppress(duckdb.CatalogException):
+                    database.execute(f"create table ada_{schema}.{name} as from {schema}.{name}")
+            database.execute(f"drop schema {schema} cascade")
+    connected = duckdb.connect(str(warehouse), read_only=True)
+    monkeypatch.setenv("LAKEHOUSE_REDSHIFT_HOST", "c.example")
+    monkeypatch.setenv("LAKEHOUSE_REDSHIFT_SCHEMA", "ada")
+    asked = Namespace(close=connected.close, rows=lambda sql: connected.execute(sql).fetchall())
+    monkeypatch.setattr(connection, "Warehouse", lambda _: asked)
+    found = read_warehouse(Settings.from_environment({"LAKEHOUSE_ENVIRONMENT": "dev"}), load())
+    assert found.logs == {"orders": LogState({(1, 0): 6, (1, 1): 10}, NOON, 1, 1)}
+    assert (found.last_run.number, found.last_run.status) == (2, "failed")
+
+
+def test_a_redshift_that_does_not_answer_is_a_sentence(monkeypatch):
+    monkeypatch.delenv("LAKEHOUSE_REDSHIFT_HOST", raising=False)
+    there = Settings.from_environment({"LAKEHOUSE_ENVIRONMENT": "prod"})
+    assert "LAKEHOUSE_REDSHIFT_HOST is not set" in read_warehouse(there, load()).problem
 
 
 def test_a_warehouse_that_a_build_holds_is_said_to_be_in_use(warehouse):
@@ -146,16 +175,16 @@ def test_a_warehouse_that_a_build_holds_is_said_to_be_in_use(warehouse):
     )
     with holder:
         assert holder.stdout.readline() == b"1\n"
-        assert "in use by a running build" in read_warehouse(warehouse, load()).problem
+        assert "in use by a running build" in read_local(warehouse, load()).problem
         holder.kill()
-    assert read_warehouse(warehouse, load()).problem is None
+    assert read_local(warehouse, load()).problem is None
 
 
 def test_no_warehouse_yet_is_no_error(tmp_path):
-    assert "dbt build" in read_warehouse(tmp_path / "none.duckdb", load()).problem
+    assert "dbt build" in read_local(tmp_path / "none.duckdb", load()).problem
 
 
 def test_a_file_that_is_no_warehouse_is_named(tmp_path):
     path = tmp_path / "other.duckdb"
     path.write_bytes(b"something else" * 1000)
-    assert str(path) in read_warehouse(path, load()).problem
+    assert str(path) in read_local(path, load()).problem
