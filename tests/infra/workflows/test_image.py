@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 
 import pytest
 
-from tests.unit.commands.test_endings import commands
+from tests.kit.command_line import commands
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")

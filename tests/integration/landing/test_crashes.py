@@ -62,8 +62,8 @@ def assert_prefix(zone: Zone, feed: Feed) -> None:
         assert seen == held[: len(seen)]
 
 
-# Starting Spark with S3 costs most of each run; what differs from a disk there is how a file becomes
-# visible. The unit tests of storage compare the two.
+# Starting Spark with S3 costs most of each run; what differs from a disk there is how a file
+# becomes visible. The unit tests of storage compare the two.
 @pytest.mark.parametrize(
     ("any_zone", "points"),
     [

@@ -10,11 +10,9 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import boto3
 import pytest
-from typer import Typer
 
 from ingestion.declarations import load
 from ingestion.errors import RefusedError, TerminalError
@@ -24,7 +22,6 @@ from ingestion.kafka.topics import ActualTopic, desired_topics
 from ingestion.landing import job, layout, spark, writers
 from ingestion.landing.ledger import Entry, Ledger
 from ingestion.landing.storage import open_storage
-from lakehouse.cli import app
 from lakehouse.commands import declarations as declarations_command
 from lakehouse.commands import rebuild as rebuild_command
 from lakehouse.health import checks
@@ -33,7 +30,7 @@ from lakehouse.reconcile.findings import Difference, LostDelete, MartReport, Rec
 from lakehouse.warehouse import access, connection, deployment, sides, streaming_views, streams
 from lakehouse.warehouse.plan import Plan, Statement
 from tests.kit import msk_connect
-from tests.kit.command_line import CommandLine
+from tests.kit.command_line import CommandLine, commands
 
 PAGE = Path(__file__).parents[3] / "docs/cli.md"
 ROW = re.compile(r"^\| `(?P<command>[a-z -]+)` \| (?P<rest>.+) \|$", re.MULTILINE)
@@ -45,16 +42,6 @@ def documented() -> dict[str, list[str]]:
     return {
         row["command"]: row["rest"].split(" | ") for row in ROW.finditer(PAGE.read_text("utf-8"))
     }
-
-
-def commands(group: Typer = app, prefix: str = "") -> Iterator[tuple[str, Callable[..., Any]]]:
-    for command in group.registered_commands:
-        assert command.callback is not None
-        name = command.name or command.callback.__name__.replace("_", "-")
-        yield f"{prefix}{name}", command.callback
-    for inner in group.registered_groups:
-        assert inner.typer_instance is not None
-        yield from commands(inner.typer_instance, f"{inner.name} ")
 
 
 def test_the_page_has_a_row_for_each_command() -> None:
