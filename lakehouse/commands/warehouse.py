@@ -1,4 +1,4 @@
-"""`lakehouse warehouse`: Redshift's streams and roles, for the person on duty."""
+"""`lakehouse warehouse`: Redshift's streams and roles, their deployment and their state."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from lakehouse.warehouse.connection import Warehouse
     from lakehouse.warehouse.plan import Plan
 
-app = typer.Typer(no_args_is_help=True, help="Look after the streams and roles on Redshift.")
+app = typer.Typer(
+    no_args_is_help=True, help="Deploy the streams and roles on Redshift, and look after them."
+)
 Target = Annotated[Literal["dev", "qa", "prod"], typer.Option(help="dbt target on Redshift.")]
 DryRun = Annotated[
     bool,

@@ -126,11 +126,19 @@ def _tables_there(warehouse: Connection) -> dict[str, bool]:
     ):
         columns.setdefault(table, {})[column] = data_type
     return {
-        table: _is_declared(columns.get(table, {}), json.loads((properties or "{}").lower()))
+        table: _is_declared(columns.get(table, {}), _parsed(properties or "{}"))
         for table, properties in warehouse.rows(
             "select tablename, parameters from svv_external_tables where schemaname = 'landing'"
         )
     }
+
+
+def _parsed(properties: str) -> Mapping[str, str]:
+    """In small letters; none where the text is no JSON, which no page promises."""
+    try:
+        return dict(json.loads(properties.lower()))
+    except ValueError:
+        return {}
 
 
 def _is_declared(columns: Mapping[str, str], properties: Mapping[str, str]) -> bool:

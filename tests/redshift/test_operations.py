@@ -88,15 +88,18 @@ def test_deployment_can_be_repeated_and_gives_each_role_its_own(prod: Prod) -> N
     assert prod.lakehouse("deploy") == "nothing to do\n"
     prod.stand_in.admin("update standin.external_tables set properties = lower(properties)")
     assert prod.lakehouse("deploy", "--dry-run") == "nothing to do\n", "no page says FAIL or fail"
-    prod.stand_in.admin(
-        "update standin.external_tables set columns = replace(columns, '16777216', '64000')"
-        " where table_name = 'stores'"
-    )
-    remade = _statements(prod.lakehouse("deploy"))
-    assert [each.splitlines()[1] for each in remade] == [
-        "drop table landing.stores;",
-        "create external table landing.stores (",
-    ]
+    for change in (
+        "columns = replace(columns, '16777216', '64000')",
+        "properties = left(properties, 20)",
+    ):
+        prod.stand_in.admin(
+            f"update standin.external_tables set {change} where table_name = 'stores'"
+        )
+        remade = _statements(prod.lakehouse("deploy"))
+        assert [each.splitlines()[1] for each in remade] == [
+            "drop table landing.stores;",
+            "create external table landing.stores (",
+        ]
 
     prod.stand_in.admin(
         "create table marts.dim_customer (customer_id bigint, email varchar(1280),"
