@@ -1,7 +1,3 @@
-{#-
-  SQL: the calendar day of `timestamp_column` (UTC) in `time_zone_column`, a name that
-  calendar_time_zone() let through. Null for a null time.
--#}
 {% macro local_date(timestamp_column, time_zone_column) %}
     {{- return(adapter.dispatch('local_date')(timestamp_column, time_zone_column)) -}}
 {% endmacro %}

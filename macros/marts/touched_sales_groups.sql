@@ -56,8 +56,10 @@
     zones as (
         select
             stores.store_id,
-            {{ calendar_time_zone('stores.time_zone') }} as time_zone
+            known.time_zone
         from {{ ref('stg_retail__stores') }} as stores
+        inner join {{ ref('time_zones') }} as known
+            on stores.time_zone = known.name
         union
         select
             moments.store_id,

@@ -27,7 +27,7 @@ from ingestion.settings import ConnectorName
 
 ROOT = Path(__file__).parents[2]
 LOGS_AND_HISTORIES = ("macros", "models/staging", "snapshots", "tests/data/generic")
-WHOLE_PROJECT = ("macros", "models", "snapshots", "tests/data")
+WHOLE_PROJECT = ("macros", "models", "seeds", "snapshots", "tests/data")
 SOURCES = Path("models/staging/retail/_retail__sources.yml")
 
 

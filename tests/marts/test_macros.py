@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal, localcontext
@@ -13,6 +14,7 @@ import duckdb
 import jinja2
 import pytest
 import sqlglot
+from babel.core import get_global
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -40,16 +42,9 @@ def macros(engine: str) -> Any:
         def raise_compiler_error(self, message: str) -> None:
             raise RefusalError(message)
 
-    returned: list[Any] = []
-
-    def keep(value: Any) -> Any:
-        returned.append(value)
-        return value
-
     found["module"] = template.make_module(
-        {"adapter": Adapter(), "exceptions": Exceptions(), "return": keep}
+        {"adapter": Adapter(), "exceptions": Exceptions(), "return": lambda value: value}
     )
-    found["module"].returned = returned
     return found["module"]
 
 
@@ -114,22 +109,19 @@ def test_each_engine_has_a_body_that_it_can_parse(engine: str, call: tuple[Any, 
     sqlglot.parse_one(f"select {getattr(macros(engine), name)(*arguments)}", read=engine)
 
 
-def known_time_zones() -> list[str]:
-    module = macros("duckdb")
-    module.known_time_zones()
-    names = module.returned[-1]
-    assert isinstance(names, list)
-    return names
-
-
-def test_known_time_zones_are_known_to_duckdb_and_python(
+def test_time_zones_are_those_of_iana_and_of_windows(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
-    names = known_time_zones()
-    assert len(set(names)) == len(names)
-    assert set(names) <= available_timezones()
-    duckdb_names = connection.execute("select name from pg_timezone_names()").fetchall()
-    assert set(names) <= {name for (name,) in duckdb_names}
+    with (ROOT / "seeds/time_zones.csv").open(encoding="utf-8") as file:
+        rows = [(row["name"], row["time_zone"]) for row in csv.DictReader(file)]
+    assert rows == sorted(set(rows)) and len(dict(rows)) == len(rows) > 600
+    iana = {name for name, zone in rows if name == zone}
+    windows = get_global("windows_zone_mapping")
+    assert dict(rows).items() >= windows.items() - {("UTC", "Etc/UTC")}
+    assert {name for name, _ in rows} == iana | set(windows)
+    known = connection.execute("select name from pg_timezone_names()").fetchall()
+    zones = {zone for _, zone in rows}
+    assert zones <= available_timezones() and zones <= {name for (name,) in known}
 
 
 @settings(max_examples=100, deadline=None)

@@ -91,6 +91,7 @@ BAD_DATA = {
         update marts.fct_orders set net_amount = net_amount + 1
         where order_id = (select min(order_id) from marts.fct_orders where not is_deleted)
         """,
+    "time_zones_are_known": "insert into staging.time_zones from staging.time_zones limit 1",
 }
 
 _SINGULAR = {

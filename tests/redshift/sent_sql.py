@@ -31,6 +31,7 @@ _HOUSEKEEPING = re.compile(
 SEPARATOR = ";\n\n-- next statement\n\n"
 _KINDS = {
     "model": "models",
+    "seed": "seeds",
     "snapshot": "snapshots",
     "test": "tests",
     "unit_test": "unit_tests",

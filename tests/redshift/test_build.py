@@ -17,7 +17,7 @@ from playground.services.postgres import PostgresServer
 from redshift_standin.server import StandIn
 from tests.kit.corpus.canonical import golden_values, question
 from tests.kit.declared import CONNECTORS
-from tests.kit.redshift import Dbt, differences, duckdb_rows, environment, explain
+from tests.kit.redshift import Dbt, Prod, differences, duckdb_rows, environment, explain
 from tests.redshift.conftest import World, new_world
 
 
@@ -134,6 +134,25 @@ def test_an_update_from_another_table_refuses_two_rows_for_one(rounds: Rounds) -
     ]
     assert len(updates) == len(turned_on) > 0
     assert all(on < update for on, update in zip(turned_on, updates, strict=True))
+
+
+@only_sqlserver
+def test_a_seed_is_replaced_in_one_transaction_where_it_differs(rounds: Rounds) -> None:
+    """dbt's own TRUNCATE would commit before the rows are there."""
+    prod = rounds.world.prod
+    assert not {"delete", "insert", "truncate"} & set(_sent_by_seed(prod))
+    prod.stand_in.admin("delete from staging.time_zones where name = 'UTC'")
+    assert " ".join(_sent_by_seed(prod)).endswith("begin delete insert insert commit")
+    assert prod.rows("select count(*) from staging.time_zones where name = 'UTC'") == [(1,)]
+
+
+def _sent_by_seed(prod: Prod) -> list[str]:
+    """The first word of each statement with which a build looks after the seed."""
+    before = len(prod.stand_in.statements.sent)
+    prod.dbt.build("--select", "time_zones")
+    sent = prod.stand_in.statements.sent[before:]
+    own = [sql.split("*/")[-1] for sql in sent if "seed.retail_lakehouse.time_zones" in sql]
+    return [found[0].lower() for sql in own if (found := re.search(r"\w+", sql))]
 
 
 def _written_by_newest_run(world: World) -> int:

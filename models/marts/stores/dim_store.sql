@@ -10,6 +10,15 @@
         select changed.store_id
         from {{ ref('stg_retail__stores') }} as changed
         where changed._cdc_run > {{ cdc_history.consumed_run() }}
+        {%- if is_incremental() %}
+        union
+        -- a name that came to the list of time zones reaches its stores without an event of theirs
+        select written.store_id
+        from {{ this }} as written
+        left join {{ ref('time_zones') }} as zones
+            on written.time_zone = zones.name
+        where written.calendar_time_zone <> coalesce(zones.time_zone, 'UTC')
+        {%- endif %}
 {%- endset %}
 
 with
@@ -18,31 +27,42 @@ with
     'stores', ref('stg_retail__stores'), 'changes.store_id', touched if is_incremental() else none
 ) }},
 
+zoned as (
+    select
+        stores.*,
+        coalesce(zones.time_zone, 'UTC') as calendar_time_zone,
+        nullif(coalesce(zones.time_zone, 'UTC'), stores.time_zone) as _other_time_zone
+    from stores
+    left join {{ ref('time_zones') }} as zones
+        on stores.time_zone = zones.name
+),
+
 final as (
     select
         -- keys
-        stores.store_id,
+        zoned.store_id,
         -- attributes
-        stores.name as store_name,
-        stores.city,
-        stores.country_code,
-        stores.currency_code,
-        stores.time_zone,
-        {{ calendar_time_zone('stores.time_zone') }} as calendar_time_zone,
-        stores._cdc_op = 'd' as is_deleted,
+        zoned.name as store_name,
+        zoned.city,
+        zoned.country_code,
+        zoned.currency_code,
+        zoned.time_zone,
+        zoned.calendar_time_zone,
+        zoned._cdc_op = 'd' as is_deleted,
         -- timestamps
-        stores.opened_on as opened_date,
-        stores.closed_on as closed_date,
-        stores.updated_at,
+        zoned.opened_on as opened_date,
+        zoned.closed_on as closed_date,
+        zoned.updated_at,
         -- lineage
-        stores._cdc_position,
+        zoned._cdc_position,
         {{ cdc_history.row_hash([
             {'name': '_cdc_row_hash', 'data_type': 'varchar'},
             {'name': '_cdc_position', 'data_type': 'varchar'},
             {'name': '_cdc_op', 'data_type': 'varchar'},
-        ], relation='stores') }} as _cdc_row_hash,
+            {'name': '_other_time_zone', 'data_type': 'varchar'},
+        ], relation='zoned') }} as _cdc_row_hash,
         {{ cdc_history.current_run() }} as _cdc_run
-    from stores
+    from zoned
 )
 
 {{ only_what_differs('final', ['store_id']) }}
