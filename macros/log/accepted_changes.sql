@@ -1,4 +1,3 @@
-{#- The accepted records of the log of the table that the model is named after, a row per record. -#}
 {% macro accepted_changes() %}
 {%- set table = declared_table() %}
 select
@@ -24,7 +23,6 @@ from {{ ref(table ~ '__log').render() }}
 where _cdc_status = 'accepted'
 {% endmacro %}
 
-{#- The records of a table that no declaration has accepted so far: what a person has to look at. -#}
 {% macro quarantined(table) %}
 select
     '{{ table }}' as table_name,

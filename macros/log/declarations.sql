@@ -13,22 +13,18 @@
     {% do return(found) %}
 {% endmacro %}
 
-{#- The declared table that the model is made of, by its name: <table>__log or stg_retail__<table>. -#}
 {% macro declared_table() %}
     {% do return(model['name'].removeprefix('stg_retail__').removesuffix('__log')) %}
 {% endmacro %}
 
-{#- Names of the declared tables. -#}
 {% macro declared_tables() %}
     {% do return(declared_sources().keys() | sort) %}
 {% endmacro %}
 
-{#- meta of one declared table: topics, primary_key, history, tracked_columns, ... -#}
 {% macro declared_meta(table) %}
     {% do return(declared_sources()[table].config.meta) %}
 {% endmacro %}
 
-{#- The connector whose events the logs read: sqlserver or postgresql. -#}
 {% macro source_connector() %}
     {% set allowed = ['sqlserver', 'postgresql'] %}
     {% set name = env_var('LAKEHOUSE_SOURCE', 'postgresql' if target.name == 'local' else 'sqlserver') %}
@@ -39,16 +35,11 @@
     {% do return(name) %}
 {% endmacro %}
 
-{#- Topic prefixes of the connector with the epoch of each. -#}
 {% macro source_epochs() %}
     {% set source_meta = (declared_sources().values() | first).source_meta %}
     {% do return(source_meta['connectors'][source_connector()]['epochs']) %}
 {% endmacro %}
 
-{#-
-  The landed columns of a table (pii: exclude left out), each a dict: name, data_type, type
-  (name, length, precision, scale), nullable, is_key, is_tracked, collation, source_name.
--#}
 {% macro declared_columns(table) %}
     {% set columns = [] %}
     {% if execute %}
@@ -60,12 +51,12 @@
                 {% do columns.append({
                     'name': column.name,
                     'data_type': column.data_type,
-                    'type': parse_data_type(column.data_type),
+                    'type': _parse_data_type(column.data_type),
                     'nullable': meta.get('nullable', false),
                     'is_key': column.name in key,
                     'is_tracked': column.name in tracked,
                     'collation': meta.get('collation', 'binary'),
-                    'source_name': source_column_name(column.name, meta),
+                    'source_name': _source_column_name(column.name, meta),
                 }) %}
             {% endif %}
         {% endfor %}
@@ -73,7 +64,7 @@
     {% do return(columns) %}
 {% endmacro %}
 
-{% macro source_column_name(name, meta) %}
+{% macro _source_column_name(name, meta) %}
     {% set connector = source_connector() %}
     {% set declared = meta.get('source_columns', {}).get(connector) %}
     {% if declared %}
@@ -84,7 +75,7 @@
     {% do return(name) %}
 {% endmacro %}
 
-{% macro parse_data_type(data_type) %}
+{% macro _parse_data_type(data_type) %}
     {% set type = {
         'name': data_type.split('(')[0], 'length': none, 'precision': none, 'scale': none
     } %}

@@ -10,7 +10,6 @@
     {{ adapter.dispatch('decoded_events')(table, columns) }}
 {% endmacro %}
 
-{#- How many unknown columns of a record are named, by 250 characters each: LISTAGG holds 65,535 bytes. -#}
 {% macro named_unknown_columns() %}{{ return(60) }}{% endmacro %}
 
 {% macro duckdb__decoded_events(table, columns) %}

@@ -1,7 +1,3 @@
-{#-
-  The records of a table that its log does not hold yet, each once: kafka_topic, _cdc_incarnation,
-  kafka_partition, kafka_offset, kafka_timestamp, kafka_key, kafka_value.
--#}
 {% macro landed_records(table) %}
     {{ adapter.dispatch('landed_records')(table) }}
 {% endmacro %}
@@ -30,7 +26,6 @@
     where landed.kafka_offset >= coalesce(ranges.starts_at, 0)
 {% endmacro %}
 
-{#- Pre-hook of a log on DuckDB: chooses the landing files that hold new offsets. -#}
 {% macro choose_landing_files(table) %}
     {{ adapter.dispatch('choose_landing_files')(table) }}
 {% endmacro %}

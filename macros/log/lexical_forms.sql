@@ -4,7 +4,7 @@
 -#}
 
 {#- Regular expression (of the part common to RE2, POSIX and Java) for the text of a type. -#}
-{% macro lexical_form(type) %}
+{% macro _lexical_form(type) %}
     {% set year = '(000[1-9]|00[1-9][0-9]|0[1-9][0-9]{2}|[1-9][0-9]{3})' %}
     {% set leap = '([0-9]{2}(0[48]|[2468][048]|[13579][26])|(0[48]|[2468][048]|[13579][26])00)' %}
     {% set month_and_day = '((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)'
@@ -29,12 +29,12 @@
   Boolean SQL: the text is of the type's form; for integers also within its range, which is decided on
   the digits: texts of equal length order as their numbers do, and no cast has to be tried.
 -#}
-{% macro has_form(text, type) -%}
+{% macro _has_form(text, type) -%}
     {%- set largest = {'smallint': '32767', 'integer': '2147483647', 'bigint': '9223372036854775807'}
         .get(type['name']) -%}
     {%- if largest -%}
         (
-            {{ matches(text, lexical_form(type)) }}
+            {{ matches(text, _lexical_form(type)) }}
             and (
                 length({{ text }}) < {{ largest | length }}
                 or length(replace({{ text }}, '-', '')) < {{ largest | length }}
@@ -43,11 +43,10 @@
             )
         )
     {%- else -%}
-        {{ matches(text, lexical_form(type)) }}
+        {{ matches(text, _lexical_form(type)) }}
     {%- endif -%}
 {%- endmacro %}
 
-{#- SQL: the typed value of a text that has the form of `type`. -#}
 {% macro typed_value(text, type) -%}
     {%- if type['name'] == 'varchar' -%}
         cast({{ text }} as varchar({{ varchar_length(type['length']) }}))
@@ -65,7 +64,6 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- SQL: the first reason why a record is not accepted, null when it is (or is a tombstone). -#}
 {% macro reject_reason(events, columns) -%}
     case
         when {{ events }}.kafka_value is null then null
@@ -91,16 +89,15 @@
         when {{ text }} = '__debezium_unavailable_value'
             then 'unavailable_value:{{ column["name"] }}'
         {%- if column['type']['name'] == 'varchar' %}
-        when {{ is_too_long(text, column['type']) }} then 'value_too_long:{{ column["name"] }}'
+        when {{ _is_too_long(text, column['type']) }} then 'value_too_long:{{ column["name"] }}'
         {%- else %}
-        when {{ text }} is not null and not {{ has_form(text, column['type']) }}
+        when {{ text }} is not null and not {{ _has_form(text, column['type']) }}
             then 'invalid_value:{{ column["name"] }}'
         {%- endif %}
         {%- endfor %}
     end
 {%- endmacro %}
 
-{#- Boolean SQL: the before image is there and every value of it could be a row's. -#}
 {% macro before_is_known(events, columns) -%}
     {{ events }}.op in ('u', 'd') and {{ events }}.has_before_image
     {%- for column in columns %}
@@ -109,10 +106,10 @@
     and not coalesce({{ events }}.before_is_other__{{ column['name'] }}, false)
     {%- endif %}
     {%- if column['type']['name'] == 'varchar' %}
-    and not coalesce({{ is_too_long(text, column['type']) }}, false)
+    and not coalesce({{ _is_too_long(text, column['type']) }}, false)
     and coalesce({{ text }}, '') <> '__debezium_unavailable_value'
     {%- else %}
-    and ({{ text }} is null or {{ has_form(text, column['type']) }})
+    and ({{ text }} is null or {{ _has_form(text, column['type']) }})
     {%- endif %}
     {%- if not column['nullable'] %}
     and {{ text }} is not null
@@ -121,7 +118,7 @@
 {%- endmacro %}
 
 {#- 65,535 bytes is what one string of a Redshift SUPER holds: the same limit on every engine. -#}
-{% macro is_too_long(text, type) -%}
+{% macro _is_too_long(text, type) -%}
     (
         length({{ text }}) > {{ type['length'] }}
         {%- if type['length'] * 4 > 65535 %}

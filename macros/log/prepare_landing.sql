@@ -22,11 +22,11 @@
         "select (select count(*) from glob('" ~ ledger ~ "/*.jsonl')), (select max(file) from glob('"
         ~ ledger ~ "/rolled/*.jsonl'))"
     ).rows[0] %}
-    {% do run_query(ledger_view_sql(ledger if found[0] > 0 else none, found[1])) %}
-    {% do run_query(ledger_ends_sql()) %}
+    {% do run_query(_ledger_view_sql(ledger if found[0] > 0 else none, found[1])) %}
+    {% do run_query(_ledger_ends_sql()) %}
 {% endmacro %}
 
-{% macro ledger_ends_sql() %}
+{% macro _ledger_ends_sql() %}
     create or replace table {{ cdc_history.operations_relation('ledger_ends') }} as
     select
         table_name,
@@ -38,7 +38,7 @@
 {% endmacro %}
 
 {#- The view's definition; without `ledger` it has no rows, as before the first landing. -#}
-{% macro ledger_view_sql(ledger, rolled_up) %}
+{% macro _ledger_view_sql(ledger, rolled_up) %}
     {% set columns = {
         'ledger_file': ('filename', 'varchar'),
         'table_name': ('"table"', 'varchar'),

@@ -35,7 +35,7 @@
                 streamed.kafka_key,
                 streamed.kafka_value,
                 1 as path_rank
-            from {{ streaming_relation(table) }} as streamed
+            from {{ _streaming_relation(table) }} as streamed
             inner join {{ ranges_relation(table) }} as ranges
                 on
                     streamed._cdc_incarnation = ranges.incarnation
@@ -74,13 +74,12 @@
     where chosen.copy_number = 1
 {% endmacro %}
 
-{#- The temporary table in which a log's pre-hook keeps the ranges of offsets to read. -#}
 {% macro ranges_relation(table) -%}
     {{ table }}__ranges
 {%- endmacro %}
 
 {#- The view over all streaming views of a table and their archives; `lakehouse warehouse deploy` makes it. -#}
-{% macro streaming_relation(table) %}
+{% macro _streaming_relation(table) %}
     {% do return(api.Relation.create(
         database=target.database, schema='streaming', identifier=table, type='view'
     )) %}
@@ -138,7 +137,7 @@
             stream.kafka_partition,
             stream.kafka_offset,
             coalesce(read_before.next_offset, 0) as next_offset
-        from {{ streaming_relation(table) }} as stream
+        from {{ _streaming_relation(table) }} as stream
         left join read_before
             on
                 stream._cdc_incarnation = read_before.incarnation

@@ -1,4 +1,3 @@
-{#- How many records of a table came with columns that are not declared, and when. -#}
 {% macro unknown_columns(table) %}
 select
     '{{ table }}' as table_name,

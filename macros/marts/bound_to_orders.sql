@@ -1,7 +1,6 @@
 {#-
-  CTEs, the last of them called `bound`: the columns of `facts` (a CTE with order_id) with those of their
-  current order and the customer's version at `fact_time`. An order that has not arrived yet gives nulls,
-  and its facts are computed again when it arrives. `_cdc_order_hash` is of all that facts take from it.
+  An order that has not arrived yet gives nulls, and its facts are computed again when it arrives.
+  `_cdc_order_hash` is of all that facts take from it.
 -#}
 {% macro bound_to_orders(facts, fact_time) %}
 placed_orders as (

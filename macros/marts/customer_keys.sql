@@ -1,11 +1,9 @@
 {#- Surrogate keys of dim_customer that exist without any history; see docs/metrics.md, "Customers". -#}
 
-{#- SQL: the key of the member that stands for every fact without a customer. -#}
 {% macro unknown_customer_key() -%}
     {{ cdc_history.key_hash([{'expression': "'unknown'", 'data_type': 'varchar'}]) }}
 {%- endmacro %}
 
-{#- SQL: the key of the member that stands for a customer of whom nothing but the id is known. -#}
 {% macro inferred_customer_key(customer_id) -%}
     {{ cdc_history.key_hash([
         {'expression': customer_id, 'data_type': 'bigint'},
@@ -54,7 +52,6 @@
     and {{ moment }} < {{ customers }}.bound_until
 {%- endmacro %}
 
-{#- SQL: the key that the fact gets: of the version, of the inferred member, of the unknown member. -#}
 {% macro bound_customer_key(customer_id, customers) -%}
     coalesce(
         {{ customers }}.customer_key,

@@ -3,9 +3,6 @@
   pre-hook keeps the touched keys in a temporary table, which ends with the connection, and empties them in
   the transaction that then appends what they have now. The touched keys drive the delete, so a key that
   has no rows any more is emptied too.
-
-  columns  names of the key's columns, in `this` and in `touched`
-  touched  SQL: a query of the touched keys
 -#}
 {% macro delete_touched(columns, touched) %}
     {% if is_incremental() %}
@@ -17,7 +14,6 @@
     {% endif %}
 {% endmacro %}
 
-{#- SQL: the touched keys; from the query itself where no hook runs before (a unit test, `dbt show`). -#}
 {% macro touched_keys(touched) -%}
     {%- set from_hook = execute and cdc_history.invocation_writes() and model.resource_type == 'model' -%}
     select found.*

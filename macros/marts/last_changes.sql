@@ -1,14 +1,7 @@
 {#-
-  CTEs, the last of them called `name`: of each key the last accepted change, in the source's order:
-  the current state, deletes with their last known values included. An older change that arrives late
-  changes nothing. (A list: in Redshift no CTE may have a WITH of its own, r_WITH_clause.) The rules are
-  those of the histories (docs/semantics.md): of several deliveries of one change the last one stands,
-  and a read that a transaction of unknown commit overtook is dropped.
-
-  name      of the CTE that has the current state
-  changes   a relation of accepted changes (stg_retail__...)
-  key       SQL expression over `changes` that identifies a row, never null
-  touched   SQL: a query of one column, the keys to look at; none for all keys
+  A list of CTEs: in Redshift none may have a WITH of its own (r_WITH_clause). An older change that arrives
+  late changes nothing. Of several deliveries of one change the last one stands, and a read that a
+  transaction of unknown commit overtook is dropped.
 -#}
 {% macro last_changes(name, changes, key, touched=none) %}
     {%- set rank = cdc_history.operation_rank('changes._cdc_op') -%}

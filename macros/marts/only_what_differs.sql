@@ -1,7 +1,3 @@
-{#-
-  The last query of an incremental model with one row a key: of the CTE `rows` what `this` does not have
-  yet, or has with another hash.
--#}
 {% macro only_what_differs(rows, key) %}
 select {{ rows }}.*
 from {{ rows }}

@@ -1,4 +1,3 @@
-{#- A list of dicts: name and data_type of the total, and what of a line (alias `items`) is added up. -#}
 {% macro order_totals() %}
     {% set totals = [
         {'name': 'line_count', 'summand': '1', 'data_type': 'bigint'},

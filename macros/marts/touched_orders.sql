@@ -1,7 +1,4 @@
-{#-
-  CTE touched_orders: the orders of which an order, line or payment was written since `this` was last built.
-  A payment may have been another order's before: staging keeps every accepted change.
--#}
+{#- A payment may have been another order's before: staging keeps every accepted change. -#}
 {% macro touched_orders(facts) %}
 touched_orders as (
     {%- for relation in facts %}

@@ -9,7 +9,6 @@
         else var('side') ~ '_' ~ live_schema_name(custom_schema_name) -}}
 {%- endmacro %}
 
-{#- The name of a schema of the live tables, whatever `side` says. -#}
 {% macro live_schema_name(custom_schema_name) -%}
     {%- set name = custom_schema_name or target.schema -%}
     {{- target.schema ~ '_' ~ name if target.name == 'dev' and custom_schema_name else name -}}

@@ -6,7 +6,7 @@
   left    side name, or 'live'
   right   side name, or 'live'
 -#}
-{% macro history_diff_sql(table, left, right) %}
+{% macro _history_diff_sql(table, left, right) %}
     {% set names = declared_columns(table) | map(attribute='name') | list %}
     {% set key = declared_meta(table)['primary_key'] %}
     select
@@ -38,7 +38,6 @@
         or {{ cdc_history.differs('left_side._cdc_row_hash', 'right_side._cdc_row_hash') }}
 {% endmacro %}
 
-{#- The history of a table in the live schemas or in those of a side build. -#}
 {% macro history_relation(table, side) %}
     {% do return(side_relation('history', table ~ '_history', side)) %}
 {% endmacro %}
@@ -52,10 +51,6 @@
     )) %}
 {% endmacro %}
 
-{#-
-  Operation: prints how many versions were opened, closed and moved, and the first of them.
-  dbt run-operation history_diff --args '{table: customers, left: live, right: rebuild}'
--#}
 {% macro history_diff(table, left='live', right='rebuild', first=20) %}
     {% for relation in [history_relation(table, left), history_relation(table, right)] %}
         {% if load_relation(relation) is none %}
@@ -64,7 +59,7 @@
         {% endif %}
     {% endfor %}
     {% set counts_sql %}
-        select difference, count(*) from ({{ history_diff_sql(table, left, right) }}) as differences
+        select difference, count(*) from ({{ _history_diff_sql(table, left, right) }}) as differences
         group by difference
     {% endset %}
     {% set found = {'opened': 0, 'closed': 0, 'moved': 0} %}
@@ -73,7 +68,7 @@
         table ~ ": " ~ left ~ " -> " ~ right ~ ": " ~ found['opened'] ~ " versions opened, "
         ~ found['closed'] ~ " closed, " ~ found['moved'] ~ " moved") %}
     {% set first_sql %}
-        select * from ({{ history_diff_sql(table, left, right) }}) as differences
+        select * from ({{ _history_diff_sql(table, left, right) }}) as differences
         order by {{ declared_meta(table)['primary_key'] | join(', ') }}, _cdc_position, _cdc_op
         limit {{ first | int }}
     {% endset %}

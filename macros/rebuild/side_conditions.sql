@@ -3,19 +3,17 @@
   chosen keys (var `keys`), or all after a moment (var `as_of`).
 -#}
 
-{#- SQL condition on the log's columns; '1 = 1' outside side builds. -#}
 {% macro side_condition(table) -%}
     {%- set conditions = [] -%}
     {%- if var('side', none) and var('keys', none) -%}
         {%- do conditions.append('(' ~ key_condition(table, var('keys')) ~ ')') -%}
     {%- endif -%}
     {%- if var('side', none) and var('as_of', none) -%}
-        {%- do conditions.append(as_of_condition(var('as_of') | string)) -%}
+        {%- do conditions.append(_as_of_condition(var('as_of') | string)) -%}
     {%- endif -%}
     {{- conditions | join(' and ') or '1 = 1' -}}
 {%- endmacro %}
 
-{#- SQL: the row has one of `keys`, a list of dicts from key column to value. -#}
 {% macro key_condition(table, keys, relation='') %}
     {% set types = {} %}
     {% for column in declared_columns(table) if column['is_key'] %}
@@ -44,7 +42,7 @@
   which a transaction ended (decimal or X/Y), or a UTC time in ISO format. PostgreSQL's position
   leads with the end of the transaction before, so a transaction is in if that lies before its end.
 -#}
-{% macro as_of_condition(as_of) %}
+{% macro _as_of_condition(as_of) %}
     {% set re = modules.re %}
     {% if re.fullmatch('[0-9a-f]{8}:[0-9a-f]{8}:[0-9a-f]{4}', as_of) and source_connector() == 'sqlserver' %}
         {% do return("substring(_cdc_position, 6, 22) <= '" ~ as_of ~ "'") %}

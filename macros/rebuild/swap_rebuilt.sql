@@ -110,7 +110,6 @@
     {%- endfor -%}
 {%- endmacro %}
 
-{#- Operation: drops the schemas of a side build. -#}
 {% macro drop_side(side='rebuild') %}
     {% for schema in ['staging', 'history', 'marts', 'operations'] %}
         {% do run_query("drop schema if exists " ~ side_relation(schema, none, side).without_identifier().include(database=false) ~ " cascade") %}
