@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
 from typing import Annotated
 
@@ -17,6 +16,7 @@ from lakehouse.commands.land import land
 from lakehouse.commands.rebuild import diff, rebuild
 from lakehouse.commands.reconcile import reconcile
 from lakehouse.commands.status import status
+from lakehouse.settings import CommandSettings
 
 app = typer.Typer(
     name="lakehouse",
@@ -44,7 +44,7 @@ def _show_version(asked: bool) -> None:
     if asked:
         # Read from the project, beside which this always runs: the image installs no metadata.
         project = tomllib.loads((console.ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-        release = os.environ.get("LAKEHOUSE_RELEASE", "")
+        release = CommandSettings.from_environment().release
         named = f", release {release}" if release else ""
         console.say(f"lakehouse {project['project']['version']}{named}")
         raise typer.Exit

@@ -34,6 +34,7 @@ OPTIONAL_PACKAGES = {
     "confluent_kafka",
     "dbt",
     "duckdb",
+    "jinja2",
     "packaging",
     "psycopg2",
     "pyarrow",

@@ -36,16 +36,12 @@ locals {
       LAKEHOUSE_ENVIRONMENT             = var.environment
       LAKEHOUSE_METRICS_NAMESPACE       = local.metrics_namespace
       LAKEHOUSE_ECS_CLUSTER             = module.orchestration.cluster_name
-      LAKEHOUSE_TASK_FAMILY             = "${local.name}-operations"
-      LAKEHOUSE_DBT_TASK_FAMILY         = "${local.name}-dbt"
       LAKEHOUSE_TASK_SUBNETS            = join(",", module.network.private_subnet_ids)
       LAKEHOUSE_TASK_SECURITY_GROUPS    = module.network.security_group_ids["tasks"]
       LAKEHOUSE_IMAGE_REPOSITORY        = module.orchestration.repository_url
       LAKEHOUSE_GLUE_JOBS               = join(",", values(module.glue.job_names))
       LAKEHOUSE_GLUE_DATABASE           = module.glue.database_names["landing"]
-      LAKEHOUSE_STATE_MACHINE           = module.orchestration.state_machine_arn
       LAKEHOUSE_ARTIFACTS_BUCKET        = module.lake.bucket_names["artifacts"]
-      LAKEHOUSE_MSK_CLUSTER             = module.msk.cluster_arn
       LAKEHOUSE_SHOP_DATABASE_SECRET    = module.secrets.names["shop-database"]
       LAKEHOUSE_PII_SALT_SECRET         = module.secrets.names["pii-salt"]
       LAKEHOUSE_REDSHIFT_HOST           = module.redshift.endpoint.host

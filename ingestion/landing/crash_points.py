@@ -2,7 +2,7 @@
 
 `LAKEHOUSE_CRASH_POINT=<name>` or `<name>:<n>` (the n-th time) makes the process kill itself with
 SIGKILL there: no handler runs, nothing is flushed. Unset, which is always but in tests, passing
-a point costs a look at a dictionary.
+a point costs a look at the environment.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import signal
 import threading
 from collections import Counter
 from typing import Literal, get_args
+
+from ingestion.settings import Settings
 
 CrashPoint = Literal[
     "partition_opened",  # a topic has its incarnation in the ledger, no file yet
@@ -35,10 +37,9 @@ _counting = threading.Lock()
 
 def reach(point: CrashPoint) -> None:
     """Die here if a test asks for it."""
-    wanted = os.environ.get("LAKEHOUSE_CRASH_POINT")
-    if wanted is None:
+    name, _, times = Settings.from_environment().crash_point.partition(":")
+    if not name:
         return
-    name, _, times = wanted.partition(":")
     with _counting:
         _reached[point] += 1
         if name == point and _reached[point] == int(times or 1):

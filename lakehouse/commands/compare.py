@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ingestion.errors import TerminalError
-from ingestion.settings import Settings
 from lakehouse.console import AsJson, Exit, note, say, show_json
+from lakehouse.settings import CommandSettings
 
 if TYPE_CHECKING:
     from lakehouse.warehouse.comparison import Comparison
@@ -37,7 +37,7 @@ def compare(
 
     found = []
     with (
-        closing(DuckDbSide(Settings.from_environment().duckdb)) as first,
+        closing(DuckDbSide(CommandSettings.from_environment().duckdb)) as first,
         closing(RedshiftSide(Warehouse(WarehouseSettings.from_environment(target)))) as second,
     ):
         wanted = tables or [

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from ingestion.declarations import load
-from ingestion.settings import ConnectorName, Settings
-from lakehouse.source.connectors import PII_SALT, SHOP_LOGIN, cdc_sql, render
+from ingestion.settings import ConnectorName
+from lakehouse.settings import CommandSettings
+from lakehouse.source.connectors import cdc_sql, render
 
 app = typer.Typer(no_args_is_help=True, help="Debezium's settings, and what the source needs.")
 
@@ -31,7 +31,7 @@ def render_settings(
     ] = None,
 ) -> None:
     """Print the connector's settings as JSON; secrets are references in them."""
-    settings = Settings.from_environment()
+    settings = CommandSettings.from_environment()
     rendered = _rendered(settings, source or settings.source, snapshot_of or ())
     typer.echo(json.dumps(rendered, indent=2))
 
@@ -53,8 +53,8 @@ def deploy(
     from lakehouse.source.msk_connect import Place
     from lakehouse.source.msk_connect import deploy as deploy_connector
 
-    settings = Settings.from_environment()
-    place = Place.from_environment(os.environ)
+    settings = CommandSettings.from_environment()
+    place = Place.read()
     session = boto3.Session(region_name=settings.aws_region)
     rendered = _rendered(settings, "sqlserver")
     # MSK Connect would restart the connector again and again to look for new secrets (MSK Developer
@@ -71,7 +71,7 @@ def deploy(
 
 
 def _rendered(
-    settings: Settings, source: ConnectorName, snapshot_of: Sequence[str] = ()
+    settings: CommandSettings, source: ConnectorName, snapshot_of: Sequence[str] = ()
 ) -> dict[str, str]:
     return render(
         load(),
@@ -79,8 +79,8 @@ def _rendered(
         bootstrap_servers=settings.kafka_bootstrap_servers,
         auth=settings.kafka_auth,
         snapshot_of=snapshot_of,
-        shop_login=os.environ.get("LAKEHOUSE_SHOP_DATABASE_SECRET", SHOP_LOGIN),
-        pii_salt=os.environ.get("LAKEHOUSE_PII_SALT_SECRET", PII_SALT),
+        shop_login=settings.shop_database_secret,
+        pii_salt=settings.pii_salt_secret,
     )
 
 

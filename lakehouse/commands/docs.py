@@ -16,8 +16,8 @@ import typer
 
 from ingestion.declarations import load
 from ingestion.errors import TerminalError
-from ingestion.settings import Settings
 from lakehouse.console import say
+from lakehouse.settings import CommandSettings
 
 _DIAGRAM = Path(__file__).parents[2] / "docs/architecture.svg"
 _INDEX = """<!doctype html>
@@ -60,7 +60,7 @@ def docs(
     work = output / ".target"
     options = ("--target", target, "--target-path", str(work))
     variables = dict(os.environ)
-    if target == "local" and not Settings.from_environment().duckdb.exists():
+    if target == "local" and not CommandSettings.from_environment().duckdb.exists():
         variables |= _empty_landing(work)
         _run(variables, "dbt", "build", "--exclude-resource-type", "test", "unit_test", *options)
     _run(variables, "dbt", "docs", "generate", "--static", *options)

@@ -7,8 +7,8 @@ import os
 import typer
 
 from ingestion.declarations import load
-from ingestion.settings import Settings
 from lakehouse.console import AsJson, Exit, say, show_json
+from lakehouse.settings import CommandSettings
 
 _STYLES = {"ok": "green", "attention": "yellow", "broken": "bold red", "skipped": "dim"}
 
@@ -21,7 +21,7 @@ def doctor(as_json: AsJson = False) -> None:
     from lakehouse.health.checks import check_all
 
     results = []
-    for result in check_all(Settings.from_environment(), load(), dict(os.environ)):
+    for result in check_all(CommandSettings.from_environment(), load(), dict(os.environ)):
         results.append(result)
         if as_json:
             continue

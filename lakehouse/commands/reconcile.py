@@ -12,8 +12,8 @@ from rich.text import Text
 
 from ingestion.declarations import load
 from ingestion.errors import RefusedError, TerminalError
-from ingestion.settings import Settings
 from lakehouse.console import AsJson, Exit, console, note, say, show_json, show_table
+from lakehouse.settings import CommandSettings
 
 if TYPE_CHECKING:
     from lakehouse.reconcile.findings import Difference, Reconciliation
@@ -23,8 +23,8 @@ def reconcile(
     salt: Annotated[
         str,
         typer.Option(
-            envvar="LAKEHOUSE_PII_SALT",
-            help="Salt of the columns with pii: hash; without it they are not compared.",
+            help="Salt of the columns with pii: hash, by default LAKEHOUSE_PII_SALT; without it "
+            "they are not compared.",
         ),
     ] = "",
     repair: Annotated[
@@ -47,7 +47,7 @@ def reconcile(
     """
     from lakehouse.reconcile.run import reconcile as compare
 
-    settings = Settings.from_environment()
+    settings = CommandSettings.from_environment()
     if not settings.source_dsn:
         raise TerminalError(
             "which source? Set LAKEHOUSE_SOURCE_DSN to the shop's PostgreSQL database"
@@ -57,7 +57,7 @@ def reconcile(
             load(),
             dsn=settings.source_dsn,
             warehouse=settings.duckdb,
-            salt=salt,
+            salt=salt or settings.pii_salt,
             on_table=lambda name: status.update(Text(f"reconciling {name}")),
         )
     if as_json:
@@ -85,7 +85,7 @@ def reconcile(
         raise typer.Exit(Exit.ATTENTION)
 
 
-def _repair(result: Reconciliation, at_most: int, settings: Settings) -> None:
+def _repair(result: Reconciliation, at_most: int, settings: CommandSettings) -> None:
     """Write the lost deletes to the topics of their tables.
 
     Raises:
@@ -118,7 +118,7 @@ def _repair(result: Reconciliation, at_most: int, settings: Settings) -> None:
     )
 
 
-def _require_caught_up(settings: Settings, tables: Iterable[str]) -> None:
+def _require_caught_up(settings: CommandSettings, tables: Iterable[str]) -> None:
     """A delete that is only on its way must not be written a second time, with a false date."""
     from ingestion.kafka.brokers import Brokers
     from ingestion.landing.ledger import Ledger

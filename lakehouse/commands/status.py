@@ -10,8 +10,8 @@ from rich.text import Text
 
 from ingestion.declarations import load
 from ingestion.errors import TransientError
-from ingestion.settings import Settings
 from lakehouse.console import AsJson, Exit, say, show_json, show_table
+from lakehouse.settings import CommandSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,7 +33,7 @@ def status(as_json: AsJson = False) -> None:
     from lakehouse.health.status import table_statuses
     from lakehouse.health.warehouse import read_warehouse
 
-    settings, declared = Settings.from_environment(), load()
+    settings, declared = CommandSettings.from_environment(), load()
     wanted = subscriptions(declared, settings.source)
     topics: Mapping[str, Topic] | None = None
     unreachable: TransientError | None = None

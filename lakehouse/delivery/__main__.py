@@ -206,7 +206,7 @@ def _build_models(options: argparse.Namespace) -> int:
 
 def _as_administrator(options: argparse.Namespace) -> int:
     """Without LAKEHOUSE_REDSHIFT_ADMIN_SECRET the program connects as the environment says."""
-    secret = os.environ.get("LAKEHOUSE_REDSHIFT_ADMIN_SECRET", "")
+    secret = environment.Delivery.read().redshift_admin_secret
     login = administrator.login(_client("secretsmanager"), secret) if secret else {}
     completed = subprocess.run(options.words, env={**os.environ, **login}, check=False)
     return completed.returncode

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from ingestion.errors import TerminalError
+from ingestion.settings import EnvironmentSettings, named
 
 # The manifest of what runs in prod: what a deployment compares its models with.
 STATE = "state/production.json"
@@ -19,17 +24,51 @@ class DeliveryError(Exception):
     """Something that a person has to put right; the message says what and how."""
 
 
-@dataclass(frozen=True)
-class Environment:
+class Delivery(EnvironmentSettings):
+    """What the commands read: the first on GitHub's machines and laptops, the others in tasks."""
+
+    environment_file: str = Field(
+        "", description="S3 URI of the environment file: on GitHub's machines and laptops."
+    )
+    redshift_admin_secret: str = Field(
+        "",
+        description="Secret with the administrator's `username` and `password`, in tasks; unset: "
+        "dbt connects as its settings say.",
+    )
+
+
+def _separated(text: object) -> object:
+    return tuple(text.split(",")) if isinstance(text, str) else text
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_separated)]
+
+
+class Environment(EnvironmentSettings):
     """The names that a deployment needs. `name` is also the prefix of the task families."""
 
-    stage: str
-    name: str
-    subnets: tuple[str, ...]
-    security_groups: tuple[str, ...]
-    image_repository: str
-    glue_jobs: tuple[str, ...]
-    artifacts: str
+    model_config = named("LAKEHOUSE_") | SettingsConfigDict(env_ignore_empty=True)
+    advice = "apply infra/terraform for this environment"
+
+    stage: str = Field(
+        validation_alias="LAKEHOUSE_ENVIRONMENT", description="`dev`, `qa` or `prod`."
+    )
+    name: str = Field(
+        validation_alias="LAKEHOUSE_ECS_CLUSTER", description="The cluster in which tasks run."
+    )
+    subnets: Names = Field(
+        validation_alias="LAKEHOUSE_TASK_SUBNETS", description="Where, separated by commas."
+    )
+    security_groups: Names = Field(
+        validation_alias="LAKEHOUSE_TASK_SECURITY_GROUPS",
+        description="Their security groups, separated by commas.",
+    )
+    image_repository: str = Field(description="The image's repository.")
+    glue_jobs: Names = Field(description="The jobs that land, separated by commas.")
+    artifacts: str = Field(
+        validation_alias="LAKEHOUSE_ARTIFACTS_BUCKET",
+        description="Bucket of artifacts and manifests.",
+    )
 
     @classmethod
     def parse(cls, text: str, origin: str) -> Environment:
@@ -38,31 +77,10 @@ class Environment:
         Raises:
             DeliveryError: a key is missing or empty; names all of them.
         """
-        values = _key_values(text)
-        needed = (
-            "LAKEHOUSE_ENVIRONMENT",
-            "LAKEHOUSE_ECS_CLUSTER",
-            "LAKEHOUSE_TASK_SUBNETS",
-            "LAKEHOUSE_TASK_SECURITY_GROUPS",
-            "LAKEHOUSE_IMAGE_REPOSITORY",
-            "LAKEHOUSE_GLUE_JOBS",
-            "LAKEHOUSE_ARTIFACTS_BUCKET",
-        )
-        missing = [key for key in needed if not values.get(key)]
-        if missing:
-            raise DeliveryError(
-                f"{origin} has no {', '.join(missing)}: apply infra/terraform for this environment"
-            )
-        stage, name, subnets, groups, repository, jobs, artifacts = (values[key] for key in needed)
-        return cls(
-            stage,
-            name,
-            tuple(subnets.split(",")),
-            tuple(groups.split(",")),
-            repository,
-            tuple(jobs.split(",")),
-            artifacts,
-        )
+        try:
+            return cls.read(_key_values(text))
+        except TerminalError as error:
+            raise DeliveryError(f"{origin}: {error}") from error
 
     def family(self, kind: str, *, candidate: bool) -> str:
         """The task definition family of `kind` (dbt or operations).
@@ -83,7 +101,7 @@ def load(s3: Any, variables: Mapping[str, str]) -> Environment:
     Raises:
         DeliveryError: the variable or the object is missing, or the object lacks a key.
     """
-    uri = variables.get("LAKEHOUSE_ENVIRONMENT_FILE", "")
+    uri = Delivery.read(variables).environment_file
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     if not uri.startswith("s3://") or not key:
         raise DeliveryError(

@@ -23,8 +23,8 @@ from packaging.requirements import Requirement
 
 from ingestion.declarations import Declarations
 from ingestion.errors import LakehouseError
-from ingestion.settings import Settings
 from lakehouse.console import explained
+from lakehouse.settings import CommandSettings, known_variables
 
 ROOT = Path(__file__).parents[2]
 MINIMUM_PYTHON = (3, 11)
@@ -47,7 +47,7 @@ class Result:
 
 
 def check_all(
-    settings: Settings, declarations: Declarations, environment: dict[str, str]
+    settings: CommandSettings, declarations: Declarations, environment: dict[str, str]
 ) -> Iterator[Result]:
     """All checks in the order in which data flows; what needs the broker is skipped without it."""
     yield from check_settings(environment)
@@ -72,27 +72,17 @@ def check_all(
 
 def check_settings(environment: dict[str, str]) -> Iterator[Result]:
     """Which variables are set; a misspelt one is named, because it would just have no effect."""
-    try:
-        documented = documented_variables()
-    except FileNotFoundError as error:
-        yield _skipped("settings", str(explained(error)))
-        return
-    known = sorted(name for name in environment if name in documented)
+    variables = known_variables()
+    known = sorted(name for name in environment if name in variables)
     yield Result("settings", "ok", ", ".join(known) or "none set, all have their defaults")
     for name in sorted(environment):
-        if name.startswith("LAKEHOUSE_") and name not in documented:
+        if name.startswith("LAKEHOUSE_") and name not in variables:
             yield Result(
                 "settings",
                 "attention",
                 f"{name} is set, and nothing reads it",
                 "a misspelling? docs/settings.md lists the variables",
             )
-
-
-def documented_variables() -> frozenset[str]:
-    """The names in the table of docs/settings.md, which a test keeps equal to the code's."""
-    text = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
-    return frozenset(re.findall(r"^\| `([A-Z_]+)` \|", text, flags=re.MULTILINE))
 
 
 def check_python() -> Result:
@@ -176,7 +166,7 @@ def check_jars() -> Result:
     return Result("jars", "ok", f"{len(list(folder.glob('*.jar')))} in {folder}")
 
 
-def check_broker(settings: Settings) -> Result:
+def check_broker(settings: CommandSettings) -> Result:
     """Whether the brokers can be reached, step by step: name, port, Kafka."""
     from ingestion.kafka.admin import Topics
 
@@ -196,7 +186,7 @@ def check_broker(settings: Settings) -> Result:
     return Result("broker", "ok", f"{count} at {settings.kafka_bootstrap_servers}")
 
 
-def check_topics(settings: Settings, declarations: Declarations) -> Result:
+def check_topics(settings: CommandSettings, declarations: Declarations) -> Result:
     """The topics against the declarations."""
     from ingestion.kafka.admin import Topics, default_replication_factor
     from ingestion.kafka.topics import compare, desired_topics
@@ -219,7 +209,7 @@ def check_topics(settings: Settings, declarations: Declarations) -> Result:
     )
 
 
-def check_heartbeat(settings: Settings, declarations: Declarations) -> Result:
+def check_heartbeat(settings: CommandSettings, declarations: Declarations) -> Result:
     """Whether Debezium has been heard of lately: a quiet source sends heartbeats all the same."""
     from ingestion.kafka.records import newest_timestamp
 
@@ -282,7 +272,7 @@ def check_connector(url: str, *, asked: bool) -> Result:
     return Result("connector", "ok", "; ".join(states))
 
 
-def check_landing(settings: Settings, declarations: Declarations, *, broker: bool) -> Result:
+def check_landing(settings: CommandSettings, declarations: Declarations, *, broker: bool) -> Result:
     """Whether the landing zone can be read and landing would go on from where its ledger ends."""
     from ingestion.kafka.brokers import Brokers
     from ingestion.landing.ledger import Ledger
@@ -306,7 +296,7 @@ def check_landing(settings: Settings, declarations: Declarations, *, broker: boo
     return Result("landing", "ok", found)
 
 
-def check_warehouse(settings: Settings, declarations: Declarations) -> Result:
+def check_warehouse(settings: CommandSettings, declarations: Declarations) -> Result:
     """The warehouse and its newest build."""
     from lakehouse.health.warehouse import read_warehouse
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from ingestion.declarations import Declarations
 from ingestion.errors import LakehouseError
-from ingestion.settings import Settings
 from lakehouse.console import explained
+from lakehouse.settings import CommandSettings
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Warehouse:
 Query = Callable[[str], list[tuple[Any, ...]]]
 
 
-def read_warehouse(settings: Settings, declarations: Declarations) -> Warehouse:
+def read_warehouse(settings: CommandSettings, declarations: Declarations) -> Warehouse:
     """Read the warehouse of the environment's target: Redshift on AWS, here the DuckDB file."""
     if settings.environment:
         return read_redshift(settings.environment, declarations)

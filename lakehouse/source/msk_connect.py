@@ -8,52 +8,43 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
-from ingestion.errors import RefusedError, TerminalError, TransientError
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
 
-PREFIX = "LAKEHOUSE_CONNECT_"
+from ingestion.errors import RefusedError, TerminalError, TransientError
+from ingestion.settings import EnvironmentSettings, named
+
 WAIT_SECONDS = 1800
 POLL_SECONDS = 10
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(EnvironmentSettings):
     """What a connector is made from besides its settings; Terraform's output `connector`."""
 
-    name: str
-    kafkaconnect_version: str
-    mcu_count: str
-    plugin_arn: str
-    plugin_revision: str
-    worker_configuration_arn: str
-    worker_configuration_revision: str
-    role_arn: str
-    log_group: str
-    subnet_ids: str
-    security_group_id: str
+    model_config = named("LAKEHOUSE_CONNECT_") | SettingsConfigDict(env_ignore_empty=True)
+    advice = (
+        "run this in the environment's operations task. The plugin's are there once it is "
+        "uploaded and applied (docs/runbooks/deployment.md, step 4)."
+    )
 
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> Place:
-        """Read `LAKEHOUSE_CONNECT_*`, as the environment file has them.
-
-        Raises:
-            TerminalError: variables are missing; names all of them.
-        """
-        names = {field.name: f"{PREFIX}{field.name.upper()}" for field in fields(cls)}
-        missing = [name for name in names.values() if not environment.get(name)]
-        if missing:
-            raise TerminalError(
-                f"{', '.join(missing)} not set: run this in the environment's operations task. "
-                "The plugin's are there once it is uploaded and applied "
-                "(docs/runbooks/deployment.md, step 4)."
-            )
-        return cls(**{field: environment[name] for field, name in names.items()})
+    name: str = Field(description="Name of the connector.")
+    kafkaconnect_version: str = Field(description="Version of Kafka Connect.")
+    mcu_count: int = Field(description="Capacity units of its worker.")
+    plugin_arn: str = Field(description="The plugin that holds Debezium.")
+    plugin_revision: int = Field(description="Its revision.")
+    worker_configuration_arn: str = Field(description="The worker's configuration.")
+    worker_configuration_revision: int = Field(description="Its revision.")
+    role_arn: str = Field(description="The role that the connector takes.")
+    log_group: str = Field(description="Where its log goes in CloudWatch.")
+    subnet_ids: str = Field(description="Subnets of the worker, separated by commas.")
+    security_group_id: str = Field(description="Its security group.")
 
     def request(self, settings: Mapping[str, str], bootstrap_servers: str) -> dict[str, Any]:
         """The request that makes the connector with these settings."""
-        plugin = {"customPluginArn": self.plugin_arn, "revision": int(self.plugin_revision)}
+        plugin = {"customPluginArn": self.plugin_arn, "revision": self.plugin_revision}
         return {
             "connectorName": self.name,
             "connectorDescription": "Change events of the shop's Azure SQL Database.",
@@ -61,9 +52,7 @@ class Place:
             "connectorConfiguration": dict(settings),
             "serviceExecutionRoleArn": self.role_arn,
             # One task reads the log of one database; more workers would stand idle.
-            "capacity": {
-                "provisionedCapacity": {"mcuCount": int(self.mcu_count), "workerCount": 1}
-            },
+            "capacity": {"provisionedCapacity": {"mcuCount": self.mcu_count, "workerCount": 1}},
             "kafkaCluster": {
                 "apacheKafkaCluster": {
                     "bootstrapServers": bootstrap_servers,
@@ -78,7 +67,7 @@ class Place:
             "plugins": [{"customPlugin": plugin}],
             "workerConfiguration": {
                 "workerConfigurationArn": self.worker_configuration_arn,
-                "revision": int(self.worker_configuration_revision),
+                "revision": self.worker_configuration_revision,
             },
             "logDelivery": {
                 "workerLogDelivery": {

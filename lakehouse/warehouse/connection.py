@@ -4,35 +4,67 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, PrivateAttr
 
 from ingestion.errors import TerminalError, TransientError
+from ingestion.settings import EnvironmentSettings, named
+from lakehouse.console import ROOT
 
 if TYPE_CHECKING:
     from redshift_connector.core import Connection
 
-METHODS = ("iam_role", "iam", "database")
 
+class WarehouseSettings(EnvironmentSettings):
+    """Where the warehouse is and how to log in; defaults are those of profiles.yml."""
 
-@dataclass(frozen=True)
-class WarehouseSettings:
-    """Where the warehouse is and how to log in; docs/redshift.md explains each variable."""
+    model_config = named("LAKEHOUSE_REDSHIFT_")
+    advice = "the endpoint of the Redshift cluster or workgroup; docs/settings.md lists the rest"
 
-    host: str
-    port: int
-    database: str
-    method: str
-    user: str
-    password: str
-    region: str
-    cluster: str
-    serverless: bool
-    workgroup: str
-    sslmode: str
-    schema_prefix: str
-    iam_role: str
-    glue_database: str
+    host: str = Field(description="Endpoint of the cluster or workgroup.")
+    port: int = Field(description="Its port.")
+    database: str = Field(description="The database.")
+    prefix: str = Field(
+        validation_alias="LAKEHOUSE_REDSHIFT_SCHEMA",
+        description="In target dev the prefix of all your schemas, so that two engineers never "
+        "overwrite each other.",
+    )
+    method: Literal["iam_role", "iam", "database"] = Field(
+        description="How to log in: `iam_role` (the caller's AWS role), `iam` (an IAM user) or "
+        "`database` (user and password)."
+    )
+    user: str = Field(description="The user, for `iam` and `database`.")
+    password: str = Field(
+        repr=False,
+        description="The password, for `database`: put there from Secrets Manager when a job "
+        "starts.",
+    )
+    cluster: str = Field(
+        description="Identifier of a provisioned cluster, for `iam_role` and `iam`."
+    )
+    serverless: bool = Field(description="`true` for Redshift Serverless.")
+    workgroup: str = Field(description="Its workgroup.")
+    sslmode: str = Field(
+        description="How strictly the server's certificate is checked: `verify-full` looks at "
+        "its name too."
+    )
+    timeout: int = Field(
+        description="Seconds that a connection, and any statement, may take: the driver keeps one "
+        "timeout for both."
+    )
+    query_group: str = Field(description="Label of dbt's sessions, for workload management.")
+    threads: int = Field(description="How many models dbt builds at once.")
+    region: str = Field(
+        validation_alias="AWS_REGION", description="Region of the cluster or workgroup."
+    )
+    iam_role: str = Field("default", description="Role with which Redshift reads Kafka and S3.")
+    glue_database: str = Field(
+        "retail_landing",
+        validation_alias="LAKEHOUSE_GLUE_DATABASE",
+        description="Glue database of the landing zone's external tables.",
+    )
+    _target: str = PrivateAttr("")
 
     @classmethod
     def from_environment(
@@ -43,34 +75,37 @@ class WarehouseSettings:
         Raises:
             TerminalError: a variable is missing or holds a value that is not allowed.
         """
-        env = os.environ if environment is None else environment
-        method = env.get("LAKEHOUSE_REDSHIFT_METHOD", "iam_role")
-        if method not in METHODS:
-            raise TerminalError(
-                f"LAKEHOUSE_REDSHIFT_METHOD is {method!r}; allowed values: {', '.join(METHODS)}"
-            )
-        if "LAKEHOUSE_REDSHIFT_HOST" not in env:
-            raise TerminalError(
-                "LAKEHOUSE_REDSHIFT_HOST is not set: the endpoint of the Redshift cluster or "
-                "workgroup. docs/redshift.md lists the variables."
-            )
-        schema = env.get("LAKEHOUSE_REDSHIFT_SCHEMA", "main")
-        return cls(
-            host=env["LAKEHOUSE_REDSHIFT_HOST"],
-            port=int(env.get("LAKEHOUSE_REDSHIFT_PORT", "5439")),
-            database=env.get("LAKEHOUSE_REDSHIFT_DATABASE", "retail"),
-            method=method,
-            user=env.get("LAKEHOUSE_REDSHIFT_USER", ""),
-            password=env.get("LAKEHOUSE_REDSHIFT_PASSWORD", ""),
-            region=env.get("AWS_REGION", "eu-central-1"),
-            cluster=env.get("LAKEHOUSE_REDSHIFT_CLUSTER", ""),
-            serverless=env.get("LAKEHOUSE_REDSHIFT_SERVERLESS", "false") == "true",
-            workgroup=env.get("LAKEHOUSE_REDSHIFT_WORKGROUP", ""),
-            sslmode=env.get("LAKEHOUSE_REDSHIFT_SSLMODE", "verify-full"),
-            schema_prefix=f"{schema}_" if target == "dev" else "",
-            iam_role=env.get("LAKEHOUSE_REDSHIFT_IAM_ROLE", "default"),
-            glue_database=env.get("LAKEHOUSE_GLUE_DATABASE", "retail_landing"),
-        )
+        given = os.environ if environment is None else environment
+        settings = cls.read({**_defaults(), **given})
+        settings._target = target
+        return settings
+
+    @classmethod
+    def variables(cls) -> dict[str, tuple[str, str]]:
+        """Each variable's default, which dbt's profile has, and description."""
+        said = _defaults()
+        return {
+            name: (said.get(name, default), what)
+            for name, (default, what) in super().variables().items()
+        }
+
+    @property
+    def schema_prefix(self) -> str:
+        """What stands before the names of all schemas."""
+        return f"{self.prefix}_" if self._target == "dev" else ""
+
+
+def _defaults() -> dict[str, str]:
+    """What profiles.yml gives to variables that are not set; a host has to be."""
+    from jinja2 import Environment, nodes
+
+    profile = Environment(autoescape=True).parse((ROOT / "profiles.yml").read_text("utf-8"))
+    found = {}
+    for call in profile.find_all(nodes.Call):
+        match call:
+            case nodes.Call(node=nodes.Name(name="env_var"), args=[name, default]):
+                found[name.as_const()] = default.as_const()
+    return {name: default for name, default in found.items() if not name.endswith("_HOST")}
 
 
 class Warehouse:
@@ -125,7 +160,7 @@ def _connect(settings: WarehouseSettings) -> Connection:
         "database": settings.database,
         "ssl": settings.sslmode != "disable",
         # the driver leaves it on the socket: no statement may take longer
-        "timeout": 7200,
+        "timeout": settings.timeout,
     }
     if settings.sslmode != "disable":
         options["sslmode"] = settings.sslmode

@@ -12,8 +12,8 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ingestion.errors import TerminalError
-from ingestion.settings import Settings
 from lakehouse.console import console, say, show_table
+from lakehouse.settings import CommandSettings
 
 if TYPE_CHECKING:
     from playground.shop.simulator import RoundSummary
@@ -85,7 +85,7 @@ def sqlserver_events(
     dsn: Dsn = "",
     salt: Annotated[
         str,
-        typer.Option(envvar="LAKEHOUSE_PII_SALT", help="Salt of the columns with pii: hash."),
+        typer.Option(help="Salt of the columns with pii: hash, by default LAKEHOUSE_PII_SALT."),
     ] = "",
     state: Annotated[Path, typer.Option(help="File that remembers what has been written.")] = Path(
         "data/shop-sqlserver-events.json"
@@ -106,12 +106,13 @@ def sqlserver_events(
     from playground.shop.sqlserver.connector import ALL_QUIRKS, Quirks
     from playground.shop.sqlserver.writer import SqlServerEvents
 
+    settings = CommandSettings.from_environment()
+    salt = salt or settings.pii_salt
     if not salt:
         raise TerminalError("set LAKEHOUSE_PII_SALT: telephone numbers leave the shop hashed")
     chosen = ALL_QUIRKS if quirks else Quirks()
     if not late_reads:
         chosen = replace(chosen, late_reads_every=0)
-    settings = Settings.from_environment()
     events = SqlServerEvents(
         _required(dsn), settings.kafka_bootstrap_servers, salt=salt, quirks=chosen, state=state
     )
@@ -148,7 +149,7 @@ def _now() -> datetime:
 
 
 def _required(dsn: str) -> str:
-    dsn = dsn or Settings.from_environment().source_dsn
+    dsn = dsn or CommandSettings.from_environment().source_dsn
     if not dsn:
         raise TerminalError("which database? Give --dsn or set LAKEHOUSE_SOURCE_DSN")
     return dsn

@@ -32,7 +32,7 @@ ENVIRONMENT = {
     "LAKEHOUSE_CONNECT_SUBNET_IDS": "subnet-1,subnet-2,subnet-3",
     "LAKEHOUSE_CONNECT_SECURITY_GROUP_ID": "sg-1",
 }
-PLACE = Place.from_environment(ENVIRONMENT)
+PLACE = Place.read(ENVIRONMENT)
 REQUEST = PLACE.request(SETTINGS, SERVERS)
 
 

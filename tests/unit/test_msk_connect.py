@@ -108,5 +108,7 @@ def test_says_why_a_connector_failed(api: Api) -> None:
 
 def test_names_what_the_environment_lacks() -> None:
     lacking = {name: value for name, value in ENVIRONMENT.items() if "PLUGIN" not in name}
-    with pytest.raises(TerminalError, match=r"LAKEHOUSE_CONNECT_PLUGIN_ARN, .*_REVISION not set"):
-        Place.from_environment(lacking)
+    with pytest.raises(
+        TerminalError, match=r"LAKEHOUSE_CONNECT_PLUGIN_ARN, .*_REVISION are not set"
+    ):
+        Place.read(lacking)

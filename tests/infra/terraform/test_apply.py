@@ -16,6 +16,7 @@ from moto.glue.models import glue_backends
 from ingestion import declarations
 from ingestion.glue import landing
 from ingestion.settings import Settings
+from lakehouse.settings import known_variables
 from lakehouse.source.msk_connect import Place
 from tests.infra.terraform import aws
 from tests.infra.terraform.conftest import Applied, Replanned, replan
@@ -104,6 +105,7 @@ def test_the_environment_file_is_read_as_settings(settings_file: str) -> None:
     assert settings.landing == f"s3a://retail-lakehouse-dev-landing-{aws.ACCOUNT}/landing"
     assert settings.aws_region == aws.REGION
     assert (settings.environment, settings.metrics_namespace) == ("dev", "RetailLakehouse")
+    assert values.keys() <= known_variables()
     brokers = settings.kafka_bootstrap_servers.split(",")
     assert brokers == sorted(brokers)
     assert all(broker.endswith(":9098") for broker in brokers)
@@ -111,7 +113,7 @@ def test_the_environment_file_is_read_as_settings(settings_file: str) -> None:
 
 def test_the_connector_is_made_from_the_environment_file(settings_file: str) -> None:
     values = dict(line.split("=", 1) for line in settings_file.splitlines())
-    request = Place.from_environment(values).request({}, "b-1:9098")
+    request = Place.read(values).request({}, "b-1:9098")
     assert request["connectorName"] == "retail-lakehouse-dev-sqlserver"
     [plugin] = request["plugins"]
     assert ":custom-plugin/" in plugin["customPlugin"]["customPluginArn"]

@@ -142,7 +142,7 @@ def test_names_what_the_environment_file_lacks(dev: Account) -> None:
     dev.client("s3").put_object(
         Bucket=dev.bucket, Key=f"environment/{dev.name}.env", Body=b"LAKEHOUSE_ENVIRONMENT=dev\n"
     )
-    with pytest.raises(DeliveryError, match="has no LAKEHOUSE_ECS_CLUSTER, LAKEHOUSE_TASK_SUBNETS"):
+    with pytest.raises(DeliveryError, match="LAKEHOUSE_ECS_CLUSTER, LAKEHOUSE_TASK_SUBNETS"):
         environment.load(dev.client("s3"), dev.variables)
 
 

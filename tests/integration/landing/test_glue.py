@@ -24,6 +24,8 @@ from ingestion.landing.plan import Subscription
 from ingestion.settings import Settings
 from tests.integration.landing.conftest import TABLE, Feed, Zone, wait_for
 
+ROOT = Path(__file__).parents[3]
+
 
 class GlueArgumentError(Exception):
     pass
@@ -184,7 +186,7 @@ def test_jobs_land_any_group_of_tables_with_iam(zone: Zone) -> None:
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    root, source = declarations.SOURCES_FILE.parents[3], folder / "source"
+    root, source = ROOT, folder / "source"
     for part in ("ingestion", "requirements"):
         shutil.copytree(root / part, source / part)
     for file in ("pyproject.toml", "README.md"):
@@ -207,13 +209,22 @@ def test_the_wheel_brings_the_entry_script(wheel: Path) -> None:
     assert {"ingestion/glue/landing.py", "ingestion/landing/job.py"} <= set(names)
 
 
-def test_the_wheel_is_valid_python_3_13(wheel: Path, tmp_path: Path) -> None:
-    """Glue 6.0's Python: every module compiles without a warning, and those that need no other
-    package can be imported."""
+def test_the_wheel_is_valid_on_glue_s_python(wheel: Path, tmp_path: Path) -> None:
+    """Glue 6.0's Python with the wheels that the jobs bring: every module compiles without a
+    warning, and those that need nothing of what Glue has can be imported."""
     python = shutil.which("python3.13")
     environment = os.environ | {"PYENV_VERSION": "3.13"}  # where python3.13 is pyenv's
     if python is None or subprocess.run([python, "-V"], env=environment, check=False).returncode:
         pytest.skip("there is no Python 3.13 on this machine")
+    named = tmp_path / "bin/python3"
+    named.parent.mkdir()
+    named.symlink_to(python)
+    packages = ROOT / "data" / "glue"  # kept from run to run
+    subprocess.run(
+        [ROOT / "infra/image/install_packages.sh", packages, ROOT / "requirements/glue.txt"],
+        env=environment | {"PATH": f"{named.parent}:{environment['PATH']}"},
+        check=True,
+    )
     with zipfile.ZipFile(wheel) as content:
         content.extractall(tmp_path)
     modules = "ingestion.landing.job, ingestion.landing.compaction, ingestion.landing.spark"
@@ -222,9 +233,8 @@ def test_the_wheel_is_valid_python_3_13(wheel: Path, tmp_path: Path) -> None:
         ["-W", "error", "-c", f"import {modules}"],
     ):
         ran = subprocess.run(
-            [python, *command],
+            [packages / "bin/python", *command],
             cwd=tmp_path,
-            env=environment,
             capture_output=True,
             text=True,
             check=False,

@@ -199,7 +199,7 @@ def test_a_broker_that_is_away_at_the_start(
     feed.create(1).produce(3)
     monkeypatch.setattr(landing_job, "Brokers", partial(Brokers, timeout=1))
     job = zone.job(feed.topic)
-    nowhere = replace(job.settings, kafka_bootstrap_servers="127.0.0.1:9")
+    nowhere = job.settings.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:9"})
     run = landing_job.Landing(
         replace(job, settings=nowhere), zone.start_spark, zone.said.append, threading.Event()
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 from contextlib import contextmanager
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -13,13 +12,13 @@ import pytest
 from ingestion.declarations import load
 from ingestion.landing.ledger import Entry, Ledger
 from ingestion.landing.storage import open_storage
-from ingestion.settings import Settings
 from lakehouse.health import checks
+from lakehouse.settings import CommandSettings
 
 
 @pytest.fixture
 def settings(tmp_path):
-    return Settings.from_environment(
+    return CommandSettings.from_environment(
         {
             "LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
             "LAKEHOUSE_LANDING": str(tmp_path / "landing"),
@@ -89,7 +88,7 @@ def test_the_jars_must_be_of_pysparks_version(jar, state, tmp_path, monkeypatch)
 
 @pytest.mark.parametrize("servers", ["127.0.0.1:1", "no-port", "127.0.0.1:1,127.0.0.1:2"])
 def test_a_broker_out_of_reach_is_named_with_what_to_do(settings, servers):
-    result = checks.check_broker(replace(settings, kafka_bootstrap_servers=servers))
+    result = checks.check_broker(settings.model_copy(update={"kafka_bootstrap_servers": servers}))
     assert (result.state, servers.split(",")[0] in result.found) == ("broken", True)
     assert "LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS" in result.advice
 

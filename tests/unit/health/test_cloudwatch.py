@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import boto3
 import pytest
 from botocore.stub import Stubber
@@ -52,5 +50,5 @@ def test_a_refusal_says_what_is_needed():
 def test_one_machine_has_no_cloudwatch():
     settings = Settings.from_environment({})
     assert open_metrics(settings) is None
-    there = replace(settings, metrics_namespace="Shop", aws_region="eu-central-1")
+    there = settings.model_copy(update={"metrics_namespace": "Shop", "aws_region": "eu-central-1"})
     assert isinstance(open_metrics(there), Metrics)

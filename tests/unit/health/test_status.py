@@ -16,10 +16,10 @@ from ingestion.kafka.brokers import Offsets, Topic
 from ingestion.landing.layout import Partition
 from ingestion.landing.ledger import Position, Progress
 from ingestion.landing.plan import Subscription
-from ingestion.settings import Settings
 from lakehouse.commands.status import _age
 from lakehouse.health.status import table_statuses
 from lakehouse.health.warehouse import LogState, read_local, read_warehouse
+from lakehouse.settings import CommandSettings
 from lakehouse.warehouse import connection
 
 ORDERS = Subscription("orders", "retail.public.orders")
@@ -151,14 +151,16 @@ def test_redshift_says_the_same_under_the_schemas_of_its_target(warehouse, monke
     monkeypatch.setenv("LAKEHOUSE_REDSHIFT_SCHEMA", "ada")
     asked = Namespace(close=connected.close, rows=lambda sql: connected.execute(sql).fetchall())
     monkeypatch.setattr(connection, "Warehouse", lambda _: asked)
-    found = read_warehouse(Settings.from_environment({"LAKEHOUSE_ENVIRONMENT": "dev"}), load())
+    found = read_warehouse(
+        CommandSettings.from_environment({"LAKEHOUSE_ENVIRONMENT": "dev"}), load()
+    )
     assert found.logs == {"orders": LogState({(1, 0): 6, (1, 1): 10}, NOON, 1, 1)}
     assert (found.last_run.number, found.last_run.status) == (2, "failed")
 
 
 def test_a_redshift_that_does_not_answer_is_a_sentence(monkeypatch):
     monkeypatch.delenv("LAKEHOUSE_REDSHIFT_HOST", raising=False)
-    there = Settings.from_environment({"LAKEHOUSE_ENVIRONMENT": "prod"})
+    there = CommandSettings.from_environment({"LAKEHOUSE_ENVIRONMENT": "prod"})
     assert "LAKEHOUSE_REDSHIFT_HOST is not set" in read_warehouse(there, load()).problem
 
 

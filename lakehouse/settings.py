@@ -1,0 +1,101 @@
+"""What the command reads besides the pipeline's settings, and the page that lists all of it.
+
+`python -m lakehouse.settings > docs/settings.md` writes the page; a test compares.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from ingestion.settings import EnvironmentSettings, Settings
+from lakehouse.source.connectors import PII_SALT, SHOP_LOGIN
+
+
+class CommandSettings(Settings):
+    """What `lakehouse` and the playground read."""
+
+    duckdb: Path = Field(
+        Path("data/warehouse.duckdb"), description="The warehouse file of the target `local`."
+    )
+    pii_salt: str = Field(
+        "",
+        repr=False,
+        description="Salt of the columns with `pii: hash`, at least 22 characters, as the "
+        "connector has it: `lakehouse reconcile` compares hashed columns with the source by it, "
+        "and the simulated SQL Server writes with it. A secret; with another one, the pseudonyms "
+        "change. The connector reads its own (below).",
+    )
+    pii_salt_secret: str = Field(
+        PII_SALT,
+        description='Name of the secret with the salt, `{"salt": …}`, to which the connector\'s '
+        "settings refer.",
+    )
+    shop_database_secret: str = Field(
+        SHOP_LOGIN,
+        description="Name of the secret with the source's login, to which the connector's "
+        "settings refer.",
+    )
+    kafka_connect_url: str = Field(
+        "http://127.0.0.1:8083",
+        description="REST interface of Kafka Connect, for `lakehouse doctor`. Amazon MSK Connect "
+        "has none: leave it unset.",
+    )
+    source_dsn: str = Field(
+        "",
+        description="The shop's PostgreSQL database, as libpq writes it: what `lakehouse "
+        "reconcile` compares with, and where the simulated shop trades.",
+    )
+    release: str = Field(
+        "", description="The release that the image was built from, for `lakehouse --version`."
+    )
+
+
+def programs() -> dict[str, type[EnvironmentSettings]]:
+    """Each program's settings, by the heading of their table."""
+    from lakehouse.delivery.environment import Delivery, Environment
+    from lakehouse.source.msk_connect import Place
+    from lakehouse.warehouse.connection import WarehouseSettings
+
+    return {
+        "The pipeline and the command": CommandSettings,
+        "Redshift (targets dev, qa, prod)": WarehouseSettings,
+        "Amazon MSK Connect (Terraform's environment file has them)": Place,
+        "Places of an environment (Terraform's environment file has them)": Environment,
+        "Delivery": Delivery,
+    }
+
+
+def known_variables() -> frozenset[str]:
+    """Every variable that a program of ours reads."""
+    return frozenset(name for settings in programs().values() for name in settings.variables())
+
+
+def page() -> str:
+    """docs/settings.md: a variable stands in the first table that has it."""
+    shown: set[str] = set()
+    lines = [_HEAD]
+    for heading, settings in programs().items():
+        lines += [f"\n## {heading}\n", "| variable | default | what |", "|---|---|---|"]
+        lines += [
+            f"| `{name}` | {default or '-'} | {what} |"
+            for name, (default, what) in settings.variables().items()
+            if name not in shown
+        ]
+        shown |= settings.variables().keys()
+    return "\n".join(lines) + "\n"
+
+
+_HEAD = """\
+# Settings
+
+Every setting is an environment variable, read where a program starts. On one machine none has to
+be set: `make up` writes those of its services to `data/services/environment`, and
+`source data/services/environment` points a shell at them. `lakehouse doctor` shows which are set
+and names a misspelt one. These tables are printed from the classes that read the variables, by
+`python -m lakehouse.settings > docs/settings.md`; a test compares."""
+
+
+if __name__ == "__main__":
+    print(page(), end="")
