@@ -9,7 +9,7 @@ import duckdb
 import pytest
 from dbt_common.events.base_types import EventMsg
 
-from tests.history.warehouse import Warehouse, copy_project, parsed_project
+from tests.kit.warehouse import Warehouse, copy_project, parsed_project
 
 PARTS = ("macros", "models/staging", "seeds", "tests/data/generic")
 SEED = "staging.time_zones"

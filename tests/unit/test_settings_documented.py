@@ -59,8 +59,8 @@ def test_dbt_and_the_command_have_the_same_defaults() -> None:
         pair for text in texts("macros/**/*.sql", "profiles.yml") for pair in DEFAULT.findall(text)
     }
     differing = {name for name, default in said if ours[name][0] != default}
-    # Redshift's own: brokers of Amazon MSK want IAM, and a host has to be named.
-    assert differing == {"LAKEHOUSE_KAFKA_AUTH", "LAKEHOUSE_REDSHIFT_HOST"}
+    # A host has to be named.
+    assert differing == {"LAKEHOUSE_REDSHIFT_HOST"}
 
 
 def test_a_statement_s_time_limit_is_the_one_that_dbt_has() -> None:
