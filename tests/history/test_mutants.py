@@ -13,14 +13,17 @@ from pathlib import Path
 
 import pytest
 from dbt.contracts.graph.manifest import Manifest
+from pytest_dbt_runs.cases import MismatchError
+from pytest_dbt_runs.project import Project
 
 from ingestion import declarations
 from ingestion.settings import ConnectorName
+from tests.history.cases import case_of
 from tests.kit.batches import new_batch
 from tests.kit.declared import CONNECTORS
 from tests.kit.logs import random_logs
 from tests.kit.warehouse import Warehouse, copy_project, parsed_project
-from tests.kit.worked import EPOCHS, WorkedHistory, worked_histories
+from tests.kit.worked import EPOCHS, WorkedHistory, load, worked_histories
 
 PACKAGE = "packages/cdc_history/macros"
 VERSIONS = f"{PACKAGE}/strategy/versions.sql"
@@ -316,3 +319,13 @@ def test_mutant_is_caught(
     warehouse = parsed[mutant.connector]
     assert warehouse.manifest is not None
     assert goes_wrong(replace(warehouse, manifest=with_error(warehouse.manifest, mutant)), tmp_path)
+
+
+def test_an_error_fails_the_case_of_a_worked_history(tmp_path: Path) -> None:
+    project = Project(copy_project(tmp_path / "project", EPOCHS))
+    wrong = Project(project.directory, {"{}": with_error(project.manifest({}), MUTANTS[0])})
+    (redelivery,) = [
+        w for w in load(declarations.load()) if w.title == "Redelivery with other values"
+    ]
+    with pytest.raises(MismatchError, match=r"customers_history lacks 1 of \d expected rows"):
+        wrong.run(case_of(redelivery, tmp_path / "landing"))

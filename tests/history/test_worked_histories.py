@@ -1,4 +1,4 @@
-"""Every worked history of docs/semantics.md holds in the reference model."""
+"""Every worked history of docs/semantics.md holds in the reference model and in the snapshots."""
 
 from __future__ import annotations
 
@@ -6,24 +6,22 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from pytest_dbt_runs.project import Project
 
 from ingestion.declarations import Table
+from tests.history.cases import case_of, changes_by_run
 from tests.kit import reference
 from tests.kit.declared import DECLARATIONS
-from tests.kit.landing import LandingZone
 from tests.kit.reference import Change
-from tests.kit.worked import WorkedHistory, load, moment
+from tests.kit.warehouse import copy_project
+from tests.kit.worked import EPOCHS, WorkedHistory, load, moment
 
 HISTORIES = load(DECLARATIONS)
 
 
 def accepted(worked: WorkedHistory, folder: Path) -> list[Change]:
-    zone = LandingZone(folder, DECLARATIONS, worked.connector)
-    records = zone.land(worked.table, [delivery for _, delivery in worked.deliveries()])
-    verdicts = [reference.judge(record, worked.table, worked.source) for record in records]
-    rejected = [verdict for verdict in verdicts if isinstance(verdict, reference.Rejected)]
-    assert not rejected
-    return [verdict for verdict in verdicts if isinstance(verdict, Change)]
+    runs = changes_by_run(worked, folder)
+    return [change for changes in runs for change in changes]
 
 
 def tracked(row: reference.Row, table: Table) -> dict[str, reference.Value]:
@@ -72,6 +70,18 @@ def test_history_is_as_the_page_says(worked: WorkedHistory, tmp_path: Path) -> N
         for row in worked.history
     ]
     assert sorted(actual, key=str) == sorted(expected, key=str)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return Project(copy_project(tmp_path_factory.mktemp("project"), EPOCHS))
+
+
+@showing("history")
+def test_the_snapshot_is_as_the_page_says_after_the_runs_of_the_log(
+    worked: WorkedHistory, project: Project, tmp_path: Path
+) -> None:
+    project.run(case_of(worked, tmp_path))
 
 
 @showing("dimension")

@@ -1,0 +1,95 @@
+"""Worked histories as multi-run tests of the snapshot: what a run brings, and what is left at last.
+
+The page is the only place that holds them. Each becomes a case of the pytest plugin, which puts its
+changes where the staging view would have them, so that nothing but the strategy is looked at.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pytest_dbt_runs.cases import Case
+
+from ingestion.declarations import Table
+from tests.kit import reference
+from tests.kit.declared import DECLARATIONS
+from tests.kit.landing import LandingZone
+from tests.kit.reference import Change
+from tests.kit.worked import Cells, WorkedHistory, moment
+
+
+def case_of(worked: WorkedHistory, folder: Path) -> Case:
+    """The case that a worked history is; its records are landed in `folder` to be read."""
+    runs = changes_by_run(worked, folder)
+    batches: list[dict[str, Any]] = [
+        {
+            "given": [
+                {
+                    "input": f"ref('stg_retail__{worked.table.name}')",
+                    "types": _types(worked.table),
+                    "append" if number > 1 else "rows": [
+                        _staged(change, worked.table) | {"_cdc_run": number} for change in changes
+                    ],
+                }
+            ]
+        }
+        for number, changes in enumerate(runs, start=1)
+    ]
+    batches[-1]["expect"] = {"rows": [_kept(line, worked) for line in worked.history]}
+    model = f"{worked.table.name}_history"
+    return Case.model_validate({"name": worked.title, "model": model, "batches": batches})
+
+
+def changes_by_run(worked: WorkedHistory, folder: Path) -> list[list[Change]]:
+    """What each run of a worked history reads. AssertionError if a record of it is rejected."""
+    zone = LandingZone(folder, DECLARATIONS, worked.connector)
+    deliveries = worked.deliveries()
+    runs = []
+    for run in sorted({run for run, _ in deliveries}):
+        records = zone.land(worked.table, [delivery for of, delivery in deliveries if of == run])
+        verdicts = [reference.judge(record, worked.table, worked.source) for record in records]
+        assert not [verdict for verdict in verdicts if isinstance(verdict, reference.Rejected)]
+        runs.append([verdict for verdict in verdicts if isinstance(verdict, Change)])
+    return runs
+
+
+def _types(table: Table) -> dict[str, str]:
+    return {
+        f"{prefix}{column.name}": str(column.type)
+        for prefix in ("", "_before_")
+        for column in table.landed_columns
+    }
+
+
+def _staged(change: Change, table: Table) -> dict[str, Any]:
+    """A change as the staging view has it."""
+    names = [column.name for column in table.landed_columns]
+    before = change.before or [None] * len(names)
+    return {
+        **dict(zip(names, change.row, strict=True)),
+        **{f"_before_{name}": value for name, value in zip(names, before, strict=True)},
+        "_cdc_op": change.op,
+        "_cdc_position": change.position,
+        "_cdc_commit_known": not change.is_floating,
+        "_cdc_committed_at": change.committed_at,
+        "_cdc_row_hash": reference.values_hash(change.row, table),
+        "_cdc_before_hash": change.before and reference.values_hash(change.before, table),
+        "kafka_topic": change.record.topic,
+        "_cdc_incarnation": change.record.incarnation,
+        "kafka_partition": change.record.partition,
+        "kafka_offset": change.record.offset,
+        "kafka_timestamp": change.record.timestamp,
+    }
+
+
+def _kept(line: Cells, worked: WorkedHistory) -> dict[str, Any]:
+    """A line of the page's history as the snapshot has it."""
+    return {
+        **worked.row(line["row"], worked.key(line["key"])),
+        "_cdc_op": line["op"],
+        "_cdc_position": worked.position(line["position"]),
+        "is_deleted": line["op"] == "d",
+        "dbt_valid_from": moment(line["valid from"]),
+        "dbt_valid_to": moment(line["valid to"]),
+    }
