@@ -66,6 +66,7 @@ def test_pytest_shows_the_version_that_a_snapshot_loses_as_the_readme_says(tmp_p
         pytest.param([given(rows=[], append=[]), expecting()], "or append", id="rows and append"),
         pytest.param([expecting(), given(rows=[])], "batch 1 has to give rows", id="late input"),
         pytest.param([given(append=[]), expecting()], "batch 1 has to give rows", id="only append"),
+        pytest.param([{"dbt": " "}], "batches.0.dbt: String should match", id="no command"),
         pytest.param([given(rows=[])], "no batch expects anything", id="nothing expected"),
         pytest.param(
             [expecting({"order_id": 1}, {"status": "PAID"})],

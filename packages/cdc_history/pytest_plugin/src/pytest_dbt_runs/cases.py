@@ -61,7 +61,7 @@ class Batch(_Shape):
     """One run: rows come in, dbt builds, the model is looked at."""
 
     given: list[Given] = []
-    dbt: str = "build"
+    dbt: Annotated[str, Field(pattern=r"\S")] = "build"
     vars: dict[str, Any] = {}
     expect: Expected | None = None
 
