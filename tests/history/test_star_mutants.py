@@ -45,7 +45,8 @@ class Mutant:
     proof: Proof = prove_star
 
 
-DIMENSION = "models/marts/customers/dim_customer.sql"
+DIMENSION = "packages/cdc_history/macros/dimension/dimension_versions.sql"
+CUSTOMERS = "models/marts/customers/dim_customer.sql"
 KEYS = "macros/marts/customer_keys.sql"
 LAST = "macros/marts/last_changes.sql"
 MUTANTS = [
@@ -73,28 +74,28 @@ MUTANTS = [
         "customers.valid_to as bound_until",
     ),
     Mutant(
-        "a deleted customer goes on",
+        "what is deleted goes on",
         DIMENSION,
-        "and not customers.is_deleted",
-        "",
+        "not history.is_deleted{{",
+        "true{{",
     ),
     Mutant(
-        "a deleted address goes on",
-        DIMENSION,
-        "history.is_default and not history.is_deleted as is_default",
-        "history.is_default as is_default",
+        "any address counts",
+        CUSTOMERS,
+        "history.is_default",
+        "true",
     ),
     Mutant(
         "the first version begins when it was committed",
         DIMENSION,
-        "when collapsed.version_number = 1 then",
-        "when collapsed.version_number = 0 then",
+        "case when version_number = 1 then",
+        "case when version_number = 0 then",
     ),
     Mutant(
         "of several default addresses the last counts",
-        DIMENSION,
-        "order by coalesce(addresses.address_no, 0)\n",
-        "order by coalesce(addresses.address_no, 0) desc\n",
+        CUSTOMERS,
+        "'history.address_no'",
+        "'-history.address_no'",
     ),
     Mutant(
         "rows of touched customers stay",
@@ -156,7 +157,10 @@ def with_error(manifest: Manifest, mutant: Mutant) -> Manifest:
     changed = manifest.deepcopy()
     hits = 0
     for macro in changed.macros.values():
-        if macro.original_file_path == mutant.file and mutant.old in macro.macro_sql:
+        if mutant.old in macro.macro_sql and mutant.file in (
+            macro.original_file_path,
+            f"packages/{macro.package_name}/{macro.original_file_path}",
+        ):
             macro.macro_sql = macro.macro_sql.replace(mutant.old, mutant.new)
             hits += 1
     for node in changed.nodes.values():
