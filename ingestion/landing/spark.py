@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import threading
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import ingestion
-from ingestion.errors import TerminalError
+from ingestion.errors import TerminalError, TransientError
 from ingestion.kafka.auth import java_security
 from ingestion.landing.plan import Start
 from ingestion.landing.records import landed
 from ingestion.settings import Settings
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame, Observation, SparkSession
     from pyspark.sql.streaming.query import StreamingQuery
 
 # What `make jars` has copied; on Glue the jars come with the job's arguments instead.
@@ -33,6 +35,9 @@ LOCAL_JARS = (
     "kafka-clients-*",
     "commons-pool2-*",
 )
+
+# Spark says it with the end of the write, a moment before or after it.
+COUNTED_SECONDS = 60
 
 SESSION_OPTIONS = {
     "spark.sql.session.timeZone": "UTC",
@@ -227,4 +232,28 @@ def stage(batch: DataFrame, folder: str) -> int:
     written = Observation()
     observed = landed(batch).observe(written, f.count(f.lit(1)).alias("records"))
     observed.write.options(**WRITE_OPTIONS).parquet(folder)
-    return int(written.get["records"])
+    return counted(written, folder)
+
+
+def counted(written: Observation, folder: str) -> int:
+    """What Spark has counted; it may wait for ever for a listener that has been dropped.
+
+    Raises:
+        TransientError: Spark does not say.
+    """
+    told: Future[int] = Future()
+
+    def ask() -> None:
+        try:
+            told.set_result(int(written.get["records"]))
+        except Exception as error:
+            told.set_exception(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        return told.result(COUNTED_SECONDS)
+    except TimeoutError:
+        raise TransientError(
+            f"Spark has not said within {COUNTED_SECONDS} s how many records it wrote to {folder}: "
+            "nothing of them is committed, the batch is read again"
+        ) from None

@@ -283,6 +283,8 @@ def open_storage(location: str) -> Storage:
                     "without; docs/runbooks/operations.md says what to do where landing has run."
                 )
             return _S3Storage(bucket, prefix, boto3.client("s3"))
+    if location.startswith("file:") and not location.startswith("file:///"):
+        raise TerminalError(f"{location}: write a folder as its path, or as file:///path")
     if "://" in location and not location.startswith("file://"):
         raise TerminalError(f"{location}: a landing zone is a folder or an s3a:// URI")
     return _LocalStorage(Path(location.removeprefix("file://")))

@@ -71,7 +71,9 @@ def _parser() -> argparse.ArgumentParser:
     plugin.set_defaults(command=_publish_connect_plugin)
 
     check = commands.add_parser(
-        "check-environments", help="Ask GitHub whether its rules keep other branches out."
+        "check-environments",
+        help="Ask GitHub whether its rules keep other branches out.",
+        epilog="GITHUB_REPOSITORY (owner/name) and GITHUB_TOKEN (may read the settings) say where.",
     )
     check.add_argument("stages", nargs="*", metavar="ENVIRONMENT", help="Default: dev qa prod.")
     check.set_defaults(command=_check_environments)

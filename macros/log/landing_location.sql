@@ -6,6 +6,11 @@
     {% set parsed = declared_sources().values() | map(attribute='config.meta.landing') | first | default('') %}
     {% set landing = env_var('LAKEHOUSE_LANDING', parsed) %}
     {% set location = landing.rstrip('/') | replace('s3a://', 's3://') %}
+    {% if location.startswith('file:') and not location.startswith('file:///') %}
+        {% do exceptions.raise_compiler_error(
+            "LAKEHOUSE_LANDING is " ~ landing ~ ": write a folder as its path, or as file:///path."
+        ) %}
+    {% endif %}
     {% set parts = location.split('/')[2:] if location.startswith('s3://') else [] %}
     {% if '' in parts or '.' in parts or '..' in parts %}
         {% do exceptions.raise_compiler_error(

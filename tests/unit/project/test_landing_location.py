@@ -54,6 +54,14 @@ def test_a_prefix_that_spark_takes_for_another_is_refused_by_both(location: str)
         by_dbt(location)
 
 
+@pytest.mark.parametrize("location", ["file:/data/landing", "file://data", "file:landing"])
+def test_a_folder_that_others_take_for_another_is_refused_by_both(location: str) -> None:
+    with pytest.raises(TerminalError, match="file:///path"):
+        open_storage(location)
+    with pytest.raises(RefusalError, match="file:///path"):
+        by_dbt(location)
+
+
 @pytest.mark.parametrize("location", ["s3a://lake", "s3a://lake/landing//", "s3a://lake/a..b/.c"])
 def test_an_allowed_one_is_the_same_for_both(
     location: str, monkeypatch: pytest.MonkeyPatch
