@@ -1,9 +1,4 @@
-"""The dbt project run in this process, on a landing zone and a warehouse file of a test.
-
-dbt's start and parse cost seconds, its nodes tenths; a resident `dbtRunner` pays for the start
-once. It keeps the DuckDB file locked until the adapter's connections are closed, so they are closed
-after each invocation.
-"""
+"""The dbt project on a landing zone and a warehouse file of a test: built, killed, held, asked."""
 
 from __future__ import annotations
 
@@ -17,15 +12,13 @@ from typing import Any
 
 import duckdb
 import yaml
-from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-from dbt.artifacts.schemas.run import RunExecutionResult
-from dbt.cli.main import dbtRunner, dbtRunnerResult
+from dbt.cli.main import dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
 from dbt_common.events.base_types import EventMsg
 
 from ingestion.settings import ConnectorName
+from tests.kit.dbt import ROOT, Dbt
 
-ROOT = Path(__file__).parents[2]
 LOGS_AND_HISTORIES = ("macros", "models/staging", "snapshots", "tests/data/generic")
 WHOLE_PROJECT = ("macros", "models", "seeds", "snapshots", "tests/data")
 SOURCES = Path("models/staging/retail/_retail__sources.yml")
@@ -68,11 +61,22 @@ class Warehouse:
     manifest: Manifest | None = None
     """The parsed project, where it need not be parsed again."""
 
-    def parse(self, *arguments: str) -> Manifest:
-        """Parse the project."""
-        result = self.invoke("parse", *arguments).result
-        assert isinstance(result, Manifest)
-        return result
+    @property
+    def dbt(self) -> Dbt:
+        """dbt on target local, which is this file."""
+        settings = {
+            "LAKEHOUSE_LANDING": str(self.landing),
+            "LAKEHOUSE_DUCKDB": str(self.file),
+            "LAKEHOUSE_SOURCE": self.connector,
+        }
+        return Dbt(self.project, self.file.parent, settings, manifest=self.manifest)
+
+    def parsed(self) -> Warehouse:
+        """This, and its copies, on a project that is parsed once.
+
+        A copy can have another folder but not another file name, which the parsed project holds.
+        """
+        return replace(self, manifest=self.dbt.parsed().manifest)
 
     def moved_to(self, folder: Path) -> Warehouse:
         """The same landing zone and project with a warehouse of its own in `folder`."""
@@ -80,9 +84,8 @@ class Warehouse:
         return replace(self, file=folder / self.file.name)
 
     def build(self, *arguments: str, callbacks: Sequence[Callable[[EventMsg], None]] = ()) -> None:
-        """Run `dbt build` without tests; raises AssertionError with dbt's message when it fails."""
-        result = self.invoke("build", *_WITHOUT_TESTS, *arguments, callbacks=callbacks)
-        assert result.success, _explain(result)
+        """`dbt build` without the tests."""
+        self.dbt.build(*arguments, callbacks=callbacks)
 
     def invoke(
         self,
@@ -90,32 +93,8 @@ class Warehouse:
         callbacks: Sequence[Callable[[EventMsg], None]] = (),
         keep_results: bool = False,
     ) -> dbtRunnerResult:
-        """Run a dbt command and give its result, failed or not.
-
-        `keep_results` leaves dbt's files in the target folder, which `dbt retry` starts from.
-        """
-        with self._environment():
-            try:
-                return dbtRunner(self.manifest, callbacks=list(callbacks)).invoke(
-                    [
-                        *arguments,
-                        "--project-dir",
-                        str(self.project),
-                        "--profiles-dir",
-                        str(self.project),
-                        "--target-path",
-                        str(self.project / "target" / self.connector),
-                        "--log-path",
-                        str(self.project / "logs"),
-                        "--log-level",
-                        "none",
-                        "--log-level-file",
-                        "none",
-                        "--write-json" if keep_results else "--no-write-json",
-                    ]
-                )
-            finally:
-                DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+        """A dbt command; `Dbt.invoke`."""
+        return self.dbt.invoke(*arguments, callbacks=callbacks, keep_results=keep_results)
 
     def killed_build(self, *arguments: str, after_queries: int) -> int:
         """Run `dbt build` in a child process that dies, as by SIGKILL, before its n-th query.
@@ -165,35 +144,12 @@ class Warehouse:
         with duckdb.connect(self.file, read_only=True) as connection:
             return connection.execute(query).fetchall()
 
-    @contextmanager
-    def _environment(self) -> Iterator[None]:
-        settings = {
-            "LAKEHOUSE_LANDING": str(self.landing),
-            "LAKEHOUSE_DUCKDB": str(self.file),
-            "LAKEHOUSE_SOURCE": self.connector,
-        }
-        before = {name: os.environ.get(name) for name in settings}
-        os.environ.update(settings)
-        try:
-            yield
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
-
 
 def parsed_project(project: Path, folder: Path, connector: ConnectorName) -> Warehouse:
-    """A warehouse in `folder` that never parses the project again, nor do its copies.
-
-    A copy can have another folder but not another file name, which the parsed project holds.
-    """
-    warehouse = Warehouse(project, folder / "landing", folder / "warehouse.duckdb", connector)
-    return replace(warehouse, manifest=warehouse.parse())
+    """A warehouse in `folder` that never parses the project again, nor do its copies."""
+    return Warehouse(project, folder / "landing", folder / "warehouse.duckdb", connector).parsed()
 
 
-_WITHOUT_TESTS = ("--exclude-resource-type", "test", "unit_test")
 KILLED = 9
 
 
@@ -221,11 +177,3 @@ def _before_query(number: int, act: Callable[[], None]) -> Callable[[EventMsg], 
                 act()
 
     return look
-
-
-def _explain(result: dbtRunnerResult) -> str:
-    if result.exception is not None:
-        return str(result.exception)
-    assert isinstance(result.result, RunExecutionResult)
-    failed = [node for node in result.result.results if node.status in ("error", "fail")]
-    return "\n".join(f"{node.node.name}: {node.message}" for node in failed)

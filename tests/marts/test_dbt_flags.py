@@ -19,9 +19,10 @@ from dbt.artifacts.schemas.run import RunExecutionResult
 from dbt.contracts.graph.manifest import Manifest
 from dbt.contracts.graph.nodes import ModelNode
 
+from tests.kit.dbt import ROOT
 from tests.kit.landing import LandingZone
 from tests.kit.tables import differing_rows, relations
-from tests.kit.warehouse import ROOT, Warehouse, parsed_project
+from tests.kit.warehouse import Warehouse, parsed_project
 from tests.marts.shop import DECLARATIONS, Shop, land
 
 BUILT = ("staging", "history", "marts")
@@ -235,7 +236,7 @@ def test_another_landing_zone_modifies_nothing(environments: Environments, tmp_p
     state = ("--state", environments.manifest_of_own)
     listed = elsewhere.invoke("ls", "--select", "state:modified", *state)
     assert (listed.success, listed.result) == (True, [])
-    parsed = elsewhere.parse().sources["source.retail_lakehouse.retail.orders"]
+    parsed = elsewhere.dbt.parse().sources["source.retail_lakehouse.retail.orders"]
     assert parsed.config.meta["landing"] == str(elsewhere.landing)
 
 

@@ -18,7 +18,7 @@ from babel.core import get_global
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.kit.warehouse import ROOT
+from tests.kit.dbt import ROOT
 
 SOURCES = sorted((ROOT / "macros/marts").glob("*.sql"))
 

@@ -16,8 +16,9 @@ from dbt.artifacts.schemas.run import RunExecutionResult
 from dbt.contracts.graph.nodes import AnalysisNode
 
 from ingestion.settings import ConnectorName
+from tests.kit.dbt import ROOT
 from tests.kit.landing import LandingZone
-from tests.kit.warehouse import ROOT, Warehouse, parsed_project
+from tests.kit.warehouse import Warehouse, parsed_project
 from tests.marts.shop import DECLARATIONS, MEASURES, Shop, daily_sales, land
 
 ROUNDS = 3

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-ROOT = Path(__file__).parents[2]
+from tests.kit.dbt import ROOT, Dbt
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,8 @@ class Chain:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the commands see."""
+        """What the commands see, beside what this process sees."""
         return {
-            **os.environ,
             **self.settings,
             "LAKEHOUSE_LANDING": str(self.folder / "landing"),
             "LAKEHOUSE_CHECKPOINTS": str(self.folder / "checkpoints"),
@@ -41,7 +40,8 @@ class Chain:
 
     def build(self, *arguments: str) -> None:
         """Build everything and test it; unit tests prove code, not data, and run elsewhere."""
-        self.run("dbt", "build", "--exclude-resource-type", "unit_test", *arguments)
+        dbt = Dbt(ROOT, self.folder, self.environment).parsed()
+        dbt.run("build", "--exclude-resource-type", "unit_test", *arguments)
 
     def write_sqlserver_events(self) -> None:
         """Write the shop's activity as SQL Server's events too: first a snapshot, then changes."""
@@ -53,7 +53,7 @@ class Chain:
         result = subprocess.run(
             [str(Path(sys.executable).with_name(program)), *arguments],
             cwd=ROOT,
-            env=self.environment,
+            env={**os.environ, **self.environment},
             check=False,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import pytest
-from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.artifacts.schemas.run import RunExecutionResult
-from dbt.cli.main import dbtRunner
-from dbt.contracts.graph.manifest import Manifest
 from dbt.contracts.graph.nodes import GenericTestNode, SingularTestNode
 
-from tests.pipeline.chain import ROOT
+from tests.kit.dbt import ROOT
+from tests.kit.warehouse import Warehouse
 from tests.pipeline.conftest import Passed
 
 # What makes each test fail: one statement on a warehouse in which all of them pass.
@@ -99,35 +96,6 @@ _SINGULAR = {
 }
 
 
-class Dbt:
-    """dbt in this process: the project is parsed once."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        parsed = dbtRunner().invoke(["parse", *self._options()]).result
-        assert isinstance(parsed, Manifest)
-        self.manifest = parsed
-
-    def failing(self, *selection: str) -> set[str]:
-        """Names of the selected data tests that fail or warn."""
-        arguments = ["test", "--vars", "{audit: full}", "--select", *selection]
-        try:
-            result = dbtRunner(self.manifest).invoke([*arguments, *self._options()]).result
-        finally:
-            DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
-        assert isinstance(result, RunExecutionResult)
-        assert result.results
-        errors = [str(node.message) for node in result.results if node.status == "error"]
-        assert not errors
-        return {definition(node.node) for node in result.results if node.status in ("fail", "warn")}
-
-    def _options(self) -> list[str]:
-        folder = str(self._folder)
-        quiet = ["--log-level", "none", "--log-level-file", "none", "--no-write-json"]
-        return ["--project-dir", str(ROOT), "--profiles-dir", str(ROOT),
-                "--target-path", folder, "--log-path", folder, *quiet]  # fmt: skip
-
-
 def definition(node: object) -> str:
     """The name under which a data test is defined."""
     if isinstance(node, GenericTestNode):
@@ -136,32 +104,39 @@ def definition(node: object) -> str:
     return node.name
 
 
+def failing(warehouse: Warehouse, *selection: str) -> set[str]:
+    """Names of the selected data tests that fail or warn."""
+    result = warehouse.invoke("test", "--vars", "{audit: full}", "--select", *selection).result
+    assert isinstance(result, RunExecutionResult)
+    assert result.results
+    errors = [str(node.message) for node in result.results if node.status == "error"]
+    assert not errors
+    return {definition(node.node) for node in result.results if node.status in ("fail", "warn")}
+
+
 @pytest.fixture(scope="module")
-def dbt(passed: Passed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dbt]:
-    before = dict(os.environ)
-    os.environ.update(passed.chain.environment)
-    yield Dbt(tmp_path_factory.mktemp("target"))
-    os.environ.clear()
-    os.environ.update(before)
+def parsed(passed: Passed) -> Warehouse:
+    chain = passed.chain
+    return Warehouse(ROOT, chain.folder / "landing", chain.warehouse, "postgresql").parsed()
 
 
 @pytest.fixture
-def bad_warehouse(copied_warehouse: Path, monkeypatch: pytest.MonkeyPatch, dbt: Dbt) -> Path:
-    monkeypatch.setenv("LAKEHOUSE_DUCKDB", str(copied_warehouse))
-    return copied_warehouse
+def bad_warehouse(copied_warehouse: Path, parsed: Warehouse) -> Warehouse:
+    return replace(parsed, file=copied_warehouse)
 
 
-def test_no_data_test_is_left_out(dbt: Dbt) -> None:
+def test_no_data_test_is_left_out(parsed: Warehouse) -> None:
+    assert parsed.manifest is not None
     defined = {
         definition(node)
-        for node in dbt.manifest.nodes.values()
+        for node in parsed.manifest.nodes.values()
         if isinstance(node, GenericTestNode | SingularTestNode)
     }
     assert defined == set(BAD_DATA)
 
 
 @pytest.mark.parametrize("name", BAD_DATA)
-def test_it_fails_on_bad_data(name: str, dbt: Dbt, bad_warehouse: Path) -> None:
-    with duckdb.connect(str(bad_warehouse)) as connection:
+def test_it_fails_on_bad_data(name: str, bad_warehouse: Warehouse) -> None:
+    with duckdb.connect(str(bad_warehouse.file)) as connection:
         connection.execute(BAD_DATA[name])
-    assert name in dbt.failing(name if name in _SINGULAR else f"test_name:{name}")
+    assert name in failing(bad_warehouse, name if name in _SINGULAR else f"test_name:{name}")

@@ -48,7 +48,9 @@ def test_one_run_gives_the_same_tables(
         chain = replace(passed.chain, warehouse=copied_warehouse)
         chain.build("--full-refresh")
     else:
-        chain = replace(passed.chain, warehouse=tmp_path / "empty.duckdb")
+        folder = tmp_path / "empty"
+        folder.mkdir()
+        chain = replace(passed.chain, warehouse=folder / "warehouse.duckdb")
         chain.build()
     assert relations(chain.warehouse, _BUILT) == relations(passed.chain.warehouse, _BUILT)
     for relation in relations(chain.warehouse, _BUILT):

@@ -11,7 +11,9 @@ from ingestion.declarations import load
 from ingestion.settings import ConnectorName
 from playground.services.kafka import KafkaBroker
 from redshift_standin.server import StandIn
-from tests.kit.redshift import Dbt, Prod, local, redshift_settings
+from tests.kit.dbt import ROOT
+from tests.kit.redshift import Prod, new_prod
+from tests.kit.warehouse import Warehouse
 from tests.redshift.events import Changes
 from tests.redshift.lake import Lake
 
@@ -24,8 +26,7 @@ class World:
     lake: Lake
     changes: Changes
     prod: Prod
-    local: Dbt
-    local_file: Path
+    local: Warehouse
 
 
 @pytest.fixture(params=["sqlserver"])
@@ -49,16 +50,11 @@ def new_world(
     """An empty source on `broker`, an empty local warehouse, and `stand_in` as it is."""
     declarations = load()
     lake = Lake(folder / "landing", broker.bootstrap_servers, declarations, connector)
-    settings = redshift_settings(stand_in, broker.bootstrap_servers) | {
-        "LAKEHOUSE_LANDING": "s3://lake/landing",
-        "LAKEHOUSE_SOURCE": connector,
-    }
-    here, file = local(lake.root, folder / "local", connector)
+    local = Warehouse(ROOT, lake.root, folder / "local/warehouse.duckdb", connector)
     return World(
         connector=connector,
         lake=lake,
         changes=Changes(declarations, connector, seed=20),
-        prod=Prod(stand_in, Dbt("prod", settings, folder / "prod")),
-        local=here,
-        local_file=file,
+        prod=new_prod(stand_in, broker.bootstrap_servers, folder, connector),
+        local=local.parsed(),
     )

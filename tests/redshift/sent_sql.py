@@ -19,7 +19,7 @@ from ingestion.declarations import load
 from playground.services.kafka import KafkaBroker
 from playground.services.postgres import PostgresServer
 from redshift_standin.server import StandIn
-from tests.kit.redshift import Dbt, Prod, redshift_settings
+from tests.kit.redshift import new_prod
 from tests.redshift.events import Changes
 from tests.redshift.lake import Lake
 
@@ -90,11 +90,7 @@ def _build(folder: Path, stand_in: StandIn, broker: KafkaBroker, work: Path) -> 
     declarations = load()
     lake = Lake(work / "landing", broker.bootstrap_servers, declarations, "sqlserver")
     changes = Changes(declarations, "sqlserver", seed=1)
-    settings = redshift_settings(stand_in, broker.bootstrap_servers) | {
-        "LAKEHOUSE_LANDING": "s3://lake/landing",
-        "LAKEHOUSE_SOURCE": "sqlserver",
-    }
-    prod = Prod(stand_in, Dbt("prod", settings, work / "prod"))
+    prod = new_prod(stand_in, broker.bootstrap_servers, work, "sqlserver")
     sent = stand_in.statements.sent
 
     def operate(when: str, name: str) -> None:

@@ -16,8 +16,9 @@ from playground.services.kafka import KafkaBroker
 from playground.services.postgres import PostgresServer
 from redshift_standin.server import StandIn
 from tests.kit.corpus.canonical import golden_values, question
+from tests.kit.dbt import Dbt, environment, explain
 from tests.kit.declared import CONNECTORS
-from tests.kit.redshift import Dbt, Prod, differences, duckdb_rows, environment, explain
+from tests.kit.redshift import Prod, differences
 from tests.redshift.conftest import World, new_world
 
 
@@ -32,7 +33,7 @@ class Rounds:
     def build_and_compare(self) -> list[Comparison]:
         """Build target local from what is landed, and compare every table of it with prod."""
         self.world.local.build()
-        return differences(self.world.prod, self.world.local_file)
+        return differences(self.world.prod, self.world.local)
 
 
 @pytest.fixture(scope="module", params=CONNECTORS)
@@ -89,9 +90,7 @@ def test_streams_ahead_of_landing_are_read(rounds: Rounds) -> None:
     """What follows the ledger's end without a gap does not wait for landing."""
     assert rounds.read_ahead_of_landing
     assert not rounds.differing[0], rounds.differing[0]
-    assert duckdb_rows(
-        rounds.world.local_file, "select count(*) > 10 from history.orders_history"
-    ) == [(True,)]
+    assert rounds.world.local.rows("select count(*) > 10 from history.orders_history") == [(True,)]
 
 
 def test_tables_are_equal_after_append_and_a_recreated_view(rounds: Rounds) -> None:
@@ -190,7 +189,7 @@ def test_hashes_and_canonical_texts_are_the_golden_ones(rounds: Rounds) -> None:
     with world.prod.warehouse() as warehouse:
         given = dict(warehouse.rows(_compiled(world.prod.dbt, question())))
     assert given == golden_values()
-    assert dict(duckdb_rows(world.local_file, _compiled(world.local, question()))) == given
+    assert dict(world.local.rows(_compiled(world.local.dbt, question()))) == given
 
 
 def _compiled(dbt: Dbt, query: str) -> str:
@@ -222,7 +221,7 @@ def test_compare_prints_the_first_rows_that_differ(rounds: Rounds) -> None:
     world = rounds.world
     settings = {
         **world.prod.dbt.settings,
-        "LAKEHOUSE_DUCKDB": str(world.local_file),
+        "LAKEHOUSE_DUCKDB": str(world.local.file),
     }
     with environment(settings):
         equal = CliRunner().invoke(app, ["compare", "marts.dim_store"])

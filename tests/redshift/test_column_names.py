@@ -21,7 +21,7 @@ from tests.kit.named_columns import (
     tables_of,
     wrong_values,
 )
-from tests.kit.redshift import Dbt, Prod, redshift_settings
+from tests.kit.redshift import new_prod
 from tests.kit.warehouse import copy_project
 from tests.redshift.lake import Lake
 from tests.redshift.sent_sql import by_node
@@ -42,11 +42,7 @@ def _build(
     broker.delete_all_topics()
     Lake(folder / "topics", broker.bootstrap_servers, declarations, CONNECTOR)
     with StandIn(postgres, {"lake": folder}) as stand_in:
-        settings = redshift_settings(stand_in, broker.bootstrap_servers) | {
-            "LAKEHOUSE_LANDING": "s3://lake/landing",
-            "LAKEHOUSE_SOURCE": CONNECTOR,
-        }
-        prod = Prod(stand_in, Dbt("prod", settings, folder / "prod", project))
+        prod = new_prod(stand_in, broker.bootstrap_servers, folder, CONNECTOR, project)
         prod.lakehouse("deploy")
         for run in (1, 2):
             for table in declared:

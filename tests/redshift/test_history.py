@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC
 from pathlib import Path
 from random import Random
@@ -25,7 +25,7 @@ from tests.kit.batches import Batch, HistoryLine, history_lines, wrong_logs
 from tests.kit.declared import DECLARATIONS
 from tests.kit.landing import Delivery, LandingZone
 from tests.kit.logs import as_page, random_logs
-from tests.kit.redshift import Dbt, Prod, explain, redshift_settings
+from tests.kit.redshift import Prod, new_prod
 from tests.kit.reference import Record
 from tests.kit.warehouse import copy_project
 from tests.kit.worked import EPOCHS
@@ -169,12 +169,8 @@ def check(
     """After each run, verdicts and histories equal the reference; one run into nothing too."""
     connector = logs[0].connector
     lake = Lake(folder / "topics", broker.bootstrap_servers, DECLARATIONS, connector, PARTITIONS)
-    settings = redshift_settings(stand_in, broker.bootstrap_servers) | {
-        "LAKEHOUSE_LANDING": "s3://lake/landing",
-        "LAKEHOUSE_SOURCE": connector,
-    }
     project = copy_project(folder / "project", EPOCHS)
-    prod = Prod(stand_in, Dbt("prod", settings, folder / "prod", project))
+    prod = new_prod(stand_in, broker.bootstrap_servers, folder, connector, project)
     warehouse = ProdWarehouse(prod, folder / "landing", connector)
     zone = StreamedZone(warehouse.landing, DECLARATIONS, connector, lake=lake)
     batch = StreamedBatch(logs, warehouse, zone)
@@ -204,8 +200,9 @@ def check_rebuild(batch: StreamedBatch, before: Mapping[str, set[HistoryLine]]) 
 
     def run(*arguments: str, target: str) -> None:
         assert target == "prod"
-        result = dbt.invoke(*arguments, parse=arguments[0] == "build")
-        assert result.success, explain(result)
+        # with variables that name schemas it is another project
+        own = replace(dbt, manifest=None) if arguments[0] == "build" else dbt
+        own.run(*arguments)
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(command, "_dbt", run)

@@ -19,7 +19,7 @@ from lakehouse.warehouse.landing_tables import COLUMNS
 from lakehouse.warehouse.measurements import measurements
 from lakehouse.warehouse.streams import grant_rows, refresh_streams, stream_states
 from redshift_standin.server import StandIn
-from tests.kit.redshift import Dbt, Prod, redshift_settings
+from tests.kit.redshift import Prod, new_prod
 
 GOLDEN = Path(__file__).parent / "golden"
 BROKERS = "b-1.retail.example:9098,b-2.retail.example:9098"
@@ -29,12 +29,7 @@ ROLE = "arn:aws:iam::123456789012:role/redshift-streaming"
 @pytest.fixture
 def prod(stand_in: StandIn, tmp_path: Path) -> Prod:
     """Target prod on an empty Redshift; nothing refreshes, so no broker has to be there."""
-    settings = redshift_settings(stand_in, BROKERS) | {
-        "LAKEHOUSE_LANDING": "s3://lake/landing",
-        "LAKEHOUSE_SOURCE": "sqlserver",
-        "LAKEHOUSE_REDSHIFT_IAM_ROLE": ROLE,
-    }
-    return Prod(stand_in, Dbt("prod", settings, tmp_path / "prod"))
+    return new_prod(stand_in, BROKERS, tmp_path, "sqlserver", LAKEHOUSE_REDSHIFT_IAM_ROLE=ROLE)
 
 
 def _statements(said: str) -> list[str]:

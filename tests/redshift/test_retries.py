@@ -14,6 +14,7 @@ from dbt.artifacts.schemas.run import RunExecutionResult
 from playground.services.kafka import KafkaBroker
 from playground.services.postgres import PostgresServer
 from redshift_standin.server import StandIn
+from tests.kit.dbt import WITHOUT_TESTS
 from tests.kit.redshift import differences
 from tests.redshift.conftest import World, new_world
 
@@ -22,7 +23,6 @@ CONFLICT = "conflict with concurrent transaction on 101"
 OID = "could not open relation with OID 123456"
 SCHEMA = 'schema "staging" does not exist'
 NODES = ("--select", "+dim_customer_current", "+dim_store")
-WITHOUT_TESTS = ("--exclude-resource-type", "test", "unit_test")
 Fault = tuple[str, str]
 
 
@@ -57,7 +57,7 @@ def check_next_build(world: World, *options: str) -> None:
     """It brings what is missing, and nothing twice."""
     world.prod.dbt.build(*options)
     world.local.build(*options)
-    different = differences(world.prod, world.local_file)
+    different = differences(world.prod, world.local)
     assert {each.table: each.differing for each in different} == {}
 
 

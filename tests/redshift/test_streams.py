@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +20,8 @@ import yaml
 
 from ingestion.errors import RefusedError, TerminalError
 from ingestion.landing import ledger
-from tests.kit.redshift import ROOT, differences
+from tests.kit.dbt import ROOT, Dbt
+from tests.kit.redshift import differences
 from tests.kit.warehouse import SOURCES, copy_project
 from tests.redshift.conftest import World
 from tests.redshift.lake import LANDED_AT, Message
@@ -231,8 +236,9 @@ def test_new_columns_and_tables_are_picked_up(world: World, tmp_path: Path) -> N
 
     lake.produce([*world.changes.snapshot()])
     lake.land("stores")
-    replace(prod, dbt=replace(prod.dbt, project=before)).lakehouse("deploy")
-    replace(prod.dbt, project=before).build("--select", "stores__log")
+    older = replace(prod, dbt=replace(prod.dbt, project=before).parsed())
+    older.lakehouse("deploy")
+    older.dbt.build("--select", "stores__log")
     assert prod.rows("select to_regclass('streaming.promotions')") == [(None,)]
 
     lake.produce(world.changes.stream(12))
@@ -290,10 +296,9 @@ def test_of_two_builds_at_once_one_is_refused_and_names_the_other(
     prod.lakehouse("deploy")
     prod.dbt.build("--select", "stores__log")
 
-    dbt = replace(prod.dbt, project=project)
     with psycopg2.connect(prod.stand_in.dsn) as holder, holder.cursor() as database:
         database.execute("lock table operations.ledger in access exclusive mode")
-        both = [dbt.start("build", *selection) for _ in range(2)]
+        both = [_start(replace(prod.dbt, project=project), "build", *selection) for _ in range(2)]
         refused = _first_to_end(both)
         told = refused.communicate(timeout=60)[0]
     holder.close()
@@ -305,7 +310,24 @@ def test_of_two_builds_at_once_one_is_refused_and_names_the_other(
     )
     assert f"run {number} (invocation {invocation}) has been building target prod" in told
     world.local.build(*nodes)
-    assert not differences(prod, world.local_file)
+    assert not differences(prod, world.local)
+
+
+def _start(dbt: Dbt, *arguments: str) -> subprocess.Popen[str]:
+    """Start a dbt command in a process of its own; it ends with dbt's exit code."""
+    folder = Path(tempfile.mkdtemp(dir=dbt.folder))
+    options = [
+        *("--target", dbt.target, "--log-path", str(folder), "--log-level-file", "none"),
+        *("--project-dir", str(dbt.project), "--profiles-dir", str(dbt.project)),
+        *("--target-path", str(folder / "target")),
+    ]
+    return subprocess.Popen(
+        [Path(sys.executable).with_name("dbt"), "--no-use-colors", *arguments, *options],
+        env={**os.environ, **dbt.settings},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def _first_to_end(processes: list[Popen[str]]) -> Popen[str]:
