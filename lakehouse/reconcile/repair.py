@@ -12,11 +12,9 @@ the time of the repair, because the true one is lost; so are changes between the
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 from ingestion.declarations import Declarations, Table
 from ingestion.errors import TerminalError
@@ -24,7 +22,8 @@ from ingestion.kafka.produce import Record
 from ingestion.settings import ConnectorName
 from lakehouse.reconcile.findings import LostDelete
 from lakehouse.reconcile.star import MARTS
-from lakehouse.source.connectors import source_table
+from lakehouse.source.envelopes import Event, key_bytes, value_bytes
+from lakehouse.source.positions import Position
 
 if TYPE_CHECKING:
     import duckdb
@@ -75,75 +74,26 @@ def delete_records(
         TerminalError: a row belongs to a topic prefix that is no longer declared.
     """
     headers = ((HEADER, now.isoformat().encode()),)
+    prefixes = {number: name for name, number in declarations.connectors[connector].epochs.items()}
     records = []
     for lost in deletes:
-        table = lost.table
-        names = {column.name: column.source_name(connector) for column in table.landed_columns}
-        before = {names[name]: _as_delivered(value) for name, value in lost.row.items()}
-        key = {names[name]: before[names[name]] for name in table.primary_key}
-        event = {
-            "before": before,
-            "after": None,
-            "op": "d",
-            "ts_ms": _milliseconds(now),
-            **_origin(declarations, connector, lost, now),
-        }
-        topic = table.topics[connector]
-        records.append(Record(topic, _encode(key), _encode(event), headers))
-        records.append(Record(topic, _encode(key), None, headers))
-    return records
-
-
-def _origin(
-    declarations: Declarations, connector: ConnectorName, lost: LostDelete, now: datetime
-) -> dict[str, Any]:
-    """`source` and `transaction` of the event: the place behind `lost.position`."""
-    epoch, *place = lost.position.split(":")
-    prefixes = {number: name for name, number in declarations.connectors[connector].epochs.items()}
-    if int(epoch) not in prefixes:
-        raise TerminalError(
-            f"table {lost.table.name}: no topic prefix is declared for epoch {int(epoch)}, in "
-            f"which {lost.key} changed last; declare it again under `epochs`"
+        table, last = lost.table, Position.parse(connector, lost.position)
+        if last.epoch not in prefixes:
+            raise TerminalError(
+                f"table {table.name}: no topic prefix is declared for epoch {last.epoch}, in "
+                f"which {lost.key} changed last; declare it again under `epochs`"
+            )
+        event = Event(
+            op="d",
+            place=last.place.behind(),
+            committed_ms=int(now.timestamp() * 1000),
+            row=None,
+            before=lost.row,
+            transaction=0,
+            version="repair",
         )
-    where = source_table(declarations, lost.table, connector)
-    source = {
-        "version": "repair",
-        "connector": connector,
-        "name": prefixes[int(epoch)],
-        "ts_ms": _milliseconds(now),
-        "snapshot": "false",
-        "db": where.database,
-        "schema": where.schema,
-        "table": where.name,
-    }
-    if connector == "sqlserver":
-        serial = int(place[-1], 16) + 1
-        source |= {
-            "commit_lsn": ":".join(place[:3]),
-            "change_lsn": ":".join(place[3:6]),
-            "event_serial_no": serial,
-        }
-        return {"source": source, "transaction": None}
-    commit, change, order = (int(part, 16) for part in place)
-    # A read has no place of its own (zeros); every change of the transaction after it has one.
-    behind = (change, order + 1) if change else (1, 0)
-    source |= {"sequence": json.dumps([str(commit), str(behind[0])]), "lsn": behind[0]}
-    transaction = {"id": "repair", "total_order": behind[1], "data_collection_order": behind[1]}
-    return {"source": source, "transaction": transaction}
-
-
-def _as_delivered(value: Any) -> Any:
-    """A value as Debezium delivers it: decimals as text, isostring times."""
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    if isinstance(value, date):  # datetime is one, too
-        return f"{value.isoformat()}Z"
-    return value
-
-
-def _milliseconds(moment: datetime) -> int:
-    return int(moment.astimezone(UTC).timestamp() * 1000)
-
-
-def _encode(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+        topic, key = table.topics[connector], key_bytes(lost.row, table, connector)
+        value = value_bytes(event, table, connector, prefixes[last.epoch])
+        records.append(Record(topic, key, value, headers))
+        records.append(Record(topic, key, None, headers))
+    return records

@@ -10,9 +10,10 @@ import yaml
 
 from ingestion import declarations
 from ingestion.declarations import Declarations
+from lakehouse.source.envelopes import Event, key_bytes, value_bytes
+from lakehouse.source.positions import PostgresPlace
 from tests.kit import reference
 from tests.kit.batches import expected_line, history_lines
-from tests.kit.envelopes import Event, PostgresPlace, key_bytes, value_bytes
 from tests.kit.landing import Delivery, LandingZone
 from tests.kit.reference import Change, Record, Source
 from tests.kit.warehouse import SOURCES, Warehouse

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from ingestion.settings import ConnectorName
+from lakehouse.source.envelopes import Value
 from tests.kit import reference
 from tests.kit.declared import DECLARATIONS
-from tests.kit.envelopes import Value
 from tests.kit.landing import Delivery
 from tests.kit.logs import TABLES, as_page, complete, logs, worked_log
 from tests.kit.reference import BEGINNING_OF_TIME, Change, HistoryRow, Record

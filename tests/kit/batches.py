@@ -15,8 +15,8 @@ from random import Random
 from typing import Any
 
 from ingestion.declarations import Declarations, Table
+from lakehouse.source.envelopes import Value
 from tests.kit import reference
-from tests.kit.envelopes import Value
 from tests.kit.landing import Delivery, LandingZone
 from tests.kit.reference import Change, Record, Rejected, Tombstone
 from tests.kit.warehouse import Warehouse

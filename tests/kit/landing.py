@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from ingestion.declarations import Declarations, Table
 from ingestion.settings import ConnectorName
-from tests.kit.envelopes import Headers
+from lakehouse.source.envelopes import Headers
 from tests.kit.reference import Record
 
 SCHEMA = pa.schema(

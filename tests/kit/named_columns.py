@@ -19,14 +19,8 @@ from ingestion.declarations import CONNECTORS, Declarations, Table, load
 from ingestion.reserved_names import column_taken
 from ingestion.settings import ConnectorName
 from lakehouse.dbt_files import render
-from tests.kit.envelopes import (
-    Event,
-    PostgresPlace,
-    Row,
-    SqlServerPlace,
-    key_bytes,
-    value_bytes,
-)
+from lakehouse.source.envelopes import Event, Row, key_bytes, value_bytes
+from lakehouse.source.positions import PostgresPlace, SqlServerPlace
 from tests.kit.landing import Delivery
 from tests.kit.warehouse import SOURCES
 

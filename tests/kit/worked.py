@@ -14,19 +14,9 @@ from pathlib import Path
 
 from ingestion.declarations import Column, Declarations, Table
 from ingestion.settings import ConnectorName
+from lakehouse.source.envelopes import Event, Row, Value, headers, key_bytes, value_bytes
+from lakehouse.source.positions import Place, Position, PostgresPlace, SqlServerPlace
 from tests.kit.declared import DECLARATIONS
-from tests.kit.envelopes import (
-    Event,
-    Place,
-    PostgresPlace,
-    Row,
-    SqlServerPlace,
-    Value,
-    headers,
-    key_bytes,
-    lsn_text,
-    value_bytes,
-)
 from tests.kit.landing import Delivery
 from tests.kit.reference import BEGINNING_OF_TIME, END_OF_TIME, Source
 
@@ -193,11 +183,10 @@ class WorkedHistory:
     def position(self, cell: str) -> str:
         """The `_cdc_position` that a cell of this history spells."""
         if cell == "0":
-            return re.sub(
-                "[0-9]", "0", self.position("1/1" if self.connector == "postgresql" else "1")
-            )
+            start = SqlServerPlace(0) if self.connector == "sqlserver" else PostgresPlace(0)
+            return str(Position(0, start))
         epoch, place = _epoch_and_place(cell)
-        return f"{epoch:04d}:{_position_text(place)}"
+        return str(Position(epoch, _place(place)))
 
 
 def load(declarations: Declarations, page: Path = PAGE) -> list[WorkedHistory]:
@@ -307,16 +296,3 @@ def _snapshot_marker(op: str, place: str) -> str:
     if op != "r":
         return "false"
     return "true" if place.startswith("-/") or place.isdigit() else "incremental"
-
-
-def _position_text(place: str) -> str:
-    if "/" in place:
-        before, _, rest = place.partition("/")
-        lsn, _, order = rest.partition("#")
-        if before == "-":
-            before = lsn
-        elif not order:
-            lsn = "0"
-        return f"{int(before):016x}:{int(lsn):016x}:{int(order or 0):016x}"
-    commit, change, serial = [*(int(part) for part in place.split(".")), 0, 0][:3]
-    return f"{lsn_text(commit)}:{lsn_text(change)}:{serial:016x}"

@@ -18,15 +18,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ingestion.settings import ConnectorName
+from lakehouse.source.envelopes import Event, key_bytes, value_bytes
+from lakehouse.source.positions import Place, PostgresPlace, SqlServerPlace
 from tests.kit.declared import DECLARATIONS
-from tests.kit.envelopes import (
-    Event,
-    Place,
-    PostgresPlace,
-    SqlServerPlace,
-    key_bytes,
-    value_bytes,
-)
 from tests.kit.landing import Delivery, LandingZone
 
 ZONES = ("Europe/Berlin", "America/New_York", "Asia/Tokyo", "Pacific/Auckland", "Mars/Olympus_Mons")

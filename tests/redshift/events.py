@@ -13,15 +13,8 @@ from decimal import Decimal
 
 from ingestion.declarations import Column, Declarations, Table
 from ingestion.settings import ConnectorName
-from tests.kit.envelopes import (
-    Event,
-    PostgresPlace,
-    Row,
-    SqlServerPlace,
-    Value,
-    key_bytes,
-    value_bytes,
-)
+from lakehouse.source.envelopes import Event, Row, Value, key_bytes, value_bytes
+from lakehouse.source.positions import PostgresPlace, SqlServerPlace
 from tests.redshift.lake import Message
 
 _START = datetime(2024, 3, 1, tzinfo=UTC)

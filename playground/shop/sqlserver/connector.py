@@ -15,18 +15,16 @@ from typing import Any
 
 from ingestion.declarations import Declarations
 from ingestion.kafka.produce import Record
+from lakehouse.source.envelopes import InTransaction, Origin, encode
+from lakehouse.source.positions import SqlServerPlace, lsn_text
 from playground.shop.sqlserver.layout import (
     Image,
-    InTransaction,
-    Origin,
-    Place,
     TableLayout,
     context_headers,
-    encode,
     heartbeat,
     key_of,
     layouts,
-    lsn,
+    log_sequence_number,
     schema_change,
     transaction_begin,
     transaction_end,
@@ -109,7 +107,7 @@ class _Stream:
     records: list[Record] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     open: str | None = None
-    last: Place | None = None
+    last: SqlServerPlace | None = None
 
 
 class Connector:
@@ -147,7 +145,7 @@ class Connector:
             read_ms: time of reading.
         """
         self.progress.commit = _position(last_sequence) | 1
-        origin = Origin(Place(self.progress.commit), read_ms, "true")
+        origin = self._snapshot_origin(read_ms, "true")
         structures = [
             schema_change(self._connector.schema_change_topic, layout, origin, read_ms)
             for layout in self._layouts.values()
@@ -197,7 +195,7 @@ class Connector:
         """A transaction's commit stands after the commits before it and after its own changes."""
         last_change = max(_position(change.sequence) for change in transaction.changes)
         self.progress.commit = max(self.progress.commit + 2, last_change + 1)
-        commit = lsn(self.progress.commit)
+        commit = lsn_text(self._commit)
         topic = self._connector.transaction_topic
         if stream.open is not None:
             # The connector learns of the end when the next transaction's first event comes.
@@ -206,7 +204,8 @@ class Connector:
         stream.open = commit
         for change in transaction.changes:
             for event in self._events(change):
-                place = Place(self.progress.commit, _position(change.sequence), event.serial)
+                change_lsn = log_sequence_number(_position(change.sequence))
+                place = SqlServerPlace(self._commit, change_lsn, event.serial)
                 self._append(stream, event, Origin(place, at_ms), processed_ms)
                 stream.last = place
 
@@ -284,8 +283,12 @@ class Connector:
             if image is not None
         }
 
+    @property
+    def _commit(self) -> int:
+        return log_sequence_number(self.progress.commit)
+
     def _snapshot_origin(self, read_ms: int, marker: str) -> Origin:
-        return Origin(Place(self.progress.commit), read_ms, marker)
+        return Origin(SqlServerPlace(self._commit), read_ms, marker)
 
     def _read(self, table: str, image: Image, origin: Origin) -> Record:
         layout = self._layouts[table]

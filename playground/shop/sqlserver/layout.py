@@ -1,16 +1,13 @@
-"""How the SQL Server connector lays records out: keys, envelopes, headers, values.
+"""How the SQL Server connector lays out the shop's records: rows, transactions, structures.
 
-After debezium-connector-sqlserver 3.6.1.Final (SqlServerSourceInfoStructMaker, TransactionMonitor,
-RelationalChangeRecordEmitter) with the settings of infra/connectors/sqlserver.json: schemas
-disabled, decimals as strings, isostring times, nulls not replaced by defaults (so that
-`source.snapshot` is null for streamed events). Everything here is a function of values.
+With the settings of infra/connectors/sqlserver.json: personal columns hashed, nulls not replaced by
+defaults (so that `source.snapshot` is null for streamed events). Everything here is a function of
+values; the envelope itself is that of `lakehouse.source.envelopes`.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
@@ -18,47 +15,22 @@ from ingestion.declarations import Column, Declarations, Table
 from ingestion.kafka.produce import Record
 from ingestion.settings import ConnectorName
 from lakehouse.source.connectors import source_table
+from lakehouse.source.envelopes import (
+    Headers,
+    InTransaction,
+    Origin,
+    encode,
+    envelope,
+    headers,
+    source,
+)
 
 Image = Mapping[str, Any]
 """A row as the audit holds it: declared names, JSON values, decimals as text."""
 Operation = str
 """r, c, u or d."""
 
-VERSION = "3.6.1.Final"
-_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 CONNECTOR: ConnectorName = "sqlserver"
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where in SQL Server's log an event stands: numbers that grow as the log does.
-
-    `change` and `serial` are None for the reads of an initial snapshot.
-    """
-
-    commit: int
-    change: int | None = None
-    serial: int | None = None
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What the source block says beside the table."""
-
-    place: Place
-    at_ms: int
-    """Commit time, for reads the time of reading: milliseconds since 1970 (UTC)."""
-    snapshot: str | None = None
-    """first, first_in_data_collection, true, last_in_data_collection, last or incremental."""
-
-
-@dataclass(frozen=True)
-class InTransaction:
-    """The transaction block of a streamed event."""
-
-    id: str
-    total_order: int
-    data_collection_order: int
 
 
 class TableLayout:
@@ -95,36 +67,14 @@ class TableLayout:
         processed_ms: int,
     ) -> bytes:
         """The envelope; `images` are the row before and after."""
+        before, after = (self._row(image) for image in images)
         return encode(
-            {
-                "before": self._row(images[0]),
-                "after": self._row(images[1]),
-                "source": self.source(origin),
-                "transaction": None if transaction is None else vars(transaction),
-                "op": operation,
-                **clock("ts", processed_ms),
-            }
+            envelope(operation, (before, after), self.source(origin), transaction, processed_ms)
         )
 
     def source(self, origin: Origin) -> dict[str, Any]:
-        """The source block, its fields in the connector's order."""
-        change = origin.place.change
-        return {
-            "version": VERSION,
-            "connector": CONNECTOR,
-            "name": self._prefix,
-            "ts_ms": origin.at_ms,
-            "snapshot": origin.snapshot,
-            "db": self.database,
-            "sequence": None,
-            "ts_us": origin.at_ms * 1_000,
-            "ts_ns": origin.at_ms * 1_000_000,
-            "schema": self.schema,
-            "table": self.name,
-            "change_lsn": None if change is None else lsn(change),
-            "commit_lsn": lsn(origin.place.commit),
-            "event_serial_no": origin.place.serial,
-        }
+        """The source block of a record about the table."""
+        return source(origin, self._prefix, (self.database, self.schema, self.name))
 
     def _row(self, image: Image | None) -> dict[str, Any] | None:
         if image is None:
@@ -132,9 +82,9 @@ class TableLayout:
         return {source: convert(image[name]) for name, source, convert in self._columns}
 
 
-def lsn(position: int) -> str:
-    """A log position as Debezium writes LSNs (file, block, slot): their text sorts as they do."""
-    return f"{0x27 + (position >> 40):08x}:{(position >> 8) & 0xFFFFFFFF:08x}:{position & 0xFF:04x}"
+def log_sequence_number(position: int) -> int:
+    """The LSN (file, block, slot) at a position of the audit; both grow alike."""
+    return 0x27 + (position >> 40) << 48 | (position >> 8 & 0xFFFFFFFF) << 16 | position & 0xFF
 
 
 def transaction_begin(topic: str, transaction: str, at_ms: int) -> Record:
@@ -200,24 +150,9 @@ def schema_change(topic: str, layout: TableLayout, origin: Origin, processed_ms:
     return Record(topic, encode({"databaseName": layout.database}), encode(value))
 
 
-def context_headers(prefix: str, run_id: str) -> tuple[tuple[str, bytes], ...]:
+def context_headers(prefix: str, run_id: str) -> Headers:
     """The headers that every record of a data topic carries."""
-    return (
-        ("__debezium.context.connectorLogicalName", prefix.encode()),
-        ("__debezium.context.taskId", b"0"),
-        ("__debezium.context.connectorName", CONNECTOR.encode()),
-        ("__debezium.context.runId", run_id.encode()),
-    )
-
-
-def encode(value: object) -> bytes:
-    """JSON as Kafka Connect's JsonConverter writes it: compact, UTF-8."""
-    return _JSON.encode(value).encode()
-
-
-def clock(name: str, at_ms: int) -> dict[str, int]:
-    """A time in the three precisions of Debezium."""
-    return {f"{name}_ms": at_ms, f"{name}_us": at_ms * 1_000, f"{name}_ns": at_ms * 1_000_000}
+    return (*headers(CONNECTOR, prefix), ("__debezium.context.runId", run_id.encode()))
 
 
 def hashed(value: str, salt: str, length: int) -> str:

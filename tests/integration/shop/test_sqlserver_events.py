@@ -15,15 +15,17 @@ from ingestion.errors import TerminalError
 from ingestion.kafka.admin import Topics, apply
 from ingestion.kafka.topics import desired_topics
 from ingestion.settings import Settings
+from lakehouse.source.envelopes import Origin
+from lakehouse.source.positions import SqlServerPlace, lsn_text
 from playground.services.kafka import KafkaBroker
 from playground.shop.simulator import Shop
 from playground.shop.sqlserver.connector import ALL_QUIRKS
-from playground.shop.sqlserver.layout import Origin, Place, layouts, lsn
+from playground.shop.sqlserver.layout import layouts
 from playground.shop.sqlserver.writer import SqlServerEvents
 from tests.integration.shop.conftest import SMALL, rows
 
 SALT = "salt-of-the-tests-0123456789"
-ANYWHERE = Origin(Place(1), 0)
+ANYWHERE = Origin(SqlServerPlace(1), 0)
 Key = tuple[Any, ...]
 
 
@@ -74,7 +76,7 @@ def place(event: dict[str, Any]) -> tuple[Any, ...]:
     source = event["source"]
     return (
         source["commit_lsn"],
-        source["change_lsn"] or lsn(0),
+        source["change_lsn"] or lsn_text(0),
         source["event_serial_no"] or 0,
         "dcur".index(event["op"]),
     )

@@ -11,7 +11,8 @@ from ingestion.declarations import Table, load
 from lakehouse.reconcile.loaded import load_source
 from lakehouse.reconcile.scope import Scope
 from lakehouse.reconcile.source import open_source
-from tests.kit.envelopes import Event, PostgresPlace, Row, key_bytes, value_bytes
+from lakehouse.source.envelopes import Event, Row, key_bytes, value_bytes
+from lakehouse.source.positions import PostgresPlace
 from tests.kit.landing import Delivery, LandingZone
 from tests.kit.warehouse import WHOLE_PROJECT, Warehouse, copy_project, parsed_project
 

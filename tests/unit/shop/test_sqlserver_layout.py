@@ -9,16 +9,14 @@ from typing import Any
 import pytest
 
 from ingestion.declarations import load
+from lakehouse.source.envelopes import InTransaction, Origin, encode
+from lakehouse.source.positions import SqlServerPlace, lsn_text
 from playground.shop.sqlserver.layout import (
-    InTransaction,
-    Origin,
-    Place,
     TableLayout,
-    encode,
     hashed,
     heartbeat,
     layouts,
-    lsn,
+    log_sequence_number,
     schema_change,
     transaction_begin,
     transaction_end,
@@ -56,7 +54,7 @@ def event(layout: TableLayout, *arguments: Any) -> dict[str, Any]:
 def test_a_row_has_the_source_s_names_and_forms_and_nothing_excluded(
     customers: TableLayout,
 ) -> None:
-    found = event(customers, "r", (None, CUSTOMER), Origin(Place(1), AT_MS), None, AT_MS)
+    found = event(customers, "r", (None, CUSTOMER), Origin(SqlServerPlace(1), AT_MS), None, AT_MS)
 
     assert found["after"] == {
         "CustomerId": 7,
@@ -78,7 +76,9 @@ def test_declared_source_names_win_over_pascal_case_and_decimals_are_text() -> N
     layout = layouts(load(), SALT)["products"]
     product: dict[str, Any] = dict.fromkeys(column.name for column in layout.table.columns)
     product |= {"product_id": 1, "sku": "A", "unit_price": "12.50", "weight_kg": "0.125"}
-    after = event(layout, "c", (None, product), Origin(Place(1), AT_MS), None, AT_MS)["after"]
+    after = event(layout, "c", (None, product), Origin(SqlServerPlace(1), AT_MS), None, AT_MS)[
+        "after"
+    ]
 
     assert (after["SKU"], after["WeightKG"], after["UnitPrice"]) == ("A", "0.125", "12.50")
     assert after["UnitCost"] is None
@@ -88,12 +88,15 @@ def test_declared_source_names_win_over_pascal_case_and_decimals_are_text() -> N
     ("origin", "expected"),
     [
         pytest.param(
-            Origin(Place(0x0C7803), AT_MS, "first"),
+            Origin(SqlServerPlace(log_sequence_number(0x0C7803)), AT_MS, "first"),
             {"snapshot": "first", "change_lsn": None, "event_serial_no": None},
             id="snapshot read",
         ),
         pytest.param(
-            Origin(Place(0x0C7803, 0x0C7802, 2), AT_MS),
+            Origin(
+                SqlServerPlace(log_sequence_number(0x0C7803), log_sequence_number(0x0C7802), 2),
+                AT_MS,
+            ),
             {"snapshot": None, "change_lsn": "00000027:00000c78:0002", "event_serial_no": 2},
             id="update",
         ),
@@ -130,7 +133,7 @@ def test_the_source_block_is_the_connector_s(
 
 
 def test_an_envelope_has_its_transaction_block(customers: TableLayout) -> None:
-    origin = Origin(Place(3, 2, 1), AT_MS)
+    origin = Origin(SqlServerPlace(3, 2, 1), AT_MS)
     found = event(customers, "d", (CUSTOMER, None), origin, InTransaction("id", 4, 2), AT_MS + 9)
 
     assert list(found) == [
@@ -155,7 +158,7 @@ def test_keys_hold_the_primary_key_in_its_order() -> None:
 
 def test_log_positions_sort_as_text() -> None:
     positions = [0, 1, 15, 16, 255, 256, 2**20, 2**39, 2**40, 2**41 + 5]
-    texts = [lsn(position) for position in positions]
+    texts = [lsn_text(log_sequence_number(position)) for position in positions]
 
     assert texts == sorted(texts)
     assert {len(text) for text in texts} == {22}
@@ -194,7 +197,7 @@ def test_a_heartbeat_names_the_server() -> None:
 
 
 def test_a_schema_change_describes_the_captured_columns(customers: TableLayout) -> None:
-    record = schema_change("retail", customers, Origin(Place(3), AT_MS, "true"), AT_MS)
+    record = schema_change("retail", customers, Origin(SqlServerPlace(3), AT_MS, "true"), AT_MS)
     value = json.loads(record.value or b"")
     (change,) = value["tableChanges"]
 
