@@ -7,13 +7,20 @@ it by itself, everything in Python reads it through `load`; docs/declarations.md
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
 
 from ingestion.errors import TerminalError
 from ingestion.reserved_names import column_taken, table_taken
@@ -57,17 +64,79 @@ class DataType:
         return self.name
 
 
+def parse_type(text: str) -> DataType | None:
+    """The declared type that `text` spells, or None when it spells none."""
+    match = _TYPE.fullmatch(text)
+    if match is None:
+        return None
+    plain: Any = match["plain"]
+    if plain:
+        return DataType(plain)
+    if match["length"]:
+        length = int(match["length"])
+        return DataType("varchar", length=length) if length <= MAX_VARCHAR else None
+    precision, scale = int(match["precision"]), int(match["scale"])
+    if precision > MAX_PRECISION or scale > precision:
+        return None
+    return DataType("decimal", precision=precision, scale=scale)
+
+
+def _allowed_type(text: Any) -> DataType:
+    data_type = parse_type(text) if isinstance(text, str) else None
+    if data_type is None:
+        raise ValueError(
+            f"{text!r} is not allowed; allowed: smallint, integer, bigint, boolean, date, "
+            f"timestamp, varchar(1..{MAX_VARCHAR}), decimal(1..{MAX_PRECISION},scale)"
+        )
+    return data_type
+
+
+def _of_each_connector(given: Mapping[ConnectorName, Any]) -> Mapping[ConnectorName, Any]:
+    if missing := [name for name in CONNECTORS if name not in given]:
+        raise ValueError(f"{', '.join(missing)} is missing")
+    return given
+
+
+def _within(entry: Any, *keys: str) -> dict[str, Any]:
+    """The mapping under `keys`; empty where there is none."""
+    for key in keys:
+        entry = entry.get(key) if isinstance(entry, dict) else None
+    return entry if isinstance(entry, dict) else {}
+
+
+def _of_column(entry: Any) -> Any:
+    """A column's entry, and beside it what its `config.meta` says: no other key is known."""
+    beside = {**_within(entry), **_within(entry, "config")}
+    beside = {key: value for key, value in beside.items() if key not in ("config", "meta")}
+    return {**_within(entry, "config", "meta"), **beside}
+
+
+def _of_table(entry: Any) -> Any:
+    """What is ours of a table's entry: dbt has keys of its own there."""
+    own = {key: value for key, value in _within(entry).items() if key in _TABLES_OWN}
+    return {**_within(entry, "config", "meta"), **own}
+
+
+_TABLES_OWN = ("name", "description", "columns")
+_EXACT = ConfigDict(extra="forbid")
+_Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+_Text = Annotated[str, Field(min_length=1)]
+_Count = Annotated[int, Field(ge=1, strict=True)]
+
+
 @dataclass(frozen=True)
 class Column:
     """A column of the row inside the change event."""
 
-    name: str
-    type: DataType
-    description: str
-    nullable: bool
-    pii: Pii | None
-    collation: Collation
-    source_columns: Mapping[str, str]
+    __pydantic_config__ = _EXACT
+
+    name: _Name
+    type: Annotated[DataType, BeforeValidator(_allowed_type), Field(validation_alias="data_type")]
+    description: _Text
+    nullable: Annotated[bool, Field(strict=True)] = False
+    pii: Pii | None = None
+    collation: Collation = "binary"
+    source_columns: Mapping[ConnectorName, str] = field(default_factory=dict)
 
     def source_name(self, connector: ConnectorName) -> str:
         """The column's name in the database that `connector` reads, so in the event's row."""
@@ -80,16 +149,20 @@ class Column:
 class Table:
     """A declared table."""
 
-    name: str
-    description: str
-    columns: tuple[Column, ...]
-    primary_key: tuple[str, ...]
+    __pydantic_config__ = _EXACT
+
+    name: _Name
+    description: _Text
+    columns: Annotated[
+        tuple[Annotated[Column, BeforeValidator(_of_column)], ...], Field(min_length=1)
+    ]
+    primary_key: Annotated[tuple[str, ...], Field(min_length=1)]
     history: History
-    tracked_columns: tuple[str, ...]
-    topics: Mapping[str, str]
-    partitions: int
-    topic_retention_days: int
-    landing_retention_days: int
+    topics: Annotated[Mapping[ConnectorName, str], AfterValidator(_of_each_connector)]
+    partitions: _Count
+    topic_retention_days: _Count
+    landing_retention_days: _Count
+    tracked_columns: tuple[str, ...] = ()
 
     def column(self, name: str) -> Column:
         """The column called `name`; raises KeyError when there is none."""
@@ -105,9 +178,13 @@ class Table:
 class Connector:
     """One connector of the source: its topic prefix, and the epoch of each prefix it ever had."""
 
+    __pydantic_config__ = _EXACT
+
     name: ConnectorName
     topic_prefix: str
-    epochs: Mapping[str, int]
+    epochs: Annotated[
+        Mapping[str, Annotated[int, Field(ge=1, le=9999, strict=True)]], Field(min_length=1)
+    ]
 
     @property
     def epoch(self) -> int:
@@ -139,8 +216,8 @@ class Connector:
 class Declarations:
     """All declared tables of the source `retail`, in the order of the file."""
 
-    tables: tuple[Table, ...]
-    connectors: Mapping[ConnectorName, Connector]
+    tables: Annotated[tuple[Annotated[Table, BeforeValidator(_of_table)], ...], Field(min_length=1)]
+    connectors: Annotated[Mapping[ConnectorName, Connector], AfterValidator(_of_each_connector)]
 
     def table(self, name: str) -> Table:
         """The table called `name`.
@@ -177,191 +254,115 @@ def load(path: Path = SOURCES_FILE) -> Declarations:
     sources = document.get("sources") if isinstance(document, dict) else None
     if not isinstance(sources, list) or len(sources) != 1:
         raise TerminalError(f"{path}: exactly one entry is expected under `sources`")
-    problems: list[str] = []
+    source = _declared(sources[0])
     try:
-        parsed = _Source.model_validate(sources[0])
+        declared = _SHAPE.validate_python(source)
     except ValidationError as error:
         raise TerminalError(
-            "\n".join(f"{path}: {line}" for line in _explain(sources[0], error))
+            "\n".join(f"{path}: {line}" for line in _explain(source, error))
         ) from error
-    tables = tuple(_table(entry, problems) for entry in parsed.tables)
-    _check_unique([table.name for table in tables], "table", problems)
-    _check_stream_names([table.name for table in tables], problems)
-    for connector in CONNECTORS:
-        _check_unique([table.topics[connector] for table in tables], f"{connector} topic", problems)
-    connectors = {
-        name: _connector(name, parsed.config.meta.connectors[name], problems) for name in CONNECTORS
-    }
-    if problems:
+    if problems := list(_problems(declared)):
         raise TerminalError("\n".join(f"{path}: {problem}" for problem in problems))
-    return Declarations(tables=tables, connectors=connectors)
+    return declared
 
 
-class _Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+_SHAPE = TypeAdapter(Declarations)
 
 
-_Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+def _declared(source: Any) -> dict[str, Any]:
+    """Tables and connectors of dbt's source; a connector's name is its key."""
+    connectors = {
+        name: {**entry, "name": name} if isinstance(entry, dict) else entry
+        for name, entry in _within(source, "config", "meta", "connectors").items()
+    }
+    return {"tables": _within(source).get("tables"), "connectors": connectors}
 
 
-class _ColumnMeta(_Entry):
-    nullable: bool = False
-    pii: Pii | None = None
-    collation: Collation = "binary"
-    source_columns: dict[ConnectorName, str] = Field(default_factory=dict)
+def _problems(declared: Declarations) -> Iterator[str]:
+    """What is wrong although each value is allowed where it stands."""
+    for table in declared.tables:
+        yield from _problems_of_table(table)
+    names = [table.name for table in declared.tables]
+    yield from _twice(names, "table")
+    yield from _like_streams(names)
+    for name in CONNECTORS:
+        yield from _twice([table.topics[name] for table in declared.tables], f"{name} topic")
+        connector = declared.connectors[name]
+        newest = max(connector.epochs, key=lambda prefix: connector.epochs[prefix])
+        numbers = connector.epochs.values()
+        if newest != connector.topic_prefix or len(set(numbers)) != len(numbers):
+            yield (
+                f"connector {name}: epochs {connector.epochs} must give every topic prefix its own "
+                f"number, the current prefix {connector.topic_prefix!r} the highest"
+            )
 
 
-class _ColumnConfig(_Entry):
-    meta: _ColumnMeta = Field(default_factory=_ColumnMeta)
-
-
-class _Column(_Entry):
-    name: _Name
-    data_type: str
-    description: Annotated[str, Field(min_length=1)]
-    config: _ColumnConfig = Field(default_factory=_ColumnConfig)
-
-
-class _Topics(_Entry):
-    sqlserver: str
-    postgresql: str
-
-
-class _TableMeta(_Entry):
-    topics: _Topics
-    primary_key: Annotated[list[str], Field(min_length=1)]
-    history: History
-    tracked_columns: list[str] = Field(default_factory=list)
-    partitions: Annotated[int, Field(ge=1)]
-    topic_retention_days: Annotated[int, Field(ge=1)]
-    landing_retention_days: Annotated[int, Field(ge=1)]
-
-
-class _TableConfig(BaseModel):
-    model_config = ConfigDict(extra="allow")
-    meta: _TableMeta
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="allow")
-    name: _Name
-    description: Annotated[str, Field(min_length=1)]
-    config: _TableConfig
-    columns: Annotated[list[_Column], Field(min_length=1)]
-
-
-class _Connector(_Entry):
-    topic_prefix: str
-    epochs: Annotated[dict[str, Annotated[int, Field(ge=1, le=9999)]], Field(min_length=1)]
-
-
-class _Connectors(_Entry):
-    sqlserver: _Connector
-    postgresql: _Connector
-
-    def __getitem__(self, name: str) -> _Connector:
-        return self.sqlserver if name == "sqlserver" else self.postgresql
-
-
-class _SourceMeta(BaseModel):
-    model_config = ConfigDict(extra="allow")
-    connectors: _Connectors
-
-
-class _SourceConfig(BaseModel):
-    model_config = ConfigDict(extra="allow")
-    meta: _SourceMeta
-
-
-class _Source(BaseModel):
-    model_config = ConfigDict(extra="allow")
-    name: str
-    config: _SourceConfig
-    tables: Annotated[list[_Table], Field(min_length=1)]
-
-
-def _connector(name: ConnectorName, entry: _Connector, problems: list[str]) -> Connector:
-    newest = max(entry.epochs, key=lambda prefix: entry.epochs[prefix])
-    if newest != entry.topic_prefix or len(set(entry.epochs.values())) != len(entry.epochs):
-        problems.append(
-            f"connector {name}: epochs {entry.epochs} must give every topic prefix its own number, "
-            f"the current prefix {entry.topic_prefix!r} the highest"
-        )
-    return Connector(name, entry.topic_prefix, entry.epochs)
-
-
-def _table(entry: _Table, problems: list[str]) -> Table:
-    meta = entry.config.meta
-    where = f"table {entry.name}"
-    columns = tuple(_column(entry.name, column, problems) for column in entry.columns)
-    names = [column.name for column in columns]
-    _check_unique(names, f"column of {where}", problems)
-    _check_names(entry.name, columns, meta.primary_key, problems)
+def _problems_of_table(table: Table) -> Iterator[str]:
+    where = f"table {table.name}"
+    names = [column.name for column in table.columns]
+    for column in table.columns:
+        yield from _problems_of_column(f"{where}, column {column.name}", column)
+    yield from _twice(names, f"column of {where}")
+    yield from _problems_of_names(table)
     for key, listed in (
-        ("primary_key", meta.primary_key),
-        ("tracked_columns", meta.tracked_columns),
+        ("primary_key", table.primary_key),
+        ("tracked_columns", table.tracked_columns),
     ):
         for name in listed:
             if name not in names:
-                problems.append(
+                yield (
                     f"{where}: {key} names {name!r}, which is no column; "
                     f"columns: {', '.join(names)}"
                 )
-    for column in columns:
-        if column.name in meta.primary_key and (column.nullable or column.pii is not None):
-            problems.append(
-                f"{where}, column {column.name}: a key column is neither nullable nor pii"
-            )
-        if column.pii == "exclude" and column.name in meta.tracked_columns:
-            problems.append(
+    for column in table.columns:
+        if column.name in table.primary_key and (column.nullable or column.pii is not None):
+            yield f"{where}, column {column.name}: a key column is neither nullable nor pii"
+        if column.pii == "exclude" and column.name in table.tracked_columns:
+            yield (
                 f"{where}, column {column.name}: pii: exclude never leaves the source, "
                 "so it cannot be tracked"
             )
-    if bool(meta.tracked_columns) != (meta.history == "all"):
-        problems.append(
-            f"{where}: history is {meta.history!r}; tracked_columns belong to history: all, "
+    if bool(table.tracked_columns) != (table.history == "all"):
+        yield (
+            f"{where}: history is {table.history!r}; tracked_columns belong to history: all, "
             "and only there"
         )
-    return Table(
-        name=entry.name,
-        description=entry.description,
-        columns=columns,
-        primary_key=tuple(meta.primary_key),
-        history=meta.history,
-        tracked_columns=tuple(meta.tracked_columns),
-        topics=meta.topics.model_dump(),
-        partitions=meta.partitions,
-        topic_retention_days=meta.topic_retention_days,
-        landing_retention_days=meta.landing_retention_days,
-    )
 
 
-def _check_names(
-    table: str, columns: tuple[Column, ...], key: list[str], problems: list[str]
-) -> None:
+def _problems_of_column(where: str, column: Column) -> Iterator[str]:
+    kind = column.type
+    if column.collation != "binary" and kind.name != "varchar":
+        yield f"{where}: collation belongs to varchar columns, this one is {kind}"
+    if column.pii == "hash" and (kind.name != "varchar" or (kind.length or 0) < 64):
+        yield f"{where}: pii: hash needs varchar(64) or longer, this one is {kind}"
+
+
+def _problems_of_names(table: Table) -> Iterator[str]:
     """Names that something else has, and source columns that two columns would be read from."""
-    if taken := table_taken(table):
-        problems.append(
-            f"table {table}: the name {taken}; give the table another `name`, its topics can stay"
+    if taken := table_taken(table.name):
+        yield (
+            f"table {table.name}: the name {taken}; give the table another `name`, its topics can "
+            "stay"
         )
-    for column in columns:
-        if taken := column_taken(table, column.name, is_key=column.name in key):
-            problems.append(
-                f"table {table}, column {column.name}: the name {taken}; give the column another "
-                f"one, wherever the table names it, and say what it is in the source: "
+    for column in table.columns:
+        is_key = column.name in table.primary_key
+        if taken := column_taken(table.name, column.name, is_key=is_key):
+            yield (
+                f"table {table.name}, column {column.name}: the name {taken}; give the column "
+                f"another one, wherever the table names it, and say what it is in the source: "
                 f"{_renamed(column)}"
             )
     for connector in CONNECTORS:
         read: dict[str, str] = {}
-        for column in columns:
+        for column in table.columns:
             source = column.source_name(connector)
             # case aside: SQL Server's names and DuckDB's struct fields know none
             other = read.setdefault(source.lower(), column.name)
             if other != column.name:
-                problems.append(
-                    f"table {table}, column {column.name}: reads {source!r} of {connector}, which "
-                    f"is column {other}'s; a source column is declared once (upper and lower case "
-                    "are one). Name the right one under `source_columns`"
+                yield (
+                    f"table {table.name}, column {column.name}: reads {source!r} of {connector}, "
+                    f"which is column {other}'s; a source column is declared once (upper and "
+                    "lower case are one). Name the right one under `source_columns`"
                 )
 
 
@@ -373,60 +374,17 @@ def _renamed(column: Column) -> str:
     return text.strip()
 
 
-def _column(table: str, entry: _Column, problems: list[str]) -> Column:
-    meta = entry.config.meta
-    where = f"table {table}, column {entry.name}"
-    data_type = parse_type(entry.data_type)
-    if data_type is None:
-        problems.append(
-            f"{where}: data_type {entry.data_type!r} is not allowed; allowed: smallint, integer, "
-            f"bigint, boolean, date, timestamp, varchar(1..{MAX_VARCHAR}), "
-            f"decimal(1..{MAX_PRECISION},scale)"
-        )
-        data_type = DataType("varchar", length=1)
-    if meta.collation != "binary" and data_type.name != "varchar":
-        problems.append(f"{where}: collation belongs to varchar columns, this one is {data_type}")
-    if meta.pii == "hash" and (data_type.name != "varchar" or (data_type.length or 0) < 64):
-        problems.append(f"{where}: pii: hash needs varchar(64) or longer, this one is {data_type}")
-    return Column(
-        name=entry.name,
-        type=data_type,
-        description=entry.description,
-        nullable=meta.nullable,
-        pii=meta.pii,
-        collation=meta.collation,
-        source_columns={str(name): column for name, column in meta.source_columns.items()},
-    )
-
-
-def parse_type(text: str) -> DataType | None:
-    """The declared type that `text` spells, or None when it spells none."""
-    match = _TYPE.fullmatch(text)
-    if match is None:
-        return None
-    plain: Any = match["plain"]
-    if plain:
-        return DataType(plain)
-    if match["length"]:
-        length = int(match["length"])
-        return DataType("varchar", length=length) if length <= MAX_VARCHAR else None
-    precision, scale = int(match["precision"]), int(match["scale"])
-    if precision > MAX_PRECISION or scale > precision:
-        return None
-    return DataType("decimal", precision=precision, scale=scale)
-
-
-def _check_unique(names: list[str], what: str, problems: list[str]) -> None:
+def _twice(names: list[str], what: str) -> Iterator[str]:
     for name in sorted({name for name in names if names.count(name) > 1}):
-        problems.append(f"{what} {name!r} is declared twice")
+        yield f"{what} {name!r} is declared twice"
 
 
-def _check_stream_names(names: list[str], problems: list[str]) -> None:
+def _like_streams(names: list[str]) -> Iterator[str]:
     """On Redshift the streams of a table are called by it and its topic's incarnation."""
     for name in names:
         own = re.fullmatch(r"(.+)_[0-9]+(_archive)?", name)
         if own and own[1] in names:
-            problems.append(
+            yield (
                 f"table {name}: the name is that of a stream of table {own[1]} on Redshift; give "
                 "the table another `name`, its topics can stay"
             )
@@ -448,7 +406,10 @@ def _explain(source: Any, error: ValidationError) -> list[str]:
             else:
                 place.append(str(step))
         found = "" if finding["type"] == "missing" else f" (found {finding['input']!r})"
-        lines.append(f"{', '.join(place)}: {finding['msg']}{found}")
+        said = finding["msg"].removeprefix("Value error, ")
+        if finding["type"] == "unexpected_keyword_argument":
+            said = "there is no such key"
+        lines.append(f"{', '.join(place)}: {said}{found}")
     return lines
 
 
