@@ -12,6 +12,7 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import duckdb
 import pytest
@@ -20,10 +21,11 @@ from dbt.contracts.graph.manifest import Manifest
 from dbt.contracts.graph.nodes import ModelNode
 
 from tests.kit.dbt import ROOT
+from tests.kit.declared import DECLARATIONS
 from tests.kit.landing import LandingZone
 from tests.kit.tables import differing_rows, relations
 from tests.kit.warehouse import Warehouse, parsed_project
-from tests.marts.shop import DECLARATIONS, Shop, land
+from tests.marts.shop import Shop, land
 
 BUILT = ("staging", "history", "marts")
 CHAIN = ("--select", "+fct_orders")
@@ -93,11 +95,11 @@ def refused(warehouse: Warehouse, *arguments: str) -> str:
     return " ".join(told(result.exception, result.result).split())
 
 
-def written(warehouse: Warehouse) -> dict[str, list[object]]:
+def written(warehouse: Warehouse) -> dict[str, list[Any]]:
     """Every view, and every row of every table."""
     with duckdb.connect(str(warehouse.file), read_only=True) as connection:
         views = connection.execute("select schema_name, view_name, sql from duckdb_views()")
-        found: dict[str, list[object]] = {"views": sorted(views.fetchall())}
+        found: dict[str, list[Any]] = {"views": sorted(views.fetchall())}
         tables = connection.execute("select schema_name, table_name from duckdb_tables()")
         for schema, table in tables.fetchall():
             rows = connection.execute(f"select * from {schema}.{table}").fetchall()

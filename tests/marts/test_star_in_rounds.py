@@ -17,9 +17,10 @@ from dbt.contracts.graph.nodes import AnalysisNode
 
 from ingestion.settings import ConnectorName
 from tests.kit.dbt import ROOT
+from tests.kit.declared import DECLARATIONS
 from tests.kit.landing import LandingZone
 from tests.kit.warehouse import Warehouse, parsed_project
-from tests.marts.shop import DECLARATIONS, MEASURES, Shop, daily_sales, land
+from tests.marts.shop import MEASURES, Shop, daily_sales, land
 
 ROUNDS = 3
 TRANSACTIONS = 900

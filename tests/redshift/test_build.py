@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 from dbt.artifacts.schemas.run import RunExecutionResult
+from dbt.contracts.graph.nodes import CompiledNode
 from typer.testing import CliRunner
 
 from lakehouse.cli import app
@@ -196,7 +197,9 @@ def _compiled(dbt: Dbt, query: str) -> str:
     """`query` as dbt writes it for its target."""
     result = dbt.invoke("compile", "--inline", query)
     assert result.success, explain(result)
-    [compiled] = result.result.results  # type: ignore[union-attr]
+    assert isinstance(result.result, RunExecutionResult)
+    [compiled] = result.result.results
+    assert isinstance(compiled.node, CompiledNode)
     return str(compiled.node.compiled_code)
 
 
