@@ -15,8 +15,19 @@
     {% if _texts(held) == _texts(agate_table) %}
         {% do return('') %}
     {% endif %}
+    {% set insert %}
+        insert into {{ this.render() }} ({{ columns }}) values
+        {% for row in agate_table.rows %}
+        (
+            {%- for value in row.values() -%}
+            {{ 'null' if value is none else "'" ~ value | replace("'", "''") ~ "'" }}{{ ', ' if not loop.last }}
+            {%- endfor -%}
+        ){{ ',' if not loop.last }}
+        {% endfor %}
+    {% endset %}
     {% do adapter.add_query('delete from ' ~ this.render()) %}
-    {% do return(dbt.default__load_csv_rows(model, agate_table)) %}
+    {% do adapter.add_query(insert, abridge_sql_log=True) %}
+    {% do return(insert) %}
 {% endmacro %}
 
 {% macro _texts(table) %}

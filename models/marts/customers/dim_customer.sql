@@ -4,9 +4,7 @@
   Redshift: facts join by customer_key, and the replaced rows are found by customer_id.
 -#}
 {{ config(
-    materialized='incremental',
     incremental_strategy='append',
-    on_schema_change='fail',
     pre_hook="{{ delete_touched(['customer_id'], touched_customers()) }}",
     dist='customer_key',
     sort='customer_id'
@@ -16,7 +14,7 @@ with
 
 {% if is_incremental() %}
 touched as (
-    {{ touched_customers() }}
+    {{ touched_keys(touched_customers()) }}
 ),
 {% endif %}
 
@@ -43,9 +41,7 @@ versions as (
         members.is_current,
         members.is_deleted
     from members
-
     union all
-
     -- customers of whom only orders are known so far
     select
         orders.customer_id,
