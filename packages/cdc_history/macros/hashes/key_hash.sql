@@ -1,4 +1,3 @@
-{#- SQL: hash of the parts of a key, none of them null. `parts` is a list of dicts: expression, data_type. -#}
 {% macro key_hash(parts) -%}
     md5(
         {%- for part in parts %}

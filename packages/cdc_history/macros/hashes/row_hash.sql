@@ -1,8 +1,3 @@
-{#-
-  SQL: hash of named values. `columns` is a list of dicts with name and data_type; `prefix` leads the
-  name in the SQL, not in the hash. A null contributes nothing, so a new nullable column leaves the
-  hashes of old rows as they are.
--#}
 {% macro row_hash(columns, prefix='', relation='') -%}
     md5(
         ''

@@ -1,7 +1,3 @@
-{#-
-  Scalar SQL expression: the highest run that the consumer `relation` has read; -1 when everything
-  has to be read (first build, full refresh).
--#}
 {% macro consumed_run(relation=none, incremental=none) -%}
     {%- if (is_incremental() if incremental is none else incremental) -%}
         coalesce(

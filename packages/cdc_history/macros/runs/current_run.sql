@@ -1,4 +1,3 @@
-{#- Scalar SQL expression: the number of this run. -#}
 {% macro current_run() -%}
     (
         select this_run.run_number

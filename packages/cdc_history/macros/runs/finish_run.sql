@@ -1,4 +1,3 @@
-{#- on-run-end: releases the lock and keeps how the run ended. -#}
 {% macro finish_run(results) %}
     {% if execute and cdc_history.invocation_writes() %}
         {% set failed = results | selectattr('status', 'in', ['error', 'fail', 'runtime error']) | list %}

@@ -1,7 +1,3 @@
-{#-
-  SQL condition: the row is looked at by this build's data tests. With var `audit: touched` these are the
-  rows that the newest run wrote; with `full`, the default, all of them.
--#}
 {% macro in_audit(run_column='_cdc_run') -%}
     {%- set audit = var('audit', 'full') -%}
     {%- if audit not in ['touched', 'full'] -%}

@@ -1,4 +1,3 @@
-{#- Gives this invocation's number back and stops it with `problem`. -#}
 {% macro refuse_run(problem) %}
     {% do run_query("delete from " ~ cdc_history.operations_relation('runs') ~ " where invocation_id = '" ~ invocation_id ~ "'") %}
     {% do exceptions.raise_compiler_error(problem) %}

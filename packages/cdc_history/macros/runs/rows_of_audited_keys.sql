@@ -1,4 +1,3 @@
-{#- SQL: the rows of `relation` of every key that has a row in the audit. -#}
 {% macro rows_of_audited_keys(relation, key) -%}
     select whole.*
     from {{ relation }} as whole

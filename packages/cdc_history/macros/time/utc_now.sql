@@ -1,4 +1,3 @@
-{#- The present moment in UTC, without a zone. -#}
 {% macro utc_now() %}{{ return(adapter.dispatch('utc_now', 'cdc_history')()) }}{% endmacro %}
 {% macro duckdb__utc_now() -%} cast(now() at time zone 'UTC' as timestamp) {%- endmacro %}
 {% macro redshift__utc_now() -%} getdate() {%- endmacro %}
