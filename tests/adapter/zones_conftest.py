@@ -54,5 +54,5 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def pytest_sessionfinish() -> None:
-    notes = {name: {"outcomes": _OUTCOMES[name], "sql": _SQL[name]} for name in _OUTCOMES}
+    notes = {name: {"outcomes": _OUTCOMES[name], "sql": sorted(_SQL[name])} for name in _OUTCOMES}
     Path(os.environ["ZONES_NOTES"]).write_text(json.dumps(notes), "utf-8")
