@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC
 from pathlib import Path
 from random import Random
@@ -22,6 +22,7 @@ from lakehouse.commands import rebuild as command
 from playground.services.kafka import KafkaBroker
 from redshift_standin.server import StandIn
 from tests.kit.batches import Batch, HistoryLine, history_lines, wrong_logs
+from tests.kit.dbt import environment
 from tests.kit.declared import DECLARATIONS
 from tests.kit.landing import Delivery, LandingZone
 from tests.kit.logs import as_page, random_logs
@@ -197,15 +198,8 @@ def check(
 def check_rebuild(batch: StreamedBatch, before: Mapping[str, set[HistoryLine]]) -> None:
     """`lakehouse rebuild --swap`, of some keys and of a whole table, ends in the same histories."""
     dbt = batch.prod.dbt
-
-    def run(*arguments: str, target: str) -> None:
-        assert target == "prod"
-        # with variables that name schemas it is another project
-        own = replace(dbt, manifest=None) if arguments[0] == "build" else dbt
-        own.run(*arguments)
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(command, "_dbt", run)
+    with environment(dbt.settings), pytest.MonkeyPatch.context() as patched:
+        patched.chdir(dbt.project)
         [first, *_] = sorted(line[0] for line in before["customers"])
         for keys in ([f"customer_id={first}"], []):
             command.rebuild(["customers"], key=keys, swap=True, target="prod")
