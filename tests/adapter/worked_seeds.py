@@ -13,10 +13,10 @@ from pathlib import Path
 
 from ingestion import declarations
 from ingestion.declarations import Table
-from tests.history import reference
-from tests.history.landing_files import LandingZone
-from tests.history.reference import Change, Row
-from tests.history.worked import WorkedHistory, load
+from tests.kit import reference
+from tests.kit.landing import LandingZone
+from tests.kit.reference import Change, Row
+from tests.kit.worked import WorkedHistory, load
 
 SEEDS = Path(__file__).parents[2] / "packages/cdc_history/integration_tests/seeds"
 DECLARATIONS = declarations.load()
