@@ -11,8 +11,11 @@
 
 {% macro default__load_csv_rows(model, agate_table) %}
     {% set columns = get_seed_column_quoted_csv(model, agate_table.column_names) %}
-    {% set held = run_query('select ' ~ columns ~ ' from ' ~ this.render()) %}
-    {% if _texts(held) == _texts(agate_table) %}
+    {#- It begins the transaction that dbt commits, whether rows are written or not. -#}
+    {% call statement('held', fetch_result=True, auto_begin=True) %}
+        select {{ columns }} from {{ this.render() }}
+    {% endcall %}
+    {% if _texts(load_result('held').table) == _texts(agate_table) %}
         {% do return('') %}
     {% endif %}
     {% set insert %}

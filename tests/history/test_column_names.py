@@ -19,6 +19,7 @@ from ingestion.declarations import load
 from ingestion.reserved_names import column_taken
 from ingestion.settings import ConnectorName
 from lakehouse.commands import rebuild
+from tests.kit.dbt import environment
 from tests.kit.landing import LandingZone
 from tests.kit.named_columns import (
     BASE,
@@ -132,13 +133,10 @@ def test_a_column_called_like_ours_is_repaired_by_another_name_and_a_rebuild(
     stopped = warehouse.invoke("build", "--select", "notes__log")
     assert "`lakehouse rebuild notes`" in str(stopped.exception)
 
-    def run_dbt(*arguments: str, target: str) -> None:
-        assert target == ""
-        assert warehouse.invoke(*arguments).success
-
-    monkeypatch.setattr(rebuild, "_dbt", run_dbt)
+    monkeypatch.chdir(project)
     monkeypatch.setattr(rebuild, "load", lambda: declared)
-    rebuild.rebuild(["notes"], swap=True)
+    with environment(warehouse.dbt.settings):
+        rebuild.rebuild(["notes"], swap=True)
     warehouse.build(*nodes)
     assert wrong_values(warehouse.rows, declared.table("notes")) == []
 

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +155,7 @@ def test_terraform_writes_every_name_that_deployments_read() -> None:
     with pytest.raises(DeliveryError) as everything:
         Environment.parse("", "an empty file")
     needed = re.findall(r"LAKEHOUSE_\w+", str(everything.value))
-    assert len(needed) == len(fields(Environment))
+    assert len(needed) == len(Environment.model_fields)
     written = set(re.findall(r"^ +(LAKEHOUSE_\w+) +=", root.read_text(), re.MULTILINE))
     assert set(needed) <= written
 
