@@ -88,6 +88,10 @@ BAD_DATA = {
         update marts.fct_orders set net_amount = net_amount + 1
         where order_id = (select min(order_id) from marts.fct_orders where not is_deleted)
         """,
+    "store_days_are_in_their_time_zone": """
+        update marts.dim_store set calendar_time_zone = 'UTC'
+        where store_id = (select min(store_id) from marts.dim_store)
+        """,
     "time_zones_are_known": "insert into staging.time_zones from staging.time_zones limit 1",
 }
 

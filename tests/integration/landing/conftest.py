@@ -17,7 +17,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -168,11 +168,12 @@ class Zone:
         return open_storage(self.landing)
 
     def job(self, *topics: str, **options: Any) -> Job:
-        settings = replace(
-            Settings.from_environment({}),
-            kafka_bootstrap_servers=self.broker.bootstrap_servers,
-            landing=self.landing,
-            checkpoints=self.checkpoints,
+        settings = Settings.from_environment(
+            {
+                "LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS": self.broker.bootstrap_servers,
+                "LAKEHOUSE_LANDING": self.landing,
+                "LAKEHOUSE_CHECKPOINTS": self.checkpoints,
+            }
         )
         subscriptions = [
             Subscription(TABLE if n == 0 else f"{TABLE}_{n}", topic)

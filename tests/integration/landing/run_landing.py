@@ -6,7 +6,6 @@ import json
 import signal
 import sys
 import threading
-from dataclasses import replace
 
 from ingestion.errors import LakehouseError
 from ingestion.landing.job import Job, Landing
@@ -17,11 +16,12 @@ from ingestion.settings import Settings
 
 def main() -> int:
     given = json.loads(sys.argv[1])
-    settings = replace(
-        Settings.from_environment({}),
-        kafka_bootstrap_servers=given["servers"],
-        landing=given["landing"],
-        checkpoints=given["checkpoints"],
+    settings = Settings.from_environment(
+        {
+            "LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS": given["servers"],
+            "LAKEHOUSE_LANDING": given["landing"],
+            "LAKEHOUSE_CHECKPOINTS": given["checkpoints"],
+        }
     )
     subscriptions = [Subscription(*pair) for pair in given["subscriptions"]]
     stopping = threading.Event()

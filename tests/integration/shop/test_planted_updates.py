@@ -31,7 +31,7 @@ TESTED = {
     "dim_customer_current.customer_key": BOUND,
     "dim_customer_current.valid_from": TILED,
     "dim_customer_current.valid_to": TILED,
-    "dim_store.calendar_time_zone": "dim_store_business_rules",
+    "dim_store.calendar_time_zone": "store_days_are_in_their_time_zone",
     "fct_orders.customer_key": BOUND,
     "fct_order_lines.customer_key": BOUND,
     "fct_payments.customer_key": BOUND,

@@ -152,6 +152,7 @@ def test_status_and_doctor_go_on_without_what_the_image_lacks(
     lakehouse: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "duckdb", None)
+    monkeypatch.delenv("LAKEHOUSE_REQUIRE_TOOLS", raising=False)
     monkeypatch.setattr(checks, "ROOT", ROOT / "data/.none")
     monkeypatch.setattr(console, "ROOT", ROOT / "data/.none")
     code, out, _ = lakehouse("status")
