@@ -89,6 +89,7 @@ def test_the_snapshot_reads_what_was_there_before(services, shop, own_declaratio
     execute(shop, CUSTOMER)
     capture = services.capture(shop, own_declarations)
     capture.start()
+    capture.wait_until_delivered()
     [read] = values(services, own_declarations, "customers")
     assert (read["op"], read["after"]["customer_id"]) == ("r", 1)
     capture.delete()
