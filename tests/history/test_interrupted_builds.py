@@ -31,12 +31,12 @@ def batch(worked: Batch, tmp_path: Path) -> Batch:
     return worked.over(worked.warehouse.moved_to(tmp_path / "own"))
 
 
-@pytest.mark.parametrize("before_query", [1, 12, 40])
+@pytest.mark.parametrize("after_query", [1, 12, 40])
 def test_a_second_build_is_refused_and_the_first_is_as_if_alone(
-    batch: Batch, before_query: int
+    batch: Batch, after_query: int
 ) -> None:
     warehouse = batch.warehouse
-    with warehouse.held_build(*batch.selection, before_query=before_query) as first:
+    with warehouse.held_build(*batch.selection, after_query=after_query) as first:
         refused = warehouse.invoke("build", *batch.selection)
     assert not refused.success
     told = str(refused.exception)

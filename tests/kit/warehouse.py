@@ -113,8 +113,10 @@ class Warehouse:
         return os.waitstatus_to_exitcode(status)
 
     @contextmanager
-    def held_build(self, *arguments: str, before_query: int) -> Iterator[int]:
-        """A `dbt build` in a child process that waits before its n-th query while the block runs.
+    def held_build(self, *arguments: str, after_query: int) -> Iterator[int]:
+        """A `dbt build` in a child process that waits after its n-th query while the block runs.
+
+        A connection is opened by its first query: whoever waited before that held no file.
 
         Yields the child's process id. AssertionError if the build fails when it goes on.
         """
@@ -124,7 +126,7 @@ class Warehouse:
             code = 1
             os.close(go_on)
             try:
-                self.build(*arguments, callbacks=[_wait_before_query(before_query, hold, waits)])
+                self.build(*arguments, callbacks=[_wait_after_query(after_query, hold, waits)])
                 code = 0
             finally:
                 os._exit(code)
@@ -154,24 +156,24 @@ KILLED = 9
 
 
 def _die_before_query(number: int) -> Callable[[EventMsg], None]:
-    return _before_query(number, lambda: os._exit(KILLED))
+    return _at("SQLQuery", number, lambda: os._exit(KILLED))
 
 
-def _wait_before_query(number: int, hold: int, waits: int) -> Callable[[EventMsg], None]:
+def _wait_after_query(number: int, hold: int, waits: int) -> Callable[[EventMsg], None]:
     def wait() -> None:
         os.write(hold, b"!")
         # until the other end is closed
         os.read(waits, 1)
 
-    return _before_query(number, wait)
+    return _at("SQLQueryStatus", number, wait)
 
 
-def _before_query(number: int, act: Callable[[], None]) -> Callable[[EventMsg], None]:
+def _at(name: str, number: int, act: Callable[[], None]) -> Callable[[EventMsg], None]:
     seen = 0
 
     def look(event: EventMsg) -> None:
         nonlocal seen
-        if event.info.name == "SQLQuery":
+        if event.info.name == name:
             seen += 1
             if seen == number:
                 act()
