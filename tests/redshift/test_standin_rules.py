@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import psycopg2
@@ -251,6 +252,20 @@ def test_late_binding_view_finds_its_tables_when_it_is_read(connection: Connecti
     columns = "select column_name from {} where table_name = 'above'"
     assert _run(connection, columns.format("svv_columns")) == [["a"]]
     assert _run(connection, columns.format("information_schema.columns")) == []
+
+
+def test_values_are_bound_as_dbt_binds_those_of_seeds(connection: Connection) -> None:
+    """The driver sends text and null without a type: the column's is taken."""
+    _run(connection, "create table seeded (a integer, b varchar(20), c timestamp)")
+    values = (1, "$1,$2", "2026-03-01 10:00:00", None, None, None)
+    with connection.cursor() as cursor:
+        cursor.execute("insert into seeded (a, b, c) values (%s,%s,%s),(%s,%s,%s)", values)
+        assert _run(connection, "select a, b, c from seeded order by a") == [
+            [1, "$1,$2", datetime(2026, 3, 1, 10)],
+            [None, None, None],
+        ]
+        with pytest.raises(DatabaseError, match="cannot change a view"):
+            cursor.execute("insert into on_answered values (%s)", ("1",))
 
 
 def test_keys_are_not_enforced(connection: Connection) -> None:

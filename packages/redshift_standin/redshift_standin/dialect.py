@@ -7,7 +7,10 @@ that the name can be looked up in the list of Redshift's functions and means wha
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from sqlglot import exp, parse, tokenize
+from sqlglot.dialects.redshift import Redshift
 from sqlglot.tokenizer_core import TokenType
 
 MARK = "rs__"
@@ -25,13 +28,23 @@ _NO_FUNCTION_AFTER = {
 }  # fmt: skip
 
 
+class _Redshift(Redshift):
+    class Tokenizer(Redshift.Tokenizer):
+        # `$1,$2` are bound values: sqlglot takes what stands between two dollars for a string
+        HEREDOC_STRINGS: ClassVar[list[str | tuple[str, str]]] = []
+        SINGLE_TOKENS: ClassVar[dict[str, TokenType]] = {
+            **Redshift.Tokenizer.SINGLE_TOKENS,
+            "$": TokenType.PARAMETER,
+        }
+
+
 def parse_redshift(sql: str) -> list[exp.Expr]:
     """The statements in `sql`; calls of functions are `Anonymous` with the mark before their name.
 
     Raises:
         sqlglot.errors.ParseError: it is no SQL that sqlglot knows.
     """
-    tokens = tokenize(sql, read="redshift")
+    tokens = tokenize(sql, read=_Redshift)
     marked: list[str] = []
     written = 0
     for before, token, after in zip([None, *tokens], tokens, tokens[1:], strict=False):
@@ -44,7 +57,7 @@ def parse_redshift(sql: str) -> list[exp.Expr]:
             marked.append(sql[written : token.start] + MARK)
             written = token.start
     marked.append(sql[written:])
-    return [tree for tree in parse("".join(marked), read="redshift") if tree is not None]
+    return [tree for tree in parse("".join(marked), read=_Redshift) if tree is not None]
 
 
 # Functions whose names the tokenizer takes for keywords.

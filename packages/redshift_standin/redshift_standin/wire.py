@@ -25,6 +25,8 @@ _WORDS = {
         b"Found multiple matches to update the same tuple."
     ),
 }
+# types in PostgreSQL's catalog (pg_type.dat)
+_TEXT, _UNKNOWN = 25, 705
 PROTOCOL_3 = 196608
 SSL_REQUEST = 80877103
 CANCEL_REQUEST = 80877102
@@ -160,6 +162,8 @@ class _Handler(socketserver.BaseRequestHandler):
             if kind == b"P":
                 name, sql, rest = body.split(b"\0", 2)
                 translated = self.server.translate(sql.decode(), session)
+                if "$1" not in translated:
+                    rest = _known_types(rest)
                 body = name + b"\0" + translated.encode() + b"\0" + rest
             elif kind == b"Q":
                 translated = self.server.translate(body.rstrip(b"\0").decode(), session)
@@ -167,6 +171,17 @@ class _Handler(socketserver.BaseRequestHandler):
             backend.sendall(_message(kind, body))
             if kind == b"X":
                 return
+
+
+def _known_types(types: bytes) -> bytes:
+    """The types of bound values, text where the client tells none.
+
+    PostgreSQL would look for them in the statement, which has none left where it is refused, and
+    complain of that.
+    """
+    oids = struct.unpack_from(f"!{(len(types) - 2) // 4}i", types, 2)
+    known = [_TEXT if oid in (0, _UNKNOWN) else oid for oid in oids]
+    return types[:2] + struct.pack(f"!{len(known)}i", *known)
 
 
 def error_response(sqlstate: str, text: str) -> bytes:
