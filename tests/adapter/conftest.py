@@ -9,18 +9,18 @@ import pytest
 import yaml
 from dbt.cli.main import dbtRunner
 
-# The fixtures of dbt-tests-adapter are made to be taken over as a whole.
+# The fixtures of dbt-tests-adapter are made to be taken over as a whole, and some to be replaced.
 from dbt.tests.fixtures.project import *  # noqa: F403
 
 PACKAGE = Path(__file__).parents[2] / "packages/cdc_history"
 
 
-@pytest.fixture(scope="class")
+@pytest.fixture(scope="class")  # type: ignore[no-redef]
 def dbt_profile_target() -> dict[str, Any]:
     return {"type": "duckdb", "path": "adapter.duckdb", "threads": 2}
 
 
-@pytest.fixture(scope="class")
+@pytest.fixture(scope="class")  # type: ignore[no-redef]
 def packages() -> dict[str, Any]:
     return {"packages": [{"local": str(PACKAGE)}]}
 
@@ -31,7 +31,7 @@ def search_order() -> list[str]:
     return ["test", "cdc_history", "dbt"]
 
 
-@pytest.fixture(scope="class")
+@pytest.fixture(scope="class")  # type: ignore[no-redef]
 def dbt_project_yml(
     project_root: Path,
     project_config_update: dict[str, Any] | str,

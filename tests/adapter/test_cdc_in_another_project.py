@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from dbt.tests.fixtures.project import TestProjInfo
-from dbt.tests.util import run_dbt, write_file
+from dbt.tests.util import run_dbt
 
 from tests.adapter.conftest import PACKAGE
 
@@ -74,7 +74,12 @@ def build(project: TestProjInfo, columns: str, order: str, runs: int = 3) -> Row
 
 def rows(project: TestProjInfo, columns: str, order: str) -> Rows:
     query = f"select {columns} from {project.test_schema}.{HISTORY} order by {order}"
-    return [tuple(map(str, row)) for row in project.run_sql(query, fetch="all")]
+    return [tuple(map(str, row)) for row in sql(project, query)]
+
+
+def sql(project: TestProjInfo, statement: str) -> list[tuple[object, ...]]:
+    """The rows of a statement."""
+    return list(project.run_sql(statement, fetch="all"))  # type: ignore[no-untyped-call]
 
 
 def refusal(project: TestProjInfo, *arguments: str) -> str:
@@ -135,16 +140,16 @@ class TestAnotherProject(_Project):
     def test_a_clone_says_nothing_of_what_was_read(self, project: TestProjInfo) -> None:
         run_dbt(["build"])
         read = f"select * from {project.test_schema}_operations.watermarks"
-        before = project.run_sql(read, fetch="all")
+        before = sql(project, read)
         state = Path(project.project_root, "state")
         state.mkdir()
         manifest = json.loads(Path(project.project_root, "target/manifest.json").read_text("utf-8"))
         history = manifest["nodes"][f"snapshot.test.{HISTORY}"]
         history |= {"alias": "original", "relation_name": f"{project.test_schema}.original"}
         (state / "manifest.json").write_text(json.dumps(manifest), "utf-8")
-        project.run_sql("alter table {schema}.accounts_history rename to original")
+        sql(project, "alter table {schema}.accounts_history rename to original")
         run_dbt(["clone", "--state", "state", "--select", HISTORY])
-        assert project.run_sql(read, fetch="all") == before
+        assert sql(project, read) == before
 
 
 class TestWithoutDispatch(_Project):
@@ -176,8 +181,8 @@ class TestOtherSpellings(_Project):
 
     @pytest.mark.parametrize("strategy", ["cdc", "test.cdc"])
     def test_the_history_is_right(self, project: TestProjInfo, strategy: str) -> None:
-        project.run_sql(f"drop table if exists {{schema}}.{HISTORY}")
-        project.run_sql("drop schema if exists {schema}_operations cascade")
+        sql(project, f"drop table if exists {{schema}}.{HISTORY}")
+        sql(project, "drop schema if exists {schema}_operations cascade")
         _write_snapshot(project, _CONFIG | {"strategy": strategy})
         assert build(project, _VERSIONS, "account, seq") == _EXPECTED
 
@@ -189,7 +194,7 @@ class TestOtherSpellings(_Project):
 
 
 def _write_snapshot(project: TestProjInfo, config: dict[str, object]) -> None:
-    write_file(_snapshot(config), project.project_root, "snapshots", f"{HISTORY}.yml")
+    Path(project.project_root, f"snapshots/{HISTORY}.yml").write_text(_snapshot(config), "utf-8")
 
 
 def _first_example() -> str:
@@ -242,8 +247,8 @@ class TestFirstHistory:
             ("2", "5", "False", _DAY(4), _DAY(5)),
             ("2", "5", "True", _DAY(5), "None"),
         ]
-        schemas = project.run_sql("select schema_name from duckdb_schemas()", fetch="all")
-        assert not [name for (name,) in schemas if name.endswith("operations")]
+        schemas = sql(project, "select schema_name from duckdb_schemas()")
+        assert not [name for (name,) in schemas if str(name).endswith("operations")]
 
     def test_it_has_five_lines(self) -> None:
         (snapshot,) = yaml.safe_load(_first_example())["snapshots"]

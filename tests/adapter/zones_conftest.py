@@ -40,7 +40,7 @@ def _noting(self: Any, sql: str, *arguments: Any, **options: Any) -> Any:
 DuckDBConnectionManager.add_query = _noting  # type: ignore[method-assign]
 
 
-@pytest.fixture(scope="class")
+@pytest.fixture(scope="class")  # type: ignore[no-redef]
 def dbt_profile_target() -> dict[str, Any]:
     return {"type": "duckdb", "path": "adapter.duckdb", "threads": 1}
 
