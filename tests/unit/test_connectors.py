@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
-from ingestion.declarations import load
+from ingestion.declarations import Declarations, load
 from ingestion.errors import TerminalError
 from ingestion.kafka.topics import MAX_MESSAGE_BYTES
+from ingestion.settings import ConnectorName, KafkaAuth
 from lakehouse.source.connectors import FOLDER, cdc_sql, render, source_table
 
-CONNECTORS = ["sqlserver", "postgresql"]
+CONNECTORS: tuple[ConnectorName, ...] = ("sqlserver", "postgresql")
 
 
-def committed(connector):
-    return json.loads((FOLDER / f"{connector}.json").read_text())
+def committed(connector: ConnectorName) -> dict[str, str]:
+    settings: dict[str, str] = json.loads((FOLDER / f"{connector}.json").read_text())
+    return settings
 
 
-def rendered(connector, declarations=None, auth="none"):
+def rendered(
+    connector: ConnectorName, declarations: Declarations | None = None, auth: KafkaAuth = "none"
+) -> dict[str, str]:
     return render(
         declarations or load(),
         connector,
@@ -28,7 +33,7 @@ def rendered(connector, declarations=None, auth="none"):
     )
 
 
-def decisive_settings():
+def decisive_settings() -> Iterator[tuple[str, ConnectorName, str]]:
     """(setting, connector, value) of each row of the README's table; '-' is: not set at all."""
     lines = (FOLDER / "README.md").read_text().splitlines()
     rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| `")]
@@ -39,11 +44,13 @@ def decisive_settings():
 
 
 @pytest.mark.parametrize(("setting", "connector", "value"), list(decisive_settings()))
-def test_the_settings_that_decide_are_what_the_readme_says_and_why(setting, connector, value):
+def test_the_settings_that_decide_are_what_the_readme_says_and_why(
+    setting: str, connector: ConnectorName, value: str
+) -> None:
     assert committed(connector).get(setting, "-") == value
 
 
-def test_the_readme_explains_the_settings_that_order_and_types_hang_on():
+def test_the_readme_explains_the_settings_that_order_and_types_hang_on() -> None:
     explained = {setting for setting, _, _ in decisive_settings()}
     assert explained >= {
         "data.query.mode",
@@ -57,20 +64,20 @@ def test_the_readme_explains_the_settings_that_order_and_types_hang_on():
 
 
 @pytest.mark.parametrize("connector", CONNECTORS)
-def test_records_keep_their_envelope_and_fit_their_topic(connector):
+def test_records_keep_their_envelope_and_fit_their_topic(connector: ConnectorName) -> None:
     settings = committed(connector)
     assert not [name for name in settings if name.startswith("transforms")]
     assert settings["producer.override.max.request.size"] == str(MAX_MESSAGE_BYTES)
 
 
 @pytest.mark.parametrize("connector", CONNECTORS)
-def test_every_secret_of_the_committed_file_is_a_reference(connector):
+def test_every_secret_of_the_committed_file_is_a_reference(connector: ConnectorName) -> None:
     for name in ("hostname", "port", "user", "password"):
         assert committed(connector)[f"database.{name}"].startswith("${secretsmanager:")
 
 
 @pytest.mark.parametrize("connector", CONNECTORS)
-def test_exactly_the_declared_tables_are_captured(connector):
+def test_exactly_the_declared_tables_are_captured(connector: ConnectorName) -> None:
     declarations = load()
     prefix = declarations.connectors[connector].topic_prefix
     listed = rendered(connector)["table.include.list"]
@@ -87,16 +94,18 @@ def test_exactly_the_declared_tables_are_captured(connector):
         ("postgresql", r"public\x{2e}customers\x{2e}password_hash", "phone"),
     ],
 )
-def test_personal_data_is_held_back_or_hashed_where_it_is_declared_so(connector, excluded, hashed):
+def test_personal_data_is_held_back_or_hashed_where_it_is_declared_so(
+    connector: ConnectorName, excluded: str, hashed: str
+) -> None:
     settings = rendered(connector)
     assert settings["column.exclude.list"] == excluded
-    topics = {table.topics[connector]: [] for table in load().tables}
+    topics: dict[str, list[str]] = {table.topics[connector]: [] for table in load().tables}
     topics[load().table("customers").topics[connector]] = [hashed]
     assert json.loads(settings["transforms.pseudonyms.columns"]) == topics
     assert settings["column.propagate.source.type"].endswith(rf"ustomers\x{{2e}}{hashed}")
 
 
-def test_a_column_declared_hashed_tomorrow_is_hashed_without_touching_the_connectors():
+def test_a_column_declared_hashed_tomorrow_is_hashed_without_touching_the_connectors() -> None:
     declarations = load()
     customers = declarations.table("customers")
     columns = tuple(
@@ -114,7 +123,7 @@ def test_a_column_declared_hashed_tomorrow_is_hashed_without_touching_the_connec
     assert columns["retail.retail.dbo.Customers"] == ["Email", "Phone"]
 
 
-def test_the_salt_is_a_reference_and_in_no_settings_name():
+def test_the_salt_is_a_reference_and_in_no_settings_name() -> None:
     settings = render(
         load(), "sqlserver", bootstrap_servers="broker:9098", auth="none", pii_salt="shop/salt"
     )
@@ -122,7 +131,7 @@ def test_the_salt_is_a_reference_and_in_no_settings_name():
     assert not [name for name in settings if "mask" in name]
 
 
-def test_without_a_hashed_column_nothing_transforms():
+def test_without_a_hashed_column_nothing_transforms() -> None:
     declarations = load()
     tables = tuple(
         replace(table, columns=tuple(replace(column, pii=None) for column in table.columns))
@@ -132,7 +141,7 @@ def test_without_a_hashed_column_nothing_transforms():
     assert not [name for name in settings if "transforms" in name or "column" in name]
 
 
-def test_sql_server_keeps_its_schema_history_on_the_same_brokers_with_the_same_identity():
+def test_sql_server_keeps_its_schema_history_on_the_same_brokers_with_the_same_identity() -> None:
     plain, iam = rendered("sqlserver"), rendered("sqlserver", auth="iam")
     history = "schema.history.internal"
     assert plain[f"{history}.kafka.topic"] == "schema-history.retail"
@@ -142,20 +151,20 @@ def test_sql_server_keeps_its_schema_history_on_the_same_brokers_with_the_same_i
     assert not [name for name in plain if "sasl" in name]
 
 
-def test_a_topic_that_debezium_would_never_write_to_is_refused():
+def test_a_topic_that_debezium_would_never_write_to_is_refused() -> None:
     declarations = load()
     stores = replace(declarations.table("stores"), topics={"postgresql": "shop.stores"})
     with pytest.raises(TerminalError, match=r"table stores: .*retail\.<schema>\.<table>"):
         source_table(declarations, stores, "postgresql")
 
 
-def test_the_committed_cdc_sql_is_what_the_declarations_give():
+def test_the_committed_cdc_sql_is_what_the_declarations_give() -> None:
     assert (FOLDER / "enable_cdc.sql").read_text() == cdc_sql(load()), (
         "write it again: lakehouse connector cdc-sql > infra/connectors/enable_cdc.sql"
     )
 
 
-def test_excluded_columns_do_not_even_reach_the_change_tables():
+def test_excluded_columns_do_not_even_reach_the_change_tables() -> None:
     script = cdc_sql(load())
     assert "PasswordHash" not in script
     assert "dbo.Customers.Phone is shorter than the 64 characters" in script

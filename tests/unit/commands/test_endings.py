@@ -23,7 +23,7 @@ from ingestion.landing import job, layout, spark, writers
 from ingestion.landing.ledger import Entry, Ledger
 from ingestion.landing.storage import open_storage
 from lakehouse.commands import declarations as declarations_command
-from lakehouse.commands import rebuild as rebuild_command
+from lakehouse.dbt import Dbt
 from lakehouse.health import checks
 from lakehouse.reconcile import run as reconciliation
 from lakehouse.reconcile.findings import Difference, LostDelete, MartReport, Reconciliation
@@ -178,7 +178,7 @@ class World:
             if "swap_rebuilt" in arguments:
                 raise TerminalError("to go on all the same, repeat with --accept-loss [/x]")
 
-        self.set(rebuild_command.Dbt, "run", run)
+        self.set(Dbt, "run", run)
 
     def generated(self) -> None:
         self.set(declarations_command, "render", lambda _: {self.folder / "x.yml": "x"})

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +19,7 @@ from lakehouse.settings import CommandSettings
 
 
 @pytest.fixture
-def settings(tmp_path):
+def settings(tmp_path: Path) -> CommandSettings:
     return CommandSettings.from_environment(
         {
             "LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
@@ -27,7 +29,7 @@ def settings(tmp_path):
     )
 
 
-def test_a_misspelt_variable_is_named():
+def test_a_misspelt_variable_is_named() -> None:
     first, *rest = checks.check_settings({"LAKEHOUSE_LANDING": "x", "LAKEHOUSE_LANDNG": "y"})
     assert (first.state, first.found) == ("ok", "LAKEHOUSE_LANDING")
     assert [(result.state, "LAKEHOUSE_LANDNG" in result.found) for result in rest] == [
@@ -35,7 +37,7 @@ def test_a_misspelt_variable_is_named():
     ]
 
 
-def test_pinned_versions_are_those_for_this_python():
+def test_pinned_versions_are_those_for_this_python() -> None:
     lines = [
         "# comment",
         'one==1.0 ; python_version >= "3" \\',
@@ -55,7 +57,9 @@ def test_pinned_versions_are_those_for_this_python():
         ("command not understood", "broken"),
     ],
 )
-def test_java_must_be_17_or_newer(says, state, tmp_path, monkeypatch):
+def test_java_must_be_17_or_newer(
+    says: str, state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     java = tmp_path / "bin/java"
     java.parent.mkdir()
     java.write_text(f"#!/bin/sh\necho '{says}' >&2\n")
@@ -65,7 +69,7 @@ def test_java_must_be_17_or_newer(says, state, tmp_path, monkeypatch):
     assert (result.state, bool(result.advice)) == (state, state == "broken")
 
 
-def test_no_java_at_all_is_named(tmp_path, monkeypatch):
+def test_no_java_at_all_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     assert checks.check_java().state == "broken"
 
@@ -78,7 +82,9 @@ def test_no_java_at_all_is_named(tmp_path, monkeypatch):
         ("spark-sql-kafka-0-10_2.13-4.1.1.jar", "ok"),
     ],
 )
-def test_the_jars_must_be_of_pysparks_version(jar, state, tmp_path, monkeypatch):
+def test_the_jars_must_be_of_pysparks_version(
+    jar: str | None, state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(checks, "ROOT", tmp_path)
     (tmp_path / ".jars/spark").mkdir(parents=True)
     if jar:
@@ -87,23 +93,25 @@ def test_the_jars_must_be_of_pysparks_version(jar, state, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("servers", ["127.0.0.1:1", "no-port", "127.0.0.1:1,127.0.0.1:2"])
-def test_a_broker_out_of_reach_is_named_with_what_to_do(settings, servers):
+def test_a_broker_out_of_reach_is_named_with_what_to_do(
+    settings: CommandSettings, servers: str
+) -> None:
     result = checks.check_broker(settings.model_copy(update={"kafka_bootstrap_servers": servers}))
-    assert (result.state, servers.split(",")[0] in result.found) == ("broken", True)
+    assert (result.state, servers.split(",", maxsplit=1)[0] in result.found) == ("broken", True)
     assert "LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS" in result.advice
 
 
 @contextmanager
-def worker(answer):
+def worker(answer: Mapping[str, object]) -> Iterator[str]:
     """A stand-in for Kafka Connect's REST interface that gives one answer."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
+        def do_GET(self) -> None:
             self.send_response(200)
             self.end_headers()
             self.wfile.write(json.dumps(answer).encode())
 
-        def log_message(self, *_):
+        def log_message(self, *_: object) -> None:
             pass
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
@@ -112,7 +120,7 @@ def worker(answer):
         server.shutdown()
 
 
-def connector(state, task_state, **task):
+def connector(state: str, task_state: str, **task: str) -> dict[str, object]:
     tasks = [{"id": 0, "state": task_state} | task]
     return {"retail": {"status": {"connector": {"state": state}, "tasks": tasks}}}
 
@@ -130,23 +138,25 @@ def connector(state, task_state, **task):
         pytest.param({}, "attention", "runs none", id="none"),
     ],
 )
-def test_the_connectors_state_is_told(answer, state, text):
+def test_the_connectors_state_is_told(answer: Mapping[str, object], state: str, text: str) -> None:
     with worker(answer) as url:
         result = checks.check_connector(url, asked=True)
     assert (result.state, text in result.found) == (state, True)
 
 
 @pytest.mark.parametrize(("asked", "state"), [(True, "broken"), (False, "skipped")])
-def test_a_worker_out_of_reach_matters_only_if_somebody_named_one(asked, state):
+def test_a_worker_out_of_reach_matters_only_if_somebody_named_one(asked: bool, state: str) -> None:
     assert checks.check_connector("http://127.0.0.1:1", asked=asked).state == state
 
 
-def test_an_empty_landing_zone_asks_for_landing(settings):
+def test_an_empty_landing_zone_asks_for_landing(settings: CommandSettings) -> None:
     result = checks.check_landing(settings, load(), broker=False)
     assert (result.state, result.advice) == ("attention", "run `lakehouse land`")
 
 
-def test_a_damaged_ledger_is_broken_and_the_other_checks_still_run(settings):
+def test_a_damaged_ledger_is_broken_and_the_other_checks_still_run(
+    settings: CommandSettings,
+) -> None:
     storage = open_storage(settings.landing)
     ledger = Ledger(storage)
     ledger.append([entry(0, 10)])
@@ -163,7 +173,7 @@ def test_a_damaged_ledger_is_broken_and_the_other_checks_still_run(settings):
     assert results["warehouse"].state == "attention"
 
 
-def entry(start, end):
+def entry(start: int, end: int) -> Entry:
     return Entry(
         table="orders",
         topic="retail.public.orders",
@@ -179,7 +189,7 @@ def entry(start, end):
     )
 
 
-def test_a_landing_zone_with_records_is_fine(settings):
+def test_a_landing_zone_with_records_is_fine(settings: CommandSettings) -> None:
     Ledger(open_storage(settings.landing)).append([entry(0, 10)])
     result = checks.check_landing(settings, load(), broker=False)
     assert (result.state, result.advice) == ("ok", "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import boto3
 import pytest
 from botocore.stub import Stubber
@@ -11,7 +13,7 @@ from ingestion.metrics import Metrics, open_metrics
 from ingestion.settings import Settings
 
 
-def cloudwatch():
+def cloudwatch() -> Any:
     return boto3.client(
         "cloudwatch",
         region_name="eu-central-1",
@@ -20,12 +22,12 @@ def cloudwatch():
     )
 
 
-def datum(name: str, value: float, unit: str):
+def datum(name: str, value: float, unit: str) -> dict[str, object]:
     dimensions = [{"Name": "Environment", "Value": "dev"}, {"Name": "Job", "Value": "orders"}]
     return {"MetricName": name, "Dimensions": dimensions, "Value": value, "Unit": unit}
 
 
-def test_values_go_to_the_namespace_with_their_dimensions():
+def test_values_go_to_the_namespace_with_their_dimensions() -> None:
     client = cloudwatch()
     with Stubber(client) as stub:
         data = [
@@ -39,7 +41,7 @@ def test_values_go_to_the_namespace_with_their_dimensions():
         stub.assert_no_pending_responses()
 
 
-def test_a_refusal_says_what_is_needed():
+def test_a_refusal_says_what_is_needed() -> None:
     client = cloudwatch()
     with Stubber(client) as stub:
         stub.add_client_error("put_metric_data", "AccessDenied")
@@ -47,7 +49,7 @@ def test_a_refusal_says_what_is_needed():
             Metrics(client, "Shop", "dev").put({"LostOffsets": 1})
 
 
-def test_one_machine_has_no_cloudwatch():
+def test_one_machine_has_no_cloudwatch() -> None:
     settings = Settings.from_environment({})
     assert open_metrics(settings) is None
     there = settings.model_copy(update={"metrics_namespace": "Shop", "aws_region": "eu-central-1"})

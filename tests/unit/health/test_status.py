@@ -5,8 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 from argparse import Namespace
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -17,7 +19,7 @@ from ingestion.landing.layout import Partition
 from ingestion.landing.ledger import Position, Progress
 from ingestion.landing.plan import Subscription
 from lakehouse.commands.status import _age
-from lakehouse.health.status import table_statuses
+from lakehouse.health.status import TableStatus, table_statuses
 from lakehouse.health.warehouse import LogState, read_local, read_warehouse
 from lakehouse.settings import CommandSettings
 from lakehouse.warehouse import connection
@@ -26,64 +28,73 @@ ORDERS = Subscription("orders", "retail.public.orders")
 NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)
 
 
-def landed(until, *, incarnation=1, number=0, topic_id="first", at=NOON):
+def landed(
+    until: int,
+    *,
+    incarnation: int = 1,
+    number: int = 0,
+    topic_id: str = "first",
+    at: datetime | None = NOON,
+) -> dict[Partition, Position]:
     position = Position(
         ORDERS.topic, topic_id, until, date(2026, 3, 3), at.isoformat() if at else None
     )
     return {Partition("orders", incarnation, number): position}
 
 
-def topic(*ends, topic_id="first", earliest=0):
+def topic(*ends: int, topic_id: str = "first", earliest: int = 0) -> dict[str, Topic]:
     offsets = {number: Offsets(earliest, end) for number, end in enumerate(ends)}
     return {ORDERS.topic: Topic(ORDERS.topic, topic_id, offsets)}
 
 
-def log(until, **others):
-    return {
-        "orders": LogState(until, NOON, **({"quarantined": 0, "older_declarations": 0} | others))
-    }
+def log(until: Mapping[tuple[int, int], int]) -> dict[str, LogState]:
+    return {"orders": LogState(until, NOON, quarantined=0, older_declarations=0)}
 
 
-def status(progress, topics, logs):
+def status(
+    progress: Mapping[Partition, Position],
+    topics: Mapping[str, Topic] | None,
+    logs: Mapping[str, LogState],
+) -> TableStatus:
     [row] = table_statuses([ORDERS], Progress(progress), topics, logs)
     return row
 
 
-def test_lag_is_counted_over_all_partitions_on_both_ways():
+def test_lag_is_counted_over_all_partitions_on_both_ways() -> None:
     row = status(landed(100) | landed(50, number=1), topic(110, 50), log({(1, 0): 90, (1, 1): 50}))
     assert (row.landed_until, row.not_landed, row.not_built) == (150, 10, 10)
     assert (row.landed_at, row.newest_built, row.problem) == (NOON, NOON, None)
 
 
-def test_a_partition_that_was_never_landed_counts_from_its_beginning():
+def test_a_partition_that_was_never_landed_counts_from_its_beginning() -> None:
     row = status(landed(100), topic(100, 30), {})
     assert row.not_landed == 30
 
 
-def test_expired_records_are_no_lag():
+def test_expired_records_are_no_lag() -> None:
     assert status({}, topic(100, earliest=60), {}).not_landed == 40
 
 
-def test_the_last_landing_is_the_newest_of_any_partition():
+def test_the_last_landing_is_the_newest_of_any_partition() -> None:
     later = NOON + timedelta(hours=1)
     row = status(landed(1) | landed(1, number=1, at=later) | landed(0, number=2, at=None), None, {})
     assert row.landed_at == later
 
 
-def test_without_broker_and_warehouse_the_ledger_still_speaks():
+def test_without_broker_and_warehouse_the_ledger_still_speaks() -> None:
     row = status(landed(100), None, {})
     assert (row.landed_until, row.not_landed, row.not_built, row.problem) == (100, None, None, None)
 
 
-def test_a_missing_topic_is_named_with_what_to_do():
-    assert "lakehouse topics apply" in status({}, {}, {}).problem
+def test_a_missing_topic_is_named_with_what_to_do() -> None:
+    assert "lakehouse topics apply" in str(status({}, {}, {}).problem)
 
 
-def test_a_recreated_topic_is_named():
-    assert "recreated" in status(landed(100), topic(5, topic_id="second"), {}).problem
+def test_a_recreated_topic_is_named() -> None:
+    assert "recreated" in str(status(landed(100), topic(5, topic_id="second"), {}).problem)
 
 
-def test_earlier_incarnations_must_be_built_but_are_not_landed_any_more():
+def test_earlier_incarnations_must_be_built_but_are_not_landed_any_more() -> None:
     progress = landed(100) | landed(7, incarnation=2, topic_id="second")
     row = status(progress, topic(9, topic_id="second"), log({(1, 0): 99, (2, 0): 7}))
     assert (row.landed_until, row.not_landed, row.not_built) == (7, 2, 1)
@@ -99,12 +110,12 @@ def test_earlier_incarnations_must_be_built_but_are_not_landed_any_more():
         (timedelta(days=2), "2 d"),
     ],
 )
-def test_ages_are_in_the_unit_that_fits(age, shown):
+def test_ages_are_in_the_unit_that_fits(age: timedelta, shown: str) -> None:
     assert _age(NOON - age, NOON) == shown
 
 
 @pytest.fixture
-def warehouse(tmp_path):
+def warehouse(tmp_path: Path) -> Path:
     """A warehouse file with a log of orders, one record in quarantine, two runs."""
     path = tmp_path / "warehouse.duckdb"
     with duckdb.connect(str(path)) as connection:
@@ -130,14 +141,17 @@ def warehouse(tmp_path):
     return path
 
 
-def test_the_warehouse_says_how_far_it_is_built(warehouse):
+def test_the_warehouse_says_how_far_it_is_built(warehouse: Path) -> None:
     found = read_local(warehouse, load())
     assert found.problem is None
     assert found.logs == {"orders": LogState({(1, 0): 6, (1, 1): 10}, NOON, 1, 1)}
+    assert found.last_run
     assert (found.last_run.number, found.last_run.status) == (2, "failed")
 
 
-def test_redshift_says_the_same_under_the_schemas_of_its_target(warehouse, monkeypatch):
+def test_redshift_says_the_same_under_the_schemas_of_its_target(
+    warehouse: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its SQL is asked of a file in which the schemas carry an engineer's prefix."""
     with duckdb.connect(str(warehouse)) as database:
         for schema in ("staging", "operations"):
@@ -155,16 +169,17 @@ def test_redshift_says_the_same_under_the_schemas_of_its_target(warehouse, monke
         CommandSettings.from_environment({"LAKEHOUSE_ENVIRONMENT": "dev"}), load()
     )
     assert found.logs == {"orders": LogState({(1, 0): 6, (1, 1): 10}, NOON, 1, 1)}
+    assert found.last_run
     assert (found.last_run.number, found.last_run.status) == (2, "failed")
 
 
-def test_a_redshift_that_does_not_answer_is_a_sentence(monkeypatch):
+def test_a_redshift_that_does_not_answer_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LAKEHOUSE_REDSHIFT_HOST", raising=False)
     there = CommandSettings.from_environment({"LAKEHOUSE_ENVIRONMENT": "prod"})
-    assert "LAKEHOUSE_REDSHIFT_HOST is not set" in read_warehouse(there, load()).problem
+    assert "LAKEHOUSE_REDSHIFT_HOST is not set" in str(read_warehouse(there, load()).problem)
 
 
-def test_a_warehouse_that_a_build_holds_is_said_to_be_in_use(warehouse):
+def test_a_warehouse_that_a_build_holds_is_said_to_be_in_use(warehouse: Path) -> None:
     holder = subprocess.Popen(
         [
             sys.executable,
@@ -176,17 +191,18 @@ def test_a_warehouse_that_a_build_holds_is_said_to_be_in_use(warehouse):
         stdout=subprocess.PIPE,
     )
     with holder:
+        assert holder.stdout
         assert holder.stdout.readline() == b"1\n"
-        assert "in use by a running build" in read_local(warehouse, load()).problem
+        assert "in use by a running build" in str(read_local(warehouse, load()).problem)
         holder.kill()
     assert read_local(warehouse, load()).problem is None
 
 
-def test_no_warehouse_yet_is_no_error(tmp_path):
-    assert "dbt build" in read_local(tmp_path / "none.duckdb", load()).problem
+def test_no_warehouse_yet_is_no_error(tmp_path: Path) -> None:
+    assert "dbt build" in str(read_local(tmp_path / "none.duckdb", load()).problem)
 
 
-def test_a_file_that_is_no_warehouse_is_named(tmp_path):
+def test_a_file_that_is_no_warehouse_is_named(tmp_path: Path) -> None:
     path = tmp_path / "other.duckdb"
     path.write_bytes(b"something else" * 1000)
-    assert str(path) in read_local(path, load()).problem
+    assert str(path) in str(read_local(path, load()).problem)

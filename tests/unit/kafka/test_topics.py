@@ -15,6 +15,7 @@ from ingestion.kafka.topics import (
     compare,
     desired_topics,
 )
+from ingestion.settings import ConnectorName
 
 CUSTOMERS = Topic("retail.public.customers", 4, 7 * DAY_MILLISECONDS)
 
@@ -24,7 +25,7 @@ def as_declared(topic: Topic) -> ActualTopic:
 
 
 @pytest.mark.parametrize("connector", ["postgresql", "sqlserver"])
-def test_every_declared_table_has_a_topic(connector):
+def test_every_declared_table_has_a_topic(connector: ConnectorName) -> None:
     declarations = load()
     names = [topic.name for topic in desired_topics(declarations, connector)]
     assert names[: len(declarations.tables)] == [
@@ -33,7 +34,7 @@ def test_every_declared_table_has_a_topic(connector):
     assert len(names) == len(set(names))
 
 
-def test_the_connectors_own_topics_have_one_partition():
+def test_the_connectors_own_topics_have_one_partition() -> None:
     declarations = load()
     own = declarations.connectors["postgresql"]
     topics = {topic.name: topic for topic in desired_topics(declarations, "postgresql")}
@@ -41,13 +42,13 @@ def test_the_connectors_own_topics_have_one_partition():
         assert topics[name].partitions == 1
 
 
-def test_the_schema_history_of_sql_server_is_kept_for_ever():
+def test_the_schema_history_of_sql_server_is_kept_for_ever() -> None:
     *_, history = desired_topics(load(), "sqlserver")
     assert (history.name, history.partitions) == ("schema-history.retail", 1)
     assert history.settings["retention.ms"] == str(FOR_EVER)
 
 
-def test_topics_as_declared_have_no_findings():
+def test_topics_as_declared_have_no_findings() -> None:
     desired = desired_topics(load(), "sqlserver")
     assert compare(desired, {topic.name: as_declared(topic) for topic in desired}, 3) == []
 
@@ -107,14 +108,16 @@ def with_setting(name: str, value: str) -> ActualTopic:
         ),
     ],
 )
-def test_each_difference_is_found_and_says_what_allows_to_change_it(actual, what, permit):
+def test_each_difference_is_found_and_says_what_allows_to_change_it(
+    actual: ActualTopic | None, what: str, permit: str | None
+) -> None:
     found = {} if actual is None else {actual.name: actual}
     [finding] = compare((CUSTOMERS,), found, 3)
     assert (finding.topic, finding.what, finding.permit) == (CUSTOMERS.name, what, permit)
     assert finding.advice
 
 
-def test_all_differences_of_a_topic_are_found_at_once():
+def test_all_differences_of_a_topic_are_found_at_once() -> None:
     actual = ActualTopic(CUSTOMERS.name, 1, 1, {"retention.ms": "1"})
     findings = compare((CUSTOMERS,), {CUSTOMERS.name: actual}, 2)
     assert {finding.what for finding in findings} == {

@@ -130,7 +130,8 @@ def ledgers(draw: st.DrawFn) -> list[Entry]:
     """Ledgers of three partitions as landing writes them, over some days."""
     kinds: st.SearchStrategy[Kind] = st.sampled_from(["landed", "landed", "lost", "truncated"])
     steps = st.tuples(st.integers(0, 2), st.integers(0, 5), kinds, st.booleans(), st.booleans())
-    until, day, entries = [0, 0, 0], date(2026, 3, 1), []
+    until, day = [0, 0, 0], date(2026, 3, 1)
+    entries: list[Entry] = []
     for number, width, kind, has_records, next_day in draw(st.lists(steps, max_size=25)):
         day += timedelta(days=next_day)
         start, end = until[number], until[number] + (0 if kind == "truncated" else width)
@@ -180,11 +181,17 @@ def test_a_partition_that_opens_later_is_rolled_up_as_such() -> None:
 def test_a_start_reads_only_what_follows_the_roll_up(
     every_third: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    storage, opened = open_storage(str(tmp_path)), []
+    storage = open_storage(str(tmp_path))
     ledger = Ledger(storage)
     commit(ledger, 0, 8)
+    opened: list[str] = []
     read = storage.read
-    monkeypatch.setattr(storage, "read", lambda path: opened.append(path) or read(path))
+
+    def noting(path: str) -> bytes:
+        opened.append(path)
+        return read(path)
+
+    monkeypatch.setattr(storage, "read", noting)
     assert Ledger(storage).progress == ledger.progress
     assert sorted(opened) == [
         f"_ledger/{7:020d}.jsonl",

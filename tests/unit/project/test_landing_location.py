@@ -33,7 +33,8 @@ def by_dbt(location: str) -> str:
         "return": returned.append,
     }
     environment = jinja2.Environment(extensions=["jinja2.ext.do"], undefined=jinja2.StrictUndefined)
-    environment.from_string(MACROS.read_text("utf-8")).make_module(context).landing_location()
+    module = environment.from_string(MACROS.read_text("utf-8")).make_module(context)
+    vars(module)["landing_location"]()
     return returned[0]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import redshift_connector
 import yaml
-from dbt.adapters.redshift.connections import get_connection_method
+from dbt.adapters.redshift.connections import RedshiftCredentials, get_connection_method
 from dbt.config.profile import Profile
 from dbt.config.renderer import ProfileRenderer
 from dbt.flags import set_from_args
@@ -44,7 +44,8 @@ def _connect(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> di
         ProfileRenderer({}),
         target_override="prod",
     )
-    get_connection_method(profile.credentials)()  # type: ignore[no-untyped-call]
+    assert isinstance(profile.credentials, RedshiftCredentials)
+    get_connection_method(profile.credentials)()
     return given
 
 

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from ingestion.declarations import Column, load
+from ingestion.declarations import Column, Declarations, load
 from ingestion.errors import TerminalError
+from ingestion.kafka import produce
+from ingestion.settings import ConnectorName
 from lakehouse.reconcile.findings import LostDelete
 from lakehouse.reconcile.repair import HEADER, delete_records
 from tests.kit.reference import Change, Record, Source, Tombstone, judge
@@ -76,7 +78,9 @@ def value(column: Column, *, with_nulls: bool) -> Any:
         for place in PLACES[connector]
     ],
 )
-def test_it_is_accepted_right_behind_the_last_known_version(connector, last, following, with_nulls):
+def test_it_is_accepted_right_behind_the_last_known_version(
+    connector: ConnectorName, last: str, following: str, with_nulls: bool
+) -> None:
     declared = load()
     for table in declared.tables:
         row = {column.name: value(column, with_nulls=with_nulls) for column in table.landed_columns}
@@ -101,7 +105,7 @@ def test_it_is_accepted_right_behind_the_last_known_version(connector, last, fol
         assert dict(deleted.headers) == {HEADER: b"2026-03-01T12:00:00.500000+00:00"}
 
 
-def test_a_row_of_an_epoch_that_nobody_declares_stops_the_repair():
+def test_a_row_of_an_epoch_that_nobody_declares_stops_the_repair() -> None:
     declared = load()
     stores = declared.table("stores")
     row = {column.name: value(column, with_nulls=True) for column in stores.landed_columns}
@@ -110,9 +114,9 @@ def test_a_row_of_an_epoch_that_nobody_declares_stops_the_repair():
         delete_records(declared, "postgresql", [lost], NOW)
 
 
-def landed(record):
+def landed(record: produce.Record) -> Record:
     return Record(record.topic, 0, 0, 0, NOW, record.key, record.value)
 
 
-def source_of(declared, connector):
+def source_of(declared: Declarations, connector: ConnectorName) -> Source:
     return Source(connector, declared.connectors[connector].epochs)
