@@ -23,7 +23,7 @@ def create_topic(broker: KafkaBroker, name: str, partitions: int = 1) -> None:
 
 def write(broker: KafkaBroker, topic: str, *values: bytes, **options: Any) -> None:
     """Write records without keys; KafkaException when the broker does not take them all."""
-    failures: list[KafkaError] = []
+    failures: list[KafkaError | None] = []
     producer = Producer({"bootstrap.servers": broker.bootstrap_servers, "log_level": 0} | options)
     for value in values:
         producer.produce(topic, value, on_delivery=lambda error, _: failures.append(error))

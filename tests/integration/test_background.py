@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,14 @@ import pytest
 from playground.background import Background
 
 ROOT = Path(__file__).parents[2]
+Playground = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def playground(tmp_path):
+def playground(tmp_path: Path) -> Iterator[Playground]:
     """Runs `python -m playground <command>` on a folder of the test's own."""
 
-    def run(command, *arguments):
+    def run(command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "playground", command, "--directory", str(tmp_path), *arguments],
             cwd=ROOT,
@@ -33,18 +35,18 @@ def playground(tmp_path):
     run("down")
 
 
-def wait_until_nothing_runs(directory):
+def wait_until_nothing_runs(directory: Path) -> None:
     deadline = time.monotonic() + 30
     while str(directory) in (listed := processes()):
         assert time.monotonic() < deadline, listed
         time.sleep(0.1)
 
 
-def processes():
+def processes() -> str:
     return subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
 
 
-def test_up_status_and_down_each_twice(playground, tmp_path):
+def test_up_status_and_down_each_twice(playground: Playground, tmp_path: Path) -> None:
     first = playground("up", "--rate", "5")
     assert first.returncode == 0, first.stdout + first.stderr
     assert "source " in first.stdout
@@ -61,7 +63,9 @@ def test_up_status_and_down_each_twice(playground, tmp_path):
 
 
 @pytest.mark.long
-def test_what_was_up_goes_on_and_an_accident_leaves_nothing(playground, tmp_path):
+def test_what_was_up_goes_on_and_an_accident_leaves_nothing(
+    playground: Playground, tmp_path: Path
+) -> None:
     for _ in range(2):
         assert playground("up", "--rate", "5").returncode == 0
         os.kill(int((tmp_path / "lock").read_text()), signal.SIGKILL)
@@ -69,7 +73,7 @@ def test_what_was_up_goes_on_and_an_accident_leaves_nothing(playground, tmp_path
         assert not Background(tmp_path).running
 
 
-def test_what_stops_the_start_is_shown(playground, tmp_path):
+def test_what_stops_the_start_is_shown(playground: Playground, tmp_path: Path) -> None:
     (tmp_path / "kafka").write_text("in the way")
     failed = playground("up")
     assert failed.returncode == 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -10,37 +12,52 @@ from ingestion.declarations import load
 from ingestion.kafka.admin import Topics
 from lakehouse.console import Exit
 from lakehouse.health import checks
+from lakehouse.settings import CommandSettings
+from playground.services import Services
+from playground.services.kafka import KafkaBroker
 from playground.shop import schema
+from tests.kit.command_line import CommandLine
+
+Lakehouse = Callable[[str], tuple[int, str]]
 
 
 @pytest.fixture
-def lakehouse(clean_broker, services, command_line, tmp_path, monkeypatch):
+def lakehouse(
+    clean_broker: KafkaBroker,
+    services: Services,
+    command_line: CommandLine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Lakehouse:
     """Runs a command against the session's services and empty folders; exit code and output."""
     for name, value in services.environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("LAKEHOUSE_LANDING", str(tmp_path / "landing"))
     monkeypatch.setenv("LAKEHOUSE_DUCKDB", str(tmp_path / "warehouse.duckdb"))
 
-    def run(command):
+    def run(command: str) -> tuple[int, str]:
         code, out, err = command_line(command)
         return code, out + err
 
     return run
 
 
-def lines(output):
+def lines(output: str) -> dict[str, str]:
     """The state of each check by its name."""
     states = [line.split(":")[0].split(" ", 1) for line in output.splitlines() if ": " in line]
     return {name: state for state, name in states if state in ("ok", "attention", "broken")}
 
 
-def test_a_sound_pipeline_has_nothing_broken(lakehouse, services, database):
+def test_a_sound_pipeline_has_nothing_broken(
+    lakehouse: Lakehouse, services: Services, database: str
+) -> None:
     schema.create(database)
     capture = services.capture(database)
     capture.start()
     try:
+        settings = CommandSettings.from_environment(services.environment())
         deadline = time.monotonic() + 30
-        while checks.check_heartbeat(services.settings, load()).state != "ok":
+        while checks.check_heartbeat(settings, load()).state != "ok":
             assert time.monotonic() < deadline, "no heartbeat"
         code, output = lakehouse("doctor")
         found = lines(output)
@@ -57,7 +74,7 @@ def test_a_sound_pipeline_has_nothing_broken(lakehouse, services, database):
         capture.delete()
 
 
-def test_missing_topics_are_broken_and_named(lakehouse, services):
+def test_missing_topics_are_broken_and_named(lakehouse: Lakehouse, services: Services) -> None:
     services.create_topics()
     Topics(services.settings).delete(["retail.public.orders"])
     code, output = lakehouse("doctor")
@@ -68,8 +85,9 @@ def test_missing_topics_are_broken_and_named(lakehouse, services):
     assert "retail.public.orders: no such topic" in output
 
 
-def test_no_heartbeat_asks_for_the_connector(lakehouse, services):
+def test_no_heartbeat_asks_for_the_connector(lakehouse: Lakehouse, services: Services) -> None:
     services.create_topics()
-    assert checks.check_heartbeat(services.settings, load()).state == "attention"
+    settings = CommandSettings.from_environment(services.environment())
+    assert checks.check_heartbeat(settings, load()).state == "attention"
     code, output = lakehouse("doctor")
     assert (code, lines(output)["heartbeat"]) == (Exit.ATTENTION, "attention")

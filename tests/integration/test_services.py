@@ -8,14 +8,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pytest
 from confluent_kafka import KafkaException, Producer
 
-from playground.services import ServiceError, Services
+from ingestion.declarations import Declarations
+from playground.services import Capture, ServiceError, Services
 from playground.services.capture import SALT
+from playground.services.kafka import KafkaBroker
 from playground.services.postgres import autocommit_cursor
 from playground.shop import schema
 from tests.integration.records import create_topic, read_all, write
@@ -24,14 +28,14 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def shop(database):
+def shop(database: str) -> str:
     """A database of the test's own with the shop's tables, empty."""
     schema.create(database)
     return database
 
 
 @pytest.fixture
-def captured(services, shop, own_declarations):
+def captured(services: Services, shop: str, own_declarations: Declarations) -> Iterator[Capture]:
     """The connector on that database, streaming, under topic names of the test's own."""
     capture = services.capture(shop, own_declarations)
     capture.start()
@@ -39,16 +43,17 @@ def captured(services, shop, own_declarations):
     capture.delete()
 
 
-def execute(dsn, *statements):
+def execute(dsn: str, *statements: str) -> None:
     with autocommit_cursor(dsn) as database:
         for statement in statements:
             database.execute(statement)
 
 
-def values(services, declarations, table):
+def values(services: Services, declarations: Declarations, table: str) -> list[Any]:
+    """The events of a table, None for a tombstone."""
     declared = declarations.table(table)
     records = read_all(services.kafka, declared.topics["postgresql"], declared.partitions)
-    return [record.value() and json.loads(record.value()) for record in records]
+    return [json.loads(record.value() or "null") for record in records]
 
 
 CUSTOMER = """
@@ -59,8 +64,8 @@ values (1, 'ada@example.org', 'Ada', null, '+44 1', 'never to leave', 'gold', tr
 
 
 def test_changes_travel_whole_and_personal_data_does_not(
-    services, shop, captured, own_declarations
-):
+    services: Services, shop: str, captured: Capture, own_declarations: Declarations
+) -> None:
     execute(
         shop,
         CUSTOMER,
@@ -85,7 +90,9 @@ def test_changes_travel_whole_and_personal_data_does_not(
         assert row["last_name"] is None
 
 
-def test_the_snapshot_reads_what_was_there_before(services, shop, own_declarations):
+def test_the_snapshot_reads_what_was_there_before(
+    services: Services, shop: str, own_declarations: Declarations
+) -> None:
     execute(shop, CUSTOMER)
     capture = services.capture(shop, own_declarations)
     capture.start()
@@ -95,7 +102,9 @@ def test_the_snapshot_reads_what_was_there_before(services, shop, own_declaratio
     capture.delete()
 
 
-def test_a_stopped_connector_catches_up(services, shop, captured, own_declarations):
+def test_a_stopped_connector_catches_up(
+    services: Services, shop: str, captured: Capture, own_declarations: Declarations
+) -> None:
     captured.stop()
     assert captured.status().state == "STOPPED"
     execute(shop, CUSTOMER)
@@ -106,8 +115,8 @@ def test_a_stopped_connector_catches_up(services, shop, captured, own_declaratio
 
 
 def test_a_killed_worker_delivers_every_change_at_least_once_and_in_order(
-    services, shop, captured, own_declarations
-):
+    services: Services, shop: str, captured: Capture, own_declarations: Declarations
+) -> None:
     execute(shop, CUSTOMER)
     captured.wait_until_delivered()
     numbers = [str(number) for number in range(200)]
@@ -124,15 +133,17 @@ def test_a_killed_worker_delivers_every_change_at_least_once_and_in_order(
 
 
 def test_settings_that_the_connector_refuses_are_named_with_the_reason(
-    services, shop, own_declarations
-):
+    services: Services, shop: str, own_declarations: Declarations
+) -> None:
     capture = services.capture(shop, own_declarations)
     capture.settings["database.password"] = "wrong"
     with pytest.raises(ServiceError, match=r"database\.hostname: .*password authentication failed"):
         capture.start()
 
 
-def test_a_connector_that_fails_later_says_why(services, shop, own_declarations):
+def test_a_connector_that_fails_later_says_why(
+    services: Services, shop: str, own_declarations: Declarations
+) -> None:
     capture = services.capture(shop, own_declarations)
     capture.settings["publication.autocreate.mode"] = "disabled"
     with pytest.raises(ServiceError, match="Publication autocreation is disabled"):
@@ -141,14 +152,14 @@ def test_a_connector_that_fails_later_says_why(services, shop, own_declarations)
 
 
 def test_what_reads_the_pgoutput_is_not_stopped_by_messages_of_others(
-    services, shop, captured, own_declarations
-):
+    services: Services, shop: str, captured: Capture, own_declarations: Declarations
+) -> None:
     execute(shop, "select pg_logical_emit_message(true, 'somebody', 'else')", CUSTOMER)
     captured.wait_until_delivered(seconds=30)
     assert len(values(services, own_declarations, "customers")) == 1
 
 
-def test_a_killed_broker_comes_back_with_its_records_on_the_same_port(kafka):
+def test_a_killed_broker_comes_back_with_its_records_on_the_same_port(kafka: KafkaBroker) -> None:
     create_topic(kafka, "survivor")
     write(kafka, "survivor", b"before")
     address = kafka.bootstrap_servers
@@ -160,7 +171,7 @@ def test_a_killed_broker_comes_back_with_its_records_on_the_same_port(kafka):
     assert [record.value() for record in read_all(kafka, "survivor")] == [b"before", b"after"]
 
 
-def test_records_of_eight_megabytes_and_transactions_pass_on_one_node(kafka):
+def test_records_of_eight_megabytes_and_transactions_pass_on_one_node(kafka: KafkaBroker) -> None:
     create_topic(kafka, "large")
     large = b"x" * 8 * 1024 * 1024
     producer = Producer(
@@ -179,12 +190,12 @@ def test_records_of_eight_megabytes_and_transactions_pass_on_one_node(kafka):
     assert record.value() == large
 
 
-def test_topics_are_not_created_by_writing_to_them(kafka):
+def test_topics_are_not_created_by_writing_to_them(kafka: KafkaBroker) -> None:
     with pytest.raises(KafkaException, match="Unknown topic"):
         write(kafka, "never-declared", b"lost", **{"topic.metadata.propagation.max.ms": 0})
 
 
-def test_two_databases_are_apart_and_dropping_one_ends_its_slots(services):
+def test_two_databases_are_apart_and_dropping_one_ends_its_slots(services: Services) -> None:
     first = services.postgres.create_database("first")
     services.postgres.create_database("second")
     execute(
@@ -210,11 +221,14 @@ with Services(Path(sys.argv[1]), kafka=False, connect=False):
 """
 
 
-def test_kill_9_of_the_starter_leaves_no_database_server_and_the_next_start_goes_on(tmp_path):
+def test_kill_9_of_the_starter_leaves_no_database_server_and_the_next_start_goes_on(
+    tmp_path: Path,
+) -> None:
     starter = subprocess.Popen(
         [sys.executable, "-c", STARTER, str(tmp_path)], stdout=subprocess.PIPE, cwd=ROOT
     )
     with starter:
+        assert starter.stdout
         assert starter.stdout.readline() == b"started\n"
         starter.send_signal(signal.SIGKILL)
     deadline = time.monotonic() + 30
@@ -226,5 +240,5 @@ def test_kill_9_of_the_starter_leaves_no_database_server_and_the_next_start_goes
     assert str(tmp_path) not in processes()
 
 
-def processes():
+def processes() -> str:
     return subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout

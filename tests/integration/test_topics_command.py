@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import partial
 
 import pytest
 
 from ingestion.declarations import load
 from ingestion.kafka.admin import Topics
-from ingestion.kafka.topics import DAY_MILLISECONDS, Topic, desired_topics
+from ingestion.kafka.topics import DAY_MILLISECONDS, ActualTopic, Topic, desired_topics
+from ingestion.settings import ConnectorName
 from lakehouse.console import Exit
+from playground.services.kafka import KafkaBroker
 from tests.integration.records import settings_of, write
+from tests.kit.command_line import CommandLine
+
+Lakehouse = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
-def lakehouse(clean_broker, command_line, monkeypatch):
+def lakehouse(
+    clean_broker: KafkaBroker, command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> Lakehouse:
     """Runs a command line; returns exit code and what was printed."""
     for name, value in clean_broker.environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("LAKEHOUSE_SOURCE", "postgresql")
 
-    def run(*arguments):
+    def run(*arguments: str) -> tuple[int, str]:
         code, out, err = command_line("topics", *arguments)
         return code, out + err
 
@@ -29,12 +37,14 @@ def lakehouse(clean_broker, command_line, monkeypatch):
 
 
 @pytest.fixture
-def topics(clean_broker):
+def topics(clean_broker: KafkaBroker) -> Topics:
     return Topics(settings_of(clean_broker))
 
 
 @pytest.mark.parametrize("source", ["postgresql", "sqlserver"])
-def test_apply_makes_every_declared_topic_and_check_agrees(lakehouse, topics, source):
+def test_apply_makes_every_declared_topic_and_check_agrees(
+    lakehouse: Lakehouse, topics: Topics, source: ConnectorName
+) -> None:
     assert lakehouse("check", "--source", source)[0] == Exit.ATTENTION
     code, output = lakehouse("apply", "--source", source)
     assert code == 0, output
@@ -44,7 +54,7 @@ def test_apply_makes_every_declared_topic_and_check_agrees(lakehouse, topics, so
     assert (code, "as declared" in output) == (0, True)
 
 
-def test_applying_again_changes_nothing(lakehouse, topics):
+def test_applying_again_changes_nothing(lakehouse: Lakehouse, topics: Topics) -> None:
     lakehouse("apply")
     names = [topic.name for topic in desired_topics(load(), "postgresql")]
     before = topics.describe(names)
@@ -53,19 +63,21 @@ def test_applying_again_changes_nothing(lakehouse, topics):
     assert topics.describe(names) == before
 
 
-def test_a_record_gets_the_brokers_time(lakehouse, topics):
+def test_a_record_gets_the_brokers_time(lakehouse: Lakehouse, topics: Topics) -> None:
     lakehouse("apply")
     [customers] = topics.describe(["retail.public.customers"]).values()
     assert customers.settings["message.timestamp.type"] == "LogAppendTime"
 
 
-def make_different(topics):
+def make_different(topics: Topics) -> None:
     """customers: one partition instead of four, kept for ever, dated by its writers."""
     topics.create([Topic("retail.public.customers", 1, -1)], replication_factor=1)
     topics.alter("retail.public.customers", {"message.timestamp.type": "CreateTime"})
 
 
-def test_existing_topics_are_left_alone_and_each_difference_is_named(lakehouse, topics):
+def test_existing_topics_are_left_alone_and_each_difference_is_named(
+    lakehouse: Lakehouse, topics: Topics
+) -> None:
     make_different(topics)
     before = topics.describe(["retail.public.customers"])
     code, output = lakehouse("apply")
@@ -90,7 +102,9 @@ def test_existing_topics_are_left_alone_and_each_difference_is_named(lakehouse, 
         ),
     ],
 )
-def test_each_option_allows_its_change_and_no_other(lakehouse, topics, option, change):
+def test_each_option_allows_its_change_and_no_other(
+    lakehouse: Lakehouse, topics: Topics, option: str, change: Callable[[ActualTopic], bool]
+) -> None:
     make_different(topics)
     code, output = lakehouse("apply", option)
     assert code == Exit.REFUSED, output
@@ -99,26 +113,30 @@ def test_each_option_allows_its_change_and_no_other(lakehouse, topics, option, c
     assert lakehouse("check")[1].count("retail.public.customers") == 2
 
 
-def test_all_options_together_make_it_as_declared(lakehouse, topics):
+def test_all_options_together_make_it_as_declared(lakehouse: Lakehouse, topics: Topics) -> None:
     make_different(topics)
     code, output = lakehouse("apply", "--add-partitions", "--alter-settings", "--shorten-retention")
     assert code == 0, output
     assert lakehouse("check")[0] == 0
 
 
-def test_more_copies_than_there_are_is_a_difference_that_no_option_mends(lakehouse):
+def test_more_copies_than_there_are_is_a_difference_that_no_option_mends(
+    lakehouse: Lakehouse,
+) -> None:
     lakehouse("apply")
     code, output = lakehouse("check", "--replication-factor", "3")
     assert (code, "reassign" in output) == (Exit.ATTENTION, True)
 
 
-def test_describe_shows_what_the_broker_has(lakehouse):
+def test_describe_shows_what_the_broker_has(lakehouse: Lakehouse) -> None:
     lakehouse("apply")
     code, output = lakehouse("describe")
     assert (code, output.count("LogAppendTime")) == (0, len(desired_topics(load(), "postgresql")))
 
 
-def test_peek_shows_records_with_their_coordinates(lakehouse, clean_broker):
+def test_peek_shows_records_with_their_coordinates(
+    lakehouse: Lakehouse, clean_broker: KafkaBroker
+) -> None:
     lakehouse("apply")
     write(clean_broker, "retail.transaction", b'{"status": "BEGIN"}', b"\xff\x00")
     code, output = lakehouse("peek", "retail.transaction", "--count", "5")
@@ -131,7 +149,9 @@ def test_peek_shows_records_with_their_coordinates(lakehouse, clean_broker):
     assert [(r["offset"], r["value"]) for r in records] == [(0, {"status": "BEGIN"}), (1, "ff00")]
 
 
-def test_a_broker_that_is_not_there_is_named(command_line, monkeypatch):
+def test_a_broker_that_is_not_there_is_named(
+    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("ingestion.kafka.admin.Topics", partial(Topics, timeout=1))
     monkeypatch.setenv("LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
     code, out, err = command_line("topics", "check")

@@ -83,7 +83,7 @@ class Feed:
         place = TopicPartition(self.topic, partition, offset)
         self.admin.delete_records([place])[place].result()
 
-    def produce(self, count: int, partition: int | None = None, start: int = 0) -> None:
+    def produce(self, count: int, partition: int = -1, start: int = 0) -> None:
         self.send(
             *((b"k%d" % n, b'{"n": %d}' % n) for n in range(start, start + count)),
             partition=partition,
@@ -92,8 +92,8 @@ class Feed:
     def send(
         self,
         *records: tuple[bytes | None, bytes | None],
-        partition: int | None = None,
-        headers: list[tuple[str, bytes | None]] | None = None,
+        partition: int = -1,
+        headers: list[tuple[str, str | bytes | None]] | None = None,
         **options: Any,
     ) -> None:
         from confluent_kafka import Producer
@@ -101,9 +101,8 @@ class Feed:
         producer = Producer(
             self.settings | {"message.max.bytes": 10_000_000, "linger.ms": 5} | options
         )
-        place = {} if partition is None else {"partition": partition}
         for key, value in records:
-            producer.produce(self.topic, value, key, headers=headers, **place)
+            producer.produce(self.topic, value, key, partition, headers=headers)
             producer.poll(0)
         assert producer.flush(30) == 0
 
@@ -138,16 +137,16 @@ class Feed:
         ended: set[int] = set()
         while ended != set(numbers):
             for message in consumer.consume(1000, 1):
-                if message.error():
-                    assert message.error().code() == KafkaError._PARTITION_EOF, message.error()
-                    ended.add(message.partition())
+                partition, offset = message.partition(), message.offset()
+                assert partition is not None
+                assert offset is not None
+                error = message.error()
+                if error:
+                    assert error.code() == KafkaError._PARTITION_EOF, error
+                    ended.add(partition)
                     continue
-                found[
-                    self.topic,
-                    message.partition(),
-                    message.offset(),
-                    fingerprint(message.key(), message.value()),
-                ] += 1
+                record = fingerprint(message.key(), message.value())
+                found[self.topic, partition, offset, record] += 1
         consumer.close()
         return found
 

@@ -67,12 +67,13 @@ class GlueJob:
 
 @pytest.fixture
 def awsglue(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name, content in {
+    modules: dict[str, dict[str, object]] = {
         "awsglue": {},
         "awsglue.utils": {"getResolvedOptions": get_resolved_options},
         "awsglue.context": {"GlueContext": GlueContext},
         "awsglue.job": {"Job": GlueJob},
-    }.items():
+    }
+    for name, content in modules.items():
         module = types.ModuleType(name)
         vars(module).update(content)
         monkeypatch.setitem(sys.modules, name, module)

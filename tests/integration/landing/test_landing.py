@@ -182,7 +182,9 @@ def test_memory_does_not_grow_with_the_number_of_batches(zone: Zone, feed: Feed)
     A leak of ten kilobytes a batch would be found; what is left is noise of some hundred.
     """
     feed.create(1).produce(600)
-    runtime = zone.start_spark()._jvm.java.lang.Runtime.getRuntime()
+    jvm = zone.start_spark()._jvm
+    assert jvm
+    runtime = jvm.java.lang.Runtime.getRuntime()
     batches, heaps, objects = 0, [], []
 
     def measure(line: str) -> None:
@@ -215,7 +217,13 @@ def test_gaps_of_log_compaction_are_no_loss(zone: Zone, feed: Feed) -> None:
         },
     )
     feed.send(*((b"k", b"%d" % n) for n in range(50)))
-    wait_for(lambda: time.sleep(1) or feed.send((b"other", b"x")) or len(feed.truth()) < 40)
+
+    def is_compacted() -> bool:
+        time.sleep(1)
+        feed.send((b"other", b"x"))
+        return len(feed.truth()) < 40
+
+    wait_for(is_compacted)
     end = max(record[2] for record in feed.truth()) + 1
     zone.land(feed.topic)
     assert zone.landed() == feed.truth()

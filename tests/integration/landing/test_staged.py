@@ -153,7 +153,7 @@ def test_staging_removed_after_it_was_counted(
     zone: Zone, feed: Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     feed.create(2).produce(20)
-    removed = []
+    removed: list[str] = []
 
     def reach(point: str) -> None:
         if point == "batch_staged" and not removed:
@@ -170,7 +170,8 @@ def test_a_listing_that_fails_is_no_empty_folder(
     zone: Zone, feed: Feed, staged: Callable[..., list[Path]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     feed.create(1).produce(10)
-    scandir, failed = os.scandir, []
+    scandir = os.scandir
+    failed: list[Any] = []
 
     def fail_once(folder: Any = ".") -> Any:
         if not failed and folders and os.fspath(folder) == str(folders[0]):
