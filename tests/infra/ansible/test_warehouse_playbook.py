@@ -109,7 +109,8 @@ def made(stand_in: StandIn) -> int:
     """How many streaming views the warehouse has."""
     with autocommit_cursor(stand_in.dsn) as database:
         database.execute("select count(*) from standin.streaming_views")
-        return int(database.fetchone()[0])
+        [(count,)] = database.fetchall()
+    return int(count)
 
 
 def test_carries_the_operation_out_as_administrator_and_shows_no_password(

@@ -395,7 +395,7 @@ def running(calls: set[Call]) -> Iterator[str]:
 
     moto keeps one cloud per process: what other tests made in it is gone.
     """
-    from moto.moto_api._internal import moto_api_backend
+    from moto.moto_api._internal.models import moto_api_backend
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 

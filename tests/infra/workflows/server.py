@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.core.responses import ActionResult
 from moto.ecs.models import EC2ContainerServiceBackend, Task
 from moto.glue.responses import GlueResponse
@@ -44,11 +44,13 @@ class Fargate:
     def run(self, task: Task, definition: Any) -> None:
         """Run the task's command until it ends; then the task has stopped, with its exit code."""
         (container,) = task.containers
-        image = image_folder(self.images, container.image)
+        # moto types nothing of what it was given
+        image = image_folder(self.images, str(container.image))
         if not image.is_dir():
             _stop(task, f"CannotPullContainerError: {container.image}: not found")
             return
         (override,) = task.overrides["containerOverrides"]
+        assert isinstance(container.environment, list)
         environment = {pair["name"]: pair["value"] for pair in container.environment}
         process = subprocess.Popen(
             override["command"],
@@ -100,7 +102,7 @@ def _running(original: Callable[..., list[Task]], fargate: Fargate) -> Callable[
     def run_task(self: Any, *arguments: Any, **named: Any) -> list[Task]:
         tasks = original(self, *arguments, **named)
         for task in tasks:
-            task.containers[0].exitCode = None
+            task.containers[0].exitCode = None  # type: ignore[assignment] # not ended
             definition = self.describe_task_definition(task.task_definition_arn)
             threading.Thread(target=fargate.run, args=(task, definition), daemon=True).start()
         return tasks
@@ -152,10 +154,10 @@ def main(images: Path) -> None:
     host, port = server.get_host_and_port()
     fargate = Fargate(f"http://{host}:{port}", images)
     backend = EC2ContainerServiceBackend
-    backend.run_task = _running(backend.run_task, fargate)
-    backend.stop_task = _stopping(backend.stop_task, fargate)
-    GlueResponse.update_job = _update_job
-    GlueResponse.batch_stop_job_run = _batch_stop_job_run
+    backend.run_task = _running(backend.run_task, fargate)  # type: ignore[method-assign]
+    backend.stop_task = _stopping(backend.stop_task, fargate)  # type: ignore[method-assign]
+    GlueResponse.update_job = _update_job  # type: ignore[attr-defined]
+    GlueResponse.batch_stop_job_run = _batch_stop_job_run  # type: ignore[attr-defined]
     state_manager.set_transition("ecs::task", NEVER)
     state_manager.set_transition("glue::job_run", NEVER)
     print(fargate.endpoint, flush=True)

@@ -125,6 +125,9 @@ class Repository:
         return Job(workflow, job, given, workspace, environment, self._actions(job)).run()
 
     def _actions(self, job_name: str) -> dict[str, Callable[[Job, Any], None]]:
+        def check_out(job: Job, _inputs: Any) -> None:
+            shutil.copytree(self.tree, job.workspace, dirs_exist_ok=True)
+
         def log_in(job: Job, inputs: Any) -> None:
             expected = "apply-role" if job_name == "apply" else "plan-role"
             assert inputs["role-to-assume"] == expected
@@ -140,9 +143,7 @@ class Repository:
                 shutil.copytree(folder, job.workspace, dirs_exist_ok=True)
 
         return {
-            "actions/checkout": lambda job, _: (
-                shutil.copytree(self.tree, job.workspace, dirs_exist_ok=True) and None
-            ),
+            "actions/checkout": check_out,
             "hashicorp/setup-terraform": lambda _job, inputs: None,
             "aws-actions/configure-aws-credentials": log_in,
             "actions/upload-artifact": upload,
