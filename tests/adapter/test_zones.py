@@ -61,6 +61,7 @@ def notes(zone: str, folder: Path, installed: str) -> dict[str, Any]:
         text=True,
         check=False,
     )
+    (folder / "output.txt").write_text(done.stdout, "utf-8")
     assert file.exists(), done.stdout[-3000:]
     found: dict[str, Any] = json.loads(file.read_text("utf-8"))
     return found
