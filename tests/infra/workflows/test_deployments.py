@@ -65,7 +65,6 @@ class Delivery:
                 "GITHUB_API_URL": self.github.url,
                 "GITHUB_REPOSITORY": "shop/lakehouse",
                 "DOCKER_IMAGES": str(self.account.cloud.images),
-                "MAVEN_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
                 # The tests' own packages are those of the list already: pip must not touch them.
                 "PIP_DRY_RUN": "1",
             }
