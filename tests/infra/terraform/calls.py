@@ -113,7 +113,9 @@ class Route:
 def _routes(signed: str) -> list[Route]:
     """The operations of a REST service, the most particular first."""
     session = botocore.session.get_session()
-    models = (session.get_service_model(name) for name in session.get_available_services())
+    # Most are called as they sign. To look through all fills two gigabytes.
+    names = sorted(session.get_available_services(), key=lambda name: name != signed)
+    models = (session.get_service_model(name) for name in names)
     model = next(model for model in models if model.signing_name == signed)
     routes = []
     for name in model.operation_names:
