@@ -19,8 +19,12 @@ from dbt.artifacts.schemas.run import RunExecutionResult
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
 from dbt_common.events.base_types import EventMsg
+from dbt_common.tests import enable_test_caching
 
 ROOT = Path(__file__).parents[2]
+# As in dbt's own tests: macros, which are the same texts in each copy of a project and for each
+# target, are read once in a process.
+enable_test_caching()
 WITHOUT_TESTS = ("--exclude-resource-type", "test", "unit_test")
 # What dbt parsed, by project, target and LAKEHOUSE_SOURCE. It holds the database's name, which is
 # one for all stand-ins and all warehouse files; where landing is, a log finds when it is built.
