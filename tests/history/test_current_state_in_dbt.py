@@ -14,25 +14,11 @@ import pytest
 from ingestion.settings import ConnectorName
 from tests.history.current_state import prove_current_state
 from tests.kit.declared import CONNECTORS
-from tests.kit.warehouse import (
-    WHOLE_PROJECT,
-    Warehouse,
-    copy_project,
-    parsed_project,
-)
-from tests.kit.worked import EPOCHS
-
-
-@pytest.fixture(scope="module")
-def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[ConnectorName, Warehouse]:
-    """The whole project, parsed once for each connector."""
-    project = copy_project(tmp_path_factory.mktemp("project"), EPOCHS, WHOLE_PROJECT)
-    folder = tmp_path_factory.mktemp("parsed")
-    return {connector: parsed_project(project, folder, connector) for connector in CONNECTORS}
+from tests.kit.warehouse import Warehouse
 
 
 @pytest.mark.parametrize("connector", CONNECTORS)
 def test_current_state(
-    connector: ConnectorName, parsed: dict[ConnectorName, Warehouse], tmp_path: Path
+    connector: ConnectorName, parsed_whole: dict[ConnectorName, Warehouse], tmp_path: Path
 ) -> None:
-    prove_current_state(parsed[connector], tmp_path, Random(5), of=90)
+    prove_current_state(parsed_whole[connector], tmp_path, Random(5), of=90)

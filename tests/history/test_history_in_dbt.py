@@ -29,8 +29,8 @@ from tests.kit.batches import (
 )
 from tests.kit.declared import CONNECTORS, DECLARATIONS
 from tests.kit.logs import as_page, random_logs
-from tests.kit.warehouse import KILLED, Warehouse, copy_project, parsed_project
-from tests.kit.worked import EPOCHS, WorkedHistory, worked_histories
+from tests.kit.warehouse import KILLED, Warehouse
+from tests.kit.worked import WorkedHistory, worked_histories
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,10 @@ class Workshop:
 
 
 @pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    project = copy_project(tmp_path_factory.mktemp("project"), EPOCHS)
-    folder = tmp_path_factory.mktemp("batches")
-    parsed = {connector: parsed_project(project, folder, connector) for connector in CONNECTORS}
-    return Workshop(parsed, folder, count())
+def workshop(
+    parsed: dict[ConnectorName, Warehouse], tmp_path_factory: pytest.TempPathFactory
+) -> Workshop:
+    return Workshop(parsed, tmp_path_factory.mktemp("batches"), count())
 
 
 # --- One batch ------------------------------------------------------------------------------------

@@ -7,19 +7,20 @@ from pathlib import Path
 import pytest
 from dbt.artifacts.schemas.run import RunExecutionResult
 
+from ingestion.settings import ConnectorName
 from tests.kit.batches import Batch, history_lines, new_batch, wrong_logs
 from tests.kit.declared import DECLARATIONS
-from tests.kit.warehouse import copy_project, parsed_project
-from tests.kit.worked import EPOCHS, worked_histories
+from tests.kit.warehouse import Warehouse
+from tests.kit.worked import worked_histories
 
 
 @pytest.fixture(scope="module")
-def worked(tmp_path_factory: pytest.TempPathFactory) -> Batch:
+def worked(
+    parsed: dict[ConnectorName, Warehouse], tmp_path_factory: pytest.TempPathFactory
+) -> Batch:
     """The worked histories of docs/semantics.md on PostgreSQL, all runs landed, nothing built."""
-    project = copy_project(tmp_path_factory.mktemp("project"), EPOCHS)
-    folder = tmp_path_factory.mktemp("batches")
-    parsed = parsed_project(project, folder, "postgresql")
-    batch = new_batch(parsed, folder / "worked", DECLARATIONS, worked_histories("postgresql"))
+    folder = tmp_path_factory.mktemp("worked")
+    batch = new_batch(parsed["postgresql"], folder, DECLARATIONS, worked_histories("postgresql"))
     for run in batch.runs:
         batch.land(run)
     return batch

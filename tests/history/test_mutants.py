@@ -22,8 +22,8 @@ from tests.history.cases import case_of
 from tests.kit.batches import new_batch
 from tests.kit.declared import CONNECTORS
 from tests.kit.logs import random_logs
-from tests.kit.warehouse import Warehouse, copy_project, parsed_project
-from tests.kit.worked import EPOCHS, WorkedHistory, load, worked_histories
+from tests.kit.warehouse import Warehouse
+from tests.kit.worked import WorkedHistory, load, worked_histories
 
 PACKAGE = "packages/cdc_history/macros"
 VERSIONS = f"{PACKAGE}/strategy/versions.sql"
@@ -257,14 +257,6 @@ MUTANTS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[ConnectorName, Warehouse]:
-    """The project, parsed once for each connector: a warehouse's name is all that differs later."""
-    folder = tmp_path_factory.mktemp("parsed")
-    project = copy_project(tmp_path_factory.mktemp("project"), EPOCHS)
-    return {connector: parsed_project(project, folder, connector) for connector in CONNECTORS}
-
-
 def with_error(manifest: Manifest, mutant: Mutant) -> Manifest:
     """The parsed project with the error in its macros."""
     changed = manifest.deepcopy()
@@ -321,9 +313,8 @@ def test_mutant_is_caught(
     assert goes_wrong(replace(warehouse, manifest=with_error(warehouse.manifest, mutant)), tmp_path)
 
 
-def test_an_error_fails_the_case_of_a_worked_history(tmp_path: Path) -> None:
-    project = Project(copy_project(tmp_path / "project", EPOCHS))
-    wrong = Project(project.directory, {"{}": with_error(project.manifest({}), MUTANTS[0])})
+def test_an_error_fails_the_case_of_a_worked_history(project: Path, tmp_path: Path) -> None:
+    wrong = Project(project, {"{}": with_error(Project(project).manifest({}), MUTANTS[0])})
     (redelivery,) = [
         w for w in load(declarations.load()) if w.title == "Redelivery with other values"
     ]

@@ -30,8 +30,8 @@ from tests.kit.batches import (
     wrong_logs,
 )
 from tests.kit.declared import CONNECTORS, DECLARATIONS
-from tests.kit.warehouse import SOURCES, copy_project, parsed_project
-from tests.kit.worked import EPOCHS, worked_histories
+from tests.kit.warehouse import SOURCES, Warehouse
+from tests.kit.worked import worked_histories
 
 CUSTOMERS = DECLARATIONS.table("customers")
 Run = Callable[..., str]
@@ -39,14 +39,15 @@ T = TypeVar("T")
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> dict[ConnectorName, Batch]:
+def built(
+    parsed: dict[ConnectorName, Warehouse], tmp_path_factory: pytest.TempPathFactory
+) -> dict[ConnectorName, Batch]:
     """The worked histories of customers of each connector, landed and built."""
-    project = copy_project(tmp_path_factory.mktemp("project"), EPOCHS)
     found: dict[ConnectorName, Batch] = {}
-    for connector in CONNECTORS:
+    for connector, warehouse in parsed.items():
         folder = tmp_path_factory.mktemp(connector)
         logs = [log for log in worked_histories(connector) if log.table.name == "customers"]
-        batch = new_batch(parsed_project(project, folder, connector), folder, DECLARATIONS, logs)
+        batch = new_batch(warehouse, folder, DECLARATIONS, logs)
         for run in batch.runs:
             batch.land(run)
         batch.warehouse.build(*batch.selection)

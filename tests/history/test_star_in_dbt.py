@@ -17,21 +17,8 @@ import pytest
 from ingestion.settings import ConnectorName
 from tests.history.stars import Stars, in_folder, random_bundles, run
 from tests.kit.declared import CONNECTORS
-from tests.kit.warehouse import (
-    WHOLE_PROJECT,
-    Warehouse,
-    copy_project,
-    parsed_project,
-)
-from tests.kit.worked import EPOCHS, WorkedHistory
-
-
-@pytest.fixture(scope="module")
-def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[ConnectorName, Warehouse]:
-    """The whole project, parsed once for each connector."""
-    project = copy_project(tmp_path_factory.mktemp("project"), EPOCHS, WHOLE_PROJECT)
-    folder = tmp_path_factory.mktemp("parsed")
-    return {connector: parsed_project(project, folder, connector) for connector in CONNECTORS}
+from tests.kit.warehouse import Warehouse
+from tests.kit.worked import WorkedHistory
 
 
 def with_halves_apart(bundle: Sequence[WorkedHistory]) -> list[WorkedHistory]:
@@ -55,12 +42,12 @@ def with_halves_apart(bundle: Sequence[WorkedHistory]) -> list[WorkedHistory]:
 
 @pytest.mark.parametrize("connector", CONNECTORS)
 def test_versions_and_orders(
-    connector: ConnectorName, parsed: dict[ConnectorName, Warehouse], tmp_path: Path
+    connector: ConnectorName, parsed_whole: dict[ConnectorName, Warehouse], tmp_path: Path
 ) -> None:
     bundles = random_bundles(connector, number=1, of=60)
     if connector == "sqlserver":
         bundles[0] = with_halves_apart(bundles[0])
-    run(Stars(bundles, in_folder(parsed[connector], tmp_path)), Random(3))
+    run(Stars(bundles, in_folder(parsed_whole[connector], tmp_path)), Random(3))
 
 
 @pytest.mark.long
@@ -69,8 +56,8 @@ def test_versions_and_orders(
 def test_versions_and_orders_of_many(
     connector: ConnectorName,
     number: int,
-    parsed: dict[ConnectorName, Warehouse],
+    parsed_whole: dict[ConnectorName, Warehouse],
     tmp_path: Path,
 ) -> None:
-    warehouse = in_folder(parsed[connector], tmp_path)
+    warehouse = in_folder(parsed_whole[connector], tmp_path)
     run(Stars(random_bundles(connector, number, of=300), warehouse), Random(number))

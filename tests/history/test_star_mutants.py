@@ -10,11 +10,11 @@ import pytest
 from dbt.contracts.graph.manifest import Manifest
 from dbt.contracts.graph.nodes import ModelNode
 
+from ingestion.settings import ConnectorName
 from tests.history.current_state import prove_current_state
 from tests.history.stars import Stars, in_folder, random_bundles, run
 from tests.kit.batches import AlwaysPlain
-from tests.kit.warehouse import WHOLE_PROJECT, Warehouse, copy_project, parsed_project
-from tests.kit.worked import EPOCHS
+from tests.kit.warehouse import Warehouse
 
 pytestmark = pytest.mark.long
 
@@ -146,12 +146,6 @@ MUTANTS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def parsed(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
-    project = copy_project(tmp_path_factory.mktemp("project"), EPOCHS, WHOLE_PROJECT)
-    return parsed_project(project, tmp_path_factory.mktemp("parsed"), "postgresql")
-
-
 def with_error(manifest: Manifest, mutant: Mutant) -> Manifest:
     """The parsed project with the error in a macro or a model."""
     changed = manifest.deepcopy()
@@ -172,12 +166,17 @@ def with_error(manifest: Manifest, mutant: Mutant) -> Manifest:
 
 
 @pytest.mark.parametrize("proof", [prove_star, prove_codes])
-def test_without_an_error_nothing_is_wrong(proof: Proof, parsed: Warehouse, tmp_path: Path) -> None:
-    proof(parsed, tmp_path)
+def test_without_an_error_nothing_is_wrong(
+    proof: Proof, parsed_whole: dict[ConnectorName, Warehouse], tmp_path: Path
+) -> None:
+    proof(parsed_whole["postgresql"], tmp_path)
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_mutant_is_caught(mutant: Mutant, parsed: Warehouse, tmp_path: Path) -> None:
+def test_mutant_is_caught(
+    mutant: Mutant, parsed_whole: dict[ConnectorName, Warehouse], tmp_path: Path
+) -> None:
+    parsed = parsed_whole["postgresql"]
     assert parsed.manifest is not None
     warehouse = replace(parsed, manifest=with_error(parsed.manifest, mutant))
     with pytest.raises((AssertionError, pytest.fail.Exception)):

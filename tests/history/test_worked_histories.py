@@ -13,8 +13,7 @@ from tests.history.cases import case_of, changes_by_run
 from tests.kit import reference
 from tests.kit.declared import DECLARATIONS
 from tests.kit.reference import Change
-from tests.kit.warehouse import copy_project
-from tests.kit.worked import EPOCHS, WorkedHistory, load, moment
+from tests.kit.worked import WorkedHistory, load, moment
 
 HISTORIES = load(DECLARATIONS)
 
@@ -73,15 +72,15 @@ def test_history_is_as_the_page_says(worked: WorkedHistory, tmp_path: Path) -> N
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return Project(copy_project(tmp_path_factory.mktemp("project"), EPOCHS))
+def cases(project: Path) -> Project:
+    return Project(project)
 
 
 @showing("history")
 def test_the_snapshot_is_as_the_page_says_after_the_runs_of_the_log(
-    worked: WorkedHistory, project: Project, tmp_path: Path
+    worked: WorkedHistory, cases: Project, tmp_path: Path
 ) -> None:
-    project.run(case_of(worked, tmp_path))
+    cases.run(case_of(worked, tmp_path))
 
 
 @showing("dimension")
