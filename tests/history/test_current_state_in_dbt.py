@@ -13,11 +13,13 @@ import pytest
 
 from ingestion.settings import ConnectorName
 from tests.history.current_state import prove_current_state
-from tests.kit.declared import CONNECTORS
 from tests.kit.warehouse import Warehouse
 
 
-@pytest.mark.parametrize("connector", CONNECTORS)
+# What marts read of staging is the same for both connectors: the star is shown with the other.
+@pytest.mark.parametrize(
+    "connector", ["postgresql", pytest.param("sqlserver", marks=pytest.mark.long)]
+)
 def test_current_state(
     connector: ConnectorName, parsed_whole: dict[ConnectorName, Warehouse], tmp_path: Path
 ) -> None:

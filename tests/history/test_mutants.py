@@ -20,6 +20,7 @@ from ingestion import declarations
 from ingestion.settings import ConnectorName
 from tests.history.cases import case_of
 from tests.kit.batches import new_batch
+from tests.kit.dbt import ROOT
 from tests.kit.declared import CONNECTORS
 from tests.kit.logs import random_logs
 from tests.kit.warehouse import Warehouse
@@ -305,6 +306,22 @@ def test_without_an_error_nothing_is_wrong(
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_mutant_has_its_place(mutant: Mutant) -> None:
+    assert mutant.old in (ROOT / mutant.file).read_text("utf-8")
+
+
+# They prove the proof: in the short run the first error of each file.
+@pytest.mark.parametrize(
+    "mutant",
+    [
+        pytest.param(
+            mutant,
+            id=mutant.name,
+            marks=pytest.mark.long if mutant.file in {m.file for m in MUTANTS[:place]} else (),
+        )
+        for place, mutant in enumerate(MUTANTS)
+    ],
+)
 def test_mutant_is_caught(
     mutant: Mutant, parsed: dict[ConnectorName, Warehouse], tmp_path: Path
 ) -> None:

@@ -45,9 +45,18 @@ def test_module(terraform: Terraform, tree: Path, module: str) -> None:
 @pytest.mark.parametrize("module", CONTROLLED)
 def test_every_control_has_its_mutant(module: str) -> None:
     assert sorted(controls(module)) == sorted({m.control for m in MUTANTS[module]})
+    original = (harness.SOURCE / place(module) / "main.tf").read_text()
+    assert not [m.control for m in MUTANTS[module] if m.old not in original], "nothing to remove"
 
 
-@pytest.mark.parametrize("module", CONTROLLED)
+# It proves that controls can fail, not the modules: one of them in the short run.
+@pytest.mark.parametrize(
+    "module",
+    [
+        pytest.param(module, marks=() if module == "encryption" else pytest.mark.long)
+        for module in CONTROLLED
+    ],
+)
 def test_a_removed_control_is_missed(
     terraform: Terraform, tree: Path, tmp_path: Path, module: str
 ) -> None:
@@ -56,10 +65,8 @@ def test_a_removed_control_is_missed(
     copy = tmp_path / place(module)
     shutil.copytree(source, copy, symlinks=True)
     shutil.copytree(tree / "testing", tmp_path / "testing")
-    original = (source / "main.tf").read_text()
-    mutated = original
+    mutated = (source / "main.tf").read_text()
     for mutant in MUTANTS[module]:
-        assert mutant.old in original, f"{module}: nothing to remove for {mutant.control!r}"
         mutated = mutated.replace(mutant.old, mutant.new)
     (copy / "main.tf").write_text(mutated)
 

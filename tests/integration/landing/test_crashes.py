@@ -91,6 +91,14 @@ def test_killed_at_each_step_of_a_batch(
     assert (staged, any_zone.storage.list_files(layout.WRITERS)) == ([], [])
 
 
+@pytest.mark.parametrize(
+    "any_zone",
+    [
+        pytest.param("zone", id="disk"),
+        pytest.param("s3_zone", id="s3a", marks=pytest.mark.long),
+    ],
+    indirect=True,
+)
 def test_killed_at_each_step_of_compaction(zone: Zone, any_zone: Zone, feed: Feed) -> None:
     feed.create(1)
     for round_number in range(3):
