@@ -27,14 +27,17 @@ test-long: setup ## the proofs that take minutes
 test-aws: setup ## does a real Redshift do what the tests' stand-in does? Skipped where there is none
 	@$(BIN)/pytest -m aws -rs tests/aws
 
-.PHONY: lint
+.PHONY: lint lint-python lint-sql
 lint: setup ## ruff, mypy, imports, yamllint, dbt's own warnings, sqlfluff
 	@mkdir -p build/lint
+	@$(MAKE) --jobs 2 lint-python lint-sql
+lint-python:
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --cache-dir build/lint > build/lint/imports.log || { cat build/lint/imports.log; exit 1; }
 	@$(BIN)/yamllint --strict .
+lint-sql:
 	@export LAKEHOUSE_DUCKDB=:memory: DBT_TARGET_PATH=build/lint DBT_LOG_PATH=build/lint; \
 		$(BIN)/dbt --quiet --warn-error parse --no-partial-parse && \
 		$(BIN)/sqlfluff lint --disable-progress-bar models analyses tests/data/[!g]*/
