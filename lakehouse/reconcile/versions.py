@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ingestion.declarations import Table
 from lakehouse.reconcile.findings import Difference, HistoryReport, Version, explain
 from lakehouse.reconcile.scope import SHOWN, Scope, differs, key_text, only_row
+from lakehouse.source.positions import IS_DERIVED, LOG_PLACE
 
 if TYPE_CHECKING:
     import duckdb
@@ -40,7 +41,7 @@ def first_reads(
                         row_number() over (partition by {keys} order by {_ORDER}) as place
                     from history.{table.name}_history
                 )
-                where place = 1 and _cdc_op = 'r' and _cdc_position not like '0000%'
+                where place = 1 and _cdc_op = 'r' and not {IS_DERIVED}
                 """
             ).fetchone()
             found[table.name] = row[0] if row else None
@@ -148,13 +149,12 @@ def _load_versions(connection: duckdb.DuckDBPyConnection, scope: Scope) -> None:
                 {values},
                 _cdc_op as _operation,
                 row_number() over key_order as _ordinal,
-                regexp_replace(_cdc_position, ':[^:]*$', '') as _log_place,
+                {LOG_PLACE} as _log_place,
                 epoch_ms(_cdc_committed_at) as _committed_ms,
                 lag(_cdc_op) over key_order as _previous_operation,
-                lag(regexp_replace(_cdc_position, ':[^:]*$', '')) over key_order
-                    as _previous_place,
+                lag({LOG_PLACE}) over key_order as _previous_place,
                 lead(_cdc_op) over key_order as _next_operation,
-                lead(regexp_replace(_cdc_position, ':[^:]*$', '')) over key_order as _next_place
+                lead({LOG_PLACE}) over key_order as _next_place
             from history.{scope.table.name}_history
             window key_order as (partition by {keys} order by {_ORDER})
         ),

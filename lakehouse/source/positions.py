@@ -1,7 +1,8 @@
 """Where a change stands in its source's log, and the text of it that orders changes bytewise.
 
 The text is `_cdc_position` (docs/semantics.md, "Position"); SQL makes the same of a record in
-`macros/log/position_expression.sql`. Here it is made of numbers, and taken apart again.
+`macros/log/position_expression.sql`. Here it is made of numbers, and taken apart again, also in SQL
+for DuckDB of whoever reads histories.
 """
 
 from __future__ import annotations
@@ -88,6 +89,12 @@ class Position:
         """The position that a text of `connector` spells."""
         epoch, _, place = text.partition(":")
         return cls(int(epoch), _PLACES[connector].parse(place))
+
+
+# Of a column `_cdc_position`: whether it was derived from a before image, which gives it zeros, and
+# the place in the log without the number that the change has there.
+IS_DERIVED = "_cdc_position like '0000%'"
+LOG_PLACE = "regexp_replace(_cdc_position, ':[^:]*$', '')"
 
 
 def lsn_text(number: int) -> str:

@@ -68,11 +68,7 @@ rows_as_text as (
         events.*,
         {{ position_expression('events') }} as change_position,
         {{ commit_is_known('events') }} as commit_is_known,
-        case
-            {% for prefix, epoch in source_epochs().items() %}
-            when events.source_name = '{{ prefix }}' then '{{ '%04d' % epoch }}'
-            {% endfor %}
-        end as source_epoch
+        {{ epoch_expression('events') }} as source_epoch
     from events
 ),
 

@@ -10,7 +10,7 @@
 -#}
 {% macro position_expression(events) %}
     {% set zeros = '00000000:00000000:0000' %}
-    {% set lsn_form = '[0-9a-f]{8}:[0-9a-f]{8}:[0-9a-f]{4}' %}
+    {% set lsn_form = _lsn_form() %}
     {% set number_form = '[0-9]{1,18}' %}
     {% set pg_lsn_form = '[1-9][0-9]{0,17}' %}
     {% if source_connector() == 'sqlserver' %}
@@ -61,3 +61,34 @@
 {% macro _last_commit_lsn(events) -%}
     {{ first_match(events ~ '.sequence', '^\\["([1-9][0-9]{0,17})"') }}
 {%- endmacro %}
+
+{#- SQL: the epoch of the source, which leads its positions; null when no prefix that is declared names it. -#}
+{% macro epoch_expression(events) %}
+        case
+            {% for prefix, epoch in source_epochs().items() %}
+            when {{ events }}.source_name = '{{ prefix }}' then '{{ '%04d' % epoch }}'
+            {% endfor %}
+        end
+{%- endmacro %}
+
+{#-
+  Boolean SQL: the change at `_cdc_position` (epoch, colon, position) was committed at or before `commit`,
+  a SQL Server commit_lsn or a PostgreSQL LSN at which a transaction ended (decimal or X/Y); none when it
+  is neither. PostgreSQL's position leads with the end of the transaction before, so a transaction is in
+  if that lies before its end.
+-#}
+{% macro committed_by(commit) %}
+    {% set re = modules.re %}
+    {% if source_connector() == 'sqlserver' and re.fullmatch(_lsn_form(), commit) %}
+        {% do return("substring(_cdc_position, 6, 22) <= '" ~ commit ~ "'") %}
+    {% elif source_connector() == 'postgresql' and re.fullmatch('[0-9]+', commit) %}
+        {% do return("substring(_cdc_position, 6, 16) < '" ~ '%016x' % (commit | int) ~ "'") %}
+    {% elif source_connector() == 'postgresql' and re.fullmatch('[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}', commit) %}
+        {% set halves = commit.lower().split('/') %}
+        {% do return(
+            "substring(_cdc_position, 6, 16) < '" ~ halves[0].zfill(8) ~ halves[1].zfill(8) ~ "'") %}
+    {% endif %}
+    {% do return(none) %}
+{% endmacro %}
+
+{% macro _lsn_form() %}{% do return('[0-9a-f]{8}:[0-9a-f]{8}:[0-9a-f]{4}') %}{% endmacro %}

@@ -37,22 +37,12 @@
     {% do return(alternatives | join(' or ')) %}
 {% endmacro %}
 
-{#-
-  SQL: the change was committed at or before `as_of`: a SQL Server commit_lsn, a PostgreSQL LSN at
-  which a transaction ended (decimal or X/Y), or a UTC time in ISO format. PostgreSQL's position
-  leads with the end of the transaction before, so a transaction is in if that lies before its end.
--#}
+{#- SQL: the change was committed at or before `as_of`, a commit of the source or a UTC time in ISO format. -#}
 {% macro _as_of_condition(as_of) %}
-    {% set re = modules.re %}
-    {% if re.fullmatch('[0-9a-f]{8}:[0-9a-f]{8}:[0-9a-f]{4}', as_of) and source_connector() == 'sqlserver' %}
-        {% do return("substring(_cdc_position, 6, 22) <= '" ~ as_of ~ "'") %}
-    {% elif re.fullmatch('[0-9]+', as_of) and source_connector() == 'postgresql' %}
-        {% do return("substring(_cdc_position, 6, 16) < '" ~ '%016x' % (as_of | int) ~ "'") %}
-    {% elif re.fullmatch('[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}', as_of) and source_connector() == 'postgresql' %}
-        {% set halves = as_of.lower().split('/') %}
-        {% do return(
-            "substring(_cdc_position, 6, 16) < '" ~ halves[0].zfill(8) ~ halves[1].zfill(8) ~ "'") %}
-    {% elif re.fullmatch('[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]+)?Z?', as_of) %}
+    {% set condition = committed_by(as_of) %}
+    {% if condition %}
+        {% do return(condition) %}
+    {% elif modules.re.fullmatch('[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]+)?Z?', as_of) %}
         {% do return(
             "_cdc_committed_at <= cast('" ~ as_of.replace('T', ' ').rstrip('Z') ~ "' as timestamp)") %}
     {% endif %}

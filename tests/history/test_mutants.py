@@ -233,7 +233,7 @@ MUTANTS = [
     ),
     Mutant(
         "a restored source begins again where it began",
-        "macros/log/change_log.sql",
+        POSITION,
         "then '{{ '%04d' % epoch }}'",
         "then '0001'",
     ),
