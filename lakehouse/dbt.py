@@ -25,7 +25,6 @@ class Dbt:
         Raises:
             TerminalError: it failed; the message holds dbt's own.
         """
-        from dbt.adapters.factory import FACTORY
         from dbt.cli.main import dbtRunner
 
         try:
@@ -33,11 +32,17 @@ class Dbt:
                 [*arguments, *self._options, "--vars", json.dumps(variables)]
             )
         finally:
-            # DuckDB's file is locked until its adapter lets it go; others keep nothing open.
-            for adapter in FACTORY.adapters.values():
-                getattr(adapter.ConnectionManager, "close_all_connections", lambda: None)()
+            let_go()
         if not done.success:
             failed = [str(node.message) for node in getattr(done.result, "results", ())]
             told = str(done.exception) if done.exception else "; ".join(filter(None, failed))
             raise TerminalError(f"dbt {' '.join(arguments[:2])} failed: {told}")
         return done.result
+
+
+def let_go() -> None:
+    """Free DuckDB's file, which its adapter keeps locked; others keep nothing open."""
+    from dbt.adapters.factory import FACTORY
+
+    for adapter in FACTORY.adapters.values():
+        getattr(adapter.ConnectionManager, "close_all_connections", lambda: None)()

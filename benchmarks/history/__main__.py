@@ -20,11 +20,12 @@ from pathlib import Path
 
 import duckdb
 import yaml
-from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.artifacts.schemas.run import RunExecutionResult
 from dbt.cli.main import dbtRunner
 from rich.console import Console
 from rich.table import Table
+
+from lakehouse.dbt import let_go
 
 _PACKAGE = Path(__file__).parents[2] / "packages/cdc_history"
 _ROW = "customer_id, name, city, amount"
@@ -153,7 +154,7 @@ class Bench:
                 [*arguments, *options, "--log-level", "error", "--no-write-json"]
             )
         finally:
-            DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+            let_go()
         assert isinstance(result.result, RunExecutionResult)
         assert result.success
         return {node.node.name: node.execution_time for node in result.result.results}

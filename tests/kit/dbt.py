@@ -14,12 +14,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.artifacts.schemas.run import RunExecutionResult
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
 from dbt_common.events.base_types import EventMsg
 from dbt_common.tests import enable_test_caching
+
+from lakehouse.dbt import let_go
 
 ROOT = Path(__file__).parents[2]
 # As in dbt's own tests: macros, which are the same texts in each copy of a project and for each
@@ -102,8 +103,7 @@ class Dbt:
                 runner = dbtRunner(self.manifest, callbacks=[listen, *callbacks])
                 return runner.invoke([*arguments, *options])
             finally:
-                # dbt would keep the DuckDB file locked
-                DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+                let_go()
 
     def run(self, *arguments: str, callbacks: Sequence[Callable[[EventMsg], None]] = ()) -> None:
         """Run a dbt command; AssertionError with dbt's message when it fails."""
