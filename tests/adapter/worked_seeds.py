@@ -11,15 +11,13 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ingestion import declarations
 from ingestion.declarations import Table
 from tests.kit import reference
-from tests.kit.landing import LandingZone
-from tests.kit.reference import Change, Row
+from tests.kit.declared import DECLARATIONS
+from tests.kit.reference import Row
 from tests.kit.worked import WorkedHistory, load
 
 SEEDS = Path(__file__).parents[2] / "packages/cdc_history/integration_tests/seeds"
-DECLARATIONS = declarations.load()
 
 
 def texts() -> dict[str, str]:
@@ -43,14 +41,8 @@ class _Log:
 
     def __init__(self, worked: WorkedHistory, folder: Path) -> None:
         self._number, self._table = worked.number, worked.table
-        zone = LandingZone(folder, DECLARATIONS, worked.connector)
-        deliveries = worked.deliveries()
-        records = zone.land(worked.table, [delivery for _, delivery in deliveries])
-        self.changes: list[tuple[int, Change]] = []
-        for (run, _), record in zip(deliveries, records, strict=True):
-            verdict = reference.judge(record, worked.table, worked.source)
-            if isinstance(verdict, Change):
-                self.changes.append((run, verdict))
+        runs = worked.changes_by_run(folder)
+        self.changes = [(run, change) for run, found in enumerate(runs, 1) for change in found]
         rows = [row for _, c in self.changes for row in (c.row, c.before) if row is not None]
         self._told = {n for n in range(len(rows[0])) if len({row[n] for row in rows}) > 1}
 

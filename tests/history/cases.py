@@ -13,15 +13,13 @@ from pytest_dbt_runs.cases import Case
 
 from ingestion.declarations import Table
 from tests.kit import reference
-from tests.kit.declared import DECLARATIONS
-from tests.kit.landing import LandingZone
 from tests.kit.reference import Change
 from tests.kit.worked import Cells, WorkedHistory, moment
 
 
 def case_of(worked: WorkedHistory, folder: Path) -> Case:
     """The case that a worked history is; its records are landed in `folder` to be read."""
-    runs = changes_by_run(worked, folder)
+    runs = worked.changes_by_run(folder)
     batches: list[dict[str, Any]] = [
         {
             "given": [
@@ -39,19 +37,6 @@ def case_of(worked: WorkedHistory, folder: Path) -> Case:
     batches[-1]["expect"] = {"rows": [_kept(line, worked) for line in worked.history]}
     model = f"{worked.table.name}_history"
     return Case.model_validate({"name": worked.title, "model": model, "batches": batches})
-
-
-def changes_by_run(worked: WorkedHistory, folder: Path) -> list[list[Change]]:
-    """What each run of a worked history reads. AssertionError if a record of it is rejected."""
-    zone = LandingZone(folder, DECLARATIONS, worked.connector)
-    deliveries = worked.deliveries()
-    runs = []
-    for run in sorted({run for run, _ in deliveries}):
-        records = zone.land(worked.table, [delivery for of, delivery in deliveries if of == run])
-        verdicts = [reference.judge(record, worked.table, worked.source) for record in records]
-        assert not [verdict for verdict in verdicts if isinstance(verdict, reference.Rejected)]
-        runs.append([verdict for verdict in verdicts if isinstance(verdict, Change)])
-    return runs
 
 
 def _types(table: Table) -> dict[str, str]:

@@ -9,7 +9,7 @@ import pytest
 from pytest_dbt_runs.project import Project
 
 from ingestion.declarations import Table
-from tests.history.cases import case_of, changes_by_run
+from tests.history.cases import case_of
 from tests.kit import reference
 from tests.kit.declared import DECLARATIONS
 from tests.kit.reference import Change
@@ -19,8 +19,7 @@ HISTORIES = load(DECLARATIONS)
 
 
 def accepted(worked: WorkedHistory, folder: Path) -> list[Change]:
-    runs = changes_by_run(worked, folder)
-    return [change for changes in runs for change in changes]
+    return [change for changes in worked.changes_by_run(folder) for change in changes]
 
 
 def tracked(row: reference.Row, table: Table) -> dict[str, reference.Value]:

@@ -17,8 +17,15 @@ from ingestion.settings import ConnectorName
 from lakehouse.source.envelopes import Event, Row, Value, headers, key_bytes, value_bytes
 from lakehouse.source.positions import Place, Position, PostgresPlace, SqlServerPlace
 from tests.kit.declared import DECLARATIONS
-from tests.kit.landing import Delivery
-from tests.kit.reference import BEGINNING_OF_TIME, END_OF_TIME, Source
+from tests.kit.landing import Delivery, LandingZone
+from tests.kit.reference import (
+    BEGINNING_OF_TIME,
+    END_OF_TIME,
+    Change,
+    Rejected,
+    Source,
+    judge,
+)
 
 PAGE = Path(__file__).parents[2] / "docs/semantics.md"
 DAY = datetime(2026, 3, 1)
@@ -115,6 +122,21 @@ class WorkedHistory:
             (int(line["run"]), self._delivery(line, number, rekey))
             for number, line in enumerate(self.log)
         ]
+
+    def changes_by_run(self, folder: Path) -> list[list[Change]]:
+        """What each run reads; the records are landed in `folder`.
+
+        AssertionError if one of them is rejected.
+        """
+        zone = LandingZone(folder, DECLARATIONS, self.connector)
+        deliveries = self.deliveries()
+        runs = []
+        for run in sorted({run for run, _ in deliveries}):
+            records = zone.land(self.table, [delivery for of, delivery in deliveries if of == run])
+            verdicts = [judge(record, self.table, self.source) for record in records]
+            assert not [verdict for verdict in verdicts if isinstance(verdict, Rejected)]
+            runs.append([verdict for verdict in verdicts if isinstance(verdict, Change)])
+        return runs
 
     def _delivery(self, line: Cells, number: int, rekey: Rekey) -> Delivery:
         key = rekey(self.key(line["key"]))
