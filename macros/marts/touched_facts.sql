@@ -26,23 +26,15 @@
         )
     union
     {%- endif %}
-    {%- if customer %}
+    {%- for member in ['customer', 'store'] if customer or member != 'customer' %}
     select {{ names }}
     from {{ this }} as facts
     where
-        facts.customer_id in (
-            select customers.customer_id
-            from {{ ref('dim_customer') }} as customers
-            where customers._cdc_run > {{ cdc_history.consumed_run() }}
+        facts.{{ member }}_id in (
+            select members.{{ member }}_id
+            from {{ ref('dim_' ~ member) }} as members
+            where members._cdc_run > {{ cdc_history.consumed_run() }}
         )
-    union
-    {%- endif %}
-    select {{ names }}
-    from {{ this }} as facts
-    where
-        facts.store_id in (
-            select stores.store_id
-            from {{ ref('dim_store') }} as stores
-            where stores._cdc_run > {{ cdc_history.consumed_run() }}
-        )
+    {{ 'union' if not loop.last }}
+    {%- endfor %}
 {% endmacro %}

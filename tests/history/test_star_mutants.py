@@ -112,8 +112,8 @@ MUTANTS = [
     Mutant(
         "facts are not pointed anew",
         "macros/marts/touched_facts.sql",
-        "where customers._cdc_run > {{ cdc_history.consumed_run() }}",
-        "where false",
+        "['customer', 'store']",
+        "['store']",
     ),
     Mutant(
         "the change that arrived last is the current state",
