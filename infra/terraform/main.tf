@@ -164,6 +164,7 @@ module "iam" {
   glue_security_group_id   = module.network.security_group_ids["glue"]
 
   connect_security_group_id = module.network.security_group_ids["connect"]
+  lake_target               = length(var.lake_target.batch_jobs) + length(var.lake_target.optimized_tables) > 0
   redshift = {
     workgroup_arn      = module.redshift.endpoint.workgroup_arn
     namespace_arn      = module.redshift.namespace_arn

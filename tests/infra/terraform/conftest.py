@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +159,19 @@ def second_plan(dev: Applied, calls: set[Call]) -> Replanned:
     calls.clear()
     plan = replan(dev, "second.tfplan")
     return Replanned(plan, frozenset(calls))
+
+
+# A job and a table of the lake, which no environment has.
+LAKE = """-var=lake_target={
+  batch_jobs       = { landing-to-staging = { description = "x", script = "x.py" } }
+  optimized_tables = ["dim_customer"]
+}"""
+
+
+@pytest.fixture(scope="session")
+def lake(dev: Applied) -> Environment:
+    """dev with the lake target on, planned over what is there."""
+    return replace(dev.environment, plan=replan(dev, "lake.tfplan", LAKE))
 
 
 def replan(applied: Applied, name: str, *options: str) -> dict[str, Any]:

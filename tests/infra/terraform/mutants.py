@@ -249,6 +249,7 @@ MUTANTS: dict[str, tuple[Mutant, ...]] = {
             '"kafka-cluster:ReadData", "kafka-cluster:DescribeTopic"], '
             'Resource = "${local.kafka.topic}/*"',
         ),
+        Mutant("the lake's roles come with it", "var.lake_target ?", "true ?"),
     ),
     "glue": (
         Mutant(

@@ -19,7 +19,7 @@ from ingestion.settings import Settings
 from lakehouse.settings import known_variables
 from lakehouse.source.msk_connect import Place
 from tests.infra.terraform import aws
-from tests.infra.terraform.conftest import Applied, Replanned, replan
+from tests.infra.terraform.conftest import Applied, Environment, Replanned, replan
 
 SETTING = re.compile(r"(?:LAKEHOUSE|AWS)_[A-Z0-9_]+=[^\"'\n]*")
 
@@ -90,6 +90,25 @@ def test_an_installation_with_a_root_per_environment_goes_on(dev: Applied) -> No
     assert [(address, actions) for address, actions, _ in changed] == [
         ("terraform_data.owner", ["create"])
     ]
+
+
+def test_the_lake_brings_its_jobs_and_roles_and_changes_nothing_else(lake: Environment) -> None:
+    changed = {(address, *actions) for address, actions, _ in changes(lake.plan)}
+    optimizers = ("compaction", "orphan_file_deletion", "retention")
+    assert changed == {
+        ('module.glue.aws_glue_job.batch["landing-to-staging"]', "create"),
+        *(
+            (f'module.glue.aws_glue_catalog_table_optimizer.this["dim_customer {kind}"]', "create")
+            for kind in optimizers
+        ),
+        *(
+            (f'module.iam.{kind}.this["{role}"]', "create")
+            for kind in ("aws_iam_role", "aws_iam_role_policy")
+            for role in ("batch", "optimizer")
+        ),
+        ('module.iam.aws_iam_role_policy.this["deploy"]', "update"),
+        ("module.monitoring.aws_cloudwatch_event_rule.job_failed", "update"),
+    }
 
 
 def test_the_environment_file_is_read_as_settings(settings_file: str) -> None:

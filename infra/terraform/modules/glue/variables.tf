@@ -54,13 +54,18 @@ variable "bucket_names" {
 }
 
 variable "role_arns" {
-  description = "Roles by purpose: landing, batch, optimizer."
+  description = "Roles by purpose: landing; with batch jobs or optimized tables batch and optimizer."
   type        = map(string)
   nullable    = false
 
   validation {
-    condition     = length(setsubtract(["landing", "batch", "optimizer"], keys(var.role_arns))) == 0
-    error_message = "role_arns needs landing, batch and optimizer."
+    condition     = contains(keys(var.role_arns), "landing")
+    error_message = "role_arns needs landing."
+  }
+
+  validation {
+    condition     = length(var.batch_jobs) + length(var.optimized_tables) == 0 || length(setsubtract(["batch", "optimizer"], keys(var.role_arns))) == 0
+    error_message = "role_arns needs batch and optimizer, for there are batch jobs or optimized tables."
   }
 }
 

@@ -20,17 +20,15 @@ locals {
   landing_objects = ["${var.bucket_arns["landing"]}/landing/*", "${var.bucket_arns["landing"]}/checkpoints/*"]
   glue_databases  = { for layer in ["landing", "staging", "curated"] : layer => "${replace(var.name, "-", "_")}_${layer}" }
 
-  services = {
+  services = merge(var.lake_target ? { batch = "glue.amazonaws.com", optimizer = "glue.amazonaws.com" } : {}, {
     landing    = "glue.amazonaws.com"
-    batch      = "glue.amazonaws.com"
-    optimizer  = "glue.amazonaws.com"
     connector  = "kafkaconnect.amazonaws.com"
     dbt        = "ecs-tasks.amazonaws.com"
     operations = "ecs-tasks.amazonaws.com"
     execution  = "ecs-tasks.amazonaws.com"
     runner     = "states.amazonaws.com"
     scheduler  = "scheduler.amazonaws.com"
-  }
+  })
 
   trust = merge(
     { for role, service in local.services : role => {
@@ -460,7 +458,7 @@ locals {
         Sid       = "JobRoles"
         Effect    = "Allow"
         Action    = "iam:PassRole"
-        Resource  = [for role in ["landing", "batch"] : "${local.role}/${var.name}-${role}"]
+        Resource  = [for role in ["landing", "batch"] : "${local.role}/${var.name}-${role}" if contains(keys(local.services), role)]
         Condition = { StringEquals = { "iam:PassedToService" = "glue.amazonaws.com" } }
       },
       { Sid = "ReadTaskLogs", Effect = "Allow", Action = ["logs:GetLogEvents", "logs:FilterLogEvents"], Resource = ["${local.logs}:/${var.name}/tasks", "${local.logs}:/${var.name}/tasks:log-stream:*"] },

@@ -221,6 +221,12 @@ variable "glue_security_group_id" {
   nullable    = false
 }
 
+variable "lake_target" {
+  description = "Whether there are jobs or optimized tables of the lake, which have roles of their own."
+  type        = bool
+  nullable    = false
+}
+
 variable "metrics_namespace" {
   description = "CloudWatch namespace of the project's own metrics."
   type        = string

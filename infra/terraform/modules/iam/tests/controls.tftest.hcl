@@ -34,6 +34,7 @@ variables {
   glue_security_group_id = "sg-1"
 
   connect_security_group_id = "sg-2"
+  lake_target               = false
 }
 
 run "roles" {
@@ -109,5 +110,21 @@ run "roles" {
       statement.Sid != "ReadTopics" || toset(flatten([statement.Resource])) == toset([for topic in ["retail.customers", "retail.transaction"] : "arn:aws:kafka:eu-central-1:123456789012:topic/retail-lakehouse-dev/11111111-2222-3333-4444-555555555555-1/${topic}"])
     ])
     error_message = "control: declared topics only"
+  }
+
+  assert {
+    condition     = length(setintersection(keys(aws_iam_role.this), ["batch", "optimizer"])) == 0 && !strcontains(aws_iam_role_policy.this["deploy"].policy, "-batch")
+    error_message = "control: the lake's roles come with it"
+  }
+}
+
+run "lake" {
+  variables {
+    lake_target = true
+  }
+
+  assert {
+    condition     = length(setsubtract(["batch", "optimizer"], keys(aws_iam_role_policy.this))) == 0 && strcontains(aws_iam_role_policy.this["deploy"].policy, "-batch")
+    error_message = "the lake has its roles"
   }
 }

@@ -34,6 +34,7 @@ variables {
   glue_security_group_id = "sg-1"
 
   connect_security_group_id = "sg-2"
+  lake_target               = false
 }
 
 run "every_repository_of_an_owner" {
