@@ -1,5 +1,5 @@
 {#-
-  CTEs from `records` to `events`: one row a record with the envelope's fields as text.
+  CTEs from `records` to `events`: one row per record with the envelope's fields as text.
 
   op, source_name, committed_ms, the connector's position fields, is_utf8, is_json,
   has_row, has_before_image, missing_columns and unknown_columns (comma-separated, null for none), and

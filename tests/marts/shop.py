@@ -319,7 +319,7 @@ class Shop:
 
 
 def land(zone: LandingZone, records: Sequence[tuple[str, Delivery]]) -> None:
-    """Land `records` as one batch a table."""
+    """Land `records` as one batch per table."""
     by_table: dict[str, list[Delivery]] = defaultdict(list)
     for table, delivery in records:
         by_table[table].append(delivery)

@@ -1,5 +1,5 @@
 {#-
-  One row an order for ever, so a merge is enough; only rows that differ from what is there are merged.
+  One row per order for ever, so a merge is enough; only rows that differ from what is there are merged.
   Redshift: distributed by order_id, which orders, lines and payments are joined by in every run;
   customer_id would put all guests on one slice. Sorted by day, which reports filter by.
 -#}

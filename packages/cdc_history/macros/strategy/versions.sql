@@ -1,5 +1,5 @@
 {#-
-  The query that turns change records into versions: the project's docs/semantics.md, rule by rule, one CTE a step.
+  The query that turns change records into versions: the project's docs/semantics.md, rule by rule, one CTE per step.
   A pure function of the set of records of each key, so the order and the runs in which they came
   make no difference.
 
