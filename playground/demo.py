@@ -6,28 +6,30 @@ services stop at the end; the landing zone, the warehouse file and the docs stay
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from ingestion.declarations import load
 from ingestion.errors import TerminalError
 from ingestion.settings import Settings
 from lakehouse.console import say, show_table
+from lakehouse.dbt import Dbt
 from playground.services import SHOP_DATABASE, Capture, Services
 from playground.shop import schema
 from playground.shop.opening import Scale
 from playground.shop.simulator import Shop
 
 _LANDING_SECONDS = 180.0
+_LAKEHOUSE = str(Path(sys.executable).with_name("lakehouse"))
 
 
 @dataclass
@@ -36,7 +38,8 @@ class _Build:
     seconds: float
     nodes: int
     tests: int
-    warnings: int
+    warnings: tuple[str, ...]
+    """Tests that found something, with how many rows."""
 
 
 @dataclass
@@ -52,6 +55,7 @@ class Demo:
 
     def __init__(self, root: Path, rounds: int, changes: int, seed: int) -> None:
         self._root = root
+        self._warehouse = root / "warehouse.duckdb"
         self._rounds = rounds
         self._changes = changes
         self._seed = seed
@@ -71,45 +75,47 @@ class Demo:
             services = Services(self._root / "services", postgres=True, kafka=True, connect=True)
             services.__enter__()
         try:
-            environment = self._environment(services)
-            self._pipeline(services, environment)
+            # for dbt in this process, and for the programs that it starts
+            os.environ.update(self._environment(services))
+            self._pipeline(services)
             with self._step("reconcile: the shop's audit against the warehouse"):
-                self._command(environment, "lakehouse", "reconcile", show=True)
+                self._command("reconcile", show=True)
         finally:
             services.__exit__(None, None, None)
         with self._step("docs: catalog and lineage of columns"):
-            self._command(environment, "lakehouse", "docs", "--output", str(self._root / "docs"))
-        self._summary(environment, time.monotonic() - started)
+            self._command("docs", "--output", str(self._root / "docs"))
+        self._summary(time.monotonic() - started)
 
     def _environment(self, services: Services) -> dict[str, str]:
         return {
-            **os.environ,
             **services.environment(),
             "LAKEHOUSE_LANDING": str(self._root / "landing"),
             "LAKEHOUSE_CHECKPOINTS": str(self._root / "checkpoints"),
-            "LAKEHOUSE_DUCKDB": str(self._root / "warehouse.duckdb"),
+            "LAKEHOUSE_DUCKDB": str(self._warehouse),
             "DBT_LOG_PATH": str(self._root / "logs"),
             "DBT_TARGET_PATH": str(self._root / "target"),
         }
 
-    def _pipeline(self, services: Services, environment: Mapping[str, str]) -> None:
+    def _pipeline(self, services: Services) -> None:
         dsn = services.postgres.create_database(SHOP_DATABASE)
-        settings = Settings.from_environment(environment)
+        settings = Settings.from_environment()
         services.create_topics(settings.source)
-        with self._landing_job(environment), self._shop(dsn) as shop:
+        with self._landing_job(), self._shop(dsn) as shop:
             capture = services.capture(dsn)
             with self._step("Debezium's snapshot, with a transaction left open over it"):
                 capture.create()
                 capture.wait_until_snapshotting()
                 with shop.transaction_left_open():
                     capture.wait_until_streaming()
-            self._follow(capture, settings, environment, "first build: everything from landing")
+            with self._step("dbt reads the project"):
+                dbt = Dbt("", {})
+            self._follow(capture, settings, dbt, "first build: everything from landing")
             for number in range(1, self._rounds + 1):
                 with self._step(f"round {number}: customers at work"):
                     summary = shop.round(changes=self._changes, at=datetime.now(UTC))
                     self._report.changes += summary.changes
                     self._report.updates_and_deletes += summary.updates_and_deletes
-                self._follow(capture, settings, environment, f"build {number}: only what changed")
+                self._follow(capture, settings, dbt, f"build {number}: only what changed")
 
     @contextmanager
     def _shop(self, dsn: str) -> Iterator[Shop]:
@@ -119,25 +125,22 @@ class Demo:
                 shop.seed()
             yield shop
 
-    def _follow(
-        self, capture: Capture, settings: Settings, environment: Mapping[str, str], name: str
-    ) -> None:
+    def _follow(self, capture: Capture, settings: Settings, dbt: Dbt, name: str) -> None:
         with self._step("Debezium and landing catch up"):
             capture.wait_until_delivered()
             _wait_until_landed(settings)
         with self._step(f"dbt, {name}") as timer:
             # unit tests prove code, not data: `make test` runs them
-            self._command(environment, "dbt", "build", "--exclude-resource-type", "unit_test")
-        self._report.builds.append(_read_build(name, timer, Path(environment["DBT_TARGET_PATH"])))
+            done = dbt.run("build", "--exclude-resource-type", "unit_test", variables={})
+        self._report.builds.append(_read_build(name, timer[0], done.results))
 
     @contextmanager
-    def _landing_job(self, environment: Mapping[str, str]) -> Iterator[None]:
+    def _landing_job(self) -> Iterator[None]:
         log = self._root / "logs" / "landing.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("w") as output:
             job = subprocess.Popen(
-                [_program("lakehouse"), "land", "--interval", "1", "--refresh", "2"],
-                env=dict(environment),
+                [_LAKEHOUSE, "land", "--interval", "1", "--refresh", "2"],
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
@@ -149,12 +152,9 @@ class Demo:
         if code != 0:
             raise TerminalError(f"landing ended with exit code {code}; its log is {log}")
 
-    def _command(
-        self, environment: Mapping[str, str], program: str, *arguments: str, show: bool = False
-    ) -> None:
+    def _command(self, *arguments: str, show: bool = False) -> None:
         result = subprocess.run(
-            [_program(program), *arguments],
-            env=dict(environment),
+            [_LAKEHOUSE, *arguments],
             check=False,
             stdout=None if show else subprocess.PIPE,
             stderr=None if show else subprocess.STDOUT,
@@ -162,7 +162,7 @@ class Demo:
         )
         if result.returncode != 0:
             tail = "" if show else f":\n{result.stdout[-6000:]}"
-            raise TerminalError(f"{program} {arguments[0]} failed{tail}")
+            raise TerminalError(f"lakehouse {arguments[0]} failed{tail}")
 
     @contextmanager
     def _step(self, name: str) -> Iterator[list[float]]:
@@ -175,8 +175,8 @@ class Demo:
         self._report.timings.append((name, seconds[0]))
         say("  ", ("done", "green"), f" in {seconds[0]:.1f} s")
 
-    def _summary(self, environment: Mapping[str, str], seconds: float) -> None:
-        counts = _count(Path(environment["LAKEHOUSE_DUCKDB"]))
+    def _summary(self, seconds: float) -> None:
+        counts = _count(self._warehouse)
         facts = [
             ("change events landed", f"{counts['events']:,}"),
             ("row changes of the rounds", f"{self._report.changes:,}"),
@@ -194,28 +194,29 @@ class Demo:
                 f"{build.seconds:.1f}",
                 str(build.nodes),
                 str(build.tests),
-                str(build.warnings),
+                ", ".join(build.warnings),
             )
             for build in self._report.builds
         ]
-        show_table(("dbt build", "seconds", "nodes", "tests", "warnings"), builds, names=1)
-        warehouse = environment["LAKEHOUSE_DUCKDB"]
+        show_table(
+            ("dbt build", "seconds", "nodes", "tests", "tests that warn: rows"), builds, names=1
+        )
+        say(
+            "A warning counts what the shop itself has wrong, here orders with a promotion that\n"
+            "nobody issued; the rows are in the table of its name in schema operations.\n"
+        )
         python = Path(sys.executable)
         say(("Look around", "bold"))
         for what, line in (
             ("the docs", f"xdg-open {self._root / 'docs' / 'index.html'}"),
             (
                 "the warehouse",
-                f"{_relative(python)} -c \"import duckdb; duckdb.connect('{warehouse}', "
+                f"{_relative(python)} -c \"import duckdb; duckdb.connect('{self._warehouse}', "
                 "read_only=True).sql('from marts.agg_daily_sales limit 10').show()\"",
             ),
             ("the services again, with a shop that never closes", "make up"),
         ):
             say(f"  {what}:\n    {line}")
-
-
-def _program(name: str) -> str:
-    return str(Path(sys.executable).with_name(name))
 
 
 def _relative(path: Path) -> Path:
@@ -260,17 +261,16 @@ def _wait_until_landed(settings: Settings) -> None:
         time.sleep(0.2)
 
 
-def _read_build(name: str, seconds: list[float], target: Path) -> _Build:
-    results = json.loads((target / "run_results.json").read_text(encoding="utf-8"))["results"]
-    tests = [
-        result for result in results if result["unique_id"].startswith(("test.", "unit_test."))
-    ]
+def _read_build(name: str, seconds: float, results: list[Any]) -> _Build:
+    tests = [result for result in results if result.node.resource_type == "test"]
     return _Build(
         name=name,
-        seconds=seconds[0],
+        seconds=seconds,
         nodes=len(results) - len(tests),
         tests=len(tests),
-        warnings=sum(result["status"] == "warn" for result in tests),
+        warnings=tuple(
+            f"{test.node.name}: {test.failures}" for test in tests if test.status == "warn"
+        ),
     )
 
 
