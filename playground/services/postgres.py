@@ -76,6 +76,7 @@ class PostgresServer:
         """Make the cluster if need be, and start it; does not wait for it to be ready."""
         if not (self._data / "PG_VERSION").exists():
             self._initialise()
+        self._let_the_last_server_end()
         self.process.start()
 
     def wait_until_ready(self) -> None:
@@ -111,6 +112,23 @@ class PostgresServer:
         try:
             psycopg2.connect(self.dsn(), connect_timeout=5).close()
         except psycopg2.OperationalError:
+            return False
+        return True
+
+    def _let_the_last_server_end(self) -> None:
+        """Wait for the server of a starter that was killed: its guard is still stopping it.
+
+        After the guard's grace PostgreSQL itself says whose the folder is.
+        """
+        deadline = time.monotonic() + self.process.grace_seconds
+        while self._holder_lives() and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    def _holder_lives(self) -> bool:
+        try:
+            holder = (self._data / "postmaster.pid").read_text(encoding="ascii").split("\n")[0]
+            os.kill(int(holder), 0)
+        except (FileNotFoundError, ProcessLookupError, PermissionError, ValueError):
             return False
         return True
 

@@ -33,7 +33,7 @@ class Process:
         self.log = log
         self._command = list(command)
         self._stop_signal = stop_signal
-        self._grace_seconds = grace_seconds
+        self.grace_seconds = grace_seconds
         self._guard: subprocess.Popen[bytes] | None = None
 
     @property
@@ -49,7 +49,7 @@ class Process:
                 [
                     sys.executable,
                     *("-I", "-S", guard.__file__),
-                    *(str(int(self._stop_signal)), str(self._grace_seconds)),
+                    *(str(int(self._stop_signal)), str(self.grace_seconds)),
                     *self._command,
                 ],
                 stdin=subprocess.PIPE,

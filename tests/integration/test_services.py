@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import psycopg2
@@ -20,7 +22,7 @@ from ingestion.declarations import Declarations
 from playground.services import Capture, ServiceError, Services
 from playground.services.capture import SALT
 from playground.services.kafka import KafkaBroker
-from playground.services.postgres import autocommit_cursor
+from playground.services.postgres import PostgresServer, autocommit_cursor
 from playground.shop import schema
 from tests.integration.records import create_topic, read_all, write
 
@@ -238,6 +240,26 @@ def test_kill_9_of_the_starter_leaves_no_database_server_and_the_next_start_goes
     with Services(tmp_path, kafka=False, connect=False) as again:
         execute(again.postgres.dsn("postgres"), "select 1")
     assert str(tmp_path) not in processes()
+
+
+def test_the_next_start_waits_for_a_database_server_that_is_still_stopping(
+    tmp_path: Path,
+) -> None:
+    first = PostgresServer(tmp_path / "postgres", tmp_path / "first.log")
+    second = PostgresServer(tmp_path / "postgres", tmp_path / "second.log")
+    try:
+        first.start()
+        first.wait_until_ready()
+        holder = int((tmp_path / "postgres/data/postmaster.pid").read_text().split()[0])
+        # It takes a second to obey.
+        os.kill(holder, signal.SIGSTOP)
+        Timer(1, os.kill, (holder, signal.SIGCONT)).start()
+        first.process.ask_to_stop()
+        second.start()
+        second.wait_until_ready()
+    finally:
+        first.process.stop()
+        second.process.stop()
 
 
 def processes() -> str:
