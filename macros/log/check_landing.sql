@@ -11,18 +11,17 @@
 {% endmacro %}
 
 {% macro _check_landing() %}
-    {% set landing = landing_location().rstrip('/') %}
+    {% set landing = landing_location() %}
     {% set looks = [] %}
     {% for table in declared_tables()
         if 'model.' ~ project_name ~ '.' ~ table ~ '__log' in selected_resources %}
         {% do looks.append(
-            "select '" ~ table ~ "' where not exists (from glob('" ~ landing ~ "/" ~ table
-            ~ "/**/*.parquet'))"
+            "select '" ~ table ~ "' where not exists (from glob('" ~ landing ~ table ~ "/**/*.parquet'))"
         ) %}
     {% endfor %}
     {% if looks %}
-        {% if _finds_nothing(landing ~ '/_ledger/*.jsonl')
-            and not _finds_nothing(landing ~ '/*/incarnation=*/landing_date=*/topic_partition=*/*-*.parquet') %}
+        {% if _finds_nothing(landing ~ '_ledger/*.jsonl')
+            and not _finds_nothing(landing ~ landed_folder('*') ~ '*-*.parquet') %}
             {% do cdc_history.refuse_run(
                 "the landing zone " ~ landing ~ " has files but no ledger (_ledger/*.jsonl), so nothing"
                 ~ " says which of them are whole. Restore the ledger, or set LAKEHOUSE_LANDING to where it is."

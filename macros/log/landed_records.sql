@@ -34,7 +34,7 @@
 {% endmacro %}
 
 {% macro duckdb__choose_landing_files(table) %}
-    {% set landing = landing_location().rstrip('/') %}
+    {% set landing = landing_location() %}
     set variable landing_ranges_{{ table }} = (
         with
 
@@ -50,10 +50,10 @@
                     file,
                     regexp_extract(
                         file,
-                        'incarnation=(\d+)/landing_date=[^/]+/topic_partition=(\d+)/(\d+)-(\d+)\.parquet$',
+                        '{{ landed_folder(table, '(\\d+)', '[^/]+', '(\\d+)') }}(\d+)-(\d+)\.parquet$',
                         ['incarnation', 'kafka_partition', 'from_offset', 'until_offset']
                     ) as parts
-                from glob('{{ landing }}/{{ table }}/incarnation=*/landing_date=*/topic_partition=*/*.parquet')
+                from glob('{{ landing }}{{ landed_folder(table) }}*.parquet')
             )
             where parts.until_offset <> ''
         ),
@@ -111,7 +111,7 @@
         list_transform(getvariable('landing_ranges_{{ table }}'), lambda chosen: chosen.file),
         (
             select list(file)
-            from glob('{{ landing }}/{{ table }}/incarnation=0/landing_date=*/topic_partition=*/_schema.parquet')
+            from glob('{{ landing }}{{ landed_folder(table, 0) }}_schema.parquet')
         )
     );
 {% endmacro %}

@@ -30,7 +30,7 @@
         {% do known.update({row[0]: {'declaration': row[1], 'columns': fromjson(row[2])}}) %}
     {% endfor %}
     {% for table in declared_tables() if table in known %}
-        {% set problem = incompatible_change(known[table]['columns'], declared_columns(table)) %}
+        {% set problem = _incompatible_change(known[table]['columns'], declared_columns(table)) %}
         {% if problem %}
             {% do cdc_history.refuse_run(
                 "table " ~ table ~ ": " ~ problem ~ ", so rows that are already in staging."
@@ -66,7 +66,7 @@
 {% endmacro %}
 
 {#- The reason why `after` cannot follow `before` without a rebuild, or none. -#}
-{% macro incompatible_change(before, after) %}
+{% macro _incompatible_change(before, after) %}
     {% set new = {} %}
     {% for column in after %}{% do new.update({column['name']: column}) %}{% endfor %}
     {% for old in before %}

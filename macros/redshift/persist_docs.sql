@@ -4,7 +4,7 @@
 -#}
 {% macro redshift__persist_docs(relation, model, for_relation, for_columns) %}
     {% set told = {} %}
-    {% for row in run_query(comments_sql(relation)).rows %}{% do told.update({row[0]: row[1]}) %}{% endfor %}
+    {% for row in run_query(_comments_sql(relation)).rows %}{% do told.update({row[0]: row[1]}) %}{% endfor %}
     {% set new_columns = {} %}
     {% for name, column in model.columns.items() if column.description and told.get(name | lower) != column.description %}
         {% do new_columns.update({name: column}) %}
@@ -18,7 +18,7 @@
 {% endmacro %}
 
 {#- SQL: name and comment of each commented column; the name is empty for the relation itself. -#}
-{% macro comments_sql(relation) %}
+{% macro _comments_sql(relation) %}
     select
         coalesce(columns.attname, '') as column_name,
         comments.description

@@ -7,7 +7,7 @@
     {#- lakehouse/warehouse/landing_tables.py gives them these properties, and says why -#}
     {% set unguarded = [] %}
     {% for row in run_query(
-        "select tablename, lower(parameters) from svv_external_tables where schemaname = '" ~ landing_schema()
+        "select tablename, lower(parameters) from svv_external_tables where schemaname = '" ~ _landing_schema()
         ~ "' order by tablename").rows if row[0] in landing_tables() %}
         {% set properties = fromjson(row[1] or '{}', {}) %}
         {% if properties.get('data_cleansing_enabled') != 'true' or properties.get('surplus_bytes_handling') != 'fail' %}
@@ -16,17 +16,17 @@
     {% endfor %}
     {% if unguarded %}
         {% do cdc_history.refuse_run(
-            "external tables of " ~ landing_schema() ~ " would give null for a long value, which is a delete's"
+            "external tables of " ~ _landing_schema() ~ " would give null for a long value, which is a delete's"
             ~ " tombstone: " ~ unguarded | join(', ') ~ ". `lakehouse warehouse deploy --target " ~ target.name
             ~ "` makes them anew; then build again."
         ) %}
     {% endif %}
-    {% for statement in copy_ledger_statements() %}
+    {% for statement in _copy_ledger_statements() %}
         {% do run_query(statement) %}
     {% endfor %}
-    {% for table, folders in unregistered_folders().items() %}
+    {% for table, folders in _unregistered_folders().items() %}
         {% for batch in folders | batch(100) %}
-            {% do run_query(add_partitions_sql(table, batch)) %}
+            {% do run_query(_add_partitions_sql(table, batch)) %}
         {% endfor %}
     {% endfor %}
 {% endmacro %}
@@ -36,7 +36,7 @@
   copied. Commits are removed a day after a roll-up holds them too: a warehouse that is new, or was away
   for longer, begins again with the newest roll-up.
 -#}
-{% macro copy_ledger_statements() %}
+{% macro _copy_ledger_statements() %}
     {% set ledger = cdc_history.operations_relation('ledger') %}
     {% set create_table %}
         create table if not exists {{ ledger }} (
@@ -63,40 +63,40 @@
         delete from {{ ledger }}
         where
             (
-                select min({{ commit_number('written."$path"') }})
-                from {{ landing_schema() }}.ledger as written
+                select min({{ _commit_number('written."$path"') }})
+                from {{ _landing_schema() }}.ledger as written
                 where
                     written."$path" not like '%/rolled/%'
                     and written."$path" > {{ copied_until }}
             ) > (
-                select max({{ commit_number('copied.ledger_file') }}) + 1
+                select max({{ _commit_number('copied.ledger_file') }}) + 1
                 from {{ ledger }} as copied
             )
     {% endset %}
     {% set copy_newest_roll_up %}
-        {{ copy_entries_sql("replace(written.\"$path\", '/rolled/', '/')") }}
+        {{ _copy_entries_sql("replace(written.\"$path\", '/rolled/', '/')") }}
         where
             written."$path" = (
                 select max(newest."$path")
-                from {{ landing_schema() }}.ledger as newest
+                from {{ _landing_schema() }}.ledger as newest
                 where newest."$path" like '%/rolled/%'
             )
             and not exists (select 1 from {{ ledger }} as copied)
     {% endset %}
     {% set copy_commits %}
-        {{ copy_entries_sql('written."$path"') }}
+        {{ _copy_entries_sql('written."$path"') }}
         where written."$path" not like '%/rolled/%' and written."$path" > {{ copied_until }}
     {% endset %}
     {% do return([create_table, forget_if_behind, copy_newest_roll_up, copy_commits]) %}
 {% endmacro %}
 
 {#- SQL: the number of the commit whose file's path is `path`. -#}
-{% macro commit_number(path) %}
+{% macro _commit_number(path) %}
     {%- do return('cast(left(right(' ~ path ~ ', 26), 20) as bigint)') -%}
 {% endmacro %}
 
 {#- The statement that copies the ledger's files; `path` is what is entered as theirs. -#}
-{% macro copy_entries_sql(path) %}
+{% macro _copy_entries_sql(path) %}
         insert into {{ cdc_history.operations_relation('ledger') }} (
             ledger_file, table_name, topic, topic_id, incarnation, kafka_partition, from_offset,
             until_offset, row_count, kind, committed_at, landing_date
@@ -116,7 +116,7 @@
             cast(
                 nullif(regexp_substr(written.file, 'landing_date=([0-9-]{10})', 1, 1, 'e'), '') as date
             )
-        from {{ landing_schema() }}.ledger as written
+        from {{ _landing_schema() }}.ledger as written
 {%- endmacro %}
 
 {#-
@@ -124,15 +124,14 @@
   incarnation, landing_date and kafka_partition. Two queries, because the views of external tables are the
   leader node's: no page says that they can be joined with tables (c_join_PG).
 -#}
-{% macro unregistered_folders() %}
+{% macro _unregistered_folders() %}
     {% set registered = {} %}
-    {% for row in run_query(registered_folders_sql()).rows %}
+    {% for row in run_query(_registered_folders_sql()).rows %}
         {% do registered.update({row[0].rstrip('/'): true}) %}
     {% endfor %}
     {% set missing = {} %}
-    {% for row in run_query(ledger_folders_sql()).rows %}
-        {% set location = landing_location() ~ row[0] ~ '/incarnation=' ~ row[1] ~ '/landing_date=' ~ row[2]
-            ~ '/topic_partition=' ~ row[3] ~ '/' %}
+    {% for row in run_query(_ledger_folders_sql()).rows %}
+        {% set location = landing_location() ~ landed_folder(row[0], row[1], row[2], row[3]) %}
         {% if location.rstrip('/') not in registered %}
             {% do missing.setdefault(row[0], []).append({
                 'location': location, 'incarnation': row[1], 'landing_date': row[2], 'kafka_partition': row[3],
@@ -142,13 +141,13 @@
     {% do return(missing) %}
 {% endmacro %}
 
-{% macro registered_folders_sql() %}
+{% macro _registered_folders_sql() %}
     select location
     from svv_external_partitions
-    where schemaname = '{{ landing_schema() }}'
+    where schemaname = '{{ _landing_schema() }}'
 {% endmacro %}
 
-{% macro ledger_folders_sql() %}
+{% macro _ledger_folders_sql() %}
     select
         ledger.table_name,
         cast(ledger.incarnation as varchar(10)) as incarnation,
@@ -164,8 +163,8 @@
         ledger.table_name, ledger.incarnation, ledger.landing_date, ledger.kafka_partition
 {% endmacro %}
 
-{% macro add_partitions_sql(table, folders) %}
-    alter table {{ landing_schema() }}.{{ table }} add if not exists
+{% macro _add_partitions_sql(table, folders) %}
+    alter table {{ _landing_schema() }}.{{ table }} add if not exists
     {%- for folder in folders %}
     partition (
         incarnation = {{ folder.incarnation }}, landing_date = '{{ folder.landing_date }}',
@@ -185,4 +184,4 @@
 {% endmacro %}
 
 {#- The external schema of the Spectrum tables: the schema of the source `retail`. -#}
-{% macro landing_schema() %}{{ return('landing') }}{% endmacro %}
+{% macro _landing_schema() %}{{ return('landing') }}{% endmacro %}
