@@ -190,6 +190,10 @@ def open_source(dsn: str) -> Iterator[Source]:
             f"the shop's database does not answer: {str(error).strip()}; "
             "check LAKEHOUSE_SOURCE_DSN and that PostgreSQL runs"
         ) from error
+    except psycopg2.ProgrammingError as error:
+        raise TerminalError(
+            f"LAKEHOUSE_SOURCE_DSN is no connection string as libpq writes it: {error}"
+        ) from error
     try:
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
         connection.set_client_encoding("UTF8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -59,10 +60,17 @@ _CONFIG: dict[str, object] = {
 }
 
 
-def _snapshot(config: dict[str, object]) -> str:
-    return yaml.safe_dump(
-        {"snapshots": [{"name": HISTORY, "relation": "ref('changes')", "config": config}]}
-    )
+_KEY = {"key": ["branch", "account"], "sequence_by": "seq"}
+_PROOFS: list[dict[str, object]] = [
+    {"cdc_history.unbroken_history": {"arguments": _KEY}},
+    {"cdc_history.before_images_chain": {"arguments": _KEY}},
+    {"cdc_history.every_change_has_its_version": {"arguments": _KEY | {"log": "ref('changes')"}}},
+]
+
+
+def _snapshot(config: dict[str, object], proofs: Sequence[dict[str, object]] = _PROOFS) -> str:
+    snapshot = {"name": HISTORY, "relation": "ref('changes')", "config": config}
+    return yaml.safe_dump({"snapshots": [snapshot | {"data_tests": [*proofs]}]})
 
 
 def build(project: TestProjInfo, columns: str, order: str, runs: int = 3) -> Rows:
@@ -150,6 +158,40 @@ class TestAnotherProject(_Project):
         sql(project, "alter table {schema}.accounts_history rename to original")
         run_dbt(["clone", "--state", "state", "--select", HISTORY])
         assert sql(project, read) == before
+
+
+class TestRecordsThatAreNoChanges(_Project):
+    """Nothing stops them; the proofs name them."""
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def models() -> dict[str, str]:
+        odd = ", ".join(
+            f"case when account = {{{{ var('odd', 0) }}}} then {{{{ var('{name}', '{name}') }}}}"
+            f" else {name} end as {name}"
+            for name in ("branch", "seq", "_cdc_op", "committed")
+        )
+        return {"changes.sql": f"select * replace ({odd}) from ({_CHANGES})"}
+
+    @pytest.mark.parametrize(
+        ("column", "value", "proof"),
+        [
+            ("_cdc_op", "'I'", "every_change_has_its_version"),
+            ("_cdc_op", "null", "every_change_has_its_version"),
+            ("branch", "null", "every_change_has_its_version"),
+            ("seq", "null", "every_change_has_its_version"),
+            ("committed", "null", "unbroken_history"),
+        ],
+    )
+    def test_a_proof_fails(
+        self, project: TestProjInfo, column: str, value: str, proof: str
+    ) -> None:
+        sql(project, f"drop table if exists {{schema}}.{HISTORY}")
+        sql(project, "drop schema if exists {schema}_operations cascade")
+        variables = {"run": 3, "odd": 2, column: value}
+        results = run_dbt(["build", "--vars", json.dumps(variables)], expect_pass=False)
+        failed = {result.node.name for result in results if result.status == "fail"}
+        assert any(name.startswith(f"cdc_history_{proof}") for name in failed), failed
 
 
 class TestWithoutDispatch(_Project):
@@ -281,7 +323,7 @@ class TestNamesThatNeedQuotes(_Project):
             "updated_at": "end",
             "meta": {"sequence_by": "order", "track_history_column_list": ["limit"]},
         }
-        return {f"{HISTORY}.yml": _snapshot(config)}
+        return {f"{HISTORY}.yml": _snapshot(config, [])}
 
     @pytest.fixture(scope="class")
     @staticmethod
@@ -302,6 +344,26 @@ class TestNamesThatNeedQuotes(_Project):
             {"meta": {"sequence_by": "seq", "sequenced_by": "seq"}},
             "meta.sequenced_by is unknown; allowed: sequence_by, apply_as_deletes",
             id="unknown option",
+        ),
+        pytest.param(
+            {"meta": {"sequence_by": "seq", "tracked_columns": ["note"]}},
+            "meta.tracked_columns is unknown; allowed: sequence_by, apply_as_deletes",
+            id="misspelt option",
+        ),
+        pytest.param(
+            {"track_history_column_list": ["note"]},
+            "track_history_column_list belongs under meta",
+            id="option in the wrong place",
+        ),
+        pytest.param(
+            {"meta": {"sequence_by": "seq", "track_history_column_list": "note"}},
+            'meta.track_history_column_list is "note"; allowed: a list of columns',
+            id="a column that is no list",
+        ),
+        pytest.param(
+            {"meta": {"sequence_by": "seq", "track_history_column_list": []}},
+            "meta.track_history_column_list is []; allowed: a list of columns",
+            id="nothing tracked",
         ),
         pytest.param(
             {

@@ -9,20 +9,24 @@
     {% do exceptions.raise_compiler_error(
         "dimension_versions: '" ~ option ~ "' is unknown; allowed: name, relation, counts, first_by") %}
 {% endfor %}
+{% set columns = cdc_history._snapshot_names(history['relation']) %}
 {{ name }}_{{ history['name'] }} as (
     select
         {%- for column in keys %}
         history.{{ column }},
         {%- endfor %}
-        history.dbt_scd_id,
+        history.{{ columns.dbt_scd_id }} as dbt_scd_id,
         history._cdc_tracked_hash,
         not history.is_deleted{{ ' and ' ~ history['counts'] if history['counts'] }} as counts,
         {{ history['first_by'] or 0 }} as place,
-        history.dbt_valid_from as valid_from,
-        coalesce(history.dbt_valid_to, {{ cdc_history.end_of_time() }}) as valid_to
+        history.{{ columns.dbt_valid_from }} as valid_from,
+        coalesce(history.{{ columns.dbt_valid_to }}, {{ cdc_history.end_of_time() }}) as valid_to
     from {{ history['relation'] }} as history
     where
-        (history.dbt_valid_to is null or history.dbt_valid_from < history.dbt_valid_to)
+        (
+            history.{{ columns.dbt_valid_to }} is null
+            or history.{{ columns.dbt_valid_from }} < history.{{ columns.dbt_valid_to }}
+        )
         {%- if touched %}
         and ({% for column in keys %}history.{{ column }}{{ ', ' if not loop.last }}{% endfor %}) in ({{ touched }})
         {%- endif %}

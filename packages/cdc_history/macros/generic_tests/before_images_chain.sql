@@ -19,7 +19,7 @@
         {{ key | join(', ') }},
         {{ sequence_by }},
         _cdc_op,
-        dbt_updated_at,
+        {{ cdc_history._snapshot_names(model).dbt_updated_at }} as dbt_updated_at,
         _cdc_before_hash,
         previous_row_hash
     from chained

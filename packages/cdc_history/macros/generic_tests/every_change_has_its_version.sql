@@ -7,7 +7,7 @@
             changes.{{ sequence_by }} = versions.{{ sequence_by }}
             and changes._cdc_op = versions._cdc_op
     where
-        changes._cdc_op <> 'r'
+        coalesce(changes._cdc_op, '') <> 'r'
         and {{ cdc_history.in_audit('changes._cdc_run') }}
-        and versions.{{ sequence_by }} is null
+        and (versions.{{ sequence_by }} is null or changes._cdc_op not in ('c', 'u', 'd'))
 {% endtest %}

@@ -1,4 +1,6 @@
-{% test unbroken_history(model, key, sequence_by='_cdc_position', valid_from='dbt_valid_from', valid_to='dbt_valid_to') %}
+{% test unbroken_history(model, key, sequence_by='_cdc_position') %}
+    {% set columns = cdc_history._snapshot_names(model) %}
+    {% set valid_from, valid_to = columns.dbt_valid_from, columns.dbt_valid_to %}
     with versions as (
         {{ cdc_history.rows_of_audited_keys(model, key) }}
     ),
@@ -6,7 +8,7 @@
     followed as (
         select
             versions.*,
-            lead({{ valid_from }}) over (
+            lead({{ valid_from }}{{ ', 1, ' ~ columns.open_end if columns.open_end }}) over (
                 partition by {{ key | join(', ') }}
                 order by {{ sequence_by }}, {{ cdc_history.operation_rank('_cdc_op') }}
             ) as next_valid_from
@@ -22,6 +24,7 @@
         next_valid_from
     from followed
     where
-        {{ valid_to }} < {{ valid_from }}
+        {{ valid_from }} is null
+        or {{ valid_to }} < {{ valid_from }}
         or {{ cdc_history.differs(valid_to, 'next_valid_from') }}
 {% endtest %}

@@ -38,8 +38,16 @@
         'sequence_by', 'apply_as_deletes', 'track_history_column_list',
         'track_history_except_column_list', 'arrival_columns',
     ] %}
-    {% for name in meta if name.startswith(('sequence', 'apply_', 'track_', 'arrival')) and name not in allowed %}
+    {% for name in meta if name.startswith(('sequence', 'apply', 'track', 'arrival')) and name not in allowed %}
         {% do cdc_history._refuse("meta." ~ name ~ " is unknown; allowed: " ~ allowed | join(', ')) %}
+    {% endfor %}
+    {% for name in allowed if name in model.config %}
+        {% do cdc_history._refuse(name ~ " belongs under meta") %}
+    {% endfor %}
+    {% for name in allowed[2:] if name in meta %}
+        {% if meta[name] is string or meta[name] is not sequence or not meta[name] %}
+            {% do cdc_history._refuse("meta." ~ name ~ " is " ~ meta[name] | tojson ~ "; allowed: a list of columns") %}
+        {% endif %}
     {% endfor %}
     {% if not config.get('updated_at') %}
         {% do cdc_history._refuse("updated_at is missing: the column with the commit time") %}
