@@ -16,7 +16,7 @@ What it cannot see:
   that differ move this border by their difference;
 - changes that bypass triggers (a restored backup, replication roles, disabled triggers);
 - columns of marts that are no value of the source: keys of versions and their time, and the time
-  zone that days are counted in. dbt's data tests see them;
+  zone that days are counted in; which versions dim_customer has. dbt's data tests see them;
 - categories that no product is in, and addresses that are nobody's default, but for their history;
 - hashed columns, if the salt is not given: they are left out, and named;
 - a shop that trades on meanwhile: what is not yet landed and built differs. Let the pipeline catch
