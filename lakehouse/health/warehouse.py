@@ -71,7 +71,12 @@ def read_local(path: Path, declarations: Declarations) -> Warehouse:
             )
         return Warehouse(problem=f"{path} cannot be read: {error}")
     with connection:
-        return _read(lambda sql: connection.execute(sql).fetchall(), "", declarations)
+        try:
+            return _read(lambda sql: connection.execute(sql).fetchall(), "", declarations)
+        except duckdb.CatalogException as error:
+            return Warehouse(
+                problem=f"{path} holds a part of the models: run `dbt build` ({error})"
+            )
 
 
 def read_redshift(target: str, declarations: Declarations) -> Warehouse:

@@ -206,3 +206,18 @@ def test_a_file_that_is_no_warehouse_is_named(tmp_path: Path) -> None:
     path = tmp_path / "other.duckdb"
     path.write_bytes(b"something else" * 1000)
     assert str(path) in str(read_local(path, load()).problem)
+
+
+def test_a_warehouse_with_a_part_of_the_models_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "warehouse.duckdb"
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("create schema staging")
+        connection.execute(
+            "create table staging.customers__log (_cdc_incarnation integer,"
+            " kafka_partition integer, kafka_offset bigint, kafka_timestamp timestamp)"
+        )
+
+    found = read_local(file, load())
+
+    assert found.logs == {}
+    assert "holds a part of the models: run `dbt build`" in (found.problem or "")
