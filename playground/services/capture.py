@@ -95,11 +95,13 @@ class Capture:
             ServiceError: the connector failed, with its error, or `seconds` passed.
         """
         with autocommit_cursor(self._dsn) as database:
-            database.execute("select pg_current_wal_insert_lsn()")
+            # A new slot of a database at rest has confirmed all there is, before its snapshot is
+            # delivered: so up to this message, which the connector's settings leave out.
+            message = "select pg_logical_emit_message(true, 'playground', 'delivered?')"
+            database.execute(message)
             [(target,)] = database.fetchall()
-            # The position only moves with a transaction that Debezium is shown, and it may be
-            # that none follows: an empty one, whose message the connector's settings leave out.
-            database.execute("select pg_logical_emit_message(true, 'playground', 'delivered?')")
+            # The position only moves with a transaction that Debezium is shown.
+            database.execute(message)
             query = (
                 "select confirmed_flush_lsn >= %s from pg_replication_slots where slot_name = %s"
             )
