@@ -1,13 +1,16 @@
 {% test every_change_has_its_version(model, key, log, sequence_by='_cdc_position') %}
+    with changes as (
+        {{ cdc_history.rows_of_audited_keys(log, key, beside=model) }}
+    )
+
     select changes.*
-    from {{ log }} as changes
+    from changes
     left join {{ model }} as versions
         on
             {% for column in key %}changes.{{ column }} = versions.{{ column }} and {% endfor %}
             changes.{{ sequence_by }} = versions.{{ sequence_by }}
             and changes._cdc_op = versions._cdc_op
     where
-        coalesce(changes._cdc_op, '') <> 'r'
-        and {{ cdc_history.in_audit('changes._cdc_run') }}
-        and (versions.{{ sequence_by }} is null or changes._cdc_op not in ('c', 'u', 'd'))
+        changes._cdc_op <> 'r'
+        and versions.{{ sequence_by }} is null
 {% endtest %}

@@ -1,4 +1,4 @@
-{% macro rows_of_audited_keys(relation, key) -%}
+{% macro rows_of_audited_keys(relation, key, beside=none) -%}
     select whole.*
     from {{ relation }} as whole
     {%- if var('audit', 'full') != 'full' %}
@@ -6,7 +6,14 @@
         select {{ key | join(', ') }}
         from {{ relation }}
         where {{ cdc_history.in_audit() }}
+        {%- if beside %}
+        union
+        select {{ key | join(', ') }}
+        from {{ beside }}
+        where {{ cdc_history.in_audit() }}
+        {%- else %}
         group by {{ key | join(', ') }}
+        {%- endif %}
     ) as touched
         on {% for column in key %}{{ ' and ' if not loop.first }}whole.{{ column }} = touched.{{ column }}{% endfor %}
     {%- endif %}
