@@ -78,7 +78,7 @@ def _staging(table: Table) -> dict[str, Any]:
 
 def _snapshot(table: Table) -> dict[str, Any]:
     key = list(table.primary_key)
-    tests = {"key": key, "log": f"ref('stg_retail__{table.name}')"}
+    log = f"ref('stg_retail__{table.name}')"
     return {
         "name": f"{table.name}_history",
         "relation": f"ref('stg_retail__{table.name}')",
@@ -100,8 +100,8 @@ def _snapshot(table: Table) -> dict[str, Any]:
         },
         "data_tests": [
             {"cdc_history.unbroken_history": {"arguments": {"key": key}}},
-            {"cdc_history.every_change_has_its_version": {"arguments": tests}},
-            _stored("before_images_chain", table, "cdc_history."),
+            {"cdc_history.every_change_has_its_version": {"arguments": {"key": key, "log": log}}},
+            _stored("before_images_chain", table, "cdc_history.", log=log),
         ],
         "columns": [
             *_row_columns(table),
@@ -123,10 +123,11 @@ def _snapshot(table: Table) -> dict[str, Any]:
     }
 
 
-def _stored(test: str, table: Table, package: str = "") -> dict[str, Any]:
+def _stored(test: str, table: Table, package: str = "", **arguments: str) -> dict[str, Any]:
     """A test whose failures are stored, under a name that people find in schema `operations`."""
     name = f"{test}_{table.name}"
-    return {package + test: {"name": name, "arguments": {"key": list(table.primary_key)}}}
+    key = list(table.primary_key)
+    return {package + test: {"name": name, "arguments": {"key": key, **arguments}}}
 
 
 def _row_columns(table: Table) -> Iterable[dict[str, Any]]:

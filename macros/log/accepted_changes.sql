@@ -13,6 +13,8 @@ select
     _cdc_committed_at,
     _cdc_row_hash,
     _cdc_before_hash,
+    {{ _missing_by_declared_name(declared_columns(table)) }} as _cdc_missing_columns,
+    _cdc_declaration,
     kafka_topic,
     _cdc_incarnation,
     kafka_partition,
@@ -21,6 +23,20 @@ select
     _cdc_run
 from {{ ref(table ~ '__log').render() }}
 where _cdc_status = 'accepted'
+{% endmacro %}
+
+{#- SQL: the columns that the record's image lacks by their declared names; the log has the source's. -#}
+{% macro _missing_by_declared_name(columns) %}
+    case
+        when _cdc_missing_columns is not null
+            then
+                {%- for column in columns %}
+                {{ '|| ' if not loop.first }}case
+                    when position(',{{ column['source_name'] }},' in ',' || _cdc_missing_columns || ',') > 0
+                        then '{{ column['name'] }},' else ''
+                end
+                {%- endfor %}
+    end
 {% endmacro %}
 
 {% macro quarantined(table) %}

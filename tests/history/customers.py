@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
@@ -56,8 +56,11 @@ class Customers:
         change(table)
         file.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
 
-    def land(self, op: str, lsn: int, row: str, before: str = "") -> None:
-        """Land a change of customer 7; `tier=null` and the like break what is declared."""
+    def land(self, op: str, lsn: int, row: str, before: str = "", without: str = "") -> None:
+        """Land a change of customer 7, its images without a column.
+
+        `tier=null` and the like break what is declared.
+        """
         image = ROWS.row(row, (7,))
         event = Event(
             op=op,
@@ -67,9 +70,10 @@ class Customers:
             before=ROWS.row(before, (7,)) if before else None,
         )
         table = ROWS.table
+        seen = replace(table, columns=tuple(c for c in table.columns if c.name != without))
         delivery = Delivery(
             key=key_bytes(image, table, "postgresql"),
-            value=value_bytes(event, table, "postgresql", "retail"),
+            value=value_bytes(event, seen, "postgresql", "retail"),
             partition=0,
             timestamp_ms=lsn * 1000,
         )

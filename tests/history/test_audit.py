@@ -10,13 +10,14 @@ import pytest
 from dbt.artifacts.schemas.run import RunExecutionResult
 
 from ingestion import declarations
-from tests.history.customers import SOURCE, Customers
+from tests.history.customers import SOURCE, Columns, Customers
 from tests.kit.landing import LandingZone
 from tests.kit.warehouse import Warehouse, copy_project, parsed_project
 
 ONCE = "each_record_once_customers__log"
 VERSIONED = "cdc_history_every_change_has_its_version_customers_history"
 CHAIN = "before_images_chain_customers"
+STORED = f"select _cdc_position from operations.{CHAIN}"
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,13 @@ def spoil(customers: Customers, *statements: str) -> None:
     with duckdb.connect(str(customers.warehouse.file)) as connection:
         for statement in statements:
             connection.execute(statement)
+
+
+def stored(customers: Customers) -> list[int]:
+    """LSNs of the stored breaks."""
+    return sorted(
+        int(position.split(":")[2], 16) for (position,) in customers.warehouse.rows(STORED)
+    )
 
 
 TWICE = """
@@ -131,3 +139,84 @@ def test_a_build_of_nothing_proves_nothing(customers: Customers) -> None:
     spoil(customers, LOST)
     complaints(customers, "build", "--empty")
     assert VERSIONED in complaints(customers, "test")
+
+
+def test_a_break_stays_until_what_was_lost_arrives(customers: Customers) -> None:
+    customers.land("u", 40, "tier=platinum", before="tier=gold")
+    assert complaints(customers, "build") == {CHAIN}
+    assert stored(customers) == [40]
+    assert complaints(customers, "build") == {CHAIN}
+    assert complaints(customers, "test") == {CHAIN}
+    assert stored(customers) == [40]
+
+    customers.land("u", 30, "tier=gold", before="tier=silver")
+    assert not complaints(customers, "build")
+    assert not stored(customers)
+    assert customers.warehouse.rows("select * from operations.breaks") == []
+
+
+def test_a_break_that_is_accepted_is_no_longer_told(customers: Customers) -> None:
+    customers.land("u", 40, "tier=platinum", before="tier=gold")
+    assert complaints(customers, "build") == {CHAIN}
+    spoil(
+        customers,
+        "insert into operations.acceptances (relation, finding) "
+        f"select 'customers_history', dbt_scd_id from operations.{CHAIN}",
+    )
+    assert not complaints(customers, "build")
+    customers.land("u", 60, "tier=gold", before="tier=bronze")
+    assert complaints(customers, "build", "--vars", "audit: full") == {CHAIN}
+    assert stored(customers) == [60]
+
+
+def test_a_column_that_the_source_added_or_dropped_later(customers: Customers) -> None:
+    """It was declared before: the log says which records lack it."""
+    customers.land("u", 30, "tier=gold", before="tier=silver", without="phone")
+    customers.land("u", 40, "tier=silver, phone=5", before="tier=gold, phone=5")
+    customers.land("u", 50, "tier=gold", before="tier=silver", without="phone")
+    assert not complaints(customers, "build")
+    customers.land("u", 60, "tier=silver, phone=6", before="tier=platinum, phone=6")
+    customers.land("u", 70, "tier=gold, phone=5", before="tier=silver, phone=5")
+    assert complaints(customers, "build") == {CHAIN}
+    assert stored(customers) == [60, 70]
+
+
+class TestSchemaChange:
+    """A column that is not in every image: a loss shows in the columns that both images have."""
+
+    @pytest.fixture
+    def customers(self, tmp_path: Path) -> Customers:
+        project = copy_project(tmp_path / "project", SOURCE.epochs)
+        warehouse = Warehouse(project, tmp_path / "landing", tmp_path / "w.duckdb", "postgresql")
+        return in_folder(warehouse, tmp_path)
+
+    @staticmethod
+    def added(customers: Customers, *, before: str, after: str) -> None:
+        """The column phone is declared after two changes, and given to all rows by a default."""
+        kept: Columns = {}
+        customers.declare(lambda columns: kept.update(phone=columns.pop("phone")))
+        customers.land("c", 10, "tier=bronze")
+        assert not complaints(customers, "build")
+        customers.declare(lambda columns: columns.update(kept))
+        customers.land("u", 20, after, before=before)
+
+    def test_a_column_added_with_a_default(self, customers: Customers) -> None:
+        self.added(customers, before="tier=bronze, phone=5", after="tier=silver, phone=5")
+        assert not complaints(customers, "build")
+        customers.land("u", 30, "tier=gold, phone=5", before="tier=silver, phone=5")
+        assert not complaints(customers, "build")
+        assert not complaints(customers, "test", "--vars", "audit: full")
+
+    @pytest.mark.parametrize(
+        "lost", ["tier=gold, phone=5", "tier=bronze, phone=5, birth_date=null"]
+    )
+    def test_a_loss_behind_an_added_column(self, customers: Customers, lost: str) -> None:
+        self.added(customers, before=lost, after="tier=silver, phone=5")
+        assert complaints(customers, "build") == {CHAIN}
+        assert stored(customers) == [20]
+
+    def test_a_loss_once_both_images_have_the_column(self, customers: Customers) -> None:
+        self.added(customers, before="tier=bronze, phone=5", after="tier=silver, phone=null")
+        customers.land("u", 30, "tier=gold, phone=6", before="tier=silver, phone=5")
+        assert complaints(customers, "build") == {CHAIN}
+        assert stored(customers) == [30]

@@ -1,8 +1,8 @@
 {#- It heals when the change arrives, and a source may write its images late: a warning, whose rows are kept. -#}
-{% test before_images_chain(model, key, sequence_by='_cdc_position') %}
+{% test before_images_chain(model, key, sequence_by='_cdc_position', log=none) %}
     {{ config(severity='warn', store_failures=true) }}
     with versions as (
-        {{ cdc_history.rows_of_audited_keys(model, key) }}
+        {{ cdc_history.rows_of_audited_keys(model, key, or_where=cdc_history._is_open_break()) }}
     ),
 
     chained as (
@@ -11,17 +11,121 @@
             lag(_cdc_row_hash) over (
                 partition by {{ key | join(', ') }}
                 order by {{ sequence_by }}, {{ cdc_history.operation_rank('_cdc_op') }}
-            ) as previous_row_hash
+            ) as previous_row_hash,
+            lag(dbt_scd_id) over (
+                partition by {{ key | join(', ') }}
+                order by {{ sequence_by }}, {{ cdc_history.operation_rank('_cdc_op') }}
+            ) as previous_scd_id
         from versions
-    )
+    ),
+
+    broken as (
+        select
+            {{ key | join(', ') }},
+            {{ sequence_by }},
+            _cdc_op,
+            dbt_updated_at,
+            dbt_scd_id,
+            _cdc_before_hash,
+            previous_row_hash,
+            previous_scd_id
+        from chained
+        where _cdc_before_hash is not null and {{ cdc_history.differs('_cdc_before_hash', 'previous_row_hash') }}
+    ){% if execute and log %},
+
+    {{ cdc_history._alike_but_for_columns(model, key, sequence_by, log) }}
+    {%- endif %}
 
     select
-        {{ key | join(', ') }},
-        {{ sequence_by }},
-        _cdc_op,
-        {{ cdc_history._snapshot_names(model).dbt_updated_at }} as dbt_updated_at,
-        _cdc_before_hash,
-        previous_row_hash
-    from chained
-    where _cdc_before_hash is not null and {{ cdc_history.differs('_cdc_before_hash', 'previous_row_hash') }}
+        {% for column in key %}broken.{{ column }}, {% endfor %}
+        broken.{{ sequence_by }},
+        broken._cdc_op,
+        broken.dbt_updated_at,
+        broken.dbt_scd_id,
+        broken._cdc_before_hash,
+        broken.previous_row_hash
+    from broken
+    left join {{ cdc_history.operations_relation('acceptances') }} as accepted
+        on accepted.relation = '{{ model.identifier }}' and broken.dbt_scd_id = accepted.finding
+    {%- if execute and log %}
+    left join alike
+        on broken.dbt_scd_id = alike.dbt_scd_id
+    {%- endif %}
+    where accepted.finding is null{% if execute and log %} and alike.dbt_scd_id is null{% endif %}
 {% endtest %}
+
+{#-
+  CTEs from `compared` to `alike`: the breaks that are none, because the two images differ only in columns
+  that one of them does not have. A source that adds a column with a default sends no change of the rows
+  that are there: their next before image has it, the version before has not.
+
+  Which columns a record's images lack, the log says. A column that was declared later is null in what was
+  read before; dbt has added it behind the history's own columns.
+-#}
+{% macro _alike_but_for_columns(model, key, sequence_by, log) %}
+{% set with_images = get_column_schema_from_query('select * from ' ~ log) | map(attribute='name') | list %}
+{% set columns = [] %}
+{% set later = [] %}
+{% set of_history = adapter.get_columns_in_relation(model) %}
+{% set names = of_history | map(attribute='name') | list %}
+{% for column in of_history if '_before_' ~ column.name in with_images %}
+    {% do columns.append({'name': column.name, 'data_type': column.data_type | lower}) %}
+    {% if names.index(column.name) > names.index('_cdc_row_hash') %}{% do later.append(column.name) %}{% endif %}
+{% endfor %}
+    compared as (
+        select
+            broken.dbt_scd_id
+            {%- for column in columns %}
+            {%- set has_both -%}
+                position(',{{ column['name'] }},' in
+                    coalesce(',' || changes._cdc_missing_columns || ',', '')
+                    || coalesce(',' || seen._cdc_missing_columns || ',', '')) = 0
+                {%- if column['name'] in later %}
+                and (
+                    previous.{{ adapter.quote(column['name']) }} is not null
+                    or seen._cdc_declaration = changes._cdc_declaration
+                )
+                {%- endif %}
+            {%- endset %},
+            case when {{ has_both }} then previous.{{ adapter.quote(column['name']) }} end
+                as {{ adapter.quote(column['name']) }},
+            case when {{ has_both }} then changes.{{ adapter.quote('_before_' ~ column['name']) }} end
+                as {{ adapter.quote('_before_' ~ column['name']) }}
+            {%- endfor %}
+        from broken
+        inner join {{ model }} as previous
+            on {{ cdc_history._same_key('broken', 'previous', key) }}
+            and broken.previous_scd_id = previous.dbt_scd_id
+        inner join {{ log }} as changes
+            on {{ cdc_history._same_key('broken', 'changes', key) }}
+            and broken.{{ sequence_by }} = changes.{{ sequence_by }}
+            and broken._cdc_op = changes._cdc_op
+        inner join {{ log }} as seen
+            on {{ cdc_history._same_key('previous', 'seen', key) }}
+            and previous.{{ sequence_by }} = seen.{{ sequence_by }}
+            and previous._cdc_op = seen._cdc_op
+    ),
+
+    alike as (
+        select dbt_scd_id
+        from compared
+        where {{ cdc_history.row_hash(columns) }} = {{ cdc_history.row_hash(columns, '_before_') }}
+        group by dbt_scd_id
+    )
+{% endmacro %}
+
+{% macro _same_key(a, b, key) -%}
+    {% for column in key %}{{ ' and ' if not loop.first }}{{ a }}.{{ column }} = {{ b }}.{{ column }}{% endfor %}
+{%- endmacro %}
+
+{#-
+  SQL condition: the version is one that this test has reported. Its key is looked at until the break is
+  healed or accepted, whatever the run wrote.
+-#}
+{% macro _is_open_break() -%}
+    dbt_scd_id in (
+        select breaks.dbt_scd_id
+        from {{ cdc_history.operations_relation('breaks') }} as breaks
+        where breaks.test = '{{ model.unique_id }}'
+    )
+{%- endmacro %}

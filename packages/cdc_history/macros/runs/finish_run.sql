@@ -8,12 +8,17 @@
 
 {#-
   Statements: the data tests that passed have looked at everything up to this run. So have those that
-  warned, because a source's bad rows may stay for ever.
+  warned, because a source's bad rows may stay for ever; of them the broken chains are kept as well.
 -#}
 {% macro _save_audits(results) %}
     {% set audited = [] %}
     {% for result in results if result.node.resource_type == 'test' and result.status in ['pass', 'warn'] %}
         {% do audited.append(result.node) %}
+    {% endfor %}
+    {% for test in audited if test.test_metadata and test.test_metadata.name == 'before_images_chain' and test.relation_name %}
+        delete from {{ cdc_history.operations_relation('breaks') }} where test = '{{ test.unique_id }}';
+        insert into {{ cdc_history.operations_relation('breaks') }} (test, dbt_scd_id)
+        select '{{ test.unique_id }}', found.dbt_scd_id from {{ test.relation_name }} as found;
     {% endfor %}
     {% if audited %}
         delete from {{ cdc_history.operations_relation('watermarks') }}

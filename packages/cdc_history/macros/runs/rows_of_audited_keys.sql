@@ -1,11 +1,11 @@
-{% macro rows_of_audited_keys(relation, key, beside=none) -%}
+{% macro rows_of_audited_keys(relation, key, beside=none, or_where=none) -%}
     select whole.*
     from {{ relation }} as whole
     {%- if var('audit', 'full') != 'full' %}
     inner join (
         select {{ key | join(', ') }}
         from {{ relation }}
-        where {{ cdc_history.in_audit() }}
+        where {{ cdc_history.in_audit() }}{{ ' or ' ~ or_where if or_where }}
         {%- if beside %}
         union
         select {{ key | join(', ') }}

@@ -32,6 +32,17 @@
         consumer varchar(255),
         run_number bigint
     );
+    create table if not exists {{ cdc_history.operations_relation('breaks') }} (
+        test varchar(255),
+        dbt_scd_id varchar(32)
+    );
+    create table if not exists {{ cdc_history.operations_relation('acceptances') }} (
+        relation varchar(255),
+        finding varchar(255),
+        reason varchar(1000),
+        accepted_by varchar(255),
+        accepted_at timestamp
+    );
 {% endmacro %}
 
 {% macro _take_run_number_sql() %}
