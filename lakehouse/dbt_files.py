@@ -62,7 +62,11 @@ def _log(table: Table) -> dict[str, Any]:
             f"Every record of the topics of `{table.name}` up to the log's own maximum offset per "
             "incarnation and partition: accepted, tombstone or rejected. Append-only."
         ),
-        "data_tests": ["each_record_once", _stored("one_change_one_value", table)],
+        "data_tests": [
+            "each_record_once",
+            _stored("one_change_one_value", table),
+            _stored("no_commit_in_the_future", table),
+        ],
     }
 
 
