@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lakehouse import console
-from lakehouse.commands import connector, declarations, landing, topics, warehouse
+from lakehouse.commands import accept, connector, declarations, landing, topics, warehouse
 from lakehouse.commands.compare import compare
 from lakehouse.commands.docs import docs
 from lakehouse.commands.doctor import doctor
@@ -36,6 +36,7 @@ app.command()(rebuild)
 app.command()(diff)
 app.command()(compare)
 app.command()(reconcile)
+app.add_typer(accept.app, name="accept")
 app.command()(status)
 app.command()(doctor)
 

@@ -102,10 +102,11 @@ def _operation(dbt: Dbt, name: str, arguments: dict[str, Any], keys: Keyed) -> N
 
 
 def _keys(texts: list[str] | None) -> Keyed:
-    return {"keys": [_parse_key(text) for text in texts]} if texts else {}
+    return {"keys": [parse_key(text) for text in texts]} if texts else {}
 
 
-def _parse_key(text: str) -> dict[str, str]:
+def parse_key(text: str) -> dict[str, str]:
+    """The values of a key by column; TerminalError where the text is none."""
     parts = [part.partition("=") for part in text.split(",")]
     if not all(name and separator for name, separator, _ in parts):
         raise TerminalError(f"key {text!r}: expected column=value, several separated by commas")

@@ -51,6 +51,9 @@ select
     rejected.kafka_key,
     rejected.kafka_value,
     rejected._cdc_declaration,
+    accepted.accepted_at,
+    accepted.accepted_by,
+    accepted.reason as accepted_because,
     rejected._cdc_run
 from {{ ref(table ~ '__log').render() }} as rejected
 left join {{ ref(table ~ '__log').render() }} as decided
@@ -59,5 +62,7 @@ left join {{ ref(table ~ '__log').render() }} as decided
         and rejected.kafka_partition = decided.kafka_partition
         and rejected.kafka_offset = decided.kafka_offset
         and rejected._cdc_run < decided._cdc_run
+left join {{ cdc_history.operations_relation('acceptances') }} as accepted
+    on accepted.relation = '{{ table }}__log' and accepted.finding = {{ record_coordinates('rejected') }}
 where rejected._cdc_status = 'rejected' and decided.kafka_offset is null
 {% endmacro %}

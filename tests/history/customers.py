@@ -56,8 +56,17 @@ class Customers:
         change(table)
         file.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
 
-    def land(self, op: str, lsn: int, row: str, before: str = "", without: str = "") -> None:
-        """Land a change of customer 7, its images without a column.
+    def land(
+        self,
+        op: str,
+        lsn: int,
+        row: str,
+        before: str = "",
+        *,
+        without: str = "",
+        ahead_seconds: int = 0,
+    ) -> None:
+        """Land a change of customer 7, its images without a column, its commit ahead of Kafka.
 
         `tier=null` and the like break what is declared.
         """
@@ -65,7 +74,7 @@ class Customers:
         event = Event(
             op=op,
             place=PostgresPlace(lsn, lsn - 1, 1),
-            committed_ms=lsn * 1000,
+            committed_ms=(lsn + ahead_seconds) * 1000,
             row=image,
             before=ROWS.row(before, (7,)) if before else None,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,13 +11,16 @@ import pytest
 from dbt.artifacts.schemas.run import RunExecutionResult
 
 from ingestion import declarations
+from lakehouse.console import Exit
 from tests.history.customers import SOURCE, Columns, Customers
+from tests.kit.command_line import CommandLine
 from tests.kit.landing import LandingZone
 from tests.kit.warehouse import Warehouse, copy_project, parsed_project
 
 ONCE = "each_record_once_customers__log"
 VERSIONED = "cdc_history_every_change_has_its_version_customers_history"
 CHAIN = "before_images_chain_customers"
+FUTURE = "no_commit_in_the_future_customers"
 STORED = f"select _cdc_position from operations.{CHAIN}"
 
 
@@ -43,13 +47,14 @@ def customers(parsed: Warehouse, tmp_path: Path) -> Customers:
 
 def complaints(customers: Customers, *command: str) -> set[str]:
     """Beginnings of the names of the data tests that fail or warn in an invocation."""
-    selection = () if command[0] == "retry" else ("--select", "+customers_history")
+    named = command[0] == "retry" or "--select" in command
+    selection = () if named else ("--select", "+customers_history")
     result = customers.warehouse.invoke(*command, *selection, keep_results=True).result
     assert isinstance(result, RunExecutionResult)
     errors = [node.message for node in result.results if node.status == "error"]
     assert not errors, errors
     told = {str(node.node.name) for node in result.results if node.status in ("fail", "warn")}
-    known = (ONCE, VERSIONED, CHAIN)
+    known = (ONCE, VERSIONED)
     return {next((name for name in known if each.startswith(name)), each) for each in told}
 
 
@@ -155,18 +160,66 @@ def test_a_break_stays_until_what_was_lost_arrives(customers: Customers) -> None
     assert customers.warehouse.rows("select * from operations.breaks") == []
 
 
-def test_a_break_that_is_accepted_is_no_longer_told(customers: Customers) -> None:
+@pytest.fixture
+def accept(
+    customers: Customers, command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., int]:
+    """`lakehouse accept` on the customers' warehouse; its exit code."""
+    monkeypatch.setenv("LAKEHOUSE_DUCKDB", str(customers.warehouse.file))
+    return lambda *arguments: command_line("accept", *arguments)[0]
+
+
+BECAUSE = ("--reason", "The topic's retention ended, see 'ticket 12'", "--by", "ada")
+
+
+def test_a_break_that_is_accepted_is_no_longer_told(
+    customers: Customers, accept: Callable[..., int]
+) -> None:
     customers.land("u", 40, "tier=platinum", before="tier=gold")
     assert complaints(customers, "build") == {CHAIN}
-    spoil(
-        customers,
-        "insert into operations.acceptances (relation, finding) "
-        f"select 'customers_history', dbt_scd_id from operations.{CHAIN}",
-    )
+    assert accept("list") == Exit.ATTENTION
+    assert accept("break", "customers", "--key", "customer_id=8", *BECAUSE) == Exit.REFUSED
+    assert accept("break", "customers", "--key", "customer_id=7", *BECAUSE) == 0
+    assert accept("break", "customers", "--all", *BECAUSE) == Exit.REFUSED
+    assert accept("list") == 0
+    assert customers.warehouse.rows(
+        "select relation, reason, accepted_by from operations.acceptances"
+    ) == [("customers_history", BECAUSE[1], "ada")]
     assert not complaints(customers, "build")
+
     customers.land("u", 60, "tier=gold", before="tier=bronze")
     assert complaints(customers, "build", "--vars", "audit: full") == {CHAIN}
     assert stored(customers) == [60]
+
+
+def test_garbage_in_quarantine_is_told_until_it_is_accepted(
+    customers: Customers, accept: Callable[..., int]
+) -> None:
+    """A table that was truncated fails every build until somebody has looked."""
+    customers.land("t", 30, "tier=gold")
+    told = {"nothing_in_quarantine", "no_truncate"}
+    for _ in range(2):
+        assert complaints(customers, "build", "--select", "+quarantine") == told
+    assert accept("record", "customers", "--at", "0/0/3", *BECAUSE) == Exit.REFUSED
+    assert accept("record", "customers", "--at", "0/0/2", *BECAUSE) == 0
+    assert not complaints(customers, "build", "--select", "+quarantine")
+    quarantined = "select kafka_offset, accepted_by, accepted_because from staging.quarantine"
+    assert customers.warehouse.rows(quarantined) == [(2, "ada", BECAUSE[1])]
+
+
+def test_a_commit_time_far_ahead_of_kafkas_is_told_until_it_is_accepted(
+    customers: Customers, accept: Callable[..., int]
+) -> None:
+    year_2099 = 4_080_000_000
+    customers.land("u", 30, "tier=gold", before="tier=silver", ahead_seconds=600)
+    assert not complaints(customers, "build")
+    customers.land("u", 40, "tier=silver", before="tier=gold", ahead_seconds=year_2099)
+    customers.land("u", 50, "tier=gold", before="tier=silver")
+    for _ in range(2):
+        assert complaints(customers, "build") == {FUTURE}
+    assert customers.warehouse.rows(f"select kafka_offset from operations.{FUTURE}") == [(3,)]
+    assert accept("record", "customers", "--all", *BECAUSE) == 0
+    assert not complaints(customers, "build")
 
 
 def test_a_column_that_the_source_added_or_dropped_later(customers: Customers) -> None:

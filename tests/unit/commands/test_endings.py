@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import boto3
+import duckdb
 import pytest
 
 from ingestion.declarations import load
@@ -180,6 +181,38 @@ class World:
 
         self.set(Dbt, "run", run)
 
+    def found(self, *names: str) -> None:
+        """Breaks of the stores that the last tests told of, in a warehouse file."""
+        file = self.folder / "warehouse.duckdb"
+        file.unlink(missing_ok=True)
+        with duckdb.connect(str(file)) as warehouse:
+            warehouse.execute("""
+                create schema operations;
+                create table operations.acceptances (
+                    relation text, finding text, reason text,
+                    accepted_by text, accepted_at timestamp
+                );
+                create table operations.before_images_chain_orders (
+                    order_id bigint, dbt_scd_id text, _cdc_position text, _cdc_op text
+                );
+                """)
+            for name in names:
+                warehouse.execute(
+                    "insert into operations.before_images_chain_orders values (1, ?, '[/x]', 'u')",
+                    [name],
+                )
+
+    def quarantined(self) -> None:
+        """A record of the orders that cannot be read."""
+        self.found()
+        with duckdb.connect(str(self.folder / "warehouse.duckdb")) as warehouse:
+            warehouse.execute("""
+                create schema staging;
+                create table staging.quarantine as
+                select 'orders' as table_name, 1 as _cdc_incarnation, 0 as kafka_partition,
+                    5 as kafka_offset, 'not_json' as _cdc_reject_reason
+                """)
+
     def generated(self) -> None:
         self.set(declarations_command, "render", lambda _: {self.folder / "x.yml": "x"})
 
@@ -213,6 +246,12 @@ CASES: dict[tuple[int, str], Case] = {
     (0, "warehouse status"): ("", World.redshift),
     (3, "warehouse status"): ("", lambda world: world.redshift("Failed")),
     (0, "warehouse grants"): ("", World.redshift),
+    (0, "accept list"): ("", World.found),
+    (3, "accept list"): ("", lambda world: world.found("a")),
+    (0, "accept break"): ("orders --all --reason known", lambda world: world.found("a")),
+    (4, "accept break"): ("orders --key order_id=2 --reason x", lambda world: world.found("a")),
+    (0, "accept record"): ("orders --at 1/0/5 --reason known", World.quarantined),
+    (4, "accept record"): ("orders --at 1/0/6 --reason x", World.quarantined),
     (4, "rebuild"): ("stores --swap", World.rebuilt),
     (0, "compare"): ("marts.dim_store", lambda world: world.sides("[a]", "[a]")),
     (3, "compare"): ("marts.dim_store", lambda world: world.sides("[a]", "[/b]")),

@@ -24,9 +24,11 @@
         delete from {{ cdc_history.operations_relation('watermarks') }}
         where consumer in ('{{ audited | map(attribute='unique_id') | join("', '") }}');
         insert into {{ cdc_history.operations_relation('watermarks') }} (consumer, run_number)
-        values
-        {%- for test in audited %}
-        ('{{ test.unique_id }}', {{ cdc_history.current_run() }}){{ ',' if not loop.last }}
-        {%- endfor %};
+        select audited.test, {{ cdc_history.current_run() }}
+        from (
+            {%- for test in audited %}
+            select '{{ test.unique_id }}' as test{{ ' union all' if not loop.last }}
+            {%- endfor %}
+        ) as audited;
     {% endif %}
 {% endmacro %}

@@ -39,7 +39,7 @@
     create table if not exists {{ cdc_history.operations_relation('acceptances') }} (
         relation varchar(255),
         finding varchar(255),
-        reason varchar(1000),
+        reason varchar(255),
         accepted_by varchar(255),
         accepted_at timestamp
     );
