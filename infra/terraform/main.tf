@@ -253,6 +253,7 @@ module "orchestration" {
   dbt_schedule         = var.dbt.schedule
   dbt_schedule_enabled = var.dbt.schedule_enabled
   dbt_command          = ["dbt", "build", "--target", var.environment, "--exclude-resource-type", "unit_test"]
+  audit_command        = ["dbt", "test", "--target", var.environment, "--vars", "{audit: full}", "--exclude-resource-type", "unit_test"]
   measure_minutes      = var.alarms.measure_minutes
   warehouse_tasks      = { for name in ["measure", "archive"] : name => ["python", "-m", "lakehouse.delivery", "as-administrator", "--", "lakehouse", "warehouse", name, "--target", var.environment] }
   subnet_ids           = module.network.private_subnet_ids

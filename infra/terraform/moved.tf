@@ -54,3 +54,9 @@ moved {
   from = module.platform.module.monitoring
   to   = module.monitoring
 }
+
+# The build's schedule is one of two since everything is tested once a week.
+moved {
+  from = module.orchestration.aws_scheduler_schedule.dbt_build
+  to   = module.orchestration.aws_scheduler_schedule.dbt["build"]
+}

@@ -396,6 +396,7 @@ MUTANTS: dict[str, tuple[Mutant, ...]] = {
         ),
         Mutant("tasks are private", '"DISABLED"\n          }', '"ENABLED"\n          }'),
         Mutant("never two runs at once", 'Next = "AnotherRuns"', 'Next = "Family"'),
+        Mutant("everything is tested once a week, whatever else runs", ", waits = true", ""),
         Mutant("a failed run is tried again", "MaxAttempts     = var.retries", "MaxAttempts = 0"),
         Mutant("runs are logged", 'level                  = "ALL"', 'level = "OFF"'),
         Mutant(

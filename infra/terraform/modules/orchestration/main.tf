@@ -23,6 +23,19 @@ locals {
     }
   }
 
+  scheduled_runs = {
+    build = {
+      description = "Scheduled dbt build."
+      schedule    = var.dbt_schedule
+      input       = { family = "dbt", command = var.dbt_command }
+    }
+    audit = {
+      description = "All data tests over everything: a build's look at what is new."
+      schedule    = "cron(5 4 ? * SUN *)"
+      input       = { family = "dbt", command = var.audit_command, waits = true }
+    }
+  }
+
   # Two families, because a dbt run needs less than an operation.
   families = {
     dbt        = { cpu = var.dbt_task.cpu, memory = var.dbt_task.memory }
@@ -170,10 +183,18 @@ resource "aws_sfn_state_machine" "run" {
         Next       = "Alone"
       }
       Alone = {
-        Type    = "Choice"
-        Choices = [{ Variable = "$.runs.Executions[1]", IsPresent = true, Next = "AnotherRuns" }]
+        Type = "Choice"
+        Choices = [
+          {
+            And  = [{ Variable = "$.runs.Executions[1]", IsPresent = true }, { Variable = "$.waits", IsPresent = true }]
+            Next = "Wait"
+          },
+          { Variable = "$.runs.Executions[1]", IsPresent = true, Next = "AnotherRuns" },
+        ]
         Default = "Family"
       }
+      # What runs once a week does not give way to what runs each quarter of an hour.
+      Wait = { Type = "Wait", Seconds = 60, Next = "OtherRuns" }
       # No failure: the next scheduled run does the work, alarms watch the age of the last success.
       AnotherRuns = { Type = "Succeed", Comment = "Another run is under way." }
       Family = {
@@ -237,10 +258,12 @@ resource "aws_sqs_queue" "failed_starts" {
   kms_master_key_id         = var.logs_kms_key_arn
 }
 
-resource "aws_scheduler_schedule" "dbt_build" {
-  name                         = "${var.name}-dbt-build"
-  description                  = "Scheduled dbt build."
-  schedule_expression          = var.dbt_schedule
+resource "aws_scheduler_schedule" "dbt" {
+  for_each = local.scheduled_runs
+
+  name                         = "${var.name}-dbt-${each.key}"
+  description                  = each.value.description
+  schedule_expression          = each.value.schedule
   schedule_expression_timezone = "UTC"
   state                        = var.dbt_schedule_enabled ? "ENABLED" : "DISABLED"
   kms_key_arn                  = var.kms_key_arn
@@ -252,7 +275,7 @@ resource "aws_scheduler_schedule" "dbt_build" {
   target {
     arn      = aws_sfn_state_machine.run.arn
     role_arn = var.role_arns["scheduler"]
-    input    = jsonencode({ family = "dbt", command = var.dbt_command })
+    input    = jsonencode(each.value.input)
 
     retry_policy {
       maximum_retry_attempts       = 3

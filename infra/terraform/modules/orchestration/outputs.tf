@@ -15,7 +15,7 @@ output "state_machine_arn" {
 
 output "schedule_name" {
   description = "Schedule of the dbt build."
-  value       = aws_scheduler_schedule.dbt_build.name
+  value       = aws_scheduler_schedule.dbt["build"].name
 }
 
 output "failed_starts_queue_name" {

@@ -176,6 +176,17 @@ variable "dbt_command" {
   }
 }
 
+variable "audit_command" {
+  description = "Command of the weekly run that tests everything."
+  type        = list(string)
+  nullable    = false
+
+  validation {
+    condition     = length(var.audit_command) > 0
+    error_message = "audit_command is a command and its arguments."
+  }
+}
+
 variable "warehouse_tasks" {
   description = "Commands that put the warehouse's metrics into CloudWatch and archive its streams."
   type        = object({ measure = list(string), archive = list(string) })

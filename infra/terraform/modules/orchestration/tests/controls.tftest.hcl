@@ -11,6 +11,7 @@ variables {
   environment_file  = "LAKEHOUSE_ENVIRONMENT=dev"
   role_arns         = { dbt = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x", operations = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x", execution = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x", runner = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x", scheduler = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x" }
   dbt_command       = ["dbt", "build", "--target", "dev"]
+  audit_command     = ["dbt", "test", "--target", "dev"]
   warehouse_tasks   = { measure = ["lakehouse", "warehouse", "measure"], archive = ["lakehouse", "warehouse", "archive"] }
   subnet_ids        = ["subnet-1", "subnet-2", "subnet-3"]
   security_group_id = "sg-1"
@@ -55,8 +56,13 @@ run "tasks" {
   }
 
   assert {
-    condition     = jsondecode(aws_sfn_state_machine.run.definition).States.Alone.Choices[0].Next == "AnotherRuns" && jsondecode(aws_sfn_state_machine.run.definition).StartAt == "OtherRuns"
+    condition     = jsondecode(aws_sfn_state_machine.run.definition).States.Alone.Choices[1].Next == "AnotherRuns" && jsondecode(aws_sfn_state_machine.run.definition).StartAt == "OtherRuns"
     error_message = "control: never two runs at once"
+  }
+
+  assert {
+    condition     = aws_scheduler_schedule.dbt["audit"].target[0].input == jsonencode({ family = "dbt", command = var.audit_command, waits = true }) && jsondecode(aws_sfn_state_machine.run.definition).States.Alone.Choices[0].Next == "Wait" && jsondecode(aws_sfn_state_machine.run.definition).States.Wait.Next == "OtherRuns"
+    error_message = "control: everything is tested once a week, whatever else runs"
   }
 
   assert {
@@ -70,7 +76,7 @@ run "tasks" {
   }
 
   assert {
-    condition     = aws_sqs_queue.failed_starts.kms_master_key_id == var.logs_kms_key_arn && aws_scheduler_schedule.dbt_build.target[0].dead_letter_config[0].arn == aws_sqs_queue.failed_starts.arn
+    condition     = aws_sqs_queue.failed_starts.kms_master_key_id == var.logs_kms_key_arn && alltrue([for schedule in aws_scheduler_schedule.dbt : schedule.target[0].dead_letter_config[0].arn == aws_sqs_queue.failed_starts.arn])
     error_message = "control: a start that failed is kept, encrypted"
   }
 

@@ -11,6 +11,7 @@ variables {
   environment_file  = "LAKEHOUSE_ENVIRONMENT=dev"
   role_arns         = { dbt = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x", operations = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x", execution = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x", runner = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x", scheduler = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x" }
   dbt_command       = ["dbt", "build", "--target", "dev"]
+  audit_command     = ["dbt", "test", "--target", "dev"]
   warehouse_tasks   = { measure = ["lakehouse", "warehouse", "measure"], archive = ["lakehouse", "warehouse", "archive"] }
   subnet_ids        = ["subnet-1", "subnet-2", "subnet-3"]
   security_group_id = "sg-1"
@@ -106,6 +107,16 @@ run "no_command" {
   }
 
   expect_failures = [var.dbt_command]
+}
+
+run "no_audit" {
+  command = plan
+
+  variables {
+    audit_command = []
+  }
+
+  expect_failures = [var.audit_command]
 }
 
 run "a_measurement_a_second" {
