@@ -16,9 +16,16 @@
         {% do audited.append(result.node) %}
     {% endfor %}
     {% for test in audited if test.test_metadata and test.test_metadata.name == 'before_images_chain' and test.relation_name %}
-        delete from {{ cdc_history.operations_relation('breaks') }} where test = '{{ test.unique_id }}';
+        {#- if the process dies between the two, one more row is looked at -#}
+        {% set known = "select dbt_scd_id from " ~ cdc_history.operations_relation('breaks') ~ " where test = '" ~ test.unique_id ~ "'" %}
         insert into {{ cdc_history.operations_relation('breaks') }} (test, dbt_scd_id)
-        select '{{ test.unique_id }}', found.dbt_scd_id from {{ test.relation_name }} as found;
+        select '{{ test.unique_id }}', found.dbt_scd_id
+        from {{ test.relation_name }} as found
+        where found.dbt_scd_id not in ({{ known }});
+        delete from {{ cdc_history.operations_relation('breaks') }}
+        where
+            test = '{{ test.unique_id }}'
+            and dbt_scd_id not in (select found.dbt_scd_id from {{ test.relation_name }} as found);
     {% endfor %}
     {% if audited %}
         delete from {{ cdc_history.operations_relation('watermarks') }}
