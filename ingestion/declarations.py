@@ -32,6 +32,8 @@ CONNECTORS: tuple[ConnectorName, ...] = ("sqlserver", "postgresql")
 History = Literal["all", "current"]
 Pii = Literal["exclude", "hash", "clear"]
 Collation = Literal["binary", "case_insensitive"]
+ReplicaIdentity = Literal["full", "default"]
+Large = Literal["max", "text"]
 TypeName = Literal[
     "smallint", "integer", "bigint", "decimal", "varchar", "boolean", "date", "timestamp"
 ]
@@ -136,6 +138,8 @@ class Column:
     nullable: Annotated[bool, Field(strict=True)] = False
     pii: Pii | None = None
     collation: Collation = "binary"
+    large: Large | None = None
+    computed: Annotated[bool, Field(strict=True)] = False
     source_columns: Mapping[ConnectorName, str] = field(default_factory=dict)
 
     def source_name(self, connector: ConnectorName) -> str:
@@ -163,6 +167,7 @@ class Table:
     topic_retention_days: _Count
     landing_retention_days: _Count
     tracked_columns: tuple[str, ...] = ()
+    replica_identity: ReplicaIdentity = "full"
 
     def column(self, name: str) -> Column:
         """The column called `name`; raises KeyError when there is none."""
@@ -315,8 +320,10 @@ def _problems_of_table(table: Table) -> Iterator[str]:
                     f"columns: {', '.join(names)}"
                 )
     for column in table.columns:
-        if column.name in table.primary_key and (column.nullable or column.pii is not None):
-            yield f"{where}, column {column.name}: a key column is neither nullable nor pii"
+        if column.name in table.primary_key and (
+            column.nullable or column.pii is not None or column.large is not None
+        ):
+            yield f"{where}, column {column.name}: a key column is neither nullable, pii nor large"
         if column.pii == "exclude" and column.name in table.tracked_columns:
             yield (
                 f"{where}, column {column.name}: pii: exclude never leaves the source, "
@@ -333,6 +340,11 @@ def _problems_of_column(where: str, column: Column) -> Iterator[str]:
     kind = column.type
     if column.collation != "binary" and kind.name != "varchar":
         yield f"{where}: collation belongs to varchar columns, this one is {kind}"
+    if column.computed:
+        yield (
+            f"{where}: is computed in the source, and no event carries its value; leave it out "
+            "here and derive it in a model"
+        )
     if column.pii == "hash" and (kind.name != "varchar" or (kind.length or 0) < 64):
         yield f"{where}: pii: hash needs varchar(64) or longer, this one is {kind}"
 

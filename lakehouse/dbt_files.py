@@ -111,9 +111,11 @@ def _snapshot(table: Table) -> dict[str, Any]:
             *_row_columns(table),
             *_lineage(
                 "_cdc_position",
+                "_cdc_order",
                 "_cdc_op",
                 "is_deleted",
                 "_cdc_committed_at",
+                "_cdc_not_carried",
                 "_cdc_row_hash",
                 "_cdc_tracked_hash",
                 "_cdc_before_hash",

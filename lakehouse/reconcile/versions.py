@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 # Versions at one place follow each other in time: the one that goes on is the later one.
-_ORDER = "_cdc_position, dbt_valid_to nulls last"
+_ORDER = "_cdc_order, dbt_valid_to nulls last"
 
 
 def first_reads(

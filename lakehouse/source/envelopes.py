@@ -175,10 +175,14 @@ def encode(document: object) -> bytes:
 
 
 def _image(row: Row | None, table: Table, connector: ConnectorName) -> Image | None:
-    """The landed columns of `row`."""
+    """The landed columns of `row`, those that it has."""
     if row is None:
         return None
-    return {c.source_name(connector): delivered(row[c.name]) for c in table.landed_columns}
+    return {
+        c.source_name(connector): delivered(row[c.name])
+        for c in table.landed_columns
+        if c.name in row
+    }
 
 
 def _in_transaction(event: Event) -> InTransaction | None:

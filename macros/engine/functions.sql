@@ -5,6 +5,11 @@
 {% macro duckdb__matches(text, form) -%} regexp_full_match({{ text }}, '{{ form }}') {%- endmacro %}
 {% macro redshift__matches(text, form) -%} {{ text }} ~ '^({{ form }})$' {%- endmacro %}
 
+{#- How often the regular expression is found in `text`. -#}
+{% macro count_matches(text, form) %}{{ return(adapter.dispatch('count_matches')(text, form)) }}{% endmacro %}
+{% macro duckdb__count_matches(text, form) -%} len(regexp_extract_all({{ text }}, '{{ form }}')) {%- endmacro %}
+{% macro redshift__count_matches(text, form) -%} regexp_count({{ text }}, '{{ form }}') {%- endmacro %}
+
 {#- The first group of the regular expression in `text`; null when it does not match. -#}
 {% macro first_match(text, form) %}{{ return(adapter.dispatch('first_match')(text, form)) }}{% endmacro %}
 {% macro duckdb__first_match(text, form) -%}

@@ -68,28 +68,44 @@ rows_as_text as (
         events.*,
         {{ position_expression('events') }} as change_position,
         {{ commit_is_known('events') }} as commit_is_known,
-        {{ epoch_expression('events') }} as source_epoch
+        {{ epoch_expression('events') }} as source_epoch,
+        {{ names_another_key('events.key_text', columns) }} as names_another_key,
+        {{ row_lacks('events', table, columns) }} as row_lacks
     from events
+),
+
+described as (
+    select
+        rows_as_text.*,
+        {{ before_lacks('rows_as_text', table, columns) }} as before_lacks
+    from rows_as_text
 ),
 
 judged as (
     select
-        rows_as_text.*,
-        {{ reject_reason('rows_as_text', columns) }} as reject_reason,
-        {{ before_is_known('rows_as_text', columns) }} as has_before
-    from rows_as_text
+        described.*,
+        {{ reject_reason('described', columns) }} as reject_reason,
+        {{ before_is_known('described', columns) }} as has_before
+    from described
 ),
 
 typed as (
     select
         judged.*
-        {%- for column in columns %},
-        case when judged.reject_reason is null and judged.kafka_value is not null
-            then {{ typed_value('judged.row__' ~ column['name'], column['type']) }}
-        end as {{ column['name'] }},
-        case when judged.reject_reason is null and judged.has_before
-            then {{ typed_value('judged.before__' ~ column['name'], column['type']) }}
-        end as _before_{{ column['name'] }}
+        {%- for column in columns %}
+        {%- for image, name in [('row', column['name']), ('before', '_before_' ~ column['name'])] %},
+        case
+            when judged.reject_reason is not null
+                or {{ 'judged.kafka_value is null' if image == 'row' else 'not judged.has_before' }}
+                then null
+            {%- if not column['is_key'] %}
+            -- what is not carried need not be a value
+            when judged.{{ image }}_lacks is not null and not {{ could_be_value('judged', image, column) }}
+                then {{ 'null' if column['nullable'] else filler(column['type']) }}
+            {%- endif %}
+            else {{ typed_value('judged.' ~ image ~ '__' ~ column['name'], column['type']) }}
+        end as {{ name }}
+        {%- endfor %}
         {%- endfor %}
     from judged
 ),
@@ -112,7 +128,9 @@ decided as (
         case when reject_reason is null and has_before
             then {{ cdc_history.row_hash(columns, prefix='_before_') }}
         end as _cdc_before_hash,
-        case when reject_reason is null then missing_columns end as _cdc_missing_columns,
+        case when reject_reason is null then row_lacks end as _cdc_not_carried,
+        case when reject_reason is null and has_before then before_lacks end as _cdc_before_not_carried,
+        case when reject_reason is null then trim(row_missing, ',') end as _cdc_missing_columns,
         case when reject_reason is null then unknown_columns end as _cdc_unknown_columns,
         case
             when kafka_value is null then 'tombstone'

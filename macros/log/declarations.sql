@@ -56,6 +56,7 @@
                     'is_key': column.name in key,
                     'is_tracked': column.name in tracked,
                     'collation': meta.get('collation', 'binary'),
+                    'large': meta.get('large'),
                     'source_name': _source_column_name(column.name, meta),
                 }) %}
             {% endif %}
@@ -94,8 +95,12 @@
   Raise `rules` whenever a change of these macros accepts or rejects other records than before.
 -#}
 {% macro declaration_hash(table) %}
-    {% set rules = 1 %}
+    {% set rules = 2 %}
     {% do return(local_md5(tojson(
-        [rules, source_connector(), source_epochs(), declared_columns(table)], sort_keys=true
+        [
+            rules, source_connector(), source_epochs(), declared_columns(table),
+            declared_meta(table).get('replica_identity', 'full'),
+        ],
+        sort_keys=true
     ))) %}
 {% endmacro %}

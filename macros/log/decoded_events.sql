@@ -1,10 +1,12 @@
 {#-
   CTEs from `records` to `events`: one row per record with the envelope's fields as text.
 
-  op, source_name, committed_ms, the connector's position fields, is_utf8, is_json,
-  has_row, has_before_image, missing_columns and unknown_columns (comma-separated, null for none), and
-  for each column row__<name> and before__<name> (text; null for absent and JSON null alike), with
-  row_is_other__<name> and before_is_other__<name> where a varchar holds anything but a string.
+  op, source_name, committed_ms, the connector's position fields, is_utf8, is_json, key_text,
+  has_row, has_before_image, row_missing and before_missing (the source's names of columns that the image
+  does not have, between commas, null for none), unknown_columns (comma-separated, null for none),
+  is_doubtful (false where no image can lack a value that was not null), and for each column row__<name>
+  and before__<name> (text; null for absent and JSON null alike; the first of unavailable_forms() for
+  all), with row_is_other__<name> and before_is_other__<name> where a varchar holds anything but a string.
 -#}
 {% macro decoded_events(table, columns) %}
     {{ adapter.dispatch('decoded_events')(table, columns) }}
@@ -51,14 +53,22 @@ parsed as (
     from decoded
 ),
 
-named as (
+keyed as (
     select
         parsed.*,
-        json_keys(
-            case when parsed.is_valid then parsed.value_text end,
-            case when parsed.event.op = 'd' then '$.before' else '$.after' end
-        ) as row_keys
+        json_keys(case when parsed.is_valid then parsed.value_text end, ['$.before', '$.after']) as image_keys
     from parsed
+),
+
+named as (
+    select
+        keyed.*,
+        keyed.image_keys[1] as before_keys,
+        case when keyed.event.op = 'd' then keyed.image_keys[1] else keyed.image_keys[2] end as row_keys,
+        {% for sign in unavailable_signs() %}
+        {{- 'or ' if not loop.first }}contains(keyed.value_text, '{{ sign }}')
+        {% endfor %} as names_unavailable
+    from keyed
 ),
 
 -- what DuckDB's parser tolerates and others refuse; only where a quick look finds a sign of it
@@ -107,29 +117,42 @@ events as (
         strict.event.source.name is not null as has_source,
         coalesce(len(strict.row_keys) > 0, false) as has_row,
         strict.event.before is not null as has_before_image,
-        case when strict.row_keys <> {{ names }}
-            then nullif(array_to_string(list_filter(
-                {{ names }}, lambda name: not list_contains(strict.row_keys, name)
-            ), ','), '')
-        end as missing_columns,
+        try(decode(strict.kafka_key)) as key_text,
+        {%- for image in ['row', 'before'] %}
+        case when len(strict.{{ image }}_keys) > 0 and strict.{{ image }}_keys <> {{ names }}
+            then nullif(',' || array_to_string(list_filter(
+                {{ names }}, lambda name: not list_contains(strict.{{ image }}_keys, name)
+            ), ',') || ',', ',,')
+        end as {{ image }}_missing,
+        {%- endfor %}
+        strict.names_unavailable
+        or strict.row_keys <> {{ names }}
+        or (len(strict.before_keys) > 0 and strict.before_keys <> {{ names }}) as is_doubtful,
         case when strict.row_keys <> {{ names }}
             then nullif(array_to_string(list_transform(list_sort(list_filter(
                 strict.row_keys, lambda name: not list_contains({{ names }}, name)
             ))[:{{ named_unknown_columns() }}], lambda name: left(name, 250)), ','), '')
         end as unknown_columns
         {%- for column in columns %}
-        {%- set row = "case when strict.event.op = 'd' then strict.event.before." ~ column['source_name']
-            ~ " else strict.event.after." ~ column['source_name'] ~ " end" %}
-        {%- set before = "strict.event.before." ~ column['source_name'] %}
+        {%- for image, value in [
+            ('row', "case when strict.event.op = 'd' then strict.event.before." ~ column['source_name']
+                ~ " else strict.event.after." ~ column['source_name'] ~ " end"),
+            ('before', "strict.event.before." ~ column['source_name']),
+        ] %}
         {%- if column['type']['name'] in text_types %},
-        {{ _duckdb_json_string(row) }} as row__{{ column['name'] }},
-        {{ _duckdb_is_no_text(row) }} as row_is_other__{{ column['name'] }},
-        {{ _duckdb_json_string(before) }} as before__{{ column['name'] }},
-        {{ _duckdb_is_no_text(before) }} as before_is_other__{{ column['name'] }}
+        case
+            when {{ _duckdb_is_unavailable(value, as_json=true) }} then '{{ unavailable_forms()[0] }}'
+            else {{ _duckdb_json_string(value) }}
+        end as {{ image }}__{{ column['name'] }},
+        {{ _duckdb_is_no_text(value) }}
+        and not {{ _duckdb_is_unavailable(value, as_json=true) }} as {{ image }}_is_other__{{ column['name'] }}
         {%- else %},
-        {{ row }} as row__{{ column['name'] }},
-        {{ before }} as before__{{ column['name'] }}
+        case
+            when {{ _duckdb_is_unavailable(value, as_json=false) }} then '{{ unavailable_forms()[0] }}'
+            else {{ value }}
+        end as {{ image }}__{{ column['name'] }}
         {%- endif %}
+        {%- endfor %}
         {%- endfor %}
     from strict
 )
@@ -146,6 +169,17 @@ events as (
 
 {#- Neither a JSON null nor a string that every engine can hold (U+0000 is in none of their texts). -#}
 {% macro _duckdb_is_no_text(json) -%}
-    not starts_with(cast({{ json }} as varchar), '"')
-    or (contains(cast({{ json }} as varchar), '\u0000') and contains({{ json }} ->> '$', chr(0)))
+    (
+        not starts_with(cast({{ json }} as varchar), '"')
+        or (contains(cast({{ json }} as varchar), '\u0000') and contains({{ json }} ->> '$', chr(0)))
+    )
+{%- endmacro %}
+
+{#- Boolean SQL, never null: the value stands for one that was left out. -#}
+{% macro _duckdb_is_unavailable(value, as_json) -%}
+    (strict.names_unavailable and coalesce(cast({{ value }} as varchar) in (
+        {%- for form in unavailable_forms() %}
+        {%- if as_json %}'{{ tojson(form) }}', {% endif %}'{{ form }}'{{ ', ' if not loop.last }}
+        {%- endfor -%}
+    ), false))
 {%- endmacro %}

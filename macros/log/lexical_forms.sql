@@ -77,21 +77,24 @@
         when not {{ matches("coalesce(" ~ events ~ ".committed_ms, '')", '[0-9]{1,14}') }}
             then 'no_commit_time'
         when not {{ events }}.has_row then 'no_row'
+        when {{ events }}.names_another_key then 'other_key'
         {%- for column in columns %}
         {%- set text = events ~ '.row__' ~ column['name'] %}
+        {%- set lacking = '' if column['is_key'] else ' and not ' ~ is_listed(column['name'], events ~ '.row_lacks') %}
         {%- if column['type']['name'] in ['varchar', 'decimal'] %}
-        when coalesce({{ events }}.row_is_other__{{ column['name'] }}, false)
+        when coalesce({{ events }}.row_is_other__{{ column['name'] }}, false){{ lacking }}
             then 'invalid_value:{{ column["name"] }}'
         {%- endif %}
         {%- if not column['nullable'] %}
-        when {{ text }} is null then 'missing_column:{{ column["name"] }}'
+        when {{ text }} is null{{ lacking }} then 'missing_column:{{ column["name"] }}'
         {%- endif %}
-        when {{ text }} = '__debezium_unavailable_value'
-            then 'unavailable_value:{{ column["name"] }}'
+        {%- if column['is_key'] %}
+        when {{ text }} = '{{ unavailable_forms()[0] }}' then 'unavailable_value:{{ column["name"] }}'
+        {%- endif %}
         {%- if column['type']['name'] == 'varchar' %}
-        when {{ _is_too_long(text, column['type']) }} then 'value_too_long:{{ column["name"] }}'
+        when {{ _is_too_long(text, column['type']) }}{{ lacking }} then 'value_too_long:{{ column["name"] }}'
         {%- else %}
-        when {{ text }} is not null and not {{ _has_form(text, column['type']) }}
+        when {{ text }} is not null and not {{ _has_form(text, column['type']) }}{{ lacking }}
             then 'invalid_value:{{ column["name"] }}'
         {%- endif %}
         {%- endfor %}
@@ -101,20 +104,31 @@
 {% macro before_is_known(events, columns) -%}
     {{ events }}.op in ('u', 'd') and {{ events }}.has_before_image
     {%- for column in columns %}
-    {%- set text = events ~ '.before__' ~ column['name'] %}
-    {%- if column['type']['name'] in ['varchar', 'decimal'] %}
-    and not coalesce({{ events }}.before_is_other__{{ column['name'] }}, false)
-    {%- endif %}
-    {%- if column['type']['name'] == 'varchar' %}
-    and not coalesce({{ _is_too_long(text, column['type']) }}, false)
-    and coalesce({{ text }}, '') <> '__debezium_unavailable_value'
-    {%- else %}
-    and ({{ text }} is null or {{ _has_form(text, column['type']) }})
-    {%- endif %}
-    {%- if not column['nullable'] %}
-    and {{ text }} is not null
-    {%- endif %}
+    and ({{ could_be_value(events, 'before', column) }}
+        {%- if not column['is_key'] %} or {{ is_listed(column['name'], events ~ '.before_lacks') }}{% endif %})
     {%- endfor %}
+    {%- if columns | rejectattr('is_key') | list %}
+    and ({{ events }}.before_lacks is null
+        {%- for column in columns if not column['is_key'] %} or not {{ is_listed(column['name'], events ~ '.before_lacks') }}
+        {%- endfor %})
+    {%- endif %}
+{%- endmacro %}
+
+{#- Boolean SQL, never null: what an image has could stand in the column. `image` is row or before. -#}
+{% macro could_be_value(events, image, column) -%}
+    {%- set text = events ~ '.' ~ image ~ '__' ~ column['name'] -%}
+    (
+        {{- 'true' if column['nullable'] else text ~ ' is not null' }}
+        {%- if column['type']['name'] in ['varchar', 'decimal'] %}
+        and not coalesce({{ events }}.{{ image }}_is_other__{{ column['name'] }}, false)
+        {%- endif %}
+        and coalesce({{ text }}, '') <> '{{ unavailable_forms()[0] }}'
+        {%- if column['type']['name'] == 'varchar' %}
+        and not coalesce({{ _is_too_long(text, column['type']) }}, false)
+        {%- else %}
+        and coalesce({{ _has_form(text, column['type']) }}, true)
+        {%- endif %}
+    )
 {%- endmacro %}
 
 {#- 65,535 bytes is what one string of a Redshift SUPER holds: the same limit on every engine. -#}

@@ -92,3 +92,8 @@
 {% endmacro %}
 
 {% macro _lsn_form() %}{% do return('[0-9a-f]{8}:[0-9a-f]{8}:[0-9a-f]{4}') %}{% endmacro %}
+
+{#- SQL: epoch and commit LSN, the part of a position of SQL Server that all changes of a commit share. -#}
+{% macro commit_of_position(position) -%}
+    substring({{ position }}, 1, 27)
+{%- endmacro %}

@@ -24,7 +24,10 @@ parsed as (
             as document,
         case when octet_length(records.kafka_value) <= 65535 and can_json_parse(records.kafka_value)
             then from_varbyte(records.kafka_value, 'utf-8')
-        end as value_text
+        end as value_text,
+        case when octet_length(records.kafka_key) <= 65535 and can_json_parse(records.kafka_key)
+            then from_varbyte(records.kafka_key, 'utf-8')
+        end as key_text
     from records
 ),
 
@@ -59,8 +62,30 @@ imaged as (
     select
         enveloped.*,
         case when enveloped.op = 'd' then enveloped.document."before" else enveloped.document."after" end
-            as row_image
+            as row_image,
+        -- of a longer record the text is not looked at
+        enveloped.value_text is null
+        {%- for sign in unavailable_signs() %}
+        or strpos(enveloped.value_text, '{{ sign }}') > 0
+        {%- endfor %} as names_unavailable
     from enveloped
+),
+
+images as (
+    select
+        imaged.*
+        {%- for image in ['row', 'before'] %},
+        case when json_typeof(imaged.{{ image }}_image) = 'object' then nullif(
+            ','
+            {%- for column in columns %}
+            || case when json_typeof(imaged.{{ image }}_image."{{ column['source_name'] }}") is null
+                then '{{ column["source_name"] }},' else ''
+            end
+            {%- endfor %},
+            ','
+        ) end as {{ image }}_missing
+        {%- endfor %}
+    from imaged
 ),
 
 undeclared as (
@@ -111,31 +136,29 @@ events as (
             json_typeof(imaged.row_image) = 'object' and json_size(imaged.row_image) > 2, false
         ) as has_row,
         coalesce(json_typeof(imaged.before_image) = 'object', false) as has_before_image,
-        case when json_typeof(imaged.row_image) = 'object' then nullif(
-            substring(
-                ''
-                {%- for column in columns %}
-                || case when json_typeof(imaged.row_image."{{ column['source_name'] }}") is null
-                    then ',{{ column["source_name"] }}' else ''
-                end
-                {%- endfor %},
-                2
-            ),
-            ''
-        ) end as missing_columns,
+        imaged.key_text,
+        imaged.row_missing,
+        imaged.before_missing,
+        imaged.names_unavailable or imaged.row_missing is not null or imaged.before_missing is not null
+            as is_doubtful,
         undeclared.unknown_columns
         {%- for column in columns %}
         {%- for image in ['row', 'before'] %}
         {%- set value = 'imaged.' ~ image ~ '_image."' ~ column['source_name'] ~ '"' %}
         {%- if column['type']['name'] in ['varchar', 'decimal'] %},
-        {{ _redshift_string(value) }} as {{ image }}__{{ column['name'] }},
-        {{ _redshift_is_no_text(value) }} as {{ image }}_is_other__{{ column['name'] }}
+        case when {{ _redshift_is_unavailable(value) }} then '{{ unavailable_forms()[0] }}'
+            else {{ _redshift_string(value) }}
+        end as {{ image }}__{{ column['name'] }},
+        {{ _redshift_is_no_text(value) }}
+        and not {{ _redshift_is_unavailable(value) }} as {{ image }}_is_other__{{ column['name'] }}
         {%- else %},
-        {{ _redshift_scalar(value) }} as {{ image }}__{{ column['name'] }}
+        case when {{ _redshift_is_unavailable(value) }} then '{{ unavailable_forms()[0] }}'
+            else {{ _redshift_scalar(value) }}
+        end as {{ image }}__{{ column['name'] }}
         {%- endif %}
         {%- endfor %}
         {%- endfor %}
-    from imaged
+    from images as imaged
     left join undeclared
         on
             imaged._cdc_incarnation = undeclared._cdc_incarnation
@@ -180,6 +203,18 @@ events as (
         when json_size({{ value }}) > 65535 then false
         when strpos(json_serialize({{ value }}), '\\u0000') = 0 then false
         else json_serialize({{ value }}) ~ '(^|[^\\\\])(\\\\\\\\)*\\\\u0000'
+    end
+{%- endmacro %}
+
+{#- Boolean SQL, never null: the value stands for one that was left out. -#}
+{% macro _redshift_is_unavailable(value) -%}
+    {%- set forms = "'" ~ unavailable_forms() | join("', '") ~ "'" -%}
+    case
+        when not imaged.names_unavailable then false
+        when json_typeof({{ value }}) = 'string' then cast({{ value }} as varchar(65535)) in ({{ forms }})
+        when json_typeof({{ value }}) in ('array', 'object') and json_size({{ value }}) <= 200
+            then json_serialize({{ value }}) in ({{ forms }})
+        else false
     end
 {%- endmacro %}
 

@@ -27,7 +27,7 @@ def case_of(worked: WorkedHistory, folder: Path) -> Case:
                     "input": f"ref('stg_retail__{worked.table.name}')",
                     "types": _types(worked.table),
                     "append" if number > 1 else "rows": [
-                        _staged(change, worked.table) | {"_cdc_run": number} for change in changes
+                        _staged(change, worked) | {"_cdc_run": number} for change in changes
                     ],
                 }
             ]
@@ -47,8 +47,12 @@ def _types(table: Table) -> dict[str, str]:
     }
 
 
-def _staged(change: Change, table: Table) -> dict[str, Any]:
+def _staged(change: Change, worked: WorkedHistory) -> dict[str, Any]:
     """A change as the staging view has it."""
+    table = worked.table
+    told: dict[str, Any] = {"_cdc_commit": change.commit}
+    if worked.connector == "postgresql":
+        told = {"_cdc_commit_known": not change.is_floating}
     names = [column.name for column in table.landed_columns]
     before = change.before or [None] * len(names)
     return {
@@ -56,7 +60,9 @@ def _staged(change: Change, table: Table) -> dict[str, Any]:
         **{f"_before_{name}": value for name, value in zip(names, before, strict=True)},
         "_cdc_op": change.op,
         "_cdc_position": change.position,
-        "_cdc_commit_known": not change.is_floating,
+        **told,
+        "_cdc_not_carried": reference.listed(change.lacks, table),
+        "_cdc_before_not_carried": reference.listed(change.before_lacks, table),
         "_cdc_committed_at": change.committed_at,
         "_cdc_row_hash": reference.values_hash(change.row, table),
         "_cdc_before_hash": change.before and reference.values_hash(change.before, table),

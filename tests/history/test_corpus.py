@@ -18,6 +18,7 @@ from tests.kit.reference import (
     Tombstone,
     canonical_text,
     judge,
+    listed,
 )
 
 CASES = load()
@@ -35,6 +36,7 @@ REASONS = {
     "unavailable_value",
     "invalid_value",
     "value_too_long",
+    "other_key",
 }
 
 
@@ -78,6 +80,10 @@ def check_change(change: Change, case: Case, table: Table) -> None:
         assert change.before is not None
         before = canonical(change.before, table)
         assert {name: before[name] for name in case.before} == case.before
+    if case.lacks is not None:
+        assert listed(change.lacks, table) == case.lacks
+    if case.before_lacks is not None:
+        assert listed(change.before_lacks, table) == case.before_lacks
     if case.position is not None:
         assert change.position == case.position
     if case.floating is not None:

@@ -34,6 +34,8 @@ class Outcome:
     before: dict[str, str | None]
     has_before: bool
     unknown_columns: str | None
+    lacks: str | None
+    before_lacks: str | None
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +78,7 @@ def read_log(warehouse: Warehouse, table: Table) -> dict[int, Outcome]:
         select
             kafka_offset, _cdc_status, _cdc_reject_reason, _cdc_position, _cdc_commit_known,
             kafka_value, _cdc_before_hash is not null, _cdc_unknown_columns,
+            _cdc_not_carried, _cdc_before_not_carried,
             {", ".join([*names, *before])}
         from staging.{table.name}__log
         order by kafka_offset
@@ -85,18 +88,21 @@ def read_log(warehouse: Warehouse, table: Table) -> dict[int, Outcome]:
 
 
 def outcome(values: tuple[Any, ...], table: Table) -> Outcome:
-    status, reason, position, is_commit_known, raw, has_before, unknown, *columns = values
+    status, reason, position, is_known, raw, has_before, unknown, *others = values
+    lacks, before_lacks, *columns = others
     width = len(table.landed_columns)
     return Outcome(
         status=status,
         reason=reason,
         position=position,
-        is_commit_known=is_commit_known,
+        is_commit_known=is_known,
         raw=raw,
         row=canonical(columns[:width], table),
         before=canonical(columns[width:], table),
         has_before=has_before,
         unknown_columns=unknown,
+        lacks=lacks,
+        before_lacks=before_lacks,
     )
 
 
@@ -126,6 +132,8 @@ def test_verdict(case: Case, outcomes: dict[str, Outcome]) -> None:
 
 def check_row(found: Outcome, case: Case) -> None:
     assert {name: found.row[name] for name in case.row} == case.row
+    assert found.lacks == case.lacks or case.lacks is None
+    assert found.before_lacks == case.before_lacks or case.before_lacks is None
     if case.before == "unknown":
         assert not found.has_before
         assert not any(found.before.values())

@@ -162,9 +162,11 @@ def owner(key: Value) -> int:
 
 _OWN = (
     "_cdc_position",
+    "_cdc_order",
     "_cdc_op",
     "is_deleted",
     "_cdc_committed_at",
+    "_cdc_not_carried",
     "_cdc_row_hash",
     "_cdc_tracked_hash",
     "_cdc_before_hash",
@@ -209,9 +211,11 @@ def expected_line(row: reference.HistoryRow, table: Table) -> HistoryLine:
     return (
         *row.row,
         row.position,
+        row.order,
         row.op,
         row.is_deleted,
         row.committed_at,
+        reference.listed(row.not_carried, table),
         reference.values_hash(row.row, table),
         reference.values_hash(row.row, table, table.tracked_columns),
         before,

@@ -92,6 +92,16 @@ KEYS = {
     "payments": ("1", "-2", "3"),
 }
 TABLES = ("customers", "customer_addresses", "payments")
+# Columns that images leave out: the source's log lacks them, or had none of that name.
+LEFT_OUT = {
+    "customers": ("email", "tier", "birth_date"),
+    "customer_addresses": ("city", "region", "is_default"),
+    "products": ("brand", "unit_price"),
+    "stores": ("city", "time_zone"),
+    "promotions": ("name", "ends_at"),
+    "orders": ("status",),
+    "payments": ("amount", "method"),
+}
 _MINUTE = 60_000
 _START = 36_000_000
 
@@ -260,7 +270,30 @@ def _simulated(draw: Draw, connector: ConnectorName, table: str) -> list[dict[st
     events = draw(complete(connector, table))
     captured = events[draw(st.sampled_from([0, 0, 0, 1, 2])) :]
     lost = draw(st.sampled_from([None, None, None, 0, 1, 2]))
-    return [event for number, event in enumerate(captured) if number != lost]
+    kept = [event for number, event in enumerate(captured) if number != lost]
+    return draw(_with_images_that_lack(kept, table))
+
+
+@st.composite
+def _with_images_that_lack(
+    draw: Draw, events: list[dict[str, str]], table: str
+) -> list[dict[str, str]]:
+    """The events, in half of the logs with images that do not carry every column."""
+    if draw(st.booleans()):
+        return events
+    column = st.sampled_from(LEFT_OUT[table])
+    how = st.sampled_from(["", "", "row", "before", "row before"])
+    what = st.sampled_from(["-{}", "-{}", "{}=?"])
+    return [
+        event
+        | {
+            image: f"{event[image]}, {lacking}"
+            for image in draw(how).split()
+            if event[image] not in ("", "unknown")
+        }
+        for event in events
+        for lacking in [draw(what).format(draw(column))]
+    ]
 
 
 @st.composite
@@ -309,7 +342,7 @@ def _arbitrary(draw: Draw, connector: ConnectorName, table: str) -> list[dict[st
                 source=source,
             ).cells()
         )
-    return events
+    return draw(_with_images_that_lack(events, table))
 
 
 @st.composite

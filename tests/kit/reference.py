@@ -9,16 +9,18 @@ docs/semantics.md.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
+from uuid import UUID
 
 from ingestion.declarations import Column, Table
 from ingestion.settings import ConnectorName
@@ -63,6 +65,14 @@ class Change:
     before: Row | None
     key: Key
     record: Record
+    lacks: frozenset[int] = frozenset()
+    """Which values of the row its image does not carry (rule A12)."""
+    before_lacks: frozenset[int] = frozenset()
+    """Which values of the before image are not carried."""
+    commit: str | None = None
+    """Names the commit of a streamed change of SQL Server, whose changes rule 2a may exchange."""
+    order: str = ""
+    """What orders it: its position, or that of the change it was exchanged with (rule 2a)."""
 
     @property
     def is_streamed(self) -> bool:
@@ -119,14 +129,24 @@ def _read_change(record: Record, value: bytes, table: Table, source: Source) -> 
     image = _image(envelope)
     if not isinstance(image, dict) or not image:
         raise _RefusalError("no_row")
-    row = _read_row(image, table, source.connector)
+    if _names_another_key(record.key, table, source.connector):
+        raise _RefusalError("other_key")
+    images = _Images(op, envelope.get("before"), envelope.get("after"), table, source.connector)
+    lacks = images.lacks("before" if op == "d" else "after")
+    row = _read_row(image, lacks, table, source.connector)
+    before_lacks, before = images.before()
+    position = f"{epoch:04d}:{place}"
     return Change(
         op=op,
-        position=f"{epoch:04d}:{place}",
+        position=position,
+        order=position,
+        commit=position[:27] if source.connector == "sqlserver" and op != "r" else None,
+        lacks=lacks,
+        before_lacks=before_lacks,
         is_floating=source.connector == "postgresql" and op != "r" and _last_commit(origin) is None,
         committed_at=committed_at,
         row=row,
-        before=_read_before(envelope.get("before"), op, table, source.connector),
+        before=before,
         key=_key(row, table),
         record=record,
     )
@@ -298,6 +318,21 @@ def _whole_number(value: Any) -> int | None:
 # --- Rows and values (rules A9 to A11) ------------------------------------------------------------
 
 UNAVAILABLE = "__debezium_unavailable_value"
+_BYTES = UNAVAILABLE.encode()
+_BASE64 = base64.b64encode(_BYTES).decode()
+# Text, bytes, and arrays of texts, bytes, UUIDs and numbers; hstore
+# (io.debezium.connector.postgresql.UnchangedToastedPlaceholder).
+PLACEHOLDERS = frozenset(
+    (
+        UNAVAILABLE,
+        _BASE64,
+        f'["{UNAVAILABLE}"]',
+        f'["{_BASE64}"]',
+        f'["{UUID(bytes=hashlib.md5(_BYTES).digest(), version=3)}"]',
+        f"[{','.join(str(byte) for byte in _BYTES)}]",
+        f'{{"{UNAVAILABLE}":"{UNAVAILABLE}"}}',
+    )
+)
 MAX_BYTES = 65535
 _INTEGER_BITS = {"smallint": 15, "integer": 31, "bigint": 63}
 _DATE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})Z?")
@@ -306,21 +341,118 @@ _TIMESTAMP = re.compile(
 )
 
 
-def _read_row(image: Mapping[str, Any], table: Table, connector: ConnectorName) -> Row:
+def _names_another_key(key: bytes | None, table: Table, connector: ConnectorName) -> bool:
+    """Whether Kafka's key is an object whose names are not those of the declared key."""
+    try:
+        told = json.loads(key or b"null")
+    except ValueError:
+        return False
+    expected = {table.column(name).source_name(connector) for name in table.primary_key}
+    return isinstance(told, dict) and bool(told) and set(told) != expected
+
+
+@dataclass(frozen=True)
+class _Images:
+    """Both images of an event, and which columns they do not carry (rules A11 and A12)."""
+
+    op: str
+    before_image: Any
+    after_image: Any
+    table: Table
+    connector: ConnectorName
+
+    def lacks(self, which: Literal["before", "after"]) -> frozenset[int]:
+        """The numbers of the columns that the image does not carry; its key it always does."""
+        image = self.before_image if which == "before" else self.after_image
+        return frozenset(
+            number
+            for number, column in enumerate(self.table.landed_columns)
+            if column.name not in self.table.primary_key
+            and self._is_lacking(column, image, is_before=which == "before")
+        )
+
+    def _is_lacking(self, column: Column, image: Mapping[str, Any], *, is_before: bool) -> bool:
+        name = column.source_name(self.connector)
+        if name not in image:
+            return self.op in "ud" or (self.op == "r" and column.nullable)
+        if is_placeholder(image[name]):
+            return True
+        if self.connector == "postgresql":
+            is_key_only = is_before and self.table.replica_identity == "default"
+            return is_key_only or (self.op == "d" and not _could_be(image[name], column))
+        if self.op == "d":
+            is_left_out = column.large == "text" or column.type.name == "boolean"
+            return is_left_out or not _could_be(image[name], column)
+        if self.op == "u" and column.large is not None:
+            before = self.before_image if isinstance(self.before_image, dict) else {}
+            return _is_empty(before.get(name)) and (is_before or _is_empty(image[name]))
+        return False
+
+    def before(self) -> tuple[frozenset[int], Row | None]:
+        """What the before image lacks, and its row; None where it could not have been one."""
+        if self.op not in ("u", "d") or not isinstance(self.before_image, dict):
+            return frozenset(), None
+        lacks = self.lacks("before")
+        if lacks and len(lacks) + len(self.table.primary_key) == len(self.table.landed_columns):
+            return frozenset(), None
+        try:
+            return lacks, _read_row(self.before_image, lacks, self.table, self.connector)
+        except _RefusalError:
+            return frozenset(), None
+
+
+def _read_row(
+    image: Mapping[str, Any], lacks: frozenset[int], table: Table, connector: ConnectorName
+) -> Row:
+    """The values of an image; what it does not carry and could not be a value has a filler."""
     return tuple(
-        _read_value(image.get(column.source_name(connector)), column)
-        for column in table.landed_columns
+        _standing_value(image.get(column.source_name(connector)), column)
+        if number in lacks
+        else _read_value(image.get(column.source_name(connector)), column)
+        for number, column in enumerate(table.landed_columns)
     )
 
 
-def _read_before(image: Any, op: str, table: Table, connector: ConnectorName) -> Row | None:
-    """The before image, or None where there is none that could have been a row (rule A11)."""
-    if op not in ("u", "d") or not isinstance(image, dict):
-        return None
+def _standing_value(value: Any, column: Column) -> Value:
+    if _could_be(value, column):
+        return _read_value(value, column)
+    return None if column.nullable else _filler(column)
+
+
+def _filler(column: Column) -> Value:
+    """What Debezium writes for a value that is never null and that it does not know."""
+    fillers: dict[str, Value] = {
+        "varchar": "",
+        "boolean": False,
+        "date": date(1970, 1, 1),
+        "timestamp": datetime(1970, 1, 1),
+        "decimal": Decimal(0).scaleb(-(column.type.scale or 0)),
+    }
+    return fillers.get(column.type.name, 0)
+
+
+def _could_be(value: Any, column: Column) -> bool:
+    """Whether the value could stand in the column."""
     try:
-        return _read_row(image, table, connector)
+        _read_value(value, column)
     except _RefusalError:
-        return None
+        return False
+    return True
+
+
+def is_placeholder(value: Any) -> bool:
+    """Whether Debezium says that the value was left out, in any of the forms that types give it."""
+    if isinstance(value, list):
+        items = [v.text if isinstance(v, Number) else f'"{v}"' for v in value]
+        return f"[{','.join(items)}]" in PLACEHOLDERS
+    if isinstance(value, dict):
+        return value == {UNAVAILABLE: UNAVAILABLE}
+    return value in PLACEHOLDERS
+
+
+def _is_empty(value: Any) -> bool:
+    """Whether a large column's value is what stands there when it was not written: rule A12."""
+    return value is None or value == "" or is_placeholder(value)
 
 
 def _read_value(value: Any, column: Column) -> Value:
@@ -328,7 +460,7 @@ def _read_value(value: Any, column: Column) -> Value:
         if not column.nullable:
             raise _RefusalError(f"missing_column:{column.name}")
         return None
-    if value == UNAVAILABLE:
+    if is_placeholder(value):
         raise _RefusalError(f"unavailable_value:{column.name}")
     typed = _typed_value(value, column)
     if typed is None:
@@ -428,6 +560,12 @@ def _md5(text: str) -> str:
     return hashlib.md5(text.encode()).hexdigest()
 
 
+def listed(lacks: frozenset[int], table: Table) -> str | None:
+    """The names of these columns as the warehouse keeps them: between commas, null for none."""
+    names = [table.landed_columns[number].name for number in sorted(lacks)]
+    return f",{','.join(names)}," if names else None
+
+
 def _key(row: Row, table: Table) -> Key:
     names = [column.name for column in table.landed_columns]
     return tuple(row[names.index(name)] for name in table.primary_key)
@@ -443,9 +581,12 @@ class HistoryRow:
     key: Key
     op: str
     position: str
+    order: str
     committed_at: datetime
     row: Row
     before: Row | None
+    not_carried: frozenset[int]
+    """Which values no image has ever told: they stand as the change's own image has them."""
     valid_from: datetime
     valid_to: datetime | None
 
@@ -465,9 +606,13 @@ def history(changes: Iterable[Change]) -> dict[Key, list[HistoryRow]]:
 
 def history_of_key(changes: Iterable[Change]) -> list[HistoryRow]:
     """The versions of one key, in order. `changes` are all its accepted changes, in any order."""
-    ordered = without_stale_reads(in_order(last_deliveries(changes)))
-    versions = version_rows(effective_reads(without_repeated_reads(ordered)))
+    versions = version_rows(effective_reads(without_repeated_reads(settled(changes))))
     return timed(with_version_before_capture(versions))
+
+
+def settled(changes: Iterable[Change]) -> list[Change]:
+    """Rules 1 to 3a and 3d: the changes of a key in order, each with all that is known of it."""
+    return with_values_before(without_stale_reads(exchanged(in_order(last_deliveries(changes)))))
 
 
 def last_deliveries(changes: Iterable[Change]) -> list[Change]:
@@ -493,7 +638,77 @@ def _delivery(change: Change) -> tuple[datetime, datetime, int, int, int]:
 
 def in_order(changes: Iterable[Change]) -> list[Change]:
     """Rule 2. By position, bytewise; at one position d, c, u, r."""
-    return sorted(changes, key=lambda change: (change.position.encode(), "dcur".index(change.op)))
+    return sorted(changes, key=lambda change: (change.order.encode(), "dcur".index(change.op)))
+
+
+def exchanged(ordered: Sequence[Change]) -> list[Change]:
+    """Rule 2a. Exchanges the two changes of a commit whose positions are not their order."""
+    orders = [change.order for change in ordered]
+    commits = Counter(change.commit for change in ordered if change.commit is not None)
+    for number, (first, second) in enumerate(pairwise(ordered)):
+        is_pair = first.commit == second.commit is not None and commits[str(first.commit)] == 2
+        if is_pair and _are_reversed(ordered[:number], first, second):
+            orders[number : number + 2] = second.order, first.order
+    return in_order(
+        replace(change, order=order) for change, order in zip(ordered, orders, strict=True)
+    )
+
+
+def _are_reversed(earlier: Sequence[Change], first: Change, second: Change) -> bool:
+    match first.op + second.op:
+        case "uc" | "du":
+            return True
+        case "cd":
+            return _lived(earlier) is True
+        case "dc":
+            return _lived(earlier) is False
+        case "uu":
+            return (
+                _saw(first, second)
+                and not _may_have_seen(second, first)
+                and not _is_known_to_be_seen(first, earlier)
+            )
+    return False
+
+
+def _lived(earlier: Sequence[Change]) -> bool | None:
+    """Whether a row was there after these changes; None where they do not tell."""
+    ops: dict[str | None, str] = defaultdict(str)
+    for change in earlier:
+        if change.is_streamed:
+            ops[change.commit] += change.op
+    for change in reversed(earlier):
+        if not change.is_streamed:
+            return True
+        inserts, deletes = (ops[change.commit].count(op) for op in "cd")
+        if inserts != deletes:
+            return inserts > deletes
+        if inserts == 0:
+            return True
+    return None
+
+
+def _saw(change: Change, earlier: Change) -> bool:
+    """Whether the before image is the row of `earlier`, in all that both carry."""
+    return change.before is not None and all(
+        now == then
+        for number, (now, then) in enumerate(zip(change.before, earlier.row, strict=True))
+        if number not in change.before_lacks | earlier.lacks
+    )
+
+
+def _may_have_seen(change: Change, earlier: Change) -> bool:
+    return change.before is None or _saw(change, earlier)
+
+
+def _is_known_to_be_seen(change: Change, earlier: Sequence[Change]) -> bool:
+    """Whether the row before the commit is known, and is what the before image says."""
+    if not earlier or earlier[-1].op == "d":
+        return False
+    last = earlier[-1]
+    of_its_commit = [c for c in earlier if c.is_streamed and c.commit == last.commit]
+    is_known = not last.is_streamed or len(of_its_commit) == 1
+    return is_known and _saw(change, last)
 
 
 def without_stale_reads(ordered: Sequence[Change]) -> list[Change]:
@@ -510,10 +725,47 @@ def without_stale_reads(ordered: Sequence[Change]) -> list[Change]:
             floating.append(change)
         elif change.is_streamed:
             floating.clear()
-        elif any(change.row == earlier.before for earlier in floating):
+        elif any(_saw(earlier, change) for earlier in floating):
             continue
         kept.append(change)
     return kept
+
+
+def with_values_before(ordered: Sequence[Change]) -> list[Change]:
+    """Rule 3d. What an image does not carry is as the change before it left it.
+
+    What `lacks` and `before_lacks` still name then, no change before has told either.
+    """
+    known: dict[int, Value] = {}
+    resolved = []
+    for change in ordered:
+        before = change.before and _filled(change.before, change.before_lacks, known)
+        unknown_before = change.before_lacks - known.keys()
+        if change.before is not None:
+            known |= _carried(change.before, change.before_lacks, only=change.lacks)
+        row = _filled(change.row, change.lacks, known)
+        unknown = change.lacks - known.keys()
+        known |= _carried(change.row, change.lacks)
+        resolved.append(
+            replace(change, row=row, before=before, lacks=unknown, before_lacks=unknown_before)
+        )
+    return resolved
+
+
+def _filled(row: Row, lacks: frozenset[int], known: Mapping[int, Value]) -> Row:
+    return tuple(
+        known.get(number, value) if number in lacks else value for number, value in enumerate(row)
+    )
+
+
+def _carried(
+    row: Row, lacks: frozenset[int], only: frozenset[int] | None = None
+) -> dict[int, Value]:
+    return {
+        number: value
+        for number, value in enumerate(row)
+        if number not in lacks and (only is None or number in only)
+    }
 
 
 def without_repeated_reads(ordered: Sequence[Change]) -> list[Change]:
@@ -541,7 +793,7 @@ def effective_reads(ordered: Sequence[Change]) -> list[Change]:
         elif following.op == "c":
             continue
         elif following.before is not None:
-            kept.append(replace(change, row=following.before))
+            kept.append(replace(change, row=following.before, lacks=following.before_lacks))
         else:
             kept.append(change)
     return kept
@@ -566,7 +818,9 @@ def with_version_before_capture(rows: list[Change]) -> list[Change]:
             first,
             op="r",
             position=re.sub("[0-9a-f]", "0", first.position),
+            order=re.sub("[0-9a-f]", "0", first.position),
             row=first.before,
+            lacks=first.before_lacks,
             before=None,
         ),
         *rows,
@@ -588,9 +842,11 @@ def timed(rows: Sequence[Change]) -> list[HistoryRow]:
             key=row.key,
             op=row.op,
             position=row.position,
+            order=row.order,
             committed_at=row.committed_at,
             row=row.row,
             before=row.before if row.is_streamed else None,
+            not_carried=row.lacks,
             valid_from=start,
             valid_to=end,
         )
@@ -646,7 +902,7 @@ def current_rows(changes: Iterable[Change], table: Table) -> dict[Key, CurrentRo
     return {
         key: CurrentRow(last.row, last.op == "d")
         for key, changes in by_key.items()
-        for last in without_stale_reads(in_order(last_deliveries(changes)))[-1:]
+        for last in settled(changes)[-1:]
     }
 
 

@@ -21,6 +21,7 @@ from tests.kit.landing import Delivery, LandingZone
 from tests.kit.reference import (
     BEGINNING_OF_TIME,
     END_OF_TIME,
+    UNAVAILABLE,
     Change,
     Rejected,
     Source,
@@ -192,6 +193,10 @@ class WorkedHistory:
                 row |= {c.name: None for c in self.table.landed_columns if c.nullable}
             elif item in _TIERS:
                 row["tier"] = item
+            elif item.startswith("-"):
+                del row[item[1:]]
+            elif item.endswith("=?"):
+                row[item[:-2]] = UNAVAILABLE
             elif item != "base":
                 name, _, text = item.partition("=")
                 row[name] = _value(text, self.table.column(name))

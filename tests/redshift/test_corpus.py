@@ -70,14 +70,18 @@ def test_every_record_of_the_corpus_gets_its_verdict(world: World) -> None:
     wrong = []
     for table, own in by_table.items():
         told = sorted({name for case in own for name in case.row})
-        columns = ["kafka_offset", "_cdc_status", "_cdc_reject_reason", *told]
+        lists = ["_cdc_not_carried", "_cdc_before_not_carried"]
+        columns = ["kafka_offset", "_cdc_status", "_cdc_reject_reason", *lists, *told]
         rows = world.prod.rows(
             f"select {', '.join(columns)} from staging.{table}__log order by kafka_offset"
         )
         assert [row[0] for row in rows] == list(range(len(own))), "each record is logged once"
         for case, row in zip(own, rows, strict=True):
             verdict = (row[1], row[2])
-            values = dict(zip(told, row[3:], strict=True))
+            values = dict(zip(told, row[5:], strict=True))
+            for expected, found in ((case.lacks, row[3]), (case.before_lacks, row[4])):
+                if expected not in (None, found):
+                    wrong.append(f"{case.name}: not carried are {found}, not {expected}")
             if verdict != _expected(case):
                 wrong.append(f"{case.name}: {verdict}, expected {_expected(case)}")
             for name, value in case.row.items():

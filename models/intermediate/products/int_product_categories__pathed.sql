@@ -6,7 +6,7 @@
 with
 
 {{ last_changes(
-    'categories', ref('stg_retail__product_categories').render(), 'changes.category_id'
+    'categories', 'product_categories', 'changes.category_id'
 ) }},
 
 pathed as (

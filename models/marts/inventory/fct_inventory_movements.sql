@@ -21,7 +21,7 @@ touched as (
 
 {{ last_changes(
     'movements',
-    ref('stg_retail__inventory_movements'),
+    'inventory_movements',
     'changes.movement_id',
     'select touched.movement_id from touched' if is_incremental() else none
 ) }},

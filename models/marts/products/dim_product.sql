@@ -27,7 +27,7 @@
 with
 
 {{ last_changes(
-    'products', ref('stg_retail__products'), 'changes.product_id', touched if is_incremental() else none
+    'products', 'products', 'changes.product_id', touched if is_incremental() else none
 ) }},
 
 categories as (

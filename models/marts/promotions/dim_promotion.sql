@@ -16,7 +16,7 @@ with
 
 {{ last_changes(
     'promotions',
-    ref('stg_retail__promotions'),
+    'promotions',
     case_folded('changes.promotion_code'),
     touched if is_incremental() else none
 ) }},

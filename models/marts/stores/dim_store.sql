@@ -24,7 +24,7 @@
 with
 
 {{ last_changes(
-    'stores', ref('stg_retail__stores'), 'changes.store_id', touched if is_incremental() else none
+    'stores', 'stores', 'changes.store_id', touched if is_incremental() else none
 ) }},
 
 zoned as (

@@ -31,6 +31,8 @@ class Case:
     reason: str | None = None
     row: Mapping[str, str | None] = field(default_factory=dict)
     before: Mapping[str, str | None] | Literal["unknown"] | None = None
+    lacks: str | None = None
+    before_lacks: str | None = None
     position: str | None = None
     floating: bool | None = None
     note: str = ""
@@ -47,8 +49,8 @@ def load(file: Path = FILE) -> list[Case]:
 
 
 def _case(entry: dict[str, Any], base: dict[str, Any]) -> Case:
-    told = {"row", "before", "position", "floating", "note", "reason"}
-    key = entry.get("key", '{"id":7}')
+    told = {"row", "before", "lacks", "before_lacks", "position", "floating", "note", "reason"}
+    key = entry.get("key", "{}")
     return Case(
         name=entry["name"],
         connector=base["connector"],
@@ -97,7 +99,7 @@ def _form_case(form: dict[str, Any], base: dict[str, Any], json: str, **outcome:
         name=name,
         connector=base["connector"],
         table=base["table"],
-        key=b'{"id":7}',
+        key=b"{}",
         value=_value(entry, base["value"]),
         **outcome,
     )

@@ -10,12 +10,16 @@
             versions.*,
             lag(_cdc_row_hash) over (
                 partition by {{ key | join(', ') }}
-                order by {{ sequence_by }}, {{ cdc_history.operation_rank('_cdc_op') }}
+                order by _cdc_order, {{ cdc_history.operation_rank('_cdc_op') }}
             ) as previous_row_hash,
             lag(dbt_scd_id) over (
                 partition by {{ key | join(', ') }}
-                order by {{ sequence_by }}, {{ cdc_history.operation_rank('_cdc_op') }}
-            ) as previous_scd_id
+                order by _cdc_order, {{ cdc_history.operation_rank('_cdc_op') }}
+            ) as previous_scd_id,
+            lag(is_deleted) over (
+                partition by {{ key | join(', ') }}
+                order by _cdc_order, {{ cdc_history.operation_rank('_cdc_op') }}
+            ) as follows_delete
         from versions
     ),
 
@@ -30,7 +34,10 @@
             previous_row_hash,
             previous_scd_id
         from chained
-        where _cdc_before_hash is not null and {{ cdc_history.differs('_cdc_before_hash', 'previous_row_hash') }}
+        where
+            (_cdc_before_hash is not null and {{ cdc_history.differs('_cdc_before_hash', 'previous_row_hash') }})
+            -- an insert of a row that is there: its delete was lost, or the key is not the source's
+            or (_cdc_op = 'c' and not follows_delete)
     ){% if execute and log %},
 
     {{ cdc_history._alike_but_for_columns(model, key, sequence_by, log) }}

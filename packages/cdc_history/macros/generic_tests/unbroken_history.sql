@@ -10,7 +10,7 @@
             versions.*,
             lead({{ valid_from }}{{ ', 1, ' ~ columns.open_end if columns.open_end }}) over (
                 partition by {{ key | join(', ') }}
-                order by {{ sequence_by }}, {{ cdc_history.operation_rank('_cdc_op') }}
+                order by _cdc_order, {{ cdc_history.operation_rank('_cdc_op') }}
             ) as next_valid_from
         from versions
     )

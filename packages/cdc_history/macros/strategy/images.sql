@@ -13,9 +13,13 @@
         {{ column['column'] }},
         {%- endfor %}
         {{ options['sequence'] }},
+        _cdc_order,
         _cdc_op,
         is_deleted,
         {{ options['committed'] }},
+        {%- if options['holes'] %}
+        _cdc_not_carried,
+        {%- endif %}
         _cdc_row_hash,
         {{ '_cdc_row_hash' if options['tracked'] == payload else cdc_history.row_hash(options['tracked']) }}
             as _cdc_tracked_hash,
@@ -35,15 +39,28 @@
             {%- for column in payload if column['name'] in options['key_names'] %}
             chosen.{{ column['column'] }},
             {%- endfor %}
-            {%- for column in payload if column['name'] not in options['key_names'] %}
+            {%- for column in cdc_history._beside_the_key(options) %}
+            {%- if options['holes'] %}
+            case
+                when filled._cdc_stand is not null and chosen.is_before_image then filled.{{ column['before'] }}
+                when filled._cdc_stand is not null then filled.{{ column['column'] }}
+                when chosen.is_before_image then images.{{ column['before'] }}
+                else images.{{ column['column'] }}
+            end as {{ column['column'] }},
+            {%- else %}
             case when chosen.is_before_image
                 then images.{{ column['before'] }} else images.{{ column['column'] }}
             end as {{ column['column'] }},
+            {%- endif %}
             {%- endfor %}
             chosen.{{ options['sequence'] }},
+            chosen._cdc_order,
             chosen._cdc_op,
             chosen.is_deleted,
             chosen.{{ options['committed'] }},
+            {%- if options['holes'] %}
+            chosen._cdc_not_carried,
+            {%- endif %}
             chosen._cdc_row_hash,
             chosen._cdc_before_hash,
             chosen.{{ names.dbt_scd_id }},
@@ -54,13 +71,14 @@
             {%- endfor %}
         from {{ versions }} as chosen
         inner join ({{ options['records'] }}) as images
+            on {{ cdc_history._same_image(options, 'chosen') }}
+        {%- if options['holes'] %}
+        left join filled
             on
-                {%- for key in options['keys'] %}
-                {{ 'and ' if not loop.first }}chosen.{{ key }} = images.{{ key }}
-                {%- endfor %}
-                {%- for name, column in cdc_history._image_columns(options).items() %}
-                and chosen.{{ name }} = images.{{ column }}
-                {%- endfor %}
+                {{ cdc_history._same_keys(options['keys'], 'chosen', 'filled') }}
+                and chosen.image_sequence = filled.{{ options['sequence'] }}
+                and chosen.image_op = filled._cdc_op
+        {%- endif %}
         {%- if not options['arrival_is_unique'] %}
         qualify
             row_number() over (
@@ -69,6 +87,13 @@
         {%- endif %}
     ) as described
 {% endmacro %}
+
+{#- Boolean SQL: `images`, the records, has the values that a row of `alias` names. -#}
+{% macro _same_image(options, alias) -%}
+    {{ cdc_history._same_keys(options['keys'], alias, 'images') }}
+    {%- for name, column in cdc_history._image_columns(options).items() %} and {{ alias }}.{{ name }} = images.{{ column }}
+    {%- endfor %}
+{%- endmacro %}
 
 {#- What tells a key's records apart: names under which `_versions` carries the columns, and the columns. -#}
 {% macro _image_columns(options) %}

@@ -7,6 +7,8 @@
   records   SQL: the relation, with what may be left out of it
   arrival   the columns of which the greatest tell which delivery of a change stands
   runs      whether records carry run numbers; without them a build reads what history lacks
+  floats, commits, holes   whether they say which commits' places are known, which commit they belong to,
+            and what their images do not carry
 -#}
 {% macro _look_at_records(source_sql, options) %}
     {% set kafka = ['kafka_timestamp', '_cdc_incarnation', 'kafka_partition', 'kafka_offset'] %}
@@ -47,14 +49,11 @@
         {% do tracked.append(column) %}
     {% endfor %}
     {% set records %}
-        {%- if ['_cdc_op', '_cdc_commit_known', '_cdc_row_hash', '_cdc_before_hash'] | reject('in', has) | list -%}
+        {%- if ['_cdc_op', '_cdc_row_hash', '_cdc_before_hash'] | reject('in', has) | list -%}
         select
             changes.*
             {%- if '_cdc_op' not in has %},
             case when {{ options['deletes'] or 'false' }} then 'd' else 'u' end as _cdc_op
-            {%- endif %}
-            {%- if '_cdc_commit_known' not in has %},
-            true as _cdc_commit_known
             {%- endif %}
             {%- if '_cdc_row_hash' not in has %},
             {{ cdc_history.row_hash(payload) }} as _cdc_row_hash
@@ -81,7 +80,8 @@
         'keys': keys, 'key_names': options['keys'],
         'sequence': adapter.quote(options['sequence_by']), 'committed': adapter.quote(options['updated_at']),
         'payload': payload, 'tracked': tracked, 'records': records, 'arrival': arrival,
-        'arrival_is_unique': from_kafka, 'runs': '_cdc_run' in has,
+        'arrival_is_unique': from_kafka, 'runs': '_cdc_run' in has, 'floats': '_cdc_commit_known' in has,
+        'holes': '_cdc_not_carried' in has, 'commits': '_cdc_commit' in has,
         'deletes': options['deletes'] or "_cdc_op = 'd'",
     }) %}
 {% endmacro %}

@@ -97,8 +97,8 @@
     {% set whole = flags.FULL_REFRESH %}
     {% set touched_by = none if whole else cdc_history._is_new(options, target_relation) %}
     {% set compared = [
-        names.dbt_valid_from, options['committed'], '_cdc_row_hash', '_cdc_before_hash',
-    ] %}
+        names.dbt_valid_from, options['committed'], '_cdc_order', '_cdc_row_hash', '_cdc_before_hash',
+    ] + (['_cdc_not_carried'] if options['holes'] else []) %}
     with {{ cdc_history._versions(options, touched_by) }},
 
     existing as (
@@ -124,9 +124,13 @@
             coalesce(versions.{{ names.dbt_scd_id }}, existing.{{ names.dbt_scd_id }})
                 as {{ names.dbt_scd_id }},
             versions.{{ options['sequence'] }},
+            versions._cdc_order,
             versions._cdc_op,
             versions.is_deleted,
             versions.{{ options['committed'] }},
+            {%- if options['holes'] %}
+            versions._cdc_not_carried,
+            {%- endif %}
             versions._cdc_row_hash,
             versions._cdc_before_hash,
             versions.{{ names.dbt_valid_from }},
@@ -197,9 +201,13 @@
         {%- endif %}
         {%- endfor %}
         changed.{{ options['sequence'] }},
+        changed._cdc_order,
         changed._cdc_op,
         changed.is_deleted,
         changed.{{ options['committed'] }},
+        {%- if options['holes'] %}
+        changed._cdc_not_carried,
+        {%- endif %}
         changed._cdc_row_hash,
         cast(null as varchar(32)) as _cdc_tracked_hash,
         changed._cdc_before_hash,
@@ -278,8 +286,9 @@
 {% macro _history_columns(options) %}
     {% set names = options['columns'] %}
     {% do return(options['payload'] | map(attribute='column') | list + [
-        options['sequence'], '_cdc_op', 'is_deleted', options['committed'], '_cdc_row_hash',
-        '_cdc_tracked_hash', '_cdc_before_hash',
+        options['sequence'], '_cdc_order', '_cdc_op', 'is_deleted', options['committed'],
+    ] + (['_cdc_not_carried'] if options['holes'] else []) + [
+        '_cdc_row_hash', '_cdc_tracked_hash', '_cdc_before_hash',
     ] + (['_cdc_run'] if options['runs'] else []) + [
         names.dbt_scd_id, names.dbt_updated_at, names.dbt_valid_from, names.dbt_valid_to,
     ]) %}

@@ -19,78 +19,17 @@
 {% set names = options['columns'] %}
 {% set key_names = keys | join(', ') %}
 {% set image = cdc_history._image_columns(options).keys() %}
-{% set by_delivery -%}
-    partition by {% for key in keys %}changes.{{ key }}{{ ', ' if not loop.last }}{% endfor %}
-    order by
-        changes.{{ sequence }} asc, {{ cdc_history.operation_rank('changes._cdc_op') }} asc, changes._cdc_op asc,
-        changes.{{ committed }} desc{% for column in options['arrival'] %}, changes.{{ adapter.quote(column) }} desc{% endfor %}
-{%- endset %}
+{% set holes = options['holes'] %}
 {% set by_order = 'partition by ' ~ key_names ~ ' order by _cdc_place' %}
-{% if touched_by -%}
-touched as (
-    select {{ key_names }}
-    from ({{ options['records'] }}) as changes
-    where {{ touched_by }}
-    group by {{ key_names }}
-),
-
-{% endif -%}
-ordered as (
-    select
-        {%- for key in keys %}
-        changes.{{ key }},
-        {%- endfor %}
-        changes.{{ sequence }},
-        changes._cdc_op,
-        {{ options['deletes'] }} as _cdc_is_delete,
-        changes.{{ committed }},
-        changes._cdc_commit_known,
-        changes._cdc_row_hash,
-        changes._cdc_before_hash,
-        {%- for name, column in cdc_history._image_columns(options).items() %}
-        changes.{{ column }} as {{ name }},
-        {%- endfor %}
-        row_number() over ({{ by_delivery }}) as _cdc_place,
-        lag(changes.{{ sequence }}) over ({{ by_delivery }}) as sequence_before,
-        lag(changes._cdc_op) over ({{ by_delivery }}) as op_before
-    from ({{ options['records'] }}) as changes
-    {%- if touched_by %}
-    inner join touched
-        on {% for key in keys %}{{ ' and ' if not loop.first }}changes.{{ key }} = touched.{{ key }}{% endfor %}
-    {%- endif %}
-),
-
--- of the deliveries of one change the last one stands
-delivered as (
-    select *
-    from ordered
-    where
-        sequence_before is null
-        or sequence_before <> {{ sequence }}
-        or op_before <> _cdc_op
-),
-
-{{ cdc_history.stale_reads(options['key_names']) }},
-
-current_reads as (
-    select delivered.*
-    from delivered
-    left join stale_reads
-        on
-            {% for key in keys -%}
-            delivered.{{ key }} = stale_reads.{{ key }}
-            and {% endfor -%}
-            delivered._cdc_place = stale_reads._cdc_place
-    where stale_reads._cdc_place is null
-),
+{{ cdc_history._settled_changes(options, touched_by) }},
 
 -- a read that repeats the read before it says nothing
 repeated as (
     select
-        current_reads.*,
+        settled.*,
         lag(_cdc_op) over ({{ by_order }}) as previous_op,
         lag(_cdc_row_hash) over ({{ by_order }}) as previous_row_hash
-    from current_reads
+    from settled
 ),
 
 standing as (
@@ -105,11 +44,17 @@ neighbours as (
         {{ key }},
         {%- endfor %}
         {{ sequence }},
+        _cdc_order,
         _cdc_op,
         _cdc_is_delete,
         {{ committed }},
         _cdc_row_hash,
         _cdc_before_hash,
+        {%- if holes %}
+        _cdc_not_carried,
+        _cdc_before_not_carried,
+        lead(_cdc_before_not_carried) over ({{ by_order }}) as next_before_not_carried,
+        {%- endif %}
         _cdc_place,
         lead(_cdc_op) over ({{ by_order }}) as next_op,
         lead(_cdc_before_hash) over ({{ by_order }}) as next_before_hash
@@ -135,11 +80,16 @@ observed as (
         {{ key }},
         {%- endfor %}
         {{ sequence }},
+        _cdc_order,
         _cdc_op,
         _cdc_is_delete,
         {{ committed }},
         case when is_corrected then next_before_hash else _cdc_row_hash end as _cdc_row_hash,
         _cdc_before_hash,
+        {%- if holes %}
+        case when is_corrected then next_before_not_carried else _cdc_not_carried end as _cdc_not_carried,
+        _cdc_before_not_carried,
+        {%- endif %}
         _cdc_place,
         is_corrected as is_before_image
         {%- for column in image %},
@@ -164,11 +114,15 @@ kept as (
         {{ key }},
         {%- endfor %}
         {{ sequence }},
+        _cdc_order,
         _cdc_op,
         _cdc_is_delete,
         {{ committed }},
         _cdc_row_hash,
         _cdc_before_hash,
+        {%- if holes %}
+        _cdc_not_carried,
+        {%- endif %}
         _cdc_op = 'r' and previous_row_hash is null as begins_unknown,
         _cdc_place,
         is_before_image
@@ -186,11 +140,15 @@ kept as (
         {{ key }},
         {%- endfor %}
         translate({{ sequence }}, '123456789abcdef', '000000000000000') as {{ sequence }},
+        translate({{ sequence }}, '123456789abcdef', '000000000000000') as _cdc_order,
         'r' as _cdc_op,
         false as _cdc_is_delete,
         {{ committed }},
         _cdc_before_hash as _cdc_row_hash,
         cast(null as varchar(32)) as _cdc_before_hash,
+        {%- if holes %}
+        _cdc_before_not_carried as _cdc_not_carried,
+        {%- endif %}
         true as begins_unknown,
         0 as _cdc_place,
         true as is_before_image
@@ -219,11 +177,15 @@ versions as (
         {{ key }},
         {%- endfor %}
         {{ sequence }},
+        _cdc_order,
         _cdc_op,
         _cdc_is_delete as is_deleted,
         {{ committed }},
         _cdc_row_hash,
         _cdc_before_hash,
+        {%- if holes %}
+        _cdc_not_carried,
+        {%- endif %}
         {{ cdc_history._version_id(options) }} as {{ names.dbt_scd_id }},
         valid_from as {{ names.dbt_valid_from }},
         case when next_place is null then {{ options['open_end'] }} else next_valid_from end

@@ -1,0 +1,142 @@
+{#-
+  What an image of a row does not carry (docs/semantics.md, A12): it follows from the declaration and the
+  operation, from a column's absence, and from the words that stand for a value that was left out. Of
+  values only this is asked: whether both images of a large column are empty.
+-#}
+
+{#-
+  The forms that Debezium gives to a value that the source's log left out: text, bytes, arrays of texts,
+  bytes, UUIDs and numbers, hstore (io.debezium.connector.postgresql.UnchangedToastedPlaceholder). Where
+  a record is decoded, the first takes the place of all.
+-#}
+{% macro unavailable_forms() %}
+    {% set text, base64 = '__debezium_unavailable_value', 'X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==' %}
+    {% do return([
+        text,
+        base64,
+        '["' ~ text ~ '"]',
+        '["' ~ base64 ~ '"]',
+        '["b68a35a7-17ad-35b3-af2a-ae46edb4545a"]',
+        '[95,95,100,101,98,101,122,105,117,109,95,117,110,97,118,97,105,108,97,98,108,101,95,118,97,108,117,101]',
+        '{"' ~ text ~ '":"' ~ text ~ '"}',
+    ]) %}
+{% endmacro %}
+
+{#- Parts of these forms of which every record has one that has a form: what a quick look searches. -#}
+{% macro unavailable_signs() %}
+    {% set forms = unavailable_forms() %}
+    {% do return([forms[0], forms[1], forms[4][2:-2], forms[5]]) %}
+{% endmacro %}
+
+{#- Boolean SQL, never null: the list (names between commas) has the name. -#}
+{% macro is_listed(name, list) -%}
+    coalesce(strpos({{ list }}, ',{{ name | replace("'", "''") }},') > 0, false)
+{%- endmacro %}
+
+{#-
+  SQL: the names of the columns that the row's image does not carry, between commas; null for none.
+  `events` is a relation as `decoded_events` gives it.
+-#}
+{% macro row_lacks(events, table, columns) %}
+    {%- set sqlserver = source_connector() == 'sqlserver' %}
+    {%- set key_only = not sqlserver and declared_meta(table).get('replica_identity') == 'default' %}
+    case
+        when {{ events }}.is_doubtful or {{ events }}.op = 'd'
+            {%- if sqlserver and columns | selectattr('large') | list %} or {{ events }}.op = 'u'{% endif %}
+            then nullif(
+                ','
+                {%- for column in columns if not column['is_key'] %}
+                || case
+                    when
+                        {{ events }}.row__{{ column['name'] }} = '{{ unavailable_forms()[0] }}'
+                        or (
+                            {{ is_listed(column['source_name'], events ~ '.row_missing') }}
+                            and {{ events }}.op <> 'c'
+                            {{- '' if column['nullable'] else ' and ' ~ events ~ ".op <> 'r'" }}
+                        )
+                        or (
+                            {{ events }}.op = 'd'
+                            {%- if not (key_only or (sqlserver and (column['large'] == 'text' or column['type']['name'] == 'boolean'))) %}
+                            and not {{ could_be_value(events, 'row', column) }}
+                            {%- endif %}
+                        )
+                        {%- if sqlserver and column['large'] %}
+                        or (
+                            {{ events }}.op = 'u'
+                            and {{ _is_empty(events ~ '.row__' ~ column['name']) }}
+                            and {{ _is_empty(events ~ '.before__' ~ column['name']) }}
+                        )
+                        {%- endif %}
+                        then '{{ column["name"] }},'
+                    else ''
+                end
+                {%- endfor %},
+                ','
+            )
+    end
+{% endmacro %}
+
+{#- SQL: the same of the before image; `row_lacks` is in `events`, and a delete has but this image. -#}
+{% macro before_lacks(events, table, columns) %}
+    {%- set sqlserver = source_connector() == 'sqlserver' %}
+    {%- set key_only = not sqlserver and declared_meta(table).get('replica_identity') == 'default' %}
+    {%- set doubtful = 'true' if key_only or (sqlserver and columns | selectattr('large') | list)
+        else events ~ '.is_doubtful' %}
+    case
+        when {{ events }}.op = 'd' then {{ events }}.row_lacks
+        when {{ events }}.op = 'u' and {{ doubtful }}
+            then nullif(
+                ','
+                {%- for column in columns if not column['is_key'] %}
+                || case
+                    {%- if key_only %}
+                    when true
+                    {%- else %}
+                    when
+                        {{ events }}.before__{{ column['name'] }} = '{{ unavailable_forms()[0] }}'
+                        or {{ is_listed(column['source_name'], events ~ '.before_missing') }}
+                        {%- if sqlserver and column['large'] %}
+                        or {{ _is_empty(events ~ '.before__' ~ column['name']) }}
+                        {%- endif %}
+                    {%- endif %}
+                        then '{{ column["name"] }},'
+                    else ''
+                end
+                {%- endfor %},
+                ','
+            )
+    end
+{% endmacro %}
+
+{#- SQL: what Debezium itself writes for a value that is never null and that it does not know. -#}
+{% macro filler(type) -%}
+    {%- set texts = {'varchar': '', 'boolean': 'false', 'date': '1970-01-01', 'timestamp': '1970-01-01T00:00:00Z'} -%}
+    {{ typed_value("'" ~ texts.get(type['name'], '0') ~ "'", type) }}
+{%- endmacro %}
+
+{#- Boolean SQL: what stands in a large column that was not written, null or the filler of one that is never null. -#}
+{% macro _is_empty(text) -%}
+    coalesce({{ text }}, '') in ('', '{{ unavailable_forms()[0] }}')
+{%- endmacro %}
+
+{#-
+  Boolean SQL: Kafka's key is an object, and its names are not those of the declared key. In JSON no text
+  holds a quote that is not escaped, so names are found without parsing.
+-#}
+{% macro names_another_key(key_text, columns) %}
+    {%- set names = columns | selectattr('is_key') | map(attribute='source_name') | list -%}
+    {%- if names | join('') != (names | join('')) | replace('"', '') | replace('\\', '') -%}
+    false
+    {%- else -%}
+    coalesce(
+        {{ key_text }} like '{"%'
+        and not (
+            {{ count_matches(key_text, '[{,]"[^"]+":') }} = {{ names | length }}
+            {%- for name in names %}
+            and (strpos({{ key_text }}, '{"{{ name | replace("'", "''") }}":') = 1 or strpos({{ key_text }}, ',"{{ name | replace("'", "''") }}":') > 0)
+            {%- endfor %}
+        ),
+        false
+    )
+    {%- endif -%}
+{% endmacro %}

@@ -1,0 +1,554 @@
+{#-
+  CTEs from `ordered` to `settled`: the changes of each key, each once, in their order, with all that is
+  known of the row after and before each: rules 1 to 3a and 3d of the project's docs/semantics.md.
+
+  Most keys need no more than a sort. The steps behind `unsettled_keys` see those of which a commit's
+  place is not known, an image does not carry a column, or one commit holds several changes.
+
+  settled   the keys, _cdc_place (orders the changes of a key), _cdc_order (the position in whose place it
+            stands), what the relation says of the change, and which record has the values: `image_...`
+  filled    of the records of keys with images that do not carry all: the keys, the sequence, _cdc_op,
+            and the values, so far as an earlier change gives what they lack
+
+  options      as `_look_at_records` completes it
+  touched_by   SQL condition on the records; the keys that have such a record are computed, as a
+               whole. None computes every key.
+-#}
+{% macro _settled_changes(options, touched_by=none) %}
+{% set keys = options['keys'] %}
+{% set key_list = keys | join(', ') %}
+{% set sequence = options['sequence'] %}
+{% set committed = options['committed'] %}
+{% set told = ['_cdc_op', '_cdc_is_delete', committed] %}
+{% set held = ['_cdc_row_hash', '_cdc_before_hash']
+    + (['_cdc_not_carried', '_cdc_before_not_carried'] if options['holes'] else []) %}
+{% set image = cdc_history._image_columns(options).keys() | list %}
+{% set unsettled = options['floats'] or options['holes'] or options['commits'] %}
+{% set by_delivery -%}
+    partition by {% for key in keys %}changes.{{ key }}{{ ', ' if not loop.last }}{% endfor %}
+    order by
+        changes.{{ sequence }} asc, {{ cdc_history.operation_rank('changes._cdc_op') }} asc, changes._cdc_op asc,
+        changes.{{ committed }} desc{% for column in options['arrival'] %}, changes.{{ adapter.quote(column) }} desc{% endfor %}
+{%- endset %}
+{% if touched_by -%}
+touched as (
+    select {{ key_list }}
+    from ({{ options['records'] }}) as changes
+    where {{ touched_by }}
+    group by {{ key_list }}
+),
+
+{% endif -%}
+ordered as (
+    select
+        {%- for key in keys %}
+        changes.{{ key }},
+        {%- endfor %}
+        changes.{{ sequence }},
+        changes._cdc_op,
+        {{ options['deletes'] }} as _cdc_is_delete,
+        changes.{{ committed }},
+        {%- for name in held + (['_cdc_commit_known'] if options['floats'] else []) %}
+        changes.{{ name }},
+        {%- endfor %}
+        {%- for name, column in cdc_history._image_columns(options).items() %}
+        changes.{{ column }} as {{ name }},
+        {%- endfor %}
+        {%- if options['commits'] %}
+        changes._cdc_commit,
+        lag(changes._cdc_commit) over ({{ by_delivery }}) as _cdc_commit_before,
+        {%- endif %}
+        row_number() over ({{ by_delivery }}) as _cdc_place,
+        lag(changes.{{ sequence }}) over ({{ by_delivery }}) as sequence_before,
+        lag(changes._cdc_op) over ({{ by_delivery }}) as op_before
+    from ({{ options['records'] }}) as changes
+    {%- if touched_by %}
+    inner join touched
+        on {{ cdc_history._same_keys(keys, 'changes', 'touched') }}
+    {%- endif %}
+),
+
+-- of the deliveries of one change the last one stands
+delivered as (
+    select *
+    from ordered
+    where
+        sequence_before is null
+        or sequence_before <> {{ sequence }}
+        or op_before <> _cdc_op
+),
+
+{% if unsettled %}
+unsettled_keys as (
+    select {{ key_list }}
+    from delivered
+    where
+        {% if options['floats'] %}not _cdc_commit_known{% else %}false{% endif %}
+        {%- if options['holes'] %}
+        or _cdc_not_carried is not null
+        or _cdc_before_not_carried is not null
+        {%- endif %}
+        {%- if options['commits'] %}
+        or _cdc_commit_before = _cdc_commit
+        {%- endif %}
+    group by {{ key_list }}
+),
+
+numbered as (
+    select
+        delivered.*,
+        row_number() over (
+            partition by {% for key in keys %}delivered.{{ key }}{{ ', ' if not loop.last }}{% endfor %}
+            order by delivered._cdc_place
+        ) as _cdc_step
+    from delivered
+    inner join unsettled_keys
+        on {{ cdc_history._same_keys(keys, 'delivered', 'unsettled_keys') }}
+),
+
+{% if options['holes'] -%}
+{{ cdc_history._imaged(options) }},
+
+{% endif -%}
+{% if options['commits'] -%}
+{{ cdc_history._lined_up(options) }},
+{%- else -%}
+lined_up as (
+    select
+        numbered.*,
+        numbered._cdc_step as _cdc_step_before_exchange,
+        numbered.{{ sequence }} as _cdc_order
+    from numbered
+),
+{%- endif %}
+
+{% if options['floats'] -%}
+{{ cdc_history._stale_reads(options) }},
+
+{% endif -%}
+standing_steps as (
+    select
+        lined_up.*,
+        row_number() over (
+            partition by {% for key in keys %}lined_up.{{ key }}{{ ', ' if not loop.last }}{% endfor %}
+            order by lined_up._cdc_step
+        ) as _cdc_stand
+    from lined_up
+    {%- if options['floats'] %}
+    left join stale_reads
+        on {{ cdc_history._same_keys(keys, 'lined_up', 'stale_reads') }} and lined_up._cdc_step = stale_reads._cdc_step
+    where stale_reads._cdc_step is null
+    {%- endif %}
+),
+
+{% if options['holes'] -%}
+{{ cdc_history._filled(options) }},
+
+{% endif -%}
+{% endif -%}
+settled as (
+    select
+        {%- for name in keys + [sequence] + told + held + image %}
+        delivered.{{ name }},
+        {%- endfor %}
+        delivered.{{ sequence }} as _cdc_order,
+        delivered._cdc_place
+    from delivered
+    {%- if unsettled %}
+    left join unsettled_keys
+        on {{ cdc_history._same_keys(keys, 'delivered', 'unsettled_keys') }}
+    where unsettled_keys.{{ keys[0] }} is null
+
+    union all
+
+    select
+        {%- for name in keys + [sequence] + told %}
+        standing_steps.{{ name }},
+        {%- endfor %}
+        {%- for name in held %}
+        {%- if options['holes'] %}
+        case when filled._cdc_stand is null then standing_steps.{{ name }} else filled.{{ name }} end as {{ name }},
+        {%- else %}
+        standing_steps.{{ name }},
+        {%- endif %}
+        {%- endfor %}
+        {%- for name in image %}
+        standing_steps.{{ name }},
+        {%- endfor %}
+        standing_steps._cdc_order,
+        standing_steps._cdc_stand as _cdc_place
+    from standing_steps
+    {%- if options['holes'] %}
+    left join filled
+        on {{ cdc_history._same_keys(keys, 'standing_steps', 'filled') }} and standing_steps._cdc_stand = filled._cdc_stand
+    {%- endif %}
+    {%- endif %}
+)
+{% endmacro %}
+
+{% macro _same_keys(keys, a, b) -%}
+    {% for key in keys %}{{ ' and ' if not loop.first }}{{ a }}.{{ key }} = {{ b }}.{{ key }}{% endfor %}
+{%- endmacro %}
+
+{#- SQL: the column of a history as written beside an alias: of the row, or of the image before it. -#}
+{% macro _image_value(alias, column, image) -%}
+    {{ alias }}.{{ column['column'] if image == 'row' else column['before'] }}
+{%- endmacro %}
+
+{#- Boolean SQL, null where there is no image: it carries the column. -#}
+{% macro _carries(alias, column, image) -%}
+    strpos({{ alias }}._cdc_{{ image }}_lacks, ',{{ column["name"] }},') = 0
+{%- endmacro %}
+
+{#- CTE: the records of keys with images that do not carry all, with their values. -#}
+{% macro _imaged(options) %}
+{% set keys = options['keys'] %}
+imaged as (
+    select
+        {%- for key in keys %}
+        numbered.{{ key }},
+        {%- endfor %}
+        numbered._cdc_step,
+        ',' || coalesce(numbered._cdc_not_carried, '') || ',' as _cdc_row_lacks,
+        case when numbered._cdc_before_hash is not null
+            then ',' || coalesce(numbered._cdc_before_not_carried, '') || ','
+        end as _cdc_before_lacks
+        {%- for column in cdc_history._beside_the_key(options) %},
+        images.{{ column['column'] }},
+        images.{{ column['before'] }}
+        {%- endfor %}
+    from numbered
+    inner join (
+        select {{ keys | join(', ') }}
+        from numbered
+        where _cdc_not_carried is not null or _cdc_before_not_carried is not null
+        group by {{ keys | join(', ') }}
+    ) as holed_keys
+        on {{ cdc_history._same_keys(keys, 'numbered', 'holed_keys') }}
+    inner join ({{ options['records'] }}) as images
+        on {{ cdc_history._same_image(options, 'numbered') }}
+    {%- if not options['arrival_is_unique'] %}
+    qualify
+        row_number() over (
+            partition by {% for key in keys %}numbered.{{ key }}, {% endfor %}numbered._cdc_step order by numbered._cdc_step
+        ) = 1
+    {%- endif %}
+)
+{% endmacro %}
+
+{% macro _beside_the_key(options) %}
+    {% set columns = [] %}
+    {% for column in options['payload'] if column['name'] not in options['key_names'] %}
+        {% do columns.append(column) %}
+    {% endfor %}
+    {% do return(columns) %}
+{% endmacro %}
+
+{#-
+  Boolean SQL, never null: an image of `a` is known and is an image of `b` in all that both carry. Equal
+  hashes say so at once; values are there for keys with images that do not carry all (`<alias>_values`).
+-#}
+{% macro _agrees(options, a, a_image, b, b_image) %}
+    (
+        coalesce({{ a }}._cdc_{{ a_image }}_hash = {{ b }}._cdc_{{ b_image }}_hash, false)
+        {%- if options['holes'] %}
+        or (
+            {{ a }}_values._cdc_{{ a_image }}_lacks is not null
+            and {{ b }}_values._cdc_{{ b_image }}_lacks is not null
+            {%- for column in cdc_history._beside_the_key(options) %}
+            {%- set values = [
+                cdc_history._image_value(a ~ '_values', column, a_image), cdc_history._image_value(b ~ '_values', column, b_image),
+            ] %}
+            and (
+                not {{ cdc_history._carries(a ~ '_values', column, a_image) }}
+                or not {{ cdc_history._carries(b ~ '_values', column, b_image) }}
+                {%- if column['data_type'].startswith(('varchar', 'character varying', 'text')) %}
+                {#- Redshift's = ignores blanks at the end #}
+                or coalesce({{ values[0] }} || '|', '') = coalesce({{ values[1] }} || '|', '')
+                {%- else %}
+                or not {{ cdc_history.differs(values[0], values[1]) }}
+                {%- endif %}
+            )
+            {%- endfor %}
+        )
+        {%- endif %}
+    )
+{% endmacro %}
+
+{#- The join that brings `<alias>_values`, where there are any. -#}
+{% macro _values_of(options, alias, step='_cdc_step') %}
+    {%- if options['holes'] %}
+    left join imaged as {{ alias }}_values
+        on {{ cdc_history._same_keys(options['keys'], alias, alias ~ '_values') }} and {{ alias }}.{{ step }} = {{ alias }}_values._cdc_step
+    {%- endif %}
+{% endmacro %}
+
+{#-
+  CTEs to `lined_up`: two changes of one commit whose positions are not their order change places
+  (rule 2a). Whether a row lived is told by the last read or commit before that decides it.
+-#}
+{% macro _lined_up(options) %}
+{% set keys = options['keys'] %}
+{% set key_list = keys | join(', ') %}
+{% set sequence = options['sequence'] %}
+commits as (
+    select
+        {{ key_list }},
+        _cdc_commit,
+        min(_cdc_step) as _cdc_first_step,
+        max(_cdc_step) as _cdc_last_step,
+        count(*) as _cdc_change_count,
+        sum(case when _cdc_op = 'c' then 1 else 0 end) as _cdc_inserts,
+        sum(case when _cdc_op = 'd' then 1 else 0 end) as _cdc_deletes
+    from numbered
+    where _cdc_op <> 'r' and _cdc_commit is not null
+    group by {{ key_list }}, _cdc_commit
+),
+
+decided as (
+    select
+        numbered.*,
+        commits._cdc_first_step,
+        commits._cdc_last_step,
+        commits._cdc_change_count,
+        -- even: deleted, odd: there
+        max(
+            case
+                when numbered._cdc_op = 'r' then 2 * numbered._cdc_step + 1
+                when numbered._cdc_step <> commits._cdc_last_step then null
+                when commits._cdc_inserts > commits._cdc_deletes or commits._cdc_inserts + commits._cdc_deletes = 0 then 2 * numbered._cdc_step + 1
+                when commits._cdc_inserts < commits._cdc_deletes then 2 * numbered._cdc_step
+            end
+        ) over (
+            partition by {% for key in keys %}numbered.{{ key }}{{ ', ' if not loop.last }}{% endfor %}
+            order by numbered._cdc_step rows between unbounded preceding and 1 preceding
+        ) as _cdc_life_before
+    from numbered
+    left join commits
+        on
+            {{ cdc_history._same_keys(keys, 'numbered', 'commits') }}
+            and numbered._cdc_commit = commits._cdc_commit
+            and numbered._cdc_op <> 'r'
+),
+
+exchanged as (
+    select
+        {%- for key in keys %}
+        first_change.{{ key }},
+        {%- endfor %}
+        first_change._cdc_step as _cdc_first_step,
+        first_change.{{ sequence }} as _cdc_first_sequence,
+        second_change.{{ sequence }} as _cdc_second_sequence
+    from decided as first_change
+    inner join decided as second_change
+        on
+            {{ cdc_history._same_keys(keys, 'first_change', 'second_change') }}
+            and first_change._cdc_step + 1 = second_change._cdc_step
+            and first_change._cdc_last_step = second_change._cdc_step
+            and first_change._cdc_change_count = 2
+            and first_change.{{ sequence }} <> second_change.{{ sequence }}
+    left join decided as previous_change
+        on
+            {{ cdc_history._same_keys(keys, 'first_change', 'previous_change') }}
+            and first_change._cdc_step - 1 = previous_change._cdc_step
+    {{- cdc_history._values_of(options, 'first_change') }}
+    {{- cdc_history._values_of(options, 'second_change') }}
+    {{- cdc_history._values_of(options, 'previous_change') }}
+    where
+        case first_change._cdc_op || second_change._cdc_op
+            when 'uc' then true
+            when 'du' then true
+            when 'cd' then mod(first_change._cdc_life_before, 2) = 1
+            when 'dc' then mod(first_change._cdc_life_before, 2) = 0
+            when 'uu' then
+                {{ cdc_history._agrees(options, 'first_change', 'before', 'second_change', 'row') }}
+                and second_change._cdc_before_hash is not null
+                and not {{ cdc_history._agrees(options, 'second_change', 'before', 'first_change', 'row') }}
+                and not (
+                    -- what the row was before is known, and is what the first change found
+                    coalesce(previous_change._cdc_op = 'r' or (previous_change._cdc_op <> 'd' and previous_change._cdc_change_count = 1), false)
+                    and {{ cdc_history._agrees(options, 'first_change', 'before', 'previous_change', 'row') }}
+                )
+        end
+),
+
+lined_up as (
+    select
+        {%- for name in keys + [sequence, '_cdc_op', '_cdc_is_delete', options['committed'], '_cdc_row_hash', '_cdc_before_hash']
+            + (['_cdc_not_carried', '_cdc_before_not_carried'] if options['holes'] else [])
+            + (['_cdc_commit_known'] if options['floats'] else [])
+            + cdc_history._image_columns(options).keys() | list %}
+        numbered.{{ name }},
+        {%- endfor %}
+        numbered._cdc_step as _cdc_step_before_exchange,
+        case
+            when exchanged._cdc_first_step is null then numbered._cdc_step
+            when exchanged._cdc_first_step = numbered._cdc_step then numbered._cdc_step + 1
+            else numbered._cdc_step - 1
+        end as _cdc_step,
+        case
+            when exchanged._cdc_first_step is null then numbered.{{ sequence }}
+            when exchanged._cdc_first_step = numbered._cdc_step then exchanged._cdc_second_sequence
+            else exchanged._cdc_first_sequence
+        end as _cdc_order
+    from numbered
+    left join exchanged
+        on
+            {{ cdc_history._same_keys(keys, 'numbered', 'exchanged') }}
+            and numbered._cdc_step between exchanged._cdc_first_step and exchanged._cdc_first_step + 1
+)
+{% endmacro %}
+
+{#-
+  CTE: the reads that a transaction overtook (rule 3a). A change whose commit is not known may have been
+  committed after a read that seems to follow it: such a read shows the row as it was before that change.
+-#}
+{% macro _stale_reads(options) %}
+{% set keys = options['keys'] %}
+islands as (
+    select
+        lined_up.*,
+        sum(case when lined_up._cdc_commit_known and lined_up._cdc_op <> 'r' then 1 else 0 end)
+            over (
+                partition by {% for key in keys %}lined_up.{{ key }}{{ ', ' if not loop.last }}{% endfor %}
+                order by lined_up._cdc_step rows between unbounded preceding and current row
+            ) as _cdc_island
+    from lined_up
+),
+
+stale_reads as (
+    select
+        {%- for key in keys %}
+        snapshot_read.{{ key }},
+        {%- endfor %}
+        snapshot_read._cdc_step
+    from islands as snapshot_read
+    inner join islands as overtaken_by
+        on
+            {{ cdc_history._same_keys(keys, 'snapshot_read', 'overtaken_by') }}
+            and snapshot_read._cdc_island = overtaken_by._cdc_island
+    {{- cdc_history._values_of(options, 'snapshot_read', '_cdc_step_before_exchange') }}
+    {{- cdc_history._values_of(options, 'overtaken_by', '_cdc_step_before_exchange') }}
+    where
+        snapshot_read._cdc_op = 'r'
+        and not overtaken_by._cdc_commit_known
+        and overtaken_by._cdc_step < snapshot_read._cdc_step
+        and {{ cdc_history._agrees(options, 'overtaken_by', 'before', 'snapshot_read', 'row') }}
+    group by {% for key in keys %}snapshot_read.{{ key }}, {% endfor %}snapshot_read._cdc_step
+)
+{% endmacro %}
+
+{#-
+  CTEs to `filled`: what an image does not carry is as the change before left it (rule 3d). Each row names,
+  column by column, the step that tells its value: its own, or the last one before that told.
+-#}
+{% macro _filled(options) %}
+{% set keys = options['keys'] %}
+{% set columns = cdc_history._beside_the_key(options) %}
+{% set by_stand -%}
+    partition by {% for key in keys %}standing_steps.{{ key }}{{ ', ' if not loop.last }}{% endfor %} order by standing_steps._cdc_stand
+{%- endset %}
+told_values as (
+    select
+        {%- for key in keys %}
+        standing_steps.{{ key }},
+        {%- endfor %}
+        standing_steps.{{ options['sequence'] }},
+        standing_steps._cdc_op,
+        standing_steps._cdc_stand,
+        imaged._cdc_row_lacks,
+        imaged._cdc_before_lacks
+        {%- for column in columns %},
+        case
+            when {{ cdc_history._carries('imaged', column, 'row') }} then imaged.{{ column['column'] }}
+            when {{ cdc_history._carries('imaged', column, 'before') }} then imaged.{{ column['before'] }}
+            else imaged.{{ column['column'] }}
+        end as {{ column['column'] }},
+        imaged.{{ column['before'] }},
+        max(
+            case when {{ cdc_history._carries('imaged', column, 'row') }} or {{ cdc_history._carries('imaged', column, 'before') }}
+                then standing_steps._cdc_stand
+            end
+        ) over ({{ by_stand }} rows between unbounded preceding and current row) as _cdc_told_at_{{ loop.index }}
+        {%- endfor %}
+    from standing_steps
+    inner join imaged
+        on
+            {{ cdc_history._same_keys(keys, 'standing_steps', 'imaged') }}
+            and standing_steps._cdc_step_before_exchange = imaged._cdc_step
+),
+
+filled_rows as (
+    select
+        {%- for key in keys %}
+        own.{{ key }},
+        {%- endfor %}
+        own.{{ options['sequence'] }},
+        own._cdc_op,
+        own._cdc_stand,
+        own._cdc_before_lacks
+        {%- for column in columns %},
+        case when own._cdc_told_at_{{ loop.index }} is null then own.{{ column['column'] }} else teller_{{ loop.index }}.{{ column['column'] }} end
+            as {{ column['column'] }},
+        own.{{ column['before'] }},
+        own._cdc_told_at_{{ loop.index }}
+        {%- endfor %}
+    from told_values as own
+    {%- for column in columns %}
+    left join told_values as teller_{{ loop.index }}
+        on
+            {{ cdc_history._same_keys(keys, 'own', 'teller_' ~ loop.index) }}
+            and own._cdc_told_at_{{ loop.index }} = teller_{{ loop.index }}._cdc_stand
+    {%- endfor %}
+),
+
+filled_images as (
+    select
+        {%- for key in keys %}
+        own.{{ key }},
+        {%- endfor %}
+        own.{{ options['sequence'] }},
+        own._cdc_op,
+        own._cdc_stand,
+        own._cdc_before_lacks is not null as _cdc_has_before,
+        nullif(
+            ','
+            {%- for column in columns %}
+            || case when own._cdc_told_at_{{ loop.index }} is null then '{{ column["name"] }},' else '' end
+            {%- endfor %},
+            ','
+        ) as _cdc_not_carried,
+        case when own._cdc_before_lacks is not null then nullif(
+            ','
+            {%- for column in columns %}
+            || case
+                when not {{ cdc_history._carries('own', column, 'before') }} and earlier._cdc_told_at_{{ loop.index }} is null
+                    then '{{ column["name"] }},' else ''
+            end
+            {%- endfor %},
+            ','
+        ) end as _cdc_before_not_carried
+        {%- for column in columns %},
+        own.{{ column['column'] }},
+        case
+            when {{ cdc_history._carries('own', column, 'before') }} or earlier._cdc_told_at_{{ loop.index }} is null
+                then own.{{ column['before'] }}
+            else earlier.{{ column['column'] }}
+        end as {{ column['before'] }}
+        {%- endfor %}
+        {%- for column in options['payload'] if column['name'] in options['key_names'] %},
+        own.{{ column['column'] }} as {{ column['before'] }}
+        {%- endfor %}
+    from filled_rows as own
+    left join filled_rows as earlier
+        on {{ cdc_history._same_keys(keys, 'own', 'earlier') }} and own._cdc_stand - 1 = earlier._cdc_stand
+),
+
+filled as (
+    select
+        filled_images.*,
+        {{ cdc_history.row_hash(options['payload']) }} as _cdc_row_hash,
+        case when _cdc_has_before then {{ cdc_history.row_hash(options['payload'], prefix='_before_') }} end as _cdc_before_hash
+    from filled_images
+)
+{% endmacro %}
