@@ -80,7 +80,15 @@ def _kept(line: Cells, worked: WorkedHistory) -> dict[str, Any]:
         **worked.row(line["row"], worked.key(line["key"])),
         "_cdc_op": line["op"],
         "_cdc_position": worked.position(line["position"]),
+        "_cdc_order": worked.position(line.get("order", line["position"])),
+        "_cdc_not_carried": not_carried(line),
         "is_deleted": line["op"] == "d",
         "dbt_valid_from": moment(line["valid from"]),
         "dbt_valid_to": moment(line["valid to"]),
     }
+
+
+def not_carried(line: Cells) -> str | None:
+    """The columns that a line of the page's history names as told by no image, as they are kept."""
+    names = line.get("not carried", "")
+    return f",{names.replace(', ', ',')}," if names else None

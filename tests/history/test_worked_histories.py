@@ -9,7 +9,7 @@ import pytest
 from pytest_dbt_runs.project import Project
 
 from ingestion.declarations import Table
-from tests.history.cases import case_of
+from tests.history.cases import case_of, not_carried
 from tests.kit import reference
 from tests.kit.declared import DECLARATIONS
 from tests.kit.reference import Change
@@ -52,7 +52,16 @@ def test_each_shows_a_history_unless_its_table_keeps_none() -> None:
 @showing("history")
 def test_history_is_as_the_page_says(worked: WorkedHistory, tmp_path: Path) -> None:
     actual = [
-        (row.key, row.op, row.position, row.valid_from, row.valid_to, row.row)
+        (
+            row.key,
+            row.op,
+            row.position,
+            row.order,
+            row.valid_from,
+            row.valid_to,
+            row.row,
+            reference.listed(row.not_carried, worked.table),
+        )
         for rows in reference.history(accepted(worked, tmp_path)).values()
         for row in rows
     ]
@@ -61,9 +70,11 @@ def test_history_is_as_the_page_says(worked: WorkedHistory, tmp_path: Path) -> N
             worked.key(row["key"]),
             row["op"],
             worked.position(row["position"]),
+            worked.position(row.get("order", row["position"])),
             moment(row["valid from"]),
             moment(row["valid to"]),
             worked.values(row["row"], worked.key(row["key"])),
+            not_carried(row),
         )
         for row in worked.history
     ]
