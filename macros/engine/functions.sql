@@ -47,3 +47,18 @@
 {% macro create_table_like(new, old) %}{{ return(adapter.dispatch('create_table_like')(new, old)) }}{% endmacro %}
 {% macro duckdb__create_table_like(new, old) -%} create table {{ new }} as select * from {{ old }} where false {%- endmacro %}
 {% macro redshift__create_table_like(new, old) -%} create table {{ new }} (like {{ old }}) {%- endmacro %}
+
+{#-
+  A CTE to select from, whose expressions are evaluated once. Redshift's planner puts those of a subquery
+  in the place of each name that stands for them, which grows with every step; a CTE with two readers it
+  keeps. DuckDB keeps every step.
+-#}
+{% macro evaluated_once(cte) %}{{ return(adapter.dispatch('evaluated_once')(cte)) }}{% endmacro %}
+{% macro duckdb__evaluated_once(cte) %}{{ return(cte) }}{% endmacro %}
+{% macro redshift__evaluated_once(cte) -%}
+    (
+        select * from {{ cte }}
+        union all
+        select * from {{ cte }} where 1 = 0
+    ) as {{ cte }}
+{%- endmacro %}

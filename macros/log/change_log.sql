@@ -86,7 +86,7 @@ judged as (
         described.*,
         {{ reject_reason('described', columns) }} as reject_reason,
         {{ before_is_known('described', columns) }} as has_before
-    from described
+    from {{ evaluated_once('described') }}
 ),
 
 typed as (
