@@ -23,7 +23,7 @@ READ_AT = 500  # milliseconds: when the snapshot was read
 
 
 def column(name: str, data_type: DataType, pii: Pii | None = None) -> Column:
-    return Column(name, data_type, "", name != "id", pii, "binary", {})
+    return Column(name, data_type, "", nullable=name != "id", pii=pii)
 
 
 THINGS = Table(
