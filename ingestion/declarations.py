@@ -207,6 +207,11 @@ class Connector:
         return f"{self.topic_prefix}.transaction"
 
     @property
+    def notification_topic(self) -> str:
+        """What the connector says of its snapshots (`notification.sink.topic.name`)."""
+        return f"{self.topic_prefix}.notification"
+
+    @property
     def schema_change_topic(self) -> str:
         """Debezium's schema change topic, named as the prefix (`include.schema.changes`)."""
         return self.topic_prefix

@@ -114,7 +114,9 @@ MARTS: Mapping[str, frozenset[str]] = {
     "inventory_movements": _words("change_rank moved_date time_zone"),
 }
 # What lies in the landing zone beside the declared tables.
-_LANDED = frozenset(("debezium_heartbeat", "debezium_transaction", "ledger"))
+_LANDED = frozenset(
+    ("debezium_heartbeat", "debezium_notification", "debezium_transaction", "ledger")
+)
 
 
 def column_taken(table: str, name: str, *, is_key: bool) -> str | None:

@@ -85,7 +85,12 @@ def desired_topics(declarations: Declarations, connector: ConnectorName) -> tupl
         for table in declarations.tables
     )
     own = declarations.connectors[connector]
-    names = (own.heartbeat_topic, own.transaction_topic, own.schema_change_topic)
+    names = (
+        own.heartbeat_topic,
+        own.transaction_topic,
+        own.notification_topic,
+        own.schema_change_topic,
+    )
     topics = tables + tuple(
         Topic(name, 1, CONNECTOR_RETENTION_DAYS * DAY_MILLISECONDS) for name in names
     )

@@ -23,6 +23,7 @@ def subscriptions(
         *(Subscription(table.name, table.topics[source]) for table in declarations.tables),
         Subscription("debezium_heartbeat", connector.heartbeat_topic),
         Subscription("debezium_transaction", connector.transaction_topic),
+        Subscription("debezium_notification", connector.notification_topic),
         Subscription("debezium_schema_changes", connector.schema_change_topic),
     )
     known = {subscription.table: subscription for subscription in every}

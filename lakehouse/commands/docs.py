@@ -115,11 +115,12 @@ def _empty_landing(work: Path) -> dict[str, str]:
     from ingestion.landing import layout
     from ingestion.landing.records import empty_file
     from ingestion.landing.storage import open_storage
+    from ingestion.landing.subscriptions import subscriptions
 
     landing = work / "landing"
     storage = open_storage(str(landing))
-    for table in load().tables:
-        storage.put_if_absent(layout.schema_file(table.name), empty_file())
+    for subscription in subscriptions(load(), "postgresql"):
+        storage.put_if_absent(layout.schema_file(subscription.table), empty_file())
     return {"LAKEHOUSE_LANDING": str(landing), "LAKEHOUSE_DUCKDB": str(work / "warehouse.duckdb")}
 
 

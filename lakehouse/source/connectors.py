@@ -90,6 +90,7 @@ def render(  # noqa: PLR0913 - what the settings follow from
     }
     prefix = declarations.connectors[connector].topic_prefix
     settings["topic.prefix"] = prefix
+    settings["notification.sink.topic.name"] = declarations.connectors[connector].notification_topic
     captured = [table.name for table in declarations.select(list(snapshot_of))]
     settings["table.include.list"] = _patterns(places[name].qualified for name in captured)
     excluded = _columns(declarations, connector, "exclude")

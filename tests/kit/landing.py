@@ -38,6 +38,8 @@ SCHEMA = pa.schema(
         ),
     ]
 )
+NOTIFICATIONS = "debezium_notification"
+"""The folder of what the connector says of its snapshots."""
 _TOPIC_IDS = UUID("6f7aa7a2-5d7c-4f52-9df8-0c1f4a1e2d11")
 _EPOCH = datetime(1970, 1, 1)
 
@@ -67,44 +69,52 @@ class LandingZone:
     _batches: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        for table in self.declarations.tables:
-            folder = self.root / table.name / "incarnation=0/landing_date=1970-01-01"
+        for table in (*(table.name for table in self.declarations.tables), NOTIFICATIONS):
+            folder = self.root / table / "incarnation=0/landing_date=1970-01-01"
             self._write(folder / "topic_partition=0/_schema.parquet", [])
 
     def land(self, table: Table, deliveries: Sequence[Delivery]) -> list[Record]:
         """Land `deliveries` as one batch and return them as records, with their offsets."""
+        return self._land(table.name, table.topics[self.connector], deliveries)
+
+    def land_notifications(self, deliveries: Sequence[Delivery]) -> list[Record]:
+        """Land what the connector says of its snapshots."""
+        topic = self.declarations.connectors[self.connector].notification_topic
+        return self._land(NOTIFICATIONS, topic, deliveries)
+
+    def _land(self, table: str, topic: str, deliveries: Sequence[Delivery]) -> list[Record]:
         by_partition: dict[tuple[int, int], list[Delivery]] = defaultdict(list)
         for delivery in deliveries:
             by_partition[delivery.incarnation, delivery.partition].append(delivery)
         landed: list[Record] = []
         entries = []
         for (incarnation, partition), batch in sorted(by_partition.items()):
-            first = self._next_offset[table.name, incarnation, partition]
+            first = self._next_offset[table, incarnation, partition]
             records = [
-                _record(delivery, table.topics[self.connector], offset)
+                _record(delivery, topic, offset)
                 for offset, delivery in enumerate(batch, start=first)
             ]
             until = first + len(records)
             path = (
-                Path(table.name)
+                Path(table)
                 / f"incarnation={incarnation}"
                 / f"landing_date={_landing_date(records[0])}"
                 / f"topic_partition={partition}"
                 / f"{first:020d}-{until:020d}.parquet"
             )
             self._write(self.root / path, records)
-            self._next_offset[table.name, incarnation, partition] = until
+            self._next_offset[table, incarnation, partition] = until
             entries.append(self._ledger_entry(table, records, until, path))
             landed += records
         self._write_ledger(entries)
         return landed
 
     def _ledger_entry(
-        self, table: Table, records: Sequence[Record], until: int, path: Path
+        self, table: str, records: Sequence[Record], until: int, path: Path
     ) -> dict[str, object]:
         first = records[0]
         return {
-            "table": table.name,
+            "table": table,
             "topic": first.topic,
             "topic_id": str(uuid5(_TOPIC_IDS, f"{first.topic}#{first.incarnation}")),
             "incarnation": first.incarnation,

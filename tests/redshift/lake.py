@@ -26,6 +26,7 @@ from ingestion.landing.records import arrow_schema, empty_file
 from ingestion.landing.storage import open_storage
 from ingestion.settings import ConnectorName
 from redshift_standin.books import watermarks
+from tests.kit.landing import NOTIFICATIONS
 
 LANDED_AT = datetime(2024, 5, 1, tzinfo=UTC)
 
@@ -54,8 +55,8 @@ class Lake:
 
     def __post_init__(self) -> None:
         self._storage = open_storage(str(self.root))
-        for table in self.declarations.tables:
-            self._storage.put(layout.schema_file(table.name), empty_file())
+        for table in (*(table.name for table in self.declarations.tables), NOTIFICATIONS):
+            self._storage.put(layout.schema_file(table), empty_file())
         self._create(self.declarations.tables)
 
     def topic(self, table: str) -> str:

@@ -25,6 +25,7 @@ from playground.shop.sqlserver.layout import (
     key_of,
     layouts,
     log_sequence_number,
+    notification,
     schema_change,
     transaction_begin,
     transaction_end,
@@ -137,7 +138,7 @@ class Connector:
     def snapshot(
         self, rows: Mapping[str, Sequence[Image]], last_sequence: int, read_ms: int
     ) -> list[Record]:
-        """The initial snapshot: table structures, then a read of every row.
+        """The initial snapshot: table structures, then a read of every row, and what it notifies.
 
         Args:
             rows: the rows by table; all tables are announced, also those without rows.
@@ -161,7 +162,23 @@ class Connector:
                 if place == count - 1:
                     marker = "last" if name == filled[-1] else "last_in_data_collection"
                 reads.append(self._read(name, image, self._snapshot_origin(read_ms, marker)))
-        return structures + reads
+        scans = [
+            self._notification(
+                "TABLE_SCAN_COMPLETED",
+                read_ms,
+                scanned_collection=layout.data_collection,
+                total_rows_scanned=str(len(rows.get(name, ()))),
+                status="SUCCEEDED",
+            )
+            for name, layout in self._layouts.items()
+        ]
+        return [
+            self._notification("STARTED", read_ms),
+            *structures,
+            *reads,
+            *scans,
+            self._notification("COMPLETED", read_ms),
+        ]
 
     def late_reads(self, rows: Iterable[tuple[str, Image]], read_ms: int) -> list[Record]:
         """The rest of the snapshot, read after changes that are streamed later."""
@@ -303,6 +320,10 @@ class Connector:
         )
         stream.counts = Counter()
         stream.open = None
+
+    def _notification(self, kind: str, at_ms: int, **said: str) -> Record:
+        own = self._connector
+        return notification(own.notification_topic, own.topic_prefix, kind, at_ms, said)
 
     def _heartbeat(self, at_ms: int) -> Record:
         return heartbeat(self._connector.heartbeat_topic, self._connector.topic_prefix, at_ms)

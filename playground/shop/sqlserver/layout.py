@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 from ingestion.declarations import Column, Declarations, Table
 from ingestion.kafka.produce import Record
@@ -118,6 +119,19 @@ def _transaction(
 def heartbeat(topic: str, prefix: str, at_ms: int) -> Record:
     """A heartbeat of the connector."""
     return Record(topic, encode({"serverName": prefix}), encode({"ts_ms": at_ms}))
+
+
+def notification(topic: str, prefix: str, kind: str, at_ms: int, said: Mapping[str, str]) -> Record:
+    """What the connector says of a snapshot; the same words at one time have one identity."""
+    identity = str(uuid5(NAMESPACE_URL, f"{prefix} {kind} {at_ms} {sorted(said.items())}"))
+    value = {
+        "id": identity,
+        "type": kind,
+        "aggregate_type": "Initial Snapshot",
+        "additional_data": {"connector_name": prefix, **said},
+        "timestamp": at_ms,
+    }
+    return Record(topic, encode({"id": identity}), encode(value))
 
 
 def schema_change(topic: str, layout: TableLayout, origin: Origin, processed_ms: int) -> Record:

@@ -167,7 +167,12 @@ def test_the_output_is_the_environment_file(dev: Applied, settings_file: str) ->
 
 def test_every_declared_table_is_landed_by_one_job(dev: Applied) -> None:
     declared = {table.name for table in declarations.load().tables}
-    own = {"debezium_heartbeat", "debezium_transaction", "debezium_schema_changes"}
+    own = {
+        "debezium_heartbeat",
+        "debezium_transaction",
+        "debezium_notification",
+        "debezium_schema_changes",
+    }
     landed = [
         table
         for job in dev.resources("aws_glue_job").values()

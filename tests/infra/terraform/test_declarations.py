@@ -43,5 +43,6 @@ def test_topics_and_tables_are_the_declared_ones(
     assert found["connector_topics"] == {
         "debezium_heartbeat": own.heartbeat_topic,
         "debezium_transaction": own.transaction_topic,
+        "debezium_notification": own.notification_topic,
         "debezium_schema_changes": own.schema_change_topic,
     }

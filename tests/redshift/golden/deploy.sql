@@ -26,6 +26,21 @@ stored as parquet
 location 's3://lake/landing/debezium_heartbeat/'
 table properties ('data_cleansing_enabled' = 'true', 'surplus_bytes_handling' = 'FAIL');
 
+-- landed records of debezium_notification
+create external table landing.debezium_notification (
+    kafka_topic varchar(249),
+    kafka_partition integer,
+    kafka_offset bigint,
+    kafka_timestamp timestamp,
+    kafka_timestamp_type varchar(1),
+    kafka_key varbyte(16777216),
+    kafka_value varbyte(16777216)
+)
+partitioned by (incarnation integer, landing_date date, topic_partition integer)
+stored as parquet
+location 's3://lake/landing/debezium_notification/'
+table properties ('data_cleansing_enabled' = 'true', 'surplus_bytes_handling' = 'FAIL');
+
 -- landed records of debezium_transaction
 create external table landing.debezium_transaction (
     kafka_topic varchar(249),

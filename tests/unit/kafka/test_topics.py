@@ -38,7 +38,12 @@ def test_the_connectors_own_topics_have_one_partition() -> None:
     declarations = load()
     own = declarations.connectors["postgresql"]
     topics = {topic.name: topic for topic in desired_topics(declarations, "postgresql")}
-    for name in (own.heartbeat_topic, own.transaction_topic, own.schema_change_topic):
+    for name in (
+        own.heartbeat_topic,
+        own.transaction_topic,
+        own.notification_topic,
+        own.schema_change_topic,
+    ):
         assert topics[name].partitions == 1
 
 

@@ -208,7 +208,8 @@ def test_a_snapshot_announces_every_table_and_marks_its_ends() -> None:
         "stores": [store],
     }
     records = connector.snapshot(rows, last_sequence=5, read_ms=AT)
-    reads = [json.loads(record.value or b"") for record in records if record.topic != "retail"]
+    own = {"retail", "retail.notification"}
+    reads = [json.loads(record.value or b"") for record in records if record.topic not in own]
 
     assert sum(record.topic == "retail" for record in records) == len(load().tables)
     assert [read["source"]["snapshot"] for read in reads] == [
@@ -221,6 +222,24 @@ def test_a_snapshot_announces_every_table_and_marks_its_ends() -> None:
         ("r", None, None)
     }
     assert {read["source"]["commit_lsn"] for read in reads} == {lsn(0x53)}
+
+
+def test_a_snapshot_notifies_of_each_table_how_many_rows_it_read() -> None:
+    rows: dict[str, list[Image]] = {"product_categories": [category(key, "a") for key in (1, 2)]}
+    records = Connector(load(), "s").snapshot(rows, last_sequence=5, read_ms=AT)
+    first, last = records[0], records[-1]
+    told = [json.loads(r.value or b"") for r in records if r.topic == "retail.notification"]
+
+    assert {first.topic, last.topic} == {"retail.notification"}
+    assert [told[0]["type"], told[-1]["type"]] == ["STARTED", "COMPLETED"]
+    scans = [told["additional_data"] for told in told[1:-1]]
+    assert {scan["scanned_collection"]: scan["total_rows_scanned"] for scan in scans} == {
+        table.topics["sqlserver"].removeprefix("retail."): "2"
+        if table.name == "product_categories"
+        else "0"
+        for table in load().tables
+    }
+    assert len({notification["id"] for notification in told}) == len(told)
 
 
 def test_a_late_read_has_the_snapshot_s_place_and_later_values() -> None:

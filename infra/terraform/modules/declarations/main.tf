@@ -17,10 +17,12 @@ locals {
   }
 
   # Debezium's own topics, by the folder that their records are landed in (Debezium reference:
-  # topic.heartbeat.prefix, provide.transaction.metadata, include.schema.changes).
+  # topic.heartbeat.prefix, provide.transaction.metadata, notification.sink.topic.name,
+  # include.schema.changes).
   connector_topics = {
     debezium_heartbeat      = "__debezium-heartbeat.${local.connector.topic_prefix}"
     debezium_transaction    = "${local.connector.topic_prefix}.transaction"
+    debezium_notification   = "${local.connector.topic_prefix}.notification"
     debezium_schema_changes = local.connector.topic_prefix
   }
 }

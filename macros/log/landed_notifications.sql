@@ -1,0 +1,87 @@
+{#-
+  The landed notifications of Debezium, a row each record that is one: notification_id, notification_type, aggregate_type,
+  connector_name, scanned_collection, scan_status, row_count, notified_at and Kafka's coordinates. What is no
+  JSON, or lacks identity, type or connector, is none.
+-#}
+{% macro landed_notifications() %}
+    {{ adapter.dispatch('landed_notifications')() }}
+{% endmacro %}
+
+{% macro _notification_fields() %}
+    {% do return({
+        'notification_id': 'id', 'notification_type': 'type', 'aggregate_type': 'aggregate_type',
+        'notified_ms': 'timestamp', 'connector_name': 'additional_data.connector_name',
+        'scanned_collection': 'additional_data.scanned_collection', 'scan_status': 'additional_data.status',
+        'row_count_text': 'additional_data.total_rows_scanned',
+    }) %}
+{% endmacro %}
+
+{% macro duckdb__landed_notifications() %}
+    select {{ _notification_columns() }}
+    from (
+        select
+            {%- for name, path in _notification_fields().items() %}
+            json_extract_string(decoded.document, '$.{{ path }}') as {{ name }},
+            {%- endfor %}
+            decoded._cdc_incarnation,
+            decoded.kafka_offset,
+            decoded.kafka_timestamp
+        from (
+            select
+                case when json_valid(try(decode(landed.kafka_value)))
+                    then decode(landed.kafka_value)
+                end as document,
+                cast(landed.incarnation as integer) as _cdc_incarnation,
+                landed.kafka_offset,
+                landed.kafka_timestamp
+            from {{ source('debezium', 'debezium_notification') }} as landed
+        ) as decoded
+    ) as fields
+    where {{ _is_notification() }}
+{% endmacro %}
+
+{% macro redshift__landed_notifications() %}
+    select {{ _notification_columns() }}
+    from (
+        select
+            {%- for name, path in _notification_fields().items() %}
+            {{ _redshift_scalar('decoded.document."' ~ path | replace('.', '"."') ~ '"') }} as {{ name }},
+            {%- endfor %}
+            decoded._cdc_incarnation,
+            decoded.kafka_offset,
+            decoded.kafka_timestamp
+        from (
+            select
+                case when can_json_parse(landed.kafka_value) then json_parse(landed.kafka_value) end as document,
+                landed.incarnation as _cdc_incarnation,
+                landed.kafka_offset,
+                landed.kafka_timestamp
+            from {{ source('debezium', 'debezium_notification') }} as landed
+        ) as decoded
+    ) as fields
+    where {{ _is_notification() }}
+{% endmacro %}
+
+{% macro _notification_columns() %}
+        fields.notification_id,
+        fields.notification_type,
+        fields.aggregate_type,
+        fields.connector_name,
+        fields.scanned_collection,
+        fields.scan_status,
+        case when {{ matches('fields.row_count_text', '[0-9]{1,18}') }}
+            then cast(fields.row_count_text as bigint)
+        end as row_count,
+        case when {{ matches('fields.notified_ms', '[0-9]{1,14}') }}
+            then {{ from_epoch_ms('fields.notified_ms') }}
+        end as notified_at,
+        fields._cdc_incarnation,
+        fields.kafka_offset,
+        fields.kafka_timestamp
+{%- endmacro %}
+
+{% macro _is_notification() -%}
+    fields.notification_id is not null
+    and fields.notification_type is not null
+    and fields.connector_name is not null
+{%- endmacro %}
