@@ -8,13 +8,20 @@ from typing import Annotated
 import typer
 
 from lakehouse import console
-from lakehouse.commands import accept, connector, declarations, landing, topics, warehouse
+from lakehouse.commands import (
+    accept,
+    connector,
+    declarations,
+    landing,
+    reconcile,
+    topics,
+    warehouse,
+)
 from lakehouse.commands.compare import compare
 from lakehouse.commands.docs import docs
 from lakehouse.commands.doctor import doctor
 from lakehouse.commands.land import land
 from lakehouse.commands.rebuild import diff, rebuild
-from lakehouse.commands.reconcile import reconcile
 from lakehouse.commands.status import status
 from lakehouse.settings import CommandSettings
 
@@ -35,7 +42,7 @@ app.add_typer(landing.app, name="landing")
 app.command()(rebuild)
 app.command()(diff)
 app.command()(compare)
-app.command()(reconcile)
+app.add_typer(reconcile.app, name="reconcile")
 app.add_typer(accept.app, name="accept")
 app.command()(status)
 app.command()(doctor)

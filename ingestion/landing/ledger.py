@@ -188,6 +188,18 @@ def _file(entry: Entry) -> DataFile | None:
     return layout.parse(entry.file) if entry.file else None
 
 
+def entries(storage: Storage) -> list[Entry]:
+    """The whole ledger, in its order; what was rolled up as the ranges that it became.
+
+    Raises:
+        TerminalError: a ledger file is unreadable.
+    """
+    rolled_up = max(_sequences(storage, _ROLL_UP), default=0)
+    files = [_roll_up_file(rolled_up)] if rolled_up else []
+    files += [_commit_file(n) for n in _sequences(storage, _COMMIT) if n > rolled_up]
+    return _read(storage, files)
+
+
 class FencedError(TerminalError):
     """Another job writes what this one wrote so far."""
 

@@ -1,4 +1,4 @@
-"""`lakehouse reconcile`: the warehouse against what the shop's audit says."""
+"""`lakehouse reconcile`: the warehouse against what the shop's audit says, or a snapshot read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from lakehouse.reconcile.findings import Difference, Reconciliation
 
 
+app = typer.Typer()
+
+
+@app.callback(invoke_without_command=True)
 def reconcile(
+    context: typer.Context,
     salt: Annotated[
         str,
         typer.Option(
@@ -47,6 +52,8 @@ def reconcile(
     """
     from lakehouse.reconcile.run import reconcile as compare
 
+    if context.invoked_subcommand:
+        return
     settings = CommandSettings.from_environment()
     if not settings.source_dsn:
         raise TerminalError(
@@ -82,6 +89,52 @@ def reconcile(
             "for too long): `lakehouse reconcile --repair` writes their deletes."
         )
     if not result.agrees:
+        raise typer.Exit(Exit.ATTENTION)
+
+
+@app.command()
+def absences(
+    table: Annotated[str, typer.Argument(help="A declared table.")],
+    snapshot: Annotated[
+        str,
+        typer.Option(
+            help="Identity of the snapshot that has not read them, or `newest`; "
+            "staging.stg_debezium__table_scans has them.",
+        ),
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Find rows that live in the log and that a complete snapshot of the table did not read.
+
+    Their deletes left no event: a restored backup, a gap in the capture. The log alone is asked,
+    not the source. Exit code 3 if there are any, 4 if the snapshot proves no absence.
+    """
+    from ingestion.landing.ledger import entries
+    from ingestion.landing.storage import open_storage
+    from lakehouse.reconcile.absences import find_absences, open_log
+    from lakehouse.source.connectors import render
+
+    settings, declared = CommandSettings.from_environment(), load()
+    own = render(
+        declared,
+        settings.source,
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        auth=settings.kafka_auth,
+    )
+    ledger = entries(open_storage(settings.landing))
+    with open_log(settings, declared, declared.table(table)) as log:
+        scan, absent = find_absences(log, snapshot, own, ledger)
+    if as_json:
+        keys = [lost.key for lost in absent]
+        show_json({"table": table, "snapshot": scan, "absent": keys})
+    else:
+        say(
+            f"{table}: snapshot {scan.snapshot} of {scan.started_at:%Y-%m-%d %H:%M:%S} UTC read "
+            f"{scan.rows:,} rows; {len(absent):,} others were alive"
+        )
+        for lost in absent:
+            say((table, "bold"), f", {lost.key}: not read")
+    if absent:
         raise typer.Exit(Exit.ATTENTION)
 
 

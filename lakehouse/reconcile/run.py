@@ -67,7 +67,7 @@ def reconcile(
         TransientError: one of the two does not answer, or the warehouse is being written.
         TerminalError: one of the two is not what it should be.
     """
-    with open_source(dsn) as source, _open_warehouse(warehouse) as connection:
+    with open_source(dsn) as source, open_warehouse(warehouse) as connection:
         began = first_reads(connection, declarations.tables)
         histories: list[HistoryReport] = []
         scopes = [Scope(table, salt) for table in declarations.tables]
@@ -89,7 +89,13 @@ def reconcile(
 
 
 @contextmanager
-def _open_warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The warehouse file at `path`, to read.
+
+    Raises:
+        TransientError: it is being written.
+        TerminalError: it, or a table of it, is missing.
+    """
     import duckdb
 
     if not path.exists():

@@ -19,4 +19,8 @@ def commands(group: Typer = app, prefix: str = "") -> Iterator[tuple[str, Callab
         yield f"{prefix}{name}", command.callback
     for inner in group.registered_groups:
         assert inner.typer_instance is not None
+        itself = inner.typer_instance.registered_callback
+        if itself is not None and itself.invoke_without_command is True:
+            assert itself.callback is not None
+            yield str(inner.name), itself.callback
         yield from commands(inner.typer_instance, f"{inner.name} ")

@@ -6,6 +6,7 @@ import json
 import re
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +27,9 @@ from ingestion.landing.storage import open_storage
 from lakehouse.commands import declarations as declarations_command
 from lakehouse.dbt import Dbt
 from lakehouse.health import checks
+from lakehouse.reconcile import absences
 from lakehouse.reconcile import run as reconciliation
+from lakehouse.reconcile.absences import Scan
 from lakehouse.reconcile.findings import Difference, LostDelete, MartReport, Reconciliation
 from lakehouse.warehouse import access, connection, deployment, sides, streaming_views, streams
 from lakehouse.warehouse.plan import Plan, Statement
@@ -140,6 +143,19 @@ class World:
         found = Reconciliation((), (report,), (), () if agrees else (gone, gone))
         self.set(reconciliation, "reconcile", lambda *_, **__: found)
         self.environment("LAKEHOUSE_SOURCE_DSN", "dbname=shop")
+
+    def snapshot(self, *absent: int, refused: str = "") -> None:
+        """A snapshot that has not read these stores, or proves nothing."""
+
+        def find(*_: object) -> tuple[Scan, tuple[LostDelete, ...]]:
+            if refused:
+                raise RefusedError(refused)
+            scan = Scan("one", 5, moment, moment, "", moment)
+            return scan, tuple(LostDelete(stores, {"store_id": key}, "") for key in absent)
+
+        stores, moment = load().table("stores"), datetime(2026, 3, 1, tzinfo=UTC)
+        self.set(absences, "open_log", lambda *_: nullcontext())
+        self.set(absences, "find_absences", find)
 
     def doctor(self, state: checks.State) -> None:
         self.set(checks, "check_all", lambda *_: iter([checks.Result("jars", state, "45", "x")]))
@@ -258,6 +274,12 @@ CASES: dict[tuple[int, str], Case] = {
     (0, "reconcile"): ("", lambda world: world.source(agrees=True)),
     (3, "reconcile"): ("", lambda world: world.source(agrees=False)),
     (4, "reconcile"): ("--repair --at-most 1", lambda world: world.source(agrees=False)),
+    (0, "reconcile absences"): ("stores --snapshot newest", World.snapshot),
+    (3, "reconcile absences"): ("stores --snapshot one", lambda world: world.snapshot(1, 2)),
+    (4, "reconcile absences"): (
+        "stores --snapshot one",
+        lambda world: world.snapshot(refused="several threads [/x]"),
+    ),
 }
 
 

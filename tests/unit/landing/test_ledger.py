@@ -200,6 +200,20 @@ def test_a_start_reads_only_what_follows_the_roll_up(
     ]
 
 
+def test_the_whole_ledger_is_the_roll_up_and_what_follows_it(
+    every_third: None, tmp_path: Path
+) -> None:
+    storage = open_storage(str(tmp_path))
+    ledger = Ledger(storage)
+    lost = replace(entry(5, 8), rows=0, kind="lost", file=None)
+    ranges = [entry(0, 5), lost, *(entry(end, end + 1) for end in range(8, 12))]
+    for written in ranges:
+        ledger.append([written])
+
+    assert lost in ledger_module.entries(storage)
+    assert fold(ledger_module.entries(storage)) == ledger.progress == fold(ranges)
+
+
 def test_what_is_missing_behind_the_roll_up_is_named(every_third: None, tmp_path: Path) -> None:
     storage = open_storage(str(tmp_path))
     commit(Ledger(storage), 0, 6)
