@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +16,8 @@ from lakehouse.console import AsJson, Exit, console, note, say, show_json, show_
 from lakehouse.settings import CommandSettings
 
 if TYPE_CHECKING:
-    from lakehouse.reconcile.findings import Difference, Reconciliation
+    from ingestion.kafka.produce import Record
+    from lakehouse.reconcile.findings import Difference, LostDelete, Reconciliation
 
 
 app = typer.Typer()
@@ -102,16 +103,24 @@ def absences(
             "staging.stg_debezium__table_scans has them.",
         ),
     ],
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Write a delete for each of them to Kafka.")
+    ] = False,
+    at_most: Annotated[
+        int, typer.Option(min=1, help="With --repair: more deletes than this stop it.")
+    ] = 1_000,
     as_json: AsJson = False,
 ) -> None:
     """Find rows that live in the log and that a complete snapshot of the table did not read.
 
     Their deletes left no event: a restored backup, a gap in the capture. The log alone is asked,
-    not the source. Exit code 3 if there are any, 4 if the snapshot proves no absence.
+    not the source. --repair writes deletes at the snapshot's place, which history leaves out where
+    something speaks against them. Exit code 3 if there are any, 4 if the snapshot proves nothing.
     """
     from ingestion.landing.ledger import entries
     from ingestion.landing.storage import open_storage
     from lakehouse.reconcile.absences import find_absences, open_log
+    from lakehouse.reconcile.repair import absence_records
     from lakehouse.source.connectors import render
 
     settings, declared = CommandSettings.from_environment(), load()
@@ -134,6 +143,12 @@ def absences(
         )
         for lost in absent:
             say((table, "bold"), f", {lost.key}: not read")
+    if absent and repair:
+        _require_few(absent, at_most, f"{scan.snapshot} a snapshot of the right database")
+        _require_caught_up(settings, [table])
+        read_at = scan.read_at.replace(tzinfo=UTC)
+        now = datetime.now(UTC)
+        _write(settings, absence_records(declared, settings.source, absent, read_at, now), absent)
     if absent:
         raise typer.Exit(Exit.ATTENTION)
 
@@ -144,31 +159,46 @@ def _repair(result: Reconciliation, at_most: int, settings: CommandSettings) -> 
     Raises:
         RefusedError: the pipeline has not caught up, or there are more than `at_most`.
     """
-    from ingestion.kafka.auth import librdkafka_security
-    from ingestion.kafka.produce import produce
     from lakehouse.reconcile.repair import delete_records
 
     lost = result.lost_deletes
     if not lost:
         note("nothing to repair: the source has every current row of the warehouse")
         return
-    counts = Counter(delete.table.name for delete in lost)
-    what = ", ".join(f"{table} {count:,}" for table, count in counts.items())
+    _require_few(lost, at_most, "LAKEHOUSE_SOURCE_DSN the database that the connector reads")
+    _require_caught_up(settings, dict.fromkeys(delete.table.name for delete in lost))
+    _write(settings, delete_records(load(), settings.source, lost, datetime.now(UTC)), lost)
+
+
+def _require_few(lost: Sequence[LostDelete], at_most: int, source: str) -> None:
+    """Raises RefusedError where so many deletes look like a mistake."""
     if len(lost) > at_most:
         raise RefusedError(
-            f"{len(lost):,} rows are gone from the source ({what}), more than --at-most {at_most}. "
-            "Is LAKEHOUSE_SOURCE_DSN the database that the connector reads? Then allow as many"
+            f"{len(lost):,} rows are gone from the source ({_counts(lost)}), more than --at-most "
+            f"{at_most}. Is {source}? Then allow as many"
         )
-    _require_caught_up(settings, counts)
+
+
+def _write(
+    settings: CommandSettings, records: Sequence[Record], lost: Sequence[LostDelete]
+) -> None:
+    from ingestion.kafka.auth import librdkafka_security
+    from ingestion.kafka.produce import produce
+
     client = {
         "bootstrap.servers": settings.kafka_bootstrap_servers,
         **librdkafka_security(settings),
     }
-    produce(client, delete_records(load(), settings.source, lost, datetime.now(UTC)))
+    produce(client, records)
     note(
-        f"{len(lost):,} deletes written to Kafka ({what}). `lakehouse land --once` and "
+        f"{len(lost):,} deletes written to Kafka ({_counts(lost)}). `lakehouse land --once` and "
         "`dbt build` take them over."
     )
+
+
+def _counts(lost: Iterable[LostDelete]) -> str:
+    counts = Counter(delete.table.name for delete in lost)
+    return ", ".join(f"{table} {count:,}" for table, count in counts.items())
 
 
 def _require_caught_up(settings: CommandSettings, tables: Iterable[str]) -> None:
@@ -178,7 +208,7 @@ def _require_caught_up(settings: CommandSettings, tables: Iterable[str]) -> None
     from ingestion.landing.storage import open_storage
     from ingestion.landing.subscriptions import subscriptions
     from lakehouse.health.status import table_statuses
-    from lakehouse.health.warehouse import read_local
+    from lakehouse.health.warehouse import read_warehouse
 
     declared = load()
     wanted = subscriptions(declared, settings.source, list(tables))
@@ -188,7 +218,7 @@ def _require_caught_up(settings: CommandSettings, tables: Iterable[str]) -> None
             wanted,
             Ledger(open_storage(settings.landing)).progress,
             Brokers(settings).topics({subscription.topic for subscription in wanted}),
-            read_local(settings.duckdb, declared).logs,
+            read_warehouse(settings, declared).logs,
         )
         if status.problem or status.not_landed != 0 or status.not_built != 0
     ]

@@ -3,7 +3,9 @@
 A snapshot's first and last read prove nothing (an empty table has none, a rejected read is no
 absence). Debezium's own notification can, which says how many rows it read of a table, if exactly
 so many keys are in the log, and if what it read was the whole table at one moment. Everything else
-is refused. It is a finding, never a rule over tables.
+is refused. It is a finding, never a rule over tables: it becomes true when its deletes are landed
+(`repair.absence_records`), and history leaves one out that something speaks against
+(docs/semantics.md, rule 2b).
 """
 
 from __future__ import annotations
@@ -346,7 +348,7 @@ def _count(log: Log, query: str) -> int:
 
 
 def _alive_and_unread(log: Log, scan: Scan) -> str:
-    """SQL: the landed columns, as last known, of rows that lived where the snapshot stands."""
+    """SQL: the landed columns, as last known, of rows whose delete history would keep (rule 2b)."""
     key = [f"{expression} as _key_{n}" for n, expression in enumerate(log.keys)]
     names = [f"_key_{n}" for n, _ in enumerate(log.keys)]
     by_key, same = ", ".join(names), " and ".join(f"past.{n} = {{0}}.{n}" for n in names)
@@ -389,7 +391,7 @@ def _alive_and_unread(log: Log, scan: Scan) -> str:
                 _cdc_op,
                 row_number() over (partition by {by_key} order by _cdc_position, {rank}) as _place
             from changes
-            where _cdc_op <> 'r' and _cdc_position > '{scan.position}'
+            where _cdc_op <> 'r' and not _cdc_is_absence and _cdc_position > '{scan.position}'
         )
         select {columns}
         from past

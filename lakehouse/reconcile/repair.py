@@ -8,6 +8,9 @@ take and survives a rebuild.
 Where it stands: directly behind the last version that the warehouse knows, closer than any change
 of the source can. So whatever the source does to the row later comes after it. Its commit time is
 the time of the repair, because the true one is lost; so are changes between the two.
+
+An absence stands where the reads of the snapshot do that did not find the row, and has their time
+(docs/semantics.md, rule 2b).
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from ingestion.settings import ConnectorName
 from lakehouse.reconcile.findings import LostDelete
 from lakehouse.reconcile.star import MARTS
 from lakehouse.source.envelopes import Event, key_bytes, value_bytes
-from lakehouse.source.positions import Position
+from lakehouse.source.positions import Place, Position
 
 if TYPE_CHECKING:
     import duckdb
@@ -73,10 +76,38 @@ def delete_records(
     Raises:
         TerminalError: a row belongs to a topic prefix that is no longer declared.
     """
+    placed = (
+        (lost, Position.parse(connector, lost.position).place.behind(), now) for lost in deletes
+    )
+    return _records(declarations, connector, placed, now)
+
+
+def absence_records(
+    declarations: Declarations,
+    connector: ConnectorName,
+    absences: Iterable[LostDelete],
+    read_at: datetime,
+    now: datetime,
+) -> list[Record]:
+    """The delete and the tombstone of each row that a snapshot, which read at `read_at`, lacks.
+
+    Raises:
+        TerminalError: a row belongs to a topic prefix that is no longer declared.
+    """
+    placed = ((lost, Position.parse(connector, lost.position).place, read_at) for lost in absences)
+    return _records(declarations, connector, placed, now)
+
+
+def _records(
+    declarations: Declarations,
+    connector: ConnectorName,
+    placed: Iterable[tuple[LostDelete, Place, datetime]],
+    now: datetime,
+) -> list[Record]:
     headers = ((HEADER, now.isoformat().encode()),)
     prefixes = {number: name for name, number in declarations.connectors[connector].epochs.items()}
     records = []
-    for lost in deletes:
+    for lost, place, committed_at in placed:
         table, last = lost.table, Position.parse(connector, lost.position)
         if last.epoch not in prefixes:
             raise TerminalError(
@@ -85,8 +116,8 @@ def delete_records(
             )
         event = Event(
             op="d",
-            place=last.place.behind(),
-            committed_ms=int(now.timestamp() * 1000),
+            place=place,
+            committed_ms=round(committed_at.timestamp() * 1000),
             row=None,
             before=lost.row,
             transaction=0,

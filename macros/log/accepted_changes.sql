@@ -10,15 +10,16 @@ select
     _cdc_op,
     _cdc_position,
     {%- if source_connector() == 'sqlserver' %}
-    case when _cdc_op <> 'r' then {{ commit_of_position('_cdc_position') }} end as _cdc_commit,
+    case when _cdc_op <> 'r' and not {{ is_absence() }} then {{ commit_of_position('_cdc_position') }} end as _cdc_commit,
     {%- else %}
     _cdc_commit_known,
     {%- endif %}
+    {{ is_absence() }} as _cdc_is_absence,
     _cdc_committed_at,
     _cdc_not_carried,
     _cdc_before_not_carried,
     _cdc_row_hash,
-    _cdc_before_hash,
+    case when not {{ is_absence() }} then _cdc_before_hash end as _cdc_before_hash,
     {{ _missing_by_declared_name(declared_columns(table)) }} as _cdc_missing_columns,
     _cdc_declaration,
     kafka_topic,

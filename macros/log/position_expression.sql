@@ -58,6 +58,21 @@
     {% endif %}
 {% endmacro %}
 
+{#-
+  Boolean SQL: an accepted change is an absence, a delete at the place of an initial snapshot's read. No
+  connector writes one: what it streams has a place in its commit, and on PostgreSQL one behind that commit.
+-#}
+{% macro is_absence() -%}
+    (
+        _cdc_op = 'd'
+        and right(_cdc_position, 17) = ':{{ '0' * 16 }}'
+        {%- if source_connector() == 'postgresql' %}
+        and _cdc_commit_known
+        and substring(_cdc_position, 6, 16) = substring(_cdc_position, 23, 16)
+        {%- endif %}
+    )
+{%- endmacro %}
+
 {% macro _last_commit_lsn(events) -%}
     {{ first_match(events ~ '.sequence', '^\\["([1-9][0-9]{0,17})"') }}
 {%- endmacro %}

@@ -7,6 +7,6 @@
     key,
     declared_columns(table),
     touched,
-    ['_cdc_not_carried', '_cdc_commit' if source_connector() == 'sqlserver' else '_cdc_commit_known']
+    ['_cdc_is_absence', '_cdc_not_carried', '_cdc_commit' if source_connector() == 'sqlserver' else '_cdc_commit_known']
 ) }}
 {% endmacro %}

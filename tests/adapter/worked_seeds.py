@@ -28,6 +28,7 @@ def texts() -> dict[str, str]:
             for worked in load(DECLARATIONS)
             if worked.table.history == "all"
         ]
+        logs = [log for log in logs if not log.lacks]
         last = max(run for log in logs for run, _ in log.changes)
         return {
             "worked_changes": _csv(row for log in logs for row in log.change_rows()),
@@ -44,6 +45,8 @@ class _Log:
         runs = worked.changes_by_run(folder)
         self.changes = [(run, change) for run, found in enumerate(runs, 1) for change in found]
         rows = [row for _, c in self.changes for row in (c.row, c.before) if row is not None]
+        self.lacks = any(c.lacks or c.before_lacks for _, c in self.changes if c.op != "d")
+        """Whether images lack columns: here all columns are two texts, which cannot tell."""
         self._told = {n for n in range(len(rows[0])) if len({row[n] for row in rows}) > 1}
 
     def change_rows(self) -> Iterator[dict[str, object]]:
@@ -56,6 +59,8 @@ class _Log:
                 "position": change.position,
                 "op": change.op,
                 "is_commit_known": str(not change.is_floating).lower(),
+                "is_absence": str(change.is_absence).lower(),
+                "commit_name": change.commit,
                 "committed_at": change.committed_at.isoformat(" "),
                 "delivered_at": change.record.timestamp.isoformat(" "),
                 "incarnation": change.record.incarnation,

@@ -63,6 +63,7 @@ def _staged(change: Change, worked: WorkedHistory) -> dict[str, Any]:
         **told,
         "_cdc_not_carried": reference.listed(change.lacks, table),
         "_cdc_before_not_carried": reference.listed(change.before_lacks, table),
+        "_cdc_is_absence": change.is_absence,
         "_cdc_committed_at": change.committed_at,
         "_cdc_row_hash": reference.values_hash(change.row, table),
         "_cdc_before_hash": change.before and reference.values_hash(change.before, table),

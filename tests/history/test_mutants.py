@@ -30,6 +30,7 @@ PACKAGE = "packages/cdc_history/macros"
 VERSIONS = f"{PACKAGE}/strategy/versions.sql"
 IMAGES = f"{PACKAGE}/strategy/images.sql"
 OVERRIDES = f"{PACKAGE}/strategy/snapshot_overrides.sql"
+ABSENCES = f"{PACKAGE}/strategy/absences.sql"
 RANK = f"{PACKAGE}/strategy/operation_rank.sql"
 POSITION = "macros/log/position_expression.sql"
 
@@ -159,6 +160,44 @@ MUTANTS = [
         f"{PACKAGE}/strategy/stale_reads.sql",
         "and snapshot_reads._cdc_row_hash = overtaken_by._cdc_before_hash",
         "",
+    ),
+    Mutant(
+        "an absence ends a row that its snapshot did read",
+        ABSENCES,
+        "            and weighed_absences.was_read = 0\n",
+        "",
+    ),
+    Mutant(
+        "an absence ends a row that a transaction open over the snapshot inserted",
+        ABSENCES,
+        "            and weighed_absences.follows_floating = 0\n",
+        "",
+    ),
+    Mutant(
+        "an absence ends a row that is changed later",
+        ABSENCES,
+        "            and weighed_absences.was_there_later = 0\n",
+        "",
+        "sqlserver",
+    ),
+    Mutant(
+        "an absence of a row of which nothing is known is a version",
+        ABSENCES,
+        "weighed_absences.op_before <> 'd'",
+        "coalesce(weighed_absences.op_before, 'c') <> 'd'",
+    ),
+    Mutant(
+        "an absence behind a delete is a version",
+        ABSENCES,
+        "weighed_absences.op_before <> 'd'",
+        "weighed_absences.op_before is not null",
+    ),
+    Mutant(
+        "an absence is a commit for the absence before it",
+        ABSENCES,
+        "when heard._cdc_op = 'r' or heard._cdc_is_absence then 0",
+        "when heard._cdc_op = 'r' then 0",
+        "sqlserver",
     ),
     Mutant(
         "only the newest versions of touched keys are compared",

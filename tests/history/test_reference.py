@@ -17,7 +17,7 @@ from lakehouse.source.envelopes import Value
 from tests.kit import reference
 from tests.kit.declared import DECLARATIONS
 from tests.kit.landing import Delivery
-from tests.kit.logs import TABLES, as_page, complete, logs, worked_log
+from tests.kit.logs import TABLES, as_page, complete, complete_with_rows, logs, worked_log
 from tests.kit.reference import BEGINNING_OF_TIME, Change, HistoryRow, Record
 from tests.kit.worked import WorkedHistory
 
@@ -79,11 +79,27 @@ def test_intervals_are_whole(log: WorkedHistory) -> None:
 def test_every_commit_has_one_row(log: WorkedHistory) -> None:
     changes = accepted(log)
     commits = {(c.key, c.position, c.op) for c in changes if c.is_streamed}
+    absences = {(c.key, c.position, c.op) for c in changes if c.is_absence}
     rows = [row for rows in reference.history(changes).values() for row in rows]
-    streamed = [(row.key, row.position, row.op) for row in rows if row.op != "r"]
+    told = [(row.key, row.position, row.op) for row in rows if row.op != "r"]
+    streamed = [row for row in told if row not in absences]
     assert sorted(streamed, key=str) == sorted(commits, key=str)
     ids = [reference.version_id(row, log.table) for row in rows]
     assert len(set(ids)) == len(ids)
+
+
+@given(st.data())
+@thorough
+def test_an_absence_ends_no_row_that_lives(data: st.DataObject) -> None:
+    connector: ConnectorName = data.draw(st.sampled_from(["sqlserver", "postgresql"]))
+    table = data.draw(st.sampled_from(TABLES))
+    events, living = data.draw(complete_with_rows(connector, table))
+    log = worked_log(connector, DECLARATIONS, table, tuple({"run": "1", **e} for e in events))
+    changes = accepted(log)
+    event(f"absences: {sum(change.is_absence for change in changes) > 0}")
+    histories = reference.history(changes)
+    for key in living:
+        assert not histories[log.key(key)][-1].is_deleted, as_page(log)
 
 
 @given(logs(DECLARATIONS))

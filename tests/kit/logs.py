@@ -151,7 +151,7 @@ class _Database:
     def step(self) -> None:
         """Whatever happens next."""
         self.now += self.draw(st.sampled_from([_MINUTE, 0, 1, 3, -5 * _MINUTE, 90 * _MINUTE]))
-        kinds = ["transaction"] * 6 + ["snapshot", "incremental", "restore"]
+        kinds = ["transaction"] * 6 + ["snapshot", "incremental", "restore", "gap"]
         getattr(self, f"_{self.draw(st.sampled_from(kinds))}")()
 
     def _transaction(self) -> None:
@@ -224,6 +224,27 @@ class _Database:
         place = str(self.log_end) if self.connector == "sqlserver" else f"-/{self.log_end}"
         self._read(place, ahead=self.connector == "sqlserver")
         self.last_commit = None  # a new connector, which has seen no commit yet
+
+        self._absences(place)
+
+    def _absences(self, place: str) -> None:
+        """Somebody lands deletes of the rows that the snapshot did not read."""
+        if self.is_flawless:
+            return
+        for key in KEYS[self.table]:
+            if key not in self.rows and self.draw(st.booleans()):
+                self._append("d", key, place, "", self.draw(st.sampled_from(ROWS[self.table][:3])))
+
+    def _gap(self) -> None:
+        """Rows are deleted while nobody listens, and the next connector begins with a snapshot."""
+        if self.is_flawless:
+            return
+        for key in tuple(self.rows):
+            if self.draw(st.booleans()):
+                del self.rows[key]
+        self.log_end += 30
+        self.last_place = ""
+        self._snapshot()
 
     def _incremental(self) -> None:
         """Reads every row while the stream goes on, at the place of the last streamed event."""
@@ -304,13 +325,27 @@ def complete(
 
     Flawless: it tells every before image and is never restored.
     """
+    database = _lived(draw, connector, table, is_flawless=is_flawless)
+    return [event.cells() for event in database.events]
+
+
+@st.composite
+def complete_with_rows(
+    draw: Draw, connector: ConnectorName, table: str
+) -> tuple[list[dict[str, str]], list[str]]:
+    """As `complete`, and the keys of the rows that the database has in the end."""
+    database = _lived(draw, connector, table, is_flawless=False)
+    return [event.cells() for event in database.events], list(database.rows)
+
+
+def _lived(draw: Draw, connector: ConnectorName, table: str, *, is_flawless: bool) -> _Database:
     database = _Database(draw, connector, table, is_flawless=is_flawless)
     for _ in range(draw(st.integers(1, 7))):
         database.settle()
         database.step()
     while database.early_reads:
         database.settle()
-    return [event.cells() for event in database.events]
+    return database
 
 
 @st.composite
@@ -325,11 +360,12 @@ def _arbitrary(draw: Draw, connector: ConnectorName, table: str) -> list[dict[st
         source = draw(st.sampled_from(["retail"] * 7 + ["restored"]))
         if connector == "sqlserver":
             place = str(draw(number))
-            if op != "r" or draw(st.booleans()):
+            if op in "cu" or draw(st.booleans()):
                 place += f".{draw(small)}.{draw(small)}"
         else:
             place = f"{draw(st.sampled_from(['-', '10', '20']))}/{draw(number)}"
-            place += "" if op == "r" else f"#{draw(small)}"
+            is_absence = op == "d" and place.startswith("-") and draw(st.booleans())
+            place += "" if op == "r" or is_absence else f"#{draw(small)}"
         before = {"u": st.one_of(images, st.just("unknown")), "d": images}.get(op, st.just(""))
         events.append(
             _Commit(

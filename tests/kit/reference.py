@@ -73,11 +73,13 @@ class Change:
     """Names the commit of a streamed change of SQL Server, whose changes rule 2a may exchange."""
     order: str = ""
     """What orders it: its position, or that of the change it was exchanged with (rule 2a)."""
+    is_absence: bool = False
+    """Whether this is a delete because a snapshot did not find the row (rule 2b)."""
 
     @property
     def is_streamed(self) -> bool:
-        """Whether this is a commit; a read (r) is only an observation."""
-        return self.op != "r"
+        """Whether this is a commit; a read (r) and an absence are only observations."""
+        return self.op != "r" and not self.is_absence
 
 
 @dataclass(frozen=True)
@@ -136,19 +138,23 @@ def _read_change(record: Record, value: bytes, table: Table, source: Source) -> 
     row = _read_row(image, lacks, table, source.connector)
     before_lacks, before = images.before()
     position = f"{epoch:04d}:{place}"
+    is_floating = source.connector == "postgresql" and op != "r" and _last_commit(origin) is None
+    is_absence = op == "d" and not is_floating and _is_initial_read(place, source.connector)
+    is_in_commit = source.connector == "sqlserver" and op != "r" and not is_absence
     return Change(
         op=op,
         position=position,
         order=position,
-        commit=position[:27] if source.connector == "sqlserver" and op != "r" else None,
+        commit=position[:27] if is_in_commit else None,
         lacks=lacks,
         before_lacks=before_lacks,
-        is_floating=source.connector == "postgresql" and op != "r" and _last_commit(origin) is None,
+        is_floating=is_floating,
         committed_at=committed_at,
         row=row,
-        before=before,
+        before=None if is_absence else before,
         key=_key(row, table),
         record=record,
+        is_absence=is_absence,
     )
 
 
@@ -302,6 +308,14 @@ def _postgresql_place(origin: Mapping[str, Any], op: str, transaction: Any) -> s
     if last_commit is None:
         return f"{int(lsn):016x}:{int(lsn):016x}:{order:016x}"
     return f"{last_commit:016x}:{0 if op == 'r' else int(lsn):016x}:{order:016x}"
+
+
+def _is_initial_read(place: str, connector: ConnectorName) -> bool:
+    """Whether an initial snapshot's read stands there; nothing that is streamed does (rule 2b)."""
+    if connector == "sqlserver":
+        return place.endswith(f":{_ZERO_LSN}:{0:016x}")
+    commit, lsn, order = place.split(":")
+    return commit == lsn and int(order, 16) == 0
 
 
 def _last_commit(origin: Mapping[str, Any]) -> int | None:
@@ -597,11 +611,14 @@ class HistoryRow:
 
 
 def history(changes: Iterable[Change]) -> dict[Key, list[HistoryRow]]:
-    """The history of every key in `changes`, whatever the order in which they come (rule 10)."""
+    """The history of every key in `changes`, whatever the order in which they come (rule 10).
+
+    A key of which nothing but absences are known has none.
+    """
     by_key: dict[Key, list[Change]] = defaultdict(list)
     for change in changes:
         by_key[change.key].append(change)
-    return {key: history_of_key(by_key[key]) for key in by_key}
+    return {key: rows for key in by_key if (rows := history_of_key(by_key[key]))}
 
 
 def history_of_key(changes: Iterable[Change]) -> list[HistoryRow]:
@@ -612,7 +629,8 @@ def history_of_key(changes: Iterable[Change]) -> list[HistoryRow]:
 
 def settled(changes: Iterable[Change]) -> list[Change]:
     """Rules 1 to 3a and 3d: the changes of a key in order, each with all that is known of it."""
-    return with_values_before(without_stale_reads(exchanged(in_order(last_deliveries(changes)))))
+    heard = without_untrue_absences(in_order(last_deliveries(changes)))
+    return with_values_before(without_stale_reads(exchanged(heard)))
 
 
 def last_deliveries(changes: Iterable[Change]) -> list[Change]:
@@ -679,7 +697,7 @@ def _lived(earlier: Sequence[Change]) -> bool | None:
             ops[change.commit] += change.op
     for change in reversed(earlier):
         if not change.is_streamed:
-            return True
+            return not change.is_absence
         inserts, deletes = (ops[change.commit].count(op) for op in "cd")
         if inserts != deletes:
             return inserts > deletes
@@ -709,6 +727,22 @@ def _is_known_to_be_seen(change: Change, earlier: Sequence[Change]) -> bool:
     of_its_commit = [c for c in earlier if c.is_streamed and c.commit == last.commit]
     is_known = not last.is_streamed or len(of_its_commit) == 1
     return is_known and _saw(change, last)
+
+
+def without_untrue_absences(ordered: Sequence[Change]) -> list[Change]:
+    """Rule 2b. Leaves out the absences that something speaks against, or that say nothing new."""
+    kept = []
+    for place, change in enumerate(ordered):
+        before, behind = ordered[:place], ordered[place + 1 :]
+        was_read = any(c.op == "r" and c.position == change.position for c in ordered)
+        was_open = any(c.is_floating for c in before)
+        following = next((c.op for c in behind if c.is_streamed), "")
+        says_nothing = not before or before[-1].op == "d"
+        if not change.is_absence or not (
+            was_read or was_open or following in ("u", "d") or says_nothing
+        ):
+            kept.append(change)
+    return kept
 
 
 def without_stale_reads(ordered: Sequence[Change]) -> list[Change]:
@@ -788,7 +822,7 @@ def effective_reads(ordered: Sequence[Change]) -> list[Change]:
     kept = []
     for position, change in enumerate(ordered):
         following = ordered[position + 1] if position + 1 < len(ordered) else None
-        if change.is_streamed or following is None or not following.is_streamed:
+        if change.op != "r" or following is None or not following.is_streamed:
             kept.append(change)
         elif following.op == "c":
             continue
@@ -800,10 +834,10 @@ def effective_reads(ordered: Sequence[Change]) -> list[Change]:
 
 
 def version_rows(ordered: Sequence[Change]) -> list[Change]:
-    """Rules 4 and 6. Every commit is a row; a read only when it says something new."""
+    """Rules 4 and 6. Commits and absences are rows; a read only when it says something new."""
     rows: list[Change] = []
     for change in ordered:
-        if change.is_streamed or not rows or rows[-1].op == "d" or rows[-1].row != change.row:
+        if change.op != "r" or not rows or rows[-1].op == "d" or rows[-1].row != change.row:
             rows.append(change)
     return rows
 
@@ -850,7 +884,7 @@ def timed(rows: Sequence[Change]) -> list[HistoryRow]:
             valid_from=start,
             valid_to=end,
         )
-        for row, start, end in zip(rows, starts, [*starts[1:], None], strict=True)
+        for row, start, end in zip(rows, starts, [*starts[1:], None][: len(rows)], strict=True)
     ]
 
 

@@ -167,12 +167,19 @@ class WorkedHistory:
             raise ValueError(f"history {self.number}: {line['position']} is of another epoch")
         return Event(
             op=line["op"],
-            place=_place(place),
+            place=self._place(line["op"], place),
             committed_ms=_milliseconds(_time(line["committed"])),
             row=self._image(line["row"], key),
             before=self._image(line["before"], key),
             snapshot=_snapshot_marker(line["op"], place),
         )
+
+    def _place(self, op: str, text: str) -> Place:
+        """Where the record stands; an absence is written as its position spells a read's place."""
+        place = _place(text)
+        if op != "d" or "#" in text or not (text.startswith("-/") or text.isdigit()):
+            return place
+        return Position.parse(self.connector, str(Position(0, place))).place
 
     def _image(self, cell: str, key: Key) -> Row | None:
         return None if cell in ("", "unknown") else self.row(cell, key)

@@ -75,7 +75,8 @@ class World:
                 f"create table staging.stg_retail__{table.name} ({', '.join(columns)},"
                 " _cdc_op text, _cdc_position text, _cdc_commit_known boolean,"
                 " _cdc_committed_at timestamp, kafka_timestamp timestamp,"
-                " _cdc_incarnation integer, kafka_partition integer, kafka_offset bigint)"
+                " _cdc_is_absence boolean default false, _cdc_incarnation integer,"
+                " kafka_partition integer, kafka_offset bigint)"
             )
         self.connection.execute(
             "create table staging.quarantine"

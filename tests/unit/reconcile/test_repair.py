@@ -14,7 +14,7 @@ from ingestion.errors import TerminalError
 from ingestion.kafka import produce
 from ingestion.settings import ConnectorName
 from lakehouse.reconcile.findings import LostDelete
-from lakehouse.reconcile.repair import HEADER, delete_records
+from lakehouse.reconcile.repair import HEADER, absence_records, delete_records
 from tests.kit.reference import Change, Record, Source, Tombstone, judge
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 500_000, tzinfo=UTC)
@@ -102,6 +102,30 @@ def test_it_is_accepted_right_behind_the_last_known_version(
             judge(landed(tombstone), table, source_of(declared, connector)), Tombstone
         )
         assert tombstone.key == deleted.key
+        assert dict(deleted.headers) == {HEADER: b"2026-03-01T12:00:00.500000+00:00"}
+
+
+@pytest.mark.parametrize(
+    ("connector", "read"),
+    [
+        ("sqlserver", "0001:0000002a:00000c78:0003:00000000:00000000:0000:0000000000000000"),
+        ("postgresql", "0001:0000000000000096:0000000000000096:0000000000000000"),
+    ],
+)
+def test_an_absence_is_accepted_at_the_place_of_the_reads_and_has_their_time(
+    connector: ConnectorName, read: str
+) -> None:
+    declared, read_at = load(), datetime(2026, 2, 1, 12, 0, 0, 7_000, tzinfo=UTC)
+    for table in declared.tables:
+        row = {column.name: value(column, with_nulls=False) for column in table.landed_columns}
+        deleted, _ = absence_records(
+            declared, connector, [LostDelete(table, row, read)], read_at, NOW
+        )
+        verdict = judge(landed(deleted), table, source_of(declared, connector))
+        assert isinstance(verdict, Change), f"{table.name}: {verdict}"
+        assert (verdict.op, verdict.position, verdict.is_absence) == ("d", read, True)
+        assert verdict.committed_at.replace(tzinfo=UTC) == read_at
+        assert (verdict.row, verdict.before) == (tuple(row.values()), None)
         assert dict(deleted.headers) == {HEADER: b"2026-03-01T12:00:00.500000+00:00"}
 
 

@@ -9,7 +9,9 @@
     worked_changes.tracked_before as _before_tracked,
     worked_changes.untracked_before as _before_untracked,
     worked_changes.op as _cdc_op,
-    worked_changes.is_commit_known as _cdc_commit_known
+    worked_changes.is_commit_known as _cdc_commit_known,
+    worked_changes.is_absence as _cdc_is_absence,
+    worked_changes.commit_name as _cdc_commit
     {%- for name in ['position', 'committed_at', 'delivered_at', 'incarnation', 'landed_partition', 'landed_offset'] %},
     worked_changes.{{ name }} as {{ named.get(name, name) }}
     {%- endfor %}

@@ -5,7 +5,7 @@
   A list of CTEs: in Redshift none may have a WITH of its own (r_WITH_clause).
 -#}
 {% macro last_changes(name, changes, key, columns, touched=none, tells=[]) %}
-{% set allowed = ['_cdc_commit_known', '_cdc_commit', '_cdc_not_carried'] %}
+{% set allowed = ['_cdc_commit_known', '_cdc_is_absence', '_cdc_commit', '_cdc_not_carried'] %}
 {% for told in tells if told not in allowed %}
     {% do exceptions.raise_compiler_error("last_changes: '" ~ told ~ "' is unknown; allowed: " ~ allowed | join(', ')) %}
 {% endfor %}
@@ -22,7 +22,8 @@
     'keys': ['_cdc_key'], 'key_names': ['_cdc_key'], 'sequence': '_cdc_position', 'committed': '_cdc_committed_at',
     'payload': payload, 'deletes': "_cdc_op = 'd'", 'runs': true,
     'arrival': ['kafka_timestamp', '_cdc_incarnation', 'kafka_partition', 'kafka_offset'], 'arrival_is_unique': true,
-    'floats': '_cdc_commit_known' in tells, 'commits': '_cdc_commit' in tells, 'holes': '_cdc_not_carried' in tells,
+    'floats': '_cdc_commit_known' in tells, 'absences': '_cdc_is_absence' in tells,
+    'commits': '_cdc_commit' in tells, 'holes': '_cdc_not_carried' in tells,
 } %}
 {% set records %}
     select

@@ -1,4 +1,6 @@
 {% test every_change_has_its_version(model, key, log, sequence_by='_cdc_position') %}
+    {#- a delete that was concluded counts only where nothing speaks against it -#}
+    {% set columns = adapter.get_columns_in_relation(log) | map(attribute='name') | list if execute else [] %}
     with changes as (
         {{ cdc_history.rows_of_audited_keys(log, key, beside=model) }}
     )
@@ -12,5 +14,8 @@
             and changes._cdc_op = versions._cdc_op
     where
         changes._cdc_op <> 'r'
+        {%- if '_cdc_is_absence' in columns %}
+        and not changes._cdc_is_absence
+        {%- endif %}
         and versions.{{ sequence_by }} is null
 {% endtest %}

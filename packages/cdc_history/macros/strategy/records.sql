@@ -7,7 +7,7 @@
   records   SQL: the relation, with what may be left out of it
   arrival   the columns of which the greatest tell which delivery of a change stands
   runs      whether records carry run numbers; without them a build reads what history lacks
-  floats, commits, holes   whether they say which commits' places are known, which commit they belong to,
+  floats, absences, commits, holes   whether they say which commits' places are known, which deletes were concluded, which commit they belong to,
             and what their images do not carry
 -#}
 {% macro _look_at_records(source_sql, options) %}
@@ -81,6 +81,7 @@
         'sequence': adapter.quote(options['sequence_by']), 'committed': adapter.quote(options['updated_at']),
         'payload': payload, 'tracked': tracked, 'records': records, 'arrival': arrival,
         'arrival_is_unique': from_kafka, 'runs': '_cdc_run' in has, 'floats': '_cdc_commit_known' in has,
+        'absences': '_cdc_is_absence' in has,
         'holes': '_cdc_not_carried' in has, 'commits': '_cdc_commit' in has,
         'deletes': options['deletes'] or "_cdc_op = 'd'",
     }) %}

@@ -48,7 +48,8 @@ ordered as (
         changes._cdc_op,
         {{ options['deletes'] }} as _cdc_is_delete,
         changes.{{ committed }},
-        {%- for name in held + (['_cdc_commit_known'] if options['floats'] else []) %}
+        {%- for name in held + (['_cdc_commit_known'] if options['floats'] else [])
+            + (['_cdc_is_absence'] if options['absences'] else []) %}
         changes.{{ name }},
         {%- endfor %}
         {%- for name, column in cdc_history._image_columns(options).items() %}
@@ -69,7 +70,7 @@ ordered as (
 ),
 
 -- of the deliveries of one change the last one stands
-delivered as (
+{{ 'heard' if options['absences'] else 'delivered' }} as (
     select *
     from ordered
     where
@@ -77,6 +78,10 @@ delivered as (
         or sequence_before <> {{ sequence }}
         or op_before <> _cdc_op
 ),
+
+{% if options['absences'] -%}
+{{ cdc_history._true_absences(options) }},
+{%- endif %}
 
 {% if unsettled %}
 unsettled_keys as (
@@ -315,6 +320,9 @@ decided as (
         max(
             case
                 when numbered._cdc_op = 'r' then 2 * numbered._cdc_step + 1
+                {%- if options['absences'] %}
+                when numbered._cdc_is_absence then 2 * numbered._cdc_step
+                {%- endif %}
                 when numbered._cdc_step <> commits._cdc_last_step then null
                 when commits._cdc_inserts > commits._cdc_deletes or commits._cdc_inserts + commits._cdc_deletes = 0 then 2 * numbered._cdc_step + 1
                 when commits._cdc_inserts < commits._cdc_deletes then 2 * numbered._cdc_step
