@@ -269,6 +269,7 @@ def _require_new_slot(log: Log, scan: Scan, began: datetime) -> None:
     if _count(
         log,
         f"select 1 from {log.changes} where _cdc_op <> 'r' and _cdc_commit_known"
+        " and not _cdc_is_absence"
         f" and _cdc_position between '{epoch}:' and '{scan.position}'"
         f" and kafka_timestamp > timestamp '{began}'",
     ):

@@ -161,6 +161,11 @@ def test_a_row_that_lived_and_was_not_read(world: World) -> None:
     assert world.absent() == world.absent("one") == ["2"]
 
 
+def test_a_row_whose_delete_has_been_landed_is_no_finding(world: World) -> None:
+    world.change("d", 2, AT, _cdc_is_absence=True, kafka_timestamp=BEGAN + timedelta(hours=9))
+    assert world.absent() == []
+
+
 @pytest.mark.parametrize("op", ["u", "d"])
 def test_a_row_that_was_changed_behind_the_snapshot_was_there(world: World, op: str) -> None:
     world.change(op, 2, BEHIND)
