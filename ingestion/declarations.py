@@ -325,10 +325,10 @@ def _problems_of_table(table: Table) -> Iterator[str]:
                     f"columns: {', '.join(names)}"
                 )
     for column in table.columns:
-        if column.name in table.primary_key and (
-            column.nullable or column.pii is not None or column.large is not None
-        ):
-            yield f"{where}, column {column.name}: a key column is neither nullable, pii nor large"
+        if column.name in table.primary_key and (column.nullable or column.pii is not None):
+            yield f"{where}, column {column.name}: a key column is neither nullable nor pii"
+        if column.name in table.primary_key and column.large is not None:
+            yield f"{where}, column {column.name}: a key column is not large"
         if column.pii == "exclude" and column.name in table.tracked_columns:
             yield (
                 f"{where}, column {column.name}: pii: exclude never leaves the source, "

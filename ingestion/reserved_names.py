@@ -71,16 +71,17 @@ SYSTEM_COLUMNS = frozenset(("rowid", "ctid", "cmax", "cmin", "tableoid", "xmax",
 _PREFIXES = ("kafka_", "dbt_", "row__", "before__", "row_is_other__", "before_is_other__")
 # Columns of the log's queries, of history, and of the data tests on both.
 LOG_AND_HISTORY = _words("""
-    change_lsn change_position commit_is_known commit_lsn committed_ms event_serial_no has_before
-    has_before_image has_row has_source is_deleted is_json is_utf8 lsn missing_columns
-    next_valid_from op previous_row_hash reject_reason sequence source_epoch source_name total_order
-    tracked_hash_before unknown_columns
+    before_lacks before_missing change_lsn change_position commit_is_known commit_lsn
+    committed_ms event_serial_no has_before has_before_image has_row has_source is_deleted
+    is_doubtful is_json is_utf8 key_text lsn names_another_key next_valid_from op
+    previous_row_hash reject_reason row_lacks row_missing sequence source_epoch source_name
+    total_order tracked_hash_before unknown_columns
     """)
 # Columns that queries and tests of history have beside the key, and beside no other column.
 BESIDE_THE_KEY = _words("""
     begins_unknown deliveries first_offset follows_delete image_arrival_1 image_arrival_2
     image_arrival_3 image_arrival_4 image_op image_run image_sequence is_before_image
-    is_corrected island last_offset next_before_hash next_image_arrival_1 next_image_arrival_2
+    is_corrected last_offset next_before_hash next_image_arrival_1 next_image_arrival_2
     next_image_arrival_3 next_image_arrival_4 next_image_op next_image_run next_image_sequence
     next_op next_place op_before previous_op sequence_before valid_from
     """)

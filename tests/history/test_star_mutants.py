@@ -48,7 +48,7 @@ class Mutant:
 DIMENSION = "packages/cdc_history/macros/dimension/dimension_versions.sql"
 CUSTOMERS = "models/marts/customers/dim_customer.sql"
 KEYS = "macros/marts/customer_keys.sql"
-LAST = "macros/marts/last_changes.sql"
+LAST = "packages/cdc_history/macros/dimension/last_changes.sql"
 MUTANTS = [
     Mutant(
         "a fact at a version's first moment belongs to the one before",

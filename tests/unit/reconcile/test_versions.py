@@ -102,7 +102,8 @@ def warehouse(connection: duckdb.DuckDBPyConnection, versions: Sequence[Version]
         create table history.things_history (
             _cdc_position varchar, _cdc_op varchar, _cdc_committed_at timestamp,
             id bigint, name varchar, price decimal(12, 2), phone varchar,
-            is_deleted boolean, dbt_valid_to timestamp
+            is_deleted boolean, dbt_valid_to timestamp,
+            _cdc_order varchar as (_cdc_position)
         )
         """
     )

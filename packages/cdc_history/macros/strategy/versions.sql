@@ -53,7 +53,7 @@ neighbours as (
         {%- if holes %}
         _cdc_not_carried,
         _cdc_before_not_carried,
-        lead(_cdc_before_not_carried) over ({{ by_order }}) as next_before_not_carried,
+        lead(_cdc_before_not_carried) over ({{ by_order }}) as _cdc_next_before_not_carried,
         {%- endif %}
         _cdc_place,
         lead(_cdc_op) over ({{ by_order }}) as next_op,
@@ -87,7 +87,7 @@ observed as (
         case when is_corrected then next_before_hash else _cdc_row_hash end as _cdc_row_hash,
         _cdc_before_hash,
         {%- if holes %}
-        case when is_corrected then next_before_not_carried else _cdc_not_carried end as _cdc_not_carried,
+        case when is_corrected then _cdc_next_before_not_carried else _cdc_not_carried end as _cdc_not_carried,
         _cdc_before_not_carried,
         {%- endif %}
         _cdc_place,
