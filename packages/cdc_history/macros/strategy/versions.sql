@@ -87,7 +87,8 @@ observed as (
         case when is_corrected then next_before_hash else _cdc_row_hash end as _cdc_row_hash,
         _cdc_before_hash,
         {%- if holes %}
-        case when is_corrected then _cdc_next_before_not_carried else _cdc_not_carried end as _cdc_not_carried,
+        case when _cdc_op = 'r' and next_before_hash is not null then _cdc_next_before_not_carried else _cdc_not_carried end
+            as _cdc_not_carried,
         _cdc_before_not_carried,
         {%- endif %}
         _cdc_place,
