@@ -65,9 +65,15 @@ named as (
         keyed.*,
         keyed.image_keys[1] as before_keys,
         case when keyed.event.op = 'd' then keyed.image_keys[1] else keyed.image_keys[2] end as row_keys,
-        {% for sign in unavailable_signs() %}
-        {{- 'or ' if not loop.first }}contains(keyed.value_text, '{{ sign }}')
-        {% endfor %} as names_unavailable
+        -- as text and as JSON, where a record has any of them
+        case
+            when {% for sign in unavailable_signs() %}
+                {{- 'or ' if not loop.first }}contains(keyed.value_text, '{{ sign }}')
+                {% endfor %}
+                then [
+                    {%- for form in unavailable_forms() %}'{{ form }}', '{{ tojson(form) }}'{{ ', ' if not loop.last }}{% endfor -%}
+                ]
+        end as unavailable
     from keyed
 ),
 
@@ -125,7 +131,7 @@ events as (
             ), ',') || ',', ',,')
         end as {{ image }}_missing,
         {%- endfor %}
-        strict.names_unavailable
+        strict.unavailable is not null
         or strict.row_keys <> {{ names }}
         or (len(strict.before_keys) > 0 and strict.before_keys <> {{ names }}) as is_doubtful,
         case when strict.row_keys <> {{ names }}
@@ -141,14 +147,14 @@ events as (
         ] %}
         {%- if column['type']['name'] in text_types %},
         case
-            when {{ _duckdb_is_unavailable(value, as_json=true) }} then '{{ unavailable_forms()[0] }}'
+            when {{ _duckdb_is_unavailable(value) }} then '{{ unavailable_forms()[0] }}'
             else {{ _duckdb_json_string(value) }}
         end as {{ image }}__{{ column['name'] }},
         {{ _duckdb_is_no_text(value) }}
-        and not {{ _duckdb_is_unavailable(value, as_json=true) }} as {{ image }}_is_other__{{ column['name'] }}
+        and not {{ _duckdb_is_unavailable(value) }} as {{ image }}_is_other__{{ column['name'] }}
         {%- else %},
         case
-            when {{ _duckdb_is_unavailable(value, as_json=false) }} then '{{ unavailable_forms()[0] }}'
+            when {{ _duckdb_is_unavailable(value) }} then '{{ unavailable_forms()[0] }}'
             else {{ value }}
         end as {{ image }}__{{ column['name'] }}
         {%- endif %}
@@ -176,10 +182,6 @@ events as (
 {%- endmacro %}
 
 {#- Boolean SQL, never null: the value stands for one that was left out. -#}
-{% macro _duckdb_is_unavailable(value, as_json) -%}
-    (strict.names_unavailable and coalesce(cast({{ value }} as varchar) in (
-        {%- for form in unavailable_forms() %}
-        {%- if as_json %}'{{ tojson(form) }}', {% endif %}'{{ form }}'{{ ', ' if not loop.last }}
-        {%- endfor -%}
-    ), false))
+{% macro _duckdb_is_unavailable(value) -%}
+    coalesce(list_contains(strict.unavailable, cast({{ value }} as varchar)), false)
 {%- endmacro %}

@@ -19,7 +19,7 @@
             lag(is_deleted) over (
                 partition by {{ key | join(', ') }}
                 order by _cdc_order, {{ cdc_history.operation_rank('_cdc_op') }}
-            ) as follows_delete
+            ) as _cdc_follows_delete
         from versions
     ),
 
@@ -37,7 +37,7 @@
         where
             (_cdc_before_hash is not null and {{ cdc_history.differs('_cdc_before_hash', 'previous_row_hash') }})
             -- an insert of a row that is there: its delete was lost, or the key is not the source's
-            or (_cdc_op = 'c' and not follows_delete)
+            or (_cdc_op = 'c' and not _cdc_follows_delete)
     ){% if execute and log %},
 
     {{ cdc_history._alike_but_for_columns(model, key, sequence_by, log) }}

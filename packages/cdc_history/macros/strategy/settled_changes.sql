@@ -496,18 +496,18 @@ filled_rows as (
         own._cdc_stand,
         own._cdc_before_lacks
         {%- for column in columns %},
-        case when own._cdc_told_at_{{ loop.index }} is null then own.{{ column['column'] }} else teller_{{ loop.index }}.{{ column['column'] }} end
-            as {{ column['column'] }},
+        case
+            when own._cdc_told_at_{{ loop.index }} is null then own.{{ column['column'] }}
+            -- the first of the rows that it tells is the one that tells
+            else first_value(own.{{ column['column'] }}) over (
+                partition by {% for key in keys %}own.{{ key }}, {% endfor %}own._cdc_told_at_{{ loop.index }}
+                order by own._cdc_stand rows between unbounded preceding and current row
+            )
+        end as {{ column['column'] }},
         own.{{ column['before'] }},
         own._cdc_told_at_{{ loop.index }}
         {%- endfor %}
     from told_values as own
-    {%- for column in columns %}
-    left join told_values as teller_{{ loop.index }}
-        on
-            {{ cdc_history._same_keys(keys, 'own', 'teller_' ~ loop.index) }}
-            and own._cdc_told_at_{{ loop.index }} = teller_{{ loop.index }}._cdc_stand
-    {%- endfor %}
 ),
 
 filled_images as (
