@@ -129,7 +129,7 @@ def test_no_build_and_no_retry_is_green_while_a_table_is_wrong(customers: Custom
 
 def test_what_a_passed_test_has_seen_is_not_looked_at_again(customers: Customers) -> None:
     """Cost follows what is new: only a full audit looks at what earlier runs proved."""
-    customers.land("c", 30, "tier=gold")
+    customers.land("u", 30, "tier=gold", before="tier=silver")
     assert complaints(customers, "build") == set()
     spoil(customers, TWICE.format(run=1))
     spoil(customers, "update history.customers_history set _cdc_run = 1", LOST)
