@@ -95,12 +95,10 @@ MARTS: Mapping[str, frozenset[str]] = {
         address_line_1 address_line_2 customer_key has_marketing_consent is_current member_kind
         signed_up_at valid_from valid_to
         """),
-    "products": _words("category_name category_path change_rank product_name top_category_name"),
-    "product_categories": _words(
-        "category_name category_path change_rank product_name top_category_name"
-    ),
-    "stores": _words("calendar_time_zone change_rank closed_date opened_date store_name"),
-    "promotions": _words("change_rank promotion_key promotion_name"),
+    "products": _words("category_name category_path product_name top_category_name"),
+    "product_categories": _words("category_name category_path product_name top_category_name"),
+    "stores": _words("calendar_time_zone closed_date opened_date store_name"),
+    "promotions": _words("promotion_key promotion_name"),
     "orders": _words("""
         cancelled_date customer_key discount_amount gross_amount line_count net_amount
         paid_to_shipped_seconds placed_date placed_to_delivered_seconds placed_to_paid_seconds
