@@ -110,7 +110,7 @@ MARTS: Mapping[str, frozenset[str]] = {
         returned_amount returned_date store_id
         """),
     "payments": _words("booked_date customer_id customer_key payment_kind payment_method store_id"),
-    "inventory_movements": _words("change_rank moved_date time_zone"),
+    "inventory_movements": _words("moved_date time_zone"),
 }
 # What lies in the landing zone beside the declared tables.
 _LANDED = frozenset(
