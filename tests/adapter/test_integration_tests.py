@@ -64,8 +64,8 @@ def test_each_build_gives_them_on_redshift(package: Path, stand_in: StandIn) -> 
 
 
 def test_an_error_in_a_macro_is_found(package: Path) -> None:
-    file = package / "macros/strategy/stale_reads.sql"
-    right = "overtaken_by._cdc_place < snapshot_reads._cdc_place"
+    file = package / "macros/strategy/settled_changes.sql"
+    right = "overtaken_by._cdc_step < snapshot_read._cdc_step"
     text = file.read_text("utf-8")
     assert right in text
     file.write_text(text.replace(right, "true"), "utf-8")

@@ -28,7 +28,9 @@ from tests.kit.worked import WorkedHistory, load, worked_histories
 
 PACKAGE = "packages/cdc_history/macros"
 VERSIONS = f"{PACKAGE}/strategy/versions.sql"
+SETTLED = f"{PACKAGE}/strategy/settled_changes.sql"
 IMAGES = f"{PACKAGE}/strategy/images.sql"
+LACKS = "macros/log/not_carried.sql"
 OVERRIDES = f"{PACKAGE}/strategy/snapshot_overrides.sql"
 ABSENCES = f"{PACKAGE}/strategy/absences.sql"
 RANK = f"{PACKAGE}/strategy/operation_rank.sql"
@@ -49,13 +51,13 @@ class Mutant:
 MUTANTS = [
     Mutant(
         "of the deliveries of a change the first stands",
-        VERSIONS,
+        SETTLED,
         "desc{% for column in options['arrival'] %}, changes.{{ adapter.quote(column) }} desc",
         "asc{% for column in options['arrival'] %}, changes.{{ adapter.quote(column) }} asc",
     ),
     Mutant(
         "changes of one position are one change",
-        VERSIONS,
+        SETTLED,
         "        or op_before <> _cdc_op\n",
         "",
         "sqlserver",
@@ -83,7 +85,7 @@ MUTANTS = [
     ),
     Mutant(
         "the clock orders",
-        VERSIONS,
+        SETTLED,
         "changes.{{ sequence }} asc, ",
         "changes.{{ committed }} asc, ",
     ),
@@ -151,46 +153,46 @@ MUTANTS = [
     ),
     Mutant(
         "a read that an open transaction overtook stands",
-        VERSIONS,
-        "where stale_reads._cdc_place is null",
+        SETTLED,
+        "where stale_reads._cdc_step is null",
         "where true",
     ),
     Mutant(
         "every read after an uncertain change is dropped",
-        f"{PACKAGE}/strategy/stale_reads.sql",
-        "and snapshot_reads._cdc_row_hash = overtaken_by._cdc_before_hash",
-        "",
+        SETTLED,
+        "{{ cdc_history._agrees(options, 'overtaken_by', 'before', 'snapshot_read', 'row') }}",
+        "true",
     ),
     Mutant(
         "an absence ends a row that its snapshot did read",
         ABSENCES,
-        "            and weighed_absences.was_read = 0\n",
+        "            and weighed_absences._cdc_was_read = 0\n",
         "",
     ),
     Mutant(
         "an absence ends a row that a transaction open over the snapshot inserted",
         ABSENCES,
-        "            and weighed_absences.follows_floating = 0\n",
+        "            and weighed_absences._cdc_follows_floating = 0\n",
         "",
     ),
     Mutant(
         "an absence ends a row that is changed later",
         ABSENCES,
-        "            and weighed_absences.was_there_later = 0\n",
+        "            and weighed_absences._cdc_was_there_later = 0\n",
         "",
         "sqlserver",
     ),
     Mutant(
         "an absence of a row of which nothing is known is a version",
         ABSENCES,
-        "weighed_absences.op_before <> 'd'",
-        "coalesce(weighed_absences.op_before, 'c') <> 'd'",
+        "weighed_absences._cdc_op_before <> 'd'",
+        "coalesce(weighed_absences._cdc_op_before, 'c') <> 'd'",
     ),
     Mutant(
         "an absence behind a delete is a version",
         ABSENCES,
-        "weighed_absences.op_before <> 'd'",
-        "weighed_absences.op_before is not null",
+        "weighed_absences._cdc_op_before <> 'd'",
+        "weighed_absences._cdc_op_before is not null",
     ),
     Mutant(
         "an absence is a commit for the absence before it",
@@ -220,7 +222,8 @@ MUTANTS = [
     Mutant(
         "a version whose values were corrected is left as it is",
         OVERRIDES,
-        "names.dbt_valid_from, options['committed'], '_cdc_row_hash', '_cdc_before_hash',",
+        "names.dbt_valid_from, options['committed'], '_cdc_order', '_cdc_row_hash', "
+        "'_cdc_before_hash',",
         "names.dbt_valid_from,",
         "sqlserver",
     ),
@@ -293,6 +296,115 @@ MUTANTS = [
         f"{PACKAGE}/hashes/canonical_text.sql",
         "replace(replace({{ expression }}, '~', '~0'), '|', '~1')",
         "{{ expression }}",
+    ),
+    Mutant(
+        "what a row lacks is as its own image has it",
+        SETTLED,
+        "when {{ cdc_history._carries('imaged', column, 'before') }} then",
+        "when false then",
+        "sqlserver",
+    ),
+    Mutant(
+        "what a row lacks is what the first change told",
+        SETTLED,
+        "rows between unbounded preceding and current row) as _cdc_told_at_{{ loop.index }}",
+        "rows between current row and current row) as _cdc_told_at_{{ loop.index }}",
+        "sqlserver",
+    ),
+    Mutant(
+        "a before image has fillers for what it lacks",
+        SETTLED,
+        "else earlier.{{ column['column'] }}",
+        "else own.{{ column['before'] }}",
+        "sqlserver",
+    ),
+    Mutant(
+        "a value that nobody told is not named",
+        SETTLED,
+        "|| case when own._cdc_told_at_{{ loop.index }} is null then",
+        "|| case when false then",
+        "sqlserver",
+    ),
+    Mutant(
+        "a corrected read lacks what it lacked",
+        VERSIONS,
+        "case when _cdc_op = 'r' and next_before_hash is not null then",
+        "case when false then",
+        "sqlserver",
+    ),
+    Mutant(
+        "images are compared in what they lack",
+        SETTLED,
+        "not {{ cdc_history._carries(a ~ '_values', column, a_image) }}\n                or",
+        "false\n                or",
+    ),
+    Mutant(
+        "an update comes before its insert",
+        SETTLED,
+        "when 'uc' then true",
+        "when 'uc' then false",
+        "sqlserver",
+    ),
+    Mutant(
+        "a delete comes before its update",
+        SETTLED,
+        "when 'du' then true",
+        "when 'du' then false",
+        "sqlserver",
+    ),
+    Mutant(
+        "a row that lived is inserted and deleted",
+        SETTLED,
+        "when 'cd' then mod(first_change._cdc_life_before, 2) = 1",
+        "when 'cd' then false",
+        "sqlserver",
+    ),
+    Mutant(
+        "a row that was deleted is deleted and inserted",
+        SETTLED,
+        "when 'dc' then mod(first_change._cdc_life_before, 2) = 0",
+        "when 'dc' then false",
+        "sqlserver",
+    ),
+    Mutant(
+        "two updates stand as their positions say",
+        SETTLED,
+        "and second_change._cdc_before_hash is not null",
+        "and false",
+        "sqlserver",
+    ),
+    Mutant(
+        "two updates change places against the row before them",
+        SETTLED,
+        "coalesce(previous_change._cdc_op = 'r' or",
+        "coalesce(false and",
+        "sqlserver",
+    ),
+    Mutant(
+        "an exchanged change has its own order",
+        SETTLED,
+        "when exchanged._cdc_first_step = numbered._cdc_step then exchanged._cdc_second_sequence",
+        "when exchanged._cdc_first_step = numbered._cdc_step then exchanged._cdc_first_sequence",
+        "sqlserver",
+    ),
+    Mutant(
+        "a column that is absent is null",
+        LACKS,
+        "{{ is_listed(column['source_name'], events ~ '.row_missing') }}",
+        "false",
+    ),
+    Mutant(
+        "a boolean of SQL Server's delete is what its image shows",
+        LACKS,
+        "or column['type']['name'] == 'boolean'",
+        "",
+        "sqlserver",
+    ),
+    Mutant(
+        "a word that stands for a value is one",
+        LACKS,
+        "{{ events }}.before__{{ column['name'] }} = '{{ unavailable_forms()[0] }}'",
+        "false",
     ),
 ]
 
