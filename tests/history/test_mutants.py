@@ -302,7 +302,6 @@ MUTANTS = [
         SETTLED,
         "when {{ cdc_history._carries('imaged', column, 'before') }} then",
         "when false then",
-        "sqlserver",
     ),
     Mutant(
         "what a row lacks is what the first change told",
@@ -330,7 +329,6 @@ MUTANTS = [
         VERSIONS,
         "case when _cdc_op = 'r' and next_before_hash is not null then",
         "case when false then",
-        "sqlserver",
     ),
     Mutant(
         "images are compared in what they lack",
