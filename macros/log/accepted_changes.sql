@@ -11,9 +11,8 @@ select
     _cdc_position,
     {%- if source_connector() == 'sqlserver' %}
     case when _cdc_op <> 'r' and not {{ is_absence() }} then {{ commit_of_position('_cdc_position') }} end as _cdc_commit,
-    {%- else %}
-    _cdc_commit_known,
     {%- endif %}
+    _cdc_commit_known,
     {{ is_absence() }} as _cdc_is_absence,
     _cdc_committed_at,
     _cdc_not_carried,

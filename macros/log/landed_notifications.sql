@@ -34,7 +34,7 @@
                 cast(landed.incarnation as integer) as _cdc_incarnation,
                 landed.kafka_offset,
                 landed.kafka_timestamp
-            from {{ source('debezium', 'debezium_notification') }} as landed
+            from {{ source('debezium', 'debezium_notification').render() }} as landed
         ) as decoded
     ) as fields
     where {{ _is_notification() }}
@@ -56,7 +56,7 @@
                 landed.incarnation as _cdc_incarnation,
                 landed.kafka_offset,
                 landed.kafka_timestamp
-            from {{ source('debezium', 'debezium_notification') }} as landed
+            from {{ source('debezium', 'debezium_notification').render() }} as landed
         ) as decoded
     ) as fields
     where {{ _is_notification() }}

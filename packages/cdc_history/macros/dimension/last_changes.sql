@@ -23,7 +23,7 @@
     'payload': payload, 'deletes': "_cdc_op = 'd'", 'runs': true,
     'arrival': ['kafka_timestamp', '_cdc_incarnation', 'kafka_partition', 'kafka_offset'], 'arrival_is_unique': true,
     'floats': '_cdc_commit_known' in tells, 'absences': '_cdc_is_absence' in tells,
-    'commits': '_cdc_commit' in tells, 'holes': '_cdc_not_carried' in tells,
+    'commits': '_cdc_commit' in tells, 'holes': '_cdc_not_carried' in tells and payload != [],
 } %}
 {% set records %}
     select
@@ -46,6 +46,9 @@ ranked as (
 
 {{ name }} as (
     select
+        {%- if not payload %}
+        images.*
+        {%- else %}
         {%- for column in payload %}
         {%- if options['holes'] %}
         case when filled._cdc_stand is null then images.{{ column['column'] }} else filled.{{ column['column'] }} end
@@ -58,6 +61,7 @@ ranked as (
         ranked._cdc_position,
         ranked._cdc_committed_at,
         ranked._cdc_row_hash
+        {%- endif %}
     from ranked
     inner join ({{ options['records'] }}) as images
         on {{ cdc_history._same_image(options, 'ranked') }}

@@ -1,6 +1,8 @@
 {#- It heals when the change arrives, and a source may write its images late: a warning, whose rows are kept. -#}
 {% test before_images_chain(model, key, sequence_by='_cdc_position', log=none) %}
     {{ config(severity='warn', store_failures=true) }}
+    {#- what is not built yet tells nothing of its columns -#}
+    {% set has_images = execute and log and load_relation(model) is not none %}
     with versions as (
         {{ cdc_history.rows_of_audited_keys(model, key, or_where=cdc_history._is_open_break()) }}
     ),
@@ -38,7 +40,7 @@
             (_cdc_before_hash is not null and {{ cdc_history.differs('_cdc_before_hash', 'previous_row_hash') }})
             -- an insert of a row that is there: its delete was lost, or the key is not the source's
             or (_cdc_op = 'c' and not _cdc_follows_delete)
-    ){% if execute and log %},
+    ){% if has_images %},
 
     {{ cdc_history._alike_but_for_columns(model, key, sequence_by, log) }}
     {%- endif %}
@@ -52,12 +54,12 @@
         broken._cdc_before_hash,
         broken.previous_row_hash
     from broken
-    {%- if execute and log %}
+    {%- if has_images %}
     left join alike
         on broken.dbt_scd_id = alike.dbt_scd_id
     {%- endif %}
     where
-        {{ 'alike.dbt_scd_id is null' if execute and log else '1 = 1' }}
+        {{ 'alike.dbt_scd_id is null' if has_images else '1 = 1' }}
         {#- a project without run numbers has no such table -#}
         {%- set acceptances = cdc_history.operations_relation('acceptances') %}
         {%- if execute and load_relation(acceptances) %}
