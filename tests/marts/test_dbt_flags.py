@@ -16,6 +16,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from dbt.artifacts.schemas.results import NodeStatus
 from dbt.artifacts.schemas.run import RunExecutionResult
 from dbt.contracts.graph.manifest import Manifest
 from dbt.contracts.graph.nodes import ModelNode
@@ -83,7 +84,12 @@ def run(warehouse: Warehouse, *arguments: str) -> None:
 def told(exception: BaseException | None, result: object) -> str:
     """All that dbt says of why an invocation failed."""
     nodes = result.results if isinstance(result, RunExecutionResult) else []
-    return "\n".join([str(exception), *(str(node.message) for node in nodes)])
+    said = [
+        f"{node.node.name}: {node.message}"
+        for node in nodes
+        if node.status not in (NodeStatus.Success, NodeStatus.Pass, NodeStatus.Skipped)
+    ]
+    return "\n".join([str(exception), *said])
 
 
 def refused(warehouse: Warehouse, *arguments: str) -> str:

@@ -91,7 +91,11 @@
 {#- Boolean SQL: `images`, the records, has the values that a row of `alias` names. -#}
 {% macro _same_image(options, alias) -%}
     {{ cdc_history._same_keys(options['keys'], alias, 'images') }}
-    {%- for name, column in cdc_history._image_columns(options).items() %} and {{ alias }}.{{ name }} = images.{{ column }}
+    and {{ alias }}.image_sequence = images.{{ options['sequence'] }}
+    and {{ alias }}.image_op = images._cdc_op
+    {#- Somebody's log may not tell how a record arrived, and a unit test does not either. #}
+    {%- for name, column in cdc_history._image_columns(options).items() if name not in ('image_sequence', 'image_op') %}
+    and not {{ cdc_history.differs(alias ~ '.' ~ name, 'images.' ~ column) }}
     {%- endfor %}
 {%- endmacro %}
 
