@@ -16,7 +16,6 @@ from typing import Any
 
 import duckdb
 import pytest
-from dbt.artifacts.schemas.results import NodeStatus
 from dbt.artifacts.schemas.run import RunExecutionResult
 from dbt.contracts.graph.manifest import Manifest
 from dbt.contracts.graph.nodes import ModelNode
@@ -87,7 +86,7 @@ def told(exception: BaseException | None, result: object) -> str:
     said = [
         f"{node.node.name}: {node.message}"
         for node in nodes
-        if node.status not in (NodeStatus.Success, NodeStatus.Pass, NodeStatus.Skipped)
+        if node.status not in ("success", "pass", "skipped")
     ]
     return "\n".join([str(exception), *said])
 
