@@ -31,6 +31,7 @@ OPTIONAL_PACKAGES = {
     "aws_msk_iam_sasl_signer",
     "boto3",
     "botocore",
+    "certifi",
     "confluent_kafka",
     "dbt",
     "duckdb",
@@ -39,6 +40,7 @@ OPTIONAL_PACKAGES = {
     "psycopg2",
     "pyarrow",
     "pyspark",
+    "pytds",
     "redshift_connector",
 }
 

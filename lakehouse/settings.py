@@ -44,8 +44,10 @@ class CommandSettings(Settings):
     )
     source_dsn: str = Field(
         "",
-        description="The shop's PostgreSQL database, as libpq writes it: what `lakehouse "
-        "reconcile` compares with, and where the simulated shop trades.",
+        repr=False,
+        description="The shop's database, to read: for `postgresql` as libpq writes it, for "
+        "`sqlserver` as ODBC does (`Server=tcp:<host>,1433;Database=…;Uid=…;Pwd=…`). `lakehouse "
+        "reconcile` compares with it; the simulated shop trades in it. A secret.",
     )
     release: str = Field(
         "", description="The release that the image was built from, for `lakehouse --version`."

@@ -13,7 +13,8 @@ from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING
 
 from ingestion.declarations import Table
-from ingestion.errors import TerminalError, TransientError
+from ingestion.errors import TerminalError
+from lakehouse.source.database import connect_postgresql
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -181,22 +182,9 @@ def open_source(dsn: str) -> Iterator[Source]:
         TransientError: the server does not answer.
         TerminalError: there is no audit in this database.
     """
-    import psycopg2
-
-    try:
-        connection = psycopg2.connect(dsn)
-    except psycopg2.OperationalError as error:
-        raise TransientError(
-            f"the shop's database does not answer: {str(error).strip()}; "
-            "check LAKEHOUSE_SOURCE_DSN and that PostgreSQL runs"
-        ) from error
-    except psycopg2.ProgrammingError as error:
-        raise TerminalError(
-            f"LAKEHOUSE_SOURCE_DSN is no connection string as libpq writes it: {error}"
-        ) from error
+    connection = connect_postgresql(dsn)
     try:
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
-        connection.set_client_encoding("UTF8")
         with connection.cursor() as cursor:
             cursor.execute("select to_regclass('audit.changes')")
             row = cursor.fetchone()
