@@ -46,8 +46,9 @@ class CommandSettings(Settings):
         "",
         repr=False,
         description="The shop's database, to read: for `postgresql` as libpq writes it, for "
-        "`sqlserver` as ODBC does (`Server=tcp:<host>,1433;Database=…;Uid=…;Pwd=…`). `lakehouse "
-        "reconcile` compares with it; the simulated shop trades in it. A secret.",
+        "`sqlserver` as ODBC does (`Server=tcp:<host>,1433;Database=…;Uid=…;Pwd=…`). What "
+        "`doctor`, `connector catalog`, `connector cdc-sql` and `reconcile` ask; the simulated "
+        "shop trades there. A secret.",
     )
     release: str = Field(
         "", description="The release that the image was built from, for `lakehouse --version`."

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ingestion.declarations import load
+from ingestion.errors import RefusedError, TerminalError
 from ingestion.settings import ConnectorName
+from lakehouse.console import Exit, note
 from lakehouse.settings import CommandSettings
 from lakehouse.source.connectors import cdc_sql, render
+
+if TYPE_CHECKING:
+    from lakehouse.source.catalog import Catalog
+    from lakehouse.source.misfits import Misfit
 
 app = typer.Typer(no_args_is_help=True, help="Debezium's settings, and what the source needs.")
 
@@ -84,7 +91,50 @@ def _rendered(
     )
 
 
+@app.command("catalog")
+def print_catalog() -> None:
+    """Print what the source's database says of its tables, as JSON (LAKEHOUSE_SOURCE_DSN)."""
+    typer.echo(_live_catalog(CommandSettings.from_environment()).json())
+
+
 @app.command("cdc-sql")
-def print_cdc_sql() -> None:
-    """Print the T-SQL that enables change capture on Azure SQL: infra/connectors/enable_cdc.sql."""
-    typer.echo(cdc_sql(load()), nl=False)
+def print_cdc_sql(
+    catalog: Annotated[
+        Path | None,
+        typer.Option(
+            help="What `lakehouse connector catalog` printed of the source; by default the source "
+            "is asked where LAKEHOUSE_SOURCE is `sqlserver` and LAKEHOUSE_SOURCE_DSN is set.",
+        ),
+    ] = None,
+) -> None:
+    """Print the T-SQL that enables change capture on Azure SQL: infra/connectors/enable_cdc.sql.
+
+    Where the source's catalog is known, its computed columns are left out (exit code 3), and
+    nothing is printed while anything else is not as declared (4).
+    """
+    from lakehouse.source.catalog import load_catalog
+    from lakehouse.source.misfits import misfits
+
+    settings, declared = CommandSettings.from_environment(), load()
+    computed: list[Misfit] = []
+    if catalog or (settings.source == "sqlserver" and settings.source_dsn):
+        source = load_catalog(catalog) if catalog else _live_catalog(settings)
+        if source.connector != "sqlserver":
+            raise TerminalError(f"{catalog} is of {source.connector}; the script is for SQL Server")
+        found = list(misfits(declared, source))
+        if wrong := [misfit for misfit in found if misfit.kind == "declared"]:
+            raise RefusedError("\n".join(["not all is as declared:", *map(str, wrong)]))
+        computed = [misfit for misfit in found if misfit.kind == "computed"]
+    typer.echo(cdc_sql(declared, [misfit.where for misfit in computed]), nl=False)
+    for misfit in computed:
+        note(f"left out: {misfit}")
+    if computed:
+        raise typer.Exit(Exit.ATTENTION)
+
+
+def _live_catalog(settings: CommandSettings) -> Catalog:
+    from lakehouse.source.catalog import read_catalog
+    from lakehouse.source.database import open_database
+
+    with open_database(settings) as database:
+        return read_catalog(database)

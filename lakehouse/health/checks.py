@@ -64,6 +64,7 @@ def check_all(
         yield _guarded(name, check) if broker.state == "ok" else _skipped(name, "no broker")
     asked = "LAKEHOUSE_KAFKA_CONNECT_URL" in environment
     yield _guarded("connector", lambda: check_connector(settings.kafka_connect_url, asked=asked))
+    yield _guarded("source", lambda: check_source(settings, declarations))
     yield _guarded(
         "landing", lambda: check_landing(settings, declarations, broker=broker.state == "ok")
     )
@@ -270,6 +271,23 @@ def check_connector(url: str, *, asked: bool) -> Result:
                 )
         states.append(f"{name} {parts[0]['state'].lower()}, {len(parts) - 1} task(s)")
     return Result("connector", "ok", "; ".join(states))
+
+
+def check_source(settings: CommandSettings, declarations: Declarations) -> Result:
+    """The source's own catalog against the declarations."""
+    from lakehouse.source.catalog import read_catalog
+    from lakehouse.source.database import open_database
+    from lakehouse.source.misfits import misfits
+
+    if not settings.source_dsn:
+        return _skipped("source", "LAKEHOUSE_SOURCE_DSN is not set")
+    with open_database(settings) as database:
+        catalog = read_catalog(database)
+    if found := [str(misfit) for misfit in misfits(declarations, catalog)]:
+        told = f"{catalog.database} is not as declared in {len(found)} points"
+        return Result("source", "attention", told, "; ".join(found))
+    tables = len(declarations.tables)
+    return Result("source", "ok", f"{tables} tables in {catalog.database}, as declared")
 
 
 def check_landing(settings: CommandSettings, declarations: Declarations, *, broker: bool) -> Result:

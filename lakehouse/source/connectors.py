@@ -227,20 +227,21 @@ go
 """
 
 
-def cdc_sql(declarations: Declarations) -> str:
+def cdc_sql(declarations: Declarations, computed: Sequence[str] = ()) -> str:
     """T-SQL that enables change data capture for every declared table of Azure SQL Database.
 
     Columns with `pii: exclude` are left out of the capture, so they do not even reach the change
-    tables; a column whose hash would be cut off by its length stops the script.
+    tables, and those that the source computes (`computed`, as schema.table.column), which would be
+    null there; a column whose hash would be cut off by its length stops the script.
     """
-    return "\n".join(
-        [CDC_HEAD, *(_capture(declarations, table) for table in declarations.tables), CDC_TAIL]
-    )
+    captures = [_capture(declarations, table, computed) for table in declarations.tables]
+    return "\n".join([CDC_HEAD, *captures, CDC_TAIL])
 
 
-def _capture(declarations: Declarations, table: Table) -> str:
+def _capture(declarations: Declarations, table: Table, computed: Sequence[str]) -> str:
     place = source_table(declarations, table, "sqlserver")
-    captured = [column.source_name("sqlserver") for column in table.landed_columns]
+    landed = [column.source_name("sqlserver") for column in table.landed_columns]
+    captured = [name for name in landed if f"{place.qualified}.{name}" not in computed]
     checks = [
         _length_check(place, column.source_name("sqlserver"))
         for column in table.columns

@@ -49,9 +49,10 @@ def lines(output: str) -> dict[str, str]:
 
 
 def test_a_sound_pipeline_has_nothing_broken(
-    lakehouse: Lakehouse, services: Services, database: str
+    lakehouse: Lakehouse, services: Services, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     schema.create(database)
+    monkeypatch.setenv("LAKEHOUSE_SOURCE_DSN", database)
     capture = services.capture(database)
     capture.start()
     try:
@@ -64,7 +65,7 @@ def test_a_sound_pipeline_has_nothing_broken(
         assert code == Exit.ATTENTION, output
         assert "broken" not in found.values()
         assert found["broker"] == found["topics"] == found["connector"] == "ok"
-        assert found["heartbeat"] == "ok"
+        assert found["heartbeat"] == found["source"] == "ok"
         assert found["landing"] == found["warehouse"] == "attention"
         code, output = lakehouse("status")
         assert code == 0, output

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import psycopg2
 import pytest
 
+from lakehouse.settings import CommandSettings
 from playground.services import Services
 from playground.services.postgres import PostgresServer
 from playground.shop import schema
@@ -62,6 +63,11 @@ def built(
     """The warehouse of the traded shop, captured from its opening on; for tests that copy it."""
     dsn, (opening, _) = traded
     return built_warehouse(dsn, tmp_path_factory.mktemp("warehouse"), SALT, opening.changes)
+
+
+def settings_of(dsn: str) -> CommandSettings:
+    """The settings of a command that reads this database."""
+    return CommandSettings.from_environment({"LAKEHOUSE_SOURCE_DSN": dsn})
 
 
 def rows(dsn: str, query: str) -> list[tuple[object, ...]]:

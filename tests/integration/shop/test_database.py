@@ -5,16 +5,11 @@ from __future__ import annotations
 import pytest
 
 from ingestion.errors import TerminalError, TransientError
-from lakehouse.settings import CommandSettings
 from lakehouse.source.database import open_database
-from tests.integration.shop.conftest import run
+from tests.integration.shop.conftest import run, settings_of
 
 COUNT = "select count(*) from product_categories"
 INSERT = "insert into product_categories values (1, 'shoes', null, '2026-03-01')"
-
-
-def settings_of(dsn: str) -> CommandSettings:
-    return CommandSettings.from_environment({"LAKEHOUSE_SOURCE_DSN": dsn})
 
 
 def test_a_moment_stays_as_it_was_while_the_shop_goes_on(empty_shop: str) -> None:

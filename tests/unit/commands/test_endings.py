@@ -16,7 +16,7 @@ import boto3
 import duckdb
 import pytest
 
-from ingestion.declarations import load
+from ingestion.declarations import Table, load
 from ingestion.errors import RefusedError, TerminalError
 from ingestion.kafka import admin, brokers
 from ingestion.kafka.brokers import Offsets
@@ -24,6 +24,7 @@ from ingestion.kafka.topics import ActualTopic, desired_topics
 from ingestion.landing import job, layout, spark, writers
 from ingestion.landing.ledger import Entry, Ledger
 from ingestion.landing.storage import open_storage
+from lakehouse.commands import connector as connector_command
 from lakehouse.commands import declarations as declarations_command
 from lakehouse.dbt import Dbt
 from lakehouse.health import checks
@@ -31,6 +32,8 @@ from lakehouse.reconcile import absences
 from lakehouse.reconcile import run as reconciliation
 from lakehouse.reconcile.absences import Scan
 from lakehouse.reconcile.findings import Difference, LostDelete, MartReport, Reconciliation
+from lakehouse.source.catalog import Catalog, CatalogTable, SourceColumn
+from lakehouse.source.connectors import source_table
 from lakehouse.warehouse import access, connection, deployment, sides, streaming_views, streams
 from lakehouse.warehouse.plan import Plan, Statement
 from tests.kit import msk_connect
@@ -177,6 +180,21 @@ class World:
         landed = Entry("stores", topic, "another id", 1, 0, 0, 5, 5, "landed", "2026-03-01", None)
         Ledger(open_storage(str(self.folder / "landing"))).append([landed])
 
+    def catalog(self, *computed: str, tables: int | None = None) -> None:
+        """A SQL Server with the declared tables, or the first `tables`; some columns computed."""
+
+        def table(declared: Table) -> CatalogTable:
+            place = source_table(load(), declared, "sqlserver")
+            names = {column.name: column.source_name("sqlserver") for column in declared.columns}
+            columns = [SourceColumn(name, "int", name in computed) for name in names.values()]
+            key = tuple(names[name] for name in declared.primary_key)
+            return CatalogTable(place.schema, place.name, tuple(columns), key)
+
+        found = Catalog("sqlserver", "retail", tuple(map(table, load().tables[:tables])))
+        self.environment("LAKEHOUSE_SOURCE", "sqlserver")
+        self.environment("LAKEHOUSE_SOURCE_DSN", "Server=[/x]")
+        self.set(connector_command, "_live_catalog", lambda _: found)
+
     def connector(self) -> None:
         """One that has failed, and would have to be made again."""
         api = msk_connect.Api()
@@ -252,6 +270,8 @@ CASES: dict[tuple[int, str], Case] = {
     (0, "declarations check"): ("", lambda _: None),
     (3, "declarations generate"): ("--check", World.generated),
     (4, "connector deploy"): ("", World.connector),
+    (3, "connector cdc-sql"): ("", lambda world: world.catalog("City")),
+    (4, "connector cdc-sql"): ("", lambda world: world.catalog(tables=1)),
     (0, "warehouse deploy"): ("", World.operations),
     (3, "warehouse deploy"): ("--dry-run", lambda world: world.operations(LACKING)),
     (4, "warehouse deploy"): ("", World.building),

@@ -1,0 +1,114 @@
+"""Where the declarations say something else of the source than its own catalog does.
+
+What they say decides how images of rows are read (docs/semantics.md, rule 3d): where it is wrong,
+histories become wrong, and nothing in the log tells of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from ingestion.declarations import Column, Declarations, Table
+from lakehouse.source.catalog import Catalog, CatalogTable, SourceColumn
+from lakehouse.source.connectors import source_table
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """What does not fit, where it is in the source, and what to do about it."""
+
+    where: str
+    says: str
+    kind: Literal["declared", "computed", "uncaptured"] = "declared"
+
+    def __str__(self) -> str:
+        return f"{self.where} {self.says}"
+
+
+def misfits(declarations: Declarations, catalog: Catalog) -> Iterator[Misfit]:
+    """What of the source is not as declared, in the order of the declarations."""
+    found = {(table.schema, table.name): table for table in catalog.tables}
+    for table in declarations.tables:
+        place = source_table(declarations, table, catalog.connector)
+        there = found.get((place.schema, place.name))
+        if there is None or place.database not in ("", catalog.database):
+            yield Misfit(
+                place.qualified,
+                f"is not in the database {catalog.database}, or its login may not see it: correct "
+                f"topics.{catalog.connector} of table {table.name}, or the login",
+            )
+            continue
+        yield from _of_table(place.qualified, table, there, catalog)
+        if catalog.connector == "sqlserver":
+            yield from _uncaptured(place.qualified, table, there)
+
+
+def _uncaptured(where: str, table: Table, there: CatalogTable) -> Iterator[Misfit]:
+    """Of what the change tables will not tell; the newest one is what Debezium goes over to."""
+    if not there.capture_instances:
+        yield Misfit(
+            where, "is not captured: run what `lakehouse connector cdc-sql` prints", "uncaptured"
+        )
+        return
+    instance, captured = list(there.capture_instances.items())[-1]
+    could_be = {column.name for column in there.columns if not column.computed}
+    for column in table.landed_columns:
+        name = column.source_name("sqlserver")
+        if name in could_be and name not in captured:
+            yield Misfit(
+                f"{where}.{name}",
+                f"is not in the capture instance {instance}: make another one that has it "
+                "(`sys.sp_cdc_enable_table` with a new @capture_instance)",
+                "uncaptured",
+            )
+
+
+def _of_table(where: str, table: Table, there: CatalogTable, catalog: Catalog) -> Iterator[Misfit]:
+    key = [table.column(name).source_name(catalog.connector) for name in table.primary_key]
+    if set(key) != set(there.primary_key):
+        has = f"the primary key ({', '.join(there.primary_key)})"
+        yield Misfit(
+            where,
+            f"has {has if there.primary_key else 'no primary key'}, declared is "
+            f"({', '.join(key)}): declare the columns by which the source tells its rows apart",
+        )
+    if catalog.connector == "postgresql" and there.replica_identity != table.replica_identity:
+        declare = (
+            f"declare `replica_identity: {there.replica_identity}`, or "
+            if there.replica_identity in ("full", "default")
+            else ""
+        )
+        yield Misfit(
+            where,
+            f"has replica identity {there.replica_identity}, declared is "
+            f"{table.replica_identity}: {declare}`alter table {where} replica identity "
+            f"{table.replica_identity}` (of a partitioned table: of each partition)",
+        )
+    columns = {column.name: column for column in there.columns}
+    for column in table.columns:
+        name = column.source_name(catalog.connector)
+        if name not in columns:
+            yield Misfit(
+                f"{where}.{name}",
+                "is not in the source: correct `source_columns` (upper and lower case count), or "
+                f"leave column {column.name} out of the declaration",
+            )
+        elif column in table.landed_columns:
+            yield from _of_column(f"{where}.{name}", column, columns[name], catalog)
+
+
+def _of_column(
+    where: str, column: Column, there: SourceColumn, catalog: Catalog
+) -> Iterator[Misfit]:
+    if there.computed:
+        yield Misfit(
+            where,
+            "is computed in the source, and no event carries its value: leave column "
+            f"{column.name} out of the declaration and derive it in a model",
+            "computed",
+        )
+    elif catalog.connector == "sqlserver" and there.large != column.large:
+        do = f"declare `large: {there.large}`" if there.large else "leave its `large` out"
+        yield Misfit(where, f"is {there.type}, declared is large: {column.large or '-'}: {do}")

@@ -1,0 +1,158 @@
+"""The catalog of a real PostgreSQL against the declarations, and each way in which it differs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ingestion.declarations import load
+from ingestion.errors import TerminalError
+from lakehouse.health.checks import check_source
+from lakehouse.source.catalog import Catalog, load_catalog, read_catalog
+from lakehouse.source.database import open_database
+from lakehouse.source.misfits import misfits
+from tests.integration.shop.conftest import run, settings_of
+from tests.kit.command_line import CommandLine
+
+
+def catalog_of(dsn: str) -> Catalog:
+    with open_database(settings_of(dsn)) as database:
+        return read_catalog(database)
+
+
+def found(dsn: str) -> list[str]:
+    return [str(misfit) for misfit in misfits(load(), catalog_of(dsn))]
+
+
+def test_the_shop_is_as_declared(empty_shop: str) -> None:
+    catalog = catalog_of(empty_shop)
+
+    assert list(misfits(load(), catalog)) == []
+    [addresses] = [table for table in catalog.tables if table.name == "customer_addresses"]
+    assert addresses.primary_key == ("customer_id", "address_no")
+    assert [column.name for column in addresses.columns] == [
+        column.name for column in load().table("customer_addresses").columns
+    ]
+    assert {"character varying(200)", "timestamp(6) without time zone"} <= {
+        column.type for column in addresses.columns
+    }
+    result = check_source(settings_of(empty_shop), load())
+    assert (result.state, result.found) == (
+        "ok",
+        f"{len(load().tables)} tables in {catalog.database}, as declared",
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "where", "says"),
+    [
+        pytest.param(
+            ["alter table stores replica identity default"],
+            "public.stores",
+            "has replica identity default, declared is full: declare `replica_identity: default`, "
+            "or `alter table public.stores replica identity full`",
+            id="default identity",
+        ),
+        pytest.param(
+            [
+                "create unique index name_of_store on stores (name)",
+                "alter table stores replica identity using index name_of_store",
+            ],
+            "public.stores",
+            "has replica identity index, declared is full: `alter table public.stores",
+            id="identity by an index",
+        ),
+        pytest.param(
+            [
+                "alter table stores drop column city",
+                "alter table stores add column city varchar(100) generated always as (name) stored",
+            ],
+            "public.stores.city",
+            "is computed in the source, and no event carries its value: leave column city out",
+            id="generated column",
+        ),
+        pytest.param(
+            ["alter table stores drop column city"],
+            "public.stores.city",
+            "is not in the source: correct `source_columns`",
+            id="dropped column",
+        ),
+        pytest.param(
+            ["alter table customers drop column password_hash"],
+            "public.customers.password_hash",
+            "is not in the source",
+            id="dropped column that never leaves",
+        ),
+        pytest.param(
+            ["alter table stores rename to shops"],
+            "public.stores",
+            "is not in the database shop_",
+            id="missing table",
+        ),
+        pytest.param(
+            [
+                "alter table customer_addresses drop constraint customer_addresses_pkey",
+                "alter table customer_addresses add primary key (customer_id)",
+            ],
+            "public.customer_addresses",
+            "has the primary key (customer_id), declared is (customer_id, address_no): declare",
+            id="narrower key",
+        ),
+        pytest.param(
+            ["alter table stores drop constraint stores_pkey"],
+            "public.stores",
+            "has no primary key, declared is (store_id): declare",
+            id="no key",
+        ),
+        pytest.param(
+            [
+                "alter table stores rename to old_stores",
+                "create table stores (like old_stores including all) partition by hash (store_id)",
+                "create table half partition of stores for values with (modulus 2, remainder 0)",
+                "create table rest partition of stores for values with (modulus 2, remainder 1)",
+                "alter table stores replica identity full",
+                "alter table half replica identity full",
+            ],
+            "public.stores",
+            "has replica identity default and full, declared is full: `alter table",
+            id="a partition with another identity",
+        ),
+    ],
+)
+def test_each_difference_is_named(
+    empty_shop: str, changes: list[str], where: str, says: str
+) -> None:
+    run(empty_shop, *changes)
+
+    [told] = found(empty_shop)
+    assert told.startswith(f"{where} {says}"), told
+    result = check_source(settings_of(empty_shop), load())
+    assert (result.state, result.advice) == ("attention", told)
+
+
+def test_a_catalog_is_the_same_from_its_file(
+    empty_shop: str,
+    tmp_path: Path,
+    command_line: CommandLine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LAKEHOUSE_SOURCE_DSN", empty_shop)
+    code, out, err = command_line("connector", "catalog")
+    assert (code, err) == (0, "")
+    file = tmp_path / "catalog.json"
+    file.write_text(out, "utf-8")
+
+    assert load_catalog(file) == catalog_of(empty_shop)
+    code, out, err = command_line("connector", "cdc-sql", "--catalog", str(file))
+    assert (code, out) == (1, "")
+    assert "is of postgresql; the script is for SQL Server" in err
+
+
+@pytest.mark.parametrize("text", [None, "[]", '{"tables": []}'])
+def test_a_file_that_is_no_catalog_is_named(text: str | None, tmp_path: Path) -> None:
+    file = tmp_path / "catalog.json"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(TerminalError, match=f"connector catalog > {file}"):
+        load_catalog(file)

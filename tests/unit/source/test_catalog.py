@@ -1,0 +1,288 @@
+"""SQL Server's catalog: what it is asked, and what is made of answers as it gives them.
+
+No SQL Server is here: the rows are written after the reference of its catalog views, and a
+statement without an answer is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import sqlglot
+
+from ingestion.declarations import Declarations, load
+from lakehouse.commands import connector as connector_command
+from lakehouse.health.checks import check_source
+from lakehouse.settings import CommandSettings
+from lakehouse.source import catalog as catalog_module
+from lakehouse.source import database as database_module
+from lakehouse.source.catalog import Catalog, SourceColumn, read_catalog
+from lakehouse.source.connectors import cdc_sql, source_table
+from lakehouse.source.database import Database
+from lakehouse.source.misfits import misfits
+from tests.kit.command_line import CommandLine
+
+Rows = list[tuple[Any, ...]]
+TABLES, CAPTURES = catalog_module._SQLSERVER, catalog_module._CAPTURES
+IS_CAPTURED = "select object_id(N'cdc.change_tables')"
+# system type, max_length in bytes, precision, scale: sys.columns
+TYPES: dict[str, tuple[str, int, int, int]] = {
+    "smallint": ("smallint", 2, 5, 0),
+    "integer": ("int", 4, 10, 0),
+    "bigint": ("bigint", 8, 19, 0),
+    "boolean": ("bit", 1, 1, 0),
+    "date": ("date", 3, 10, 0),
+    "timestamp": ("datetime2", 8, 27, 7),
+}
+
+
+@dataclass(frozen=True)
+class Recorded(Database):
+    """Gives the recorded rows of a statement; knows no other statement."""
+
+    answers: dict[str, Rows] = field(default_factory=dict)
+
+    def rows(self, statement: str, parameters: Sequence[Any] = ()) -> Rows:
+        assert not parameters
+        return self.answers[statement]
+
+
+def recorded() -> Recorded:
+    """The declared tables as `cdc-sql` and their owner have made them."""
+    declared = load()
+    columns: Rows = []
+    captures: Rows = []
+    for table in sorted(declared.tables, key=lambda table: table.topics["sqlserver"]):
+        place = source_table(declared, table, "sqlserver")
+        for column in table.columns:
+            name, kind = column.source_name("sqlserver"), column.type
+            told = TYPES.get(kind.name) or (
+                ("decimal", 9, kind.precision or 0, kind.scale or 0)
+                if kind.name == "decimal"
+                else ("nvarchar", 2 * (kind.length or 0), 0, 0)
+            )
+            is_key = column.name in table.primary_key
+            order = table.primary_key.index(column.name) + 1 if is_key else None
+            columns.append((place.schema, place.name, name, *told, False, order))
+            if column in table.landed_columns:
+                captures.append((place.schema, place.name, f"dbo_{place.name}_1", name))
+    answers = {
+        TABLES: columns,
+        IS_CAPTURED: [(1,)],
+        CAPTURES: captures,
+        "select db_name()": [("retail",)],
+    }
+    return Recorded("sqlserver", SimpleNamespace(close=lambda: None), (), (), answers)
+
+
+def changed(source: Recorded, table: str, column: str, *values: Any, at: int = 3) -> None:
+    """Other values from place `at` of the row of a column; without values the row goes."""
+    kept = []
+    for row in source.answers[TABLES]:
+        if row[1:3] != (table, column):
+            kept.append(row)
+        elif values:
+            kept.append((*row[:at], *values, *row[at + len(values) :]))
+    source.answers[TABLES] = kept
+
+
+def without(source: Recorded, statement: str, *part: str) -> None:
+    rows = source.answers[statement]
+    source.answers[statement] = [row for row in rows if row[1 : 1 + len(part)] != part]
+
+
+def test_the_statements_are_t_sql_that_reads() -> None:
+    for statement in (TABLES, CAPTURES, IS_CAPTURED):
+        [parsed] = sqlglot.parse(statement, dialect="tsql")
+        assert isinstance(parsed, sqlglot.exp.Select)
+
+
+def test_a_source_that_is_as_declared_fits() -> None:
+    source = recorded()
+    catalog = read_catalog(source)
+
+    assert list(misfits(load(), catalog)) == []
+    [addresses] = [table for table in catalog.tables if table.name == "CustomerAddresses"]
+    assert addresses.primary_key == ("CustomerId", "AddressNo")
+    assert list(addresses.capture_instances) == ["dbo_CustomerAddresses_1"]
+    assert {"bigint", "nvarchar(200)", "bit", "datetime2(7)"} <= {
+        column.type for column in addresses.columns
+    }
+    assert catalog_module._FILE.validate_json(catalog.json()) == catalog
+
+
+def test_a_database_without_capture_is_not_asked_for_its_change_tables() -> None:
+    source = recorded()
+    source.answers[IS_CAPTURED] = [(None,)]
+    del source.answers[CAPTURES]
+
+    told = [str(misfit) for misfit in misfits(load(), read_catalog(source))]
+    assert len(told) == len(load().tables)
+    assert "dbo.Customers is not captured: run what `lakehouse connector cdc-sql` prints" in told
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        pytest.param(
+            lambda source: changed(source, "Stores", "City", "nvarchar", -1, 0, 0),
+            "dbo.Stores.City is nvarchar(max), declared is large: -: declare `large: max`",
+            id="large",
+        ),
+        pytest.param(
+            lambda source: changed(source, "Stores", "City", "ntext", 16, 0, 0),
+            "dbo.Stores.City is ntext, declared is large: -: declare `large: text`",
+            id="text",
+        ),
+        pytest.param(
+            lambda source: changed(source, "Stores", "City", True, at=7),
+            "dbo.Stores.City is computed in the source, and no event carries its value: leave "
+            "column city out of the declaration and derive it in a model",
+            id="computed",
+        ),
+        pytest.param(
+            lambda source: changed(source, "Stores", "City"),
+            "dbo.Stores.City is not in the source: correct `source_columns` (upper and lower case "
+            "count), or leave column city out of the declaration",
+            id="dropped",
+        ),
+        pytest.param(
+            lambda source: without(source, TABLES, "Stores"),
+            "dbo.Stores is not in the database retail, or its login may not see it: correct "
+            "topics.sqlserver of table stores, or the login",
+            id="no table",
+        ),
+        pytest.param(
+            lambda source: changed(source, "Stores", "StoreId", None, at=8),
+            "dbo.Stores has no primary key, declared is (StoreId): declare the columns by which "
+            "the source tells its rows apart",
+            id="no key",
+        ),
+        pytest.param(
+            lambda source: without(source, CAPTURES, "Stores", "dbo_Stores_1", "City"),
+            "dbo.Stores.City is not in the capture instance dbo_Stores_1: make another one that "
+            "has it (`sys.sp_cdc_enable_table` with a new @capture_instance)",
+            id="not in the capture instance",
+        ),
+        pytest.param(
+            lambda source: source.answers[CAPTURES].append(
+                ("dbo", "Stores", "dbo_Stores_2", "StoreId")
+            ),
+            "dbo.Stores.City is not in the capture instance dbo_Stores_2: make another one that "
+            "has it (`sys.sp_cdc_enable_table` with a new @capture_instance)",
+            id="the newest instance counts",
+        ),
+    ],
+)
+def test_each_difference_is_named(change: Callable[[Recorded], None], told: str) -> None:
+    source = recorded()
+    change(source)
+
+    found = [str(misfit) for misfit in misfits(load(), read_catalog(source))]
+    assert told in found
+    assert len(found) == 1 or "dbo_Stores_2" in told
+
+
+@pytest.mark.parametrize(
+    ("type_", "large"),
+    [
+        ("nvarchar(max)", "max"),
+        ("varbinary(max)", "max"),
+        ("xml", "max"),
+        ("image", "text"),
+        ("nvarchar(4000)", None),
+    ],
+)
+def test_what_change_tables_leave_out_is_large(type_: str, large: str | None) -> None:
+    assert SourceColumn("Note", type_).large == large
+
+
+def test_a_declared_large_column_must_be_one() -> None:
+    declared = load()
+    stores = declared.table("stores")
+    columns = tuple(
+        replace(column, large="text") if column.name == "city" else column
+        for column in stores.columns
+    )
+    other = Declarations((replace(stores, columns=columns),), declared.connectors)
+    source = recorded()
+
+    told = [str(misfit) for misfit in misfits(other, read_catalog(source))]
+    assert told == [
+        "dbo.Stores.City is nvarchar(100), declared is large: text: leave its `large` out"
+    ]
+    changed(source, "Stores", "City", "nvarchar", -1, 0, 0)
+    told = [str(misfit) for misfit in misfits(other, read_catalog(source))]
+    assert told == [
+        "dbo.Stores.City is nvarchar(max), declared is large: text: declare `large: max`"
+    ]
+
+
+def test_another_database_is_not_the_declared_one() -> None:
+    catalog = replace(read_catalog(recorded()), database="warehouse")
+    told = [misfit.says for misfit in misfits(load(), catalog)]
+    assert len(told) == len(load().tables)
+    assert told[0].startswith("is not in the database warehouse")
+
+
+def test_the_script_leaves_computed_columns_out_and_refuses_what_else_differs(
+    command_line: CommandLine, tmp_path: Path
+) -> None:
+    def script(source: Recorded) -> tuple[int, str, str]:
+        file = tmp_path / "catalog.json"
+        file.write_text(read_catalog(source).json(), "utf-8")
+        return command_line("connector", "cdc-sql", "--catalog", str(file))
+
+    source = recorded()
+    source.answers[CAPTURES] = []
+    assert script(source) == (0, cdc_sql(load()), "")
+
+    changed(source, "Stores", "City", True, at=7)
+    code, out, err = script(source)
+    assert code == 3
+    assert out == cdc_sql(load()).replace("Name, City, CountryCode", "Name, CountryCode")
+    assert err.startswith("left out: dbo.Stores.City is computed")
+
+    changed(source, "Products", "Name")
+    code, out, err = script(source)
+    assert (code, out) == (4, "")
+    assert "dbo.Products.Name is not in the source" in err
+
+
+def test_the_source_is_asked_where_it_is_a_sql_server(
+    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def live(settings: CommandSettings) -> Catalog:
+        assert settings.source_dsn == "Server=x"
+        return read_catalog(source)
+
+    source = recorded()
+    changed(source, "Products", "Name")
+    monkeypatch.setattr(connector_command, "_live_catalog", live)
+    monkeypatch.setenv("LAKEHOUSE_SOURCE_DSN", "Server=x")
+
+    assert command_line("connector", "cdc-sql") == (0, cdc_sql(load()), "")
+    monkeypatch.setenv("LAKEHOUSE_SOURCE", "sqlserver")
+    assert command_line("connector", "cdc-sql")[0] == 4
+
+
+def test_the_doctor_names_what_it_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    source, here = recorded(), {"LAKEHOUSE_SOURCE": "sqlserver"}
+    unset = CommandSettings.from_environment(here)
+    assert check_source(unset, load()).state == "skipped"
+
+    monkeypatch.setattr(database_module, "_open_sqlserver", lambda _: source)
+    settings = CommandSettings.from_environment({**here, "LAKEHOUSE_SOURCE_DSN": "Server=x"})
+    assert check_source(settings, load()).state == "ok"
+
+    changed(source, "Stores", "City", "ntext", 16, 0, 0)
+    changed(source, "Products", "Name")
+    result = check_source(settings, load())
+    assert (result.state, result.found) == ("attention", "retail is not as declared in 2 points")
+    for place in ("dbo.Stores.City is ntext", "; dbo.Products.Name is not in the source"):
+        assert place in f"; {result.advice}"
