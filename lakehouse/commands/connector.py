@@ -17,7 +17,6 @@ from lakehouse.settings import CommandSettings
 from lakehouse.source.connectors import cdc_sql, render
 
 if TYPE_CHECKING:
-    from lakehouse.source.catalog import Catalog
     from lakehouse.source.misfits import Misfit
 
 app = typer.Typer(no_args_is_help=True, help="Debezium's settings, and what the source needs.")
@@ -94,7 +93,9 @@ def _rendered(
 @app.command("catalog")
 def print_catalog() -> None:
     """Print what the source's database says of its tables, as JSON (LAKEHOUSE_SOURCE_DSN)."""
-    typer.echo(_live_catalog(CommandSettings.from_environment()).json())
+    from lakehouse.source.catalog import live_catalog
+
+    typer.echo(live_catalog(CommandSettings.from_environment()).json())
 
 
 @app.command("cdc-sql")
@@ -112,13 +113,13 @@ def print_cdc_sql(
     Where the source's catalog is known, its computed columns are left out (exit code 3), and
     nothing is printed while anything else is not as declared (4).
     """
-    from lakehouse.source.catalog import load_catalog
+    from lakehouse.source.catalog import live_catalog, load_catalog
     from lakehouse.source.misfits import misfits
 
     settings, declared = CommandSettings.from_environment(), load()
     computed: list[Misfit] = []
     if catalog or (settings.source == "sqlserver" and settings.source_dsn):
-        source = load_catalog(catalog) if catalog else _live_catalog(settings)
+        source = load_catalog(catalog) if catalog else live_catalog(settings)
         if source.connector != "sqlserver":
             raise TerminalError(f"{catalog} is of {source.connector}; the script is for SQL Server")
         found = list(misfits(declared, source))
@@ -130,11 +131,3 @@ def print_cdc_sql(
         note(f"left out: {misfit}")
     if computed:
         raise typer.Exit(Exit.ATTENTION)
-
-
-def _live_catalog(settings: CommandSettings) -> Catalog:
-    from lakehouse.source.catalog import read_catalog
-    from lakehouse.source.database import open_database
-
-    with open_database(settings) as database:
-        return read_catalog(database)

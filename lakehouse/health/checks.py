@@ -275,14 +275,12 @@ def check_connector(url: str, *, asked: bool) -> Result:
 
 def check_source(settings: CommandSettings, declarations: Declarations) -> Result:
     """The source's own catalog against the declarations."""
-    from lakehouse.source.catalog import read_catalog
-    from lakehouse.source.database import open_database
+    from lakehouse.source.catalog import live_catalog
     from lakehouse.source.misfits import misfits
 
     if not settings.source_dsn:
         return _skipped("source", "LAKEHOUSE_SOURCE_DSN is not set")
-    with open_database(settings) as database:
-        catalog = read_catalog(database)
+    catalog = live_catalog(settings)
     if found := [str(misfit) for misfit in misfits(declarations, catalog)]:
         told = f"{catalog.database} is not as declared in {len(found)} points"
         return Result("source", "attention", told, "; ".join(found))

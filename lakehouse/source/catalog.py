@@ -7,17 +7,20 @@ works.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
 from ingestion.declarations import Large
 from ingestion.errors import TerminalError
 from ingestion.settings import ConnectorName
-from lakehouse.source.database import Database
+from lakehouse.source.database import Database, open_database
+
+if TYPE_CHECKING:
+    from lakehouse.settings import CommandSettings
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,9 @@ class Catalog:
 
 _FILE = TypeAdapter(Catalog)
 
+# A row of either: schema, table, replica identities, column, whether it is computed, its place in
+# the key or null, type, and the type's size where the engine tells it apart.
+#
 # A partitioned table's own replica identity means nothing: what its partitions have counts.
 _POSTGRESQL = """
 select
@@ -81,9 +87,9 @@ select
         tables.relreplident::text
     ),
     columns.attname,
-    format_type(columns.atttypid, columns.atttypmod),
     columns.attgenerated <> '',
-    array_position(keys.indkey::int2[], columns.attnum)
+    array_position(keys.indkey::int2[], columns.attnum),
+    format_type(columns.atttypid, columns.atttypmod)
 from pg_class as tables
 inner join pg_namespace as namespaces on namespaces.oid = tables.relnamespace
 inner join pg_attribute as columns
@@ -102,13 +108,14 @@ _SQLSERVER = """
 select
     schema_name(tables.schema_id),
     tables.name,
+    '',
     columns.name,
+    columns.is_computed,
+    key_columns.key_ordinal,
     coalesce(type_name(columns.system_type_id), type_name(columns.user_type_id)),
     columns.max_length,
     columns.precision,
-    columns.scale,
-    columns.is_computed,
-    key_columns.key_ordinal
+    columns.scale
 from sys.tables as tables
 inner join sys.columns as columns on columns.object_id = tables.object_id
 left join sys.indexes as keys on keys.object_id = tables.object_id and keys.is_primary_key = 1
@@ -135,17 +142,47 @@ order by captures.create_date, captures.capture_instance, columns.column_ordinal
 """
 
 
-def read_catalog(database: Database) -> Catalog:
-    """Ask `database`.
+def live_catalog(settings: CommandSettings) -> Catalog:
+    """Ask the database of LAKEHOUSE_SOURCE_DSN.
 
     Raises:
         LakehouseError: it does not answer, or refuses.
     """
+    with open_database(settings) as database:
+        return read_catalog(database)
+
+
+def read_catalog(database: Database) -> Catalog:
+    """What an open database says; see `live_catalog`."""
     is_postgresql = database.connector == "postgresql"
-    tables = _postgresql_tables(database) if is_postgresql else _sqlserver_tables(database)
-    name = "current_database()" if is_postgresql else "db_name()"
-    [(called,)] = database.rows(f"select {name}")
-    return Catalog(database.connector, called, tables)
+    instances: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {}
+    if not is_postgresql and database.rows(_IS_CAPTURED) != [(None,)]:
+        for *place, instance, column in database.rows(_CAPTURES):
+            of_table = instances.setdefault((place[0], place[1]), {})
+            of_table[instance] = (*of_table.get(instance, ()), column)
+    tables = []
+    statement = _POSTGRESQL if is_postgresql else _SQLSERVER
+    for (schema, table, identity), rows in groupby(database.rows(statement), lambda row: row[:3]):
+        columns: list[SourceColumn] = []
+        key: dict[int, str] = {}
+        for _, _, _, column, is_computed, place_in_key, kind, *size in rows:
+            columns.append(
+                SourceColumn(column, _spelled(kind, *size) if size else kind, bool(is_computed))
+            )
+            if place_in_key is not None:
+                key[place_in_key] = column
+        tables.append(
+            CatalogTable(
+                schema,
+                table,
+                tuple(columns),
+                tuple(key[number] for number in sorted(key)),
+                " and ".join(_IDENTITIES[letter] for letter in identity),
+                instances.get((schema, table), {}),
+            )
+        )
+    [(name,)] = database.rows("select current_database()" if is_postgresql else "select db_name()")
+    return Catalog(database.connector, name, tuple(tables))
 
 
 def load_catalog(path: Path) -> Catalog:
@@ -163,40 +200,7 @@ def load_catalog(path: Path) -> Catalog:
         ) from error
 
 
-def _postgresql_tables(database: Database) -> tuple[CatalogTable, ...]:
-    found = []
-    for place, rows in groupby(database.rows(_POSTGRESQL), lambda row: row[:3]):
-        schema, name, identities = place
-        told = [(SourceColumn(*row[3:6]), row[6]) for row in rows]
-        identity = " and ".join(_IDENTITIES[letter] for letter in identities)
-        found.append(_table(schema, name, told, identity))
-    return tuple(found)
-
-
-def _sqlserver_tables(database: Database) -> tuple[CatalogTable, ...]:
-    captures: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {}
-    [(is_captured,)] = database.rows(_IS_CAPTURED)
-    for schema, table, instance, column in database.rows(_CAPTURES) if is_captured else ():
-        instances = captures.setdefault((schema, table), {})
-        instances[instance] = (*instances.get(instance, ()), column)
-    found = []
-    for (schema, name), rows in groupby(database.rows(_SQLSERVER), lambda row: row[:2]):
-        told = [(SourceColumn(row[2], _spelled(*row[3:7]), bool(row[7])), row[8]) for row in rows]
-        table = _table(schema, name, told)
-        found.append(replace(table, capture_instances=captures.get((schema, name), {})))
-    return tuple(found)
-
-
-def _table(
-    schema: str, name: str, told: list[tuple[SourceColumn, int | None]], identity: str = ""
-) -> CatalogTable:
-    """A table of columns, each with its place in the primary key or none."""
-    key = sorted((place, column.name) for column, place in told if place is not None)
-    columns = tuple(column for column, _ in told)
-    return CatalogTable(schema, name, columns, tuple(name for _, name in key), identity)
-
-
-def _spelled(name: Any, length: int, precision: int, scale: int) -> str:
+def _spelled(name: str, length: int, precision: int, scale: int) -> str:
     """A type of SQL Server with what stands in its brackets; -1 bytes are `max`, xml has none."""
     if name in ("decimal", "numeric"):
         return f"{name}({precision},{scale})"
@@ -205,4 +209,4 @@ def _spelled(name: Any, length: int, precision: int, scale: int) -> str:
     if name in ("char", "varchar", "nchar", "nvarchar", "binary", "varbinary"):
         size = length // 2 if name.startswith("n") else length
         return f"{name}({'max' if length < 0 else size})"
-    return str(name)
+    return name

@@ -72,7 +72,7 @@ class Database:
         """
         # It would say so itself, but only at the first statement, which others send.
         if self.connector == "sqlserver" and self.rows(
-            "select name from sys.databases where name = db_name() and snapshot_isolation_state = 0"
+            "select 1 from sys.databases where name = db_name() and snapshot_isolation_state <> 1"
         ):
             raise TerminalError(
                 "the source's database does not allow snapshot isolation, without which it cannot "

@@ -9,16 +9,14 @@ import pytest
 from ingestion.declarations import load
 from ingestion.errors import TerminalError
 from lakehouse.health.checks import check_source
-from lakehouse.source.catalog import Catalog, load_catalog, read_catalog
-from lakehouse.source.database import open_database
+from lakehouse.source.catalog import Catalog, live_catalog, load_catalog
 from lakehouse.source.misfits import misfits
 from tests.integration.shop.conftest import run, settings_of
 from tests.kit.command_line import CommandLine
 
 
 def catalog_of(dsn: str) -> Catalog:
-    with open_database(settings_of(dsn)) as database:
-        return read_catalog(database)
+    return live_catalog(settings_of(dsn))
 
 
 def found(dsn: str) -> list[str]:
@@ -26,6 +24,7 @@ def found(dsn: str) -> list[str]:
 
 
 def test_the_shop_is_as_declared(empty_shop: str) -> None:
+    run(empty_shop, "create schema other", "create table other.notes (price numeric, note text)")
     catalog = catalog_of(empty_shop)
 
     assert list(misfits(load(), catalog)) == []
@@ -37,6 +36,9 @@ def test_the_shop_is_as_declared(empty_shop: str) -> None:
     assert {"character varying(200)", "timestamp(6) without time zone"} <= {
         column.type for column in addresses.columns
     }
+    [notes] = [table for table in catalog.tables if table.schema == "other"]
+    assert (notes.primary_key, notes.replica_identity) == ((), "default")
+    assert [column.type for column in notes.columns] == ["numeric", "text"]
     result = check_source(settings_of(empty_shop), load())
     assert (result.state, result.found) == (
         "ok",

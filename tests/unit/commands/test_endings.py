@@ -24,7 +24,6 @@ from ingestion.kafka.topics import ActualTopic, desired_topics
 from ingestion.landing import job, layout, spark, writers
 from ingestion.landing.ledger import Entry, Ledger
 from ingestion.landing.storage import open_storage
-from lakehouse.commands import connector as connector_command
 from lakehouse.commands import declarations as declarations_command
 from lakehouse.dbt import Dbt
 from lakehouse.health import checks
@@ -32,6 +31,7 @@ from lakehouse.reconcile import absences
 from lakehouse.reconcile import run as reconciliation
 from lakehouse.reconcile.absences import Scan
 from lakehouse.reconcile.findings import Difference, LostDelete, MartReport, Reconciliation
+from lakehouse.source import catalog
 from lakehouse.source.catalog import Catalog, CatalogTable, SourceColumn
 from lakehouse.source.connectors import source_table
 from lakehouse.warehouse import access, connection, deployment, sides, streaming_views, streams
@@ -193,7 +193,7 @@ class World:
         found = Catalog("sqlserver", "retail", tuple(map(table, load().tables[:tables])))
         self.environment("LAKEHOUSE_SOURCE", "sqlserver")
         self.environment("LAKEHOUSE_SOURCE_DSN", "Server=[/x]")
-        self.set(connector_command, "_live_catalog", lambda _: found)
+        self.set(catalog, "live_catalog", lambda _: found)
 
     def connector(self) -> None:
         """One that has failed, and would have to be made again."""
