@@ -160,7 +160,7 @@ def test_what_the_marts_of_a_table_add_is_refused_in_it(tmp_path: Path) -> None:
             added[table] |= set(model.columns) - own
         for table, columns in names.items():
             relations = {f"{table}_history", f"stg_retail__{table}", f"{table}__log"}
-            added[table] |= _beside_every_column(model.compiled_code or "", relations) - columns
+            added[table] |= _beside_every_column(model.compiled_code or "", relations, columns)
     free = {
         table: {n for n in found if n[0] != "_" and not column_taken("", n, is_key=False)}
         for table, found in added.items()
@@ -168,8 +168,8 @@ def test_what_the_marts_of_a_table_add_is_refused_in_it(tmp_path: Path) -> None:
     assert free == reserved_names.MARTS
 
 
-def _beside_every_column(sql: str, relations: set[str]) -> set[str]:
-    """Names that `sql` selects beside `*` of `relations`, or of a query that passes it on."""
+def _beside_every_column(sql: str, relations: set[str], columns: set[str]) -> set[str]:
+    """Names that `sql` selects beside all `columns` of `relations`, or of a query that has them."""
     carrying: set[str] = set(relations)
     found: set[str] = set()
 
@@ -191,9 +191,10 @@ def _beside_every_column(sql: str, relations: set[str]) -> set[str]:
             full.get(star.table, False) if isinstance(star, exp.Column) else any(full.values())
             for star in stars
         )
-        if not any(passed_on):
+        named = {column.alias_or_name for column in query.expressions if column not in stars}
+        if not any(passed_on) and not (any(full.values()) and columns <= named):
             return False
-        found.update(column.alias_or_name for column in query.expressions if column not in stars)
+        found.update(named)
         return True
 
     tree = sqlglot.parse_one(sql, dialect="duckdb")
@@ -201,4 +202,4 @@ def _beside_every_column(sql: str, relations: set[str]) -> set[str]:
         if carries(cte.this):
             carrying.add(cte.alias)
     carries(tree)
-    return found
+    return found - columns
