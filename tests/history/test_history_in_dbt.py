@@ -16,7 +16,9 @@ from random import Random
 
 import pytest
 
+from ingestion.declarations import Declarations
 from ingestion.settings import ConnectorName
+from tests.history.conftest import Described
 from tests.history.shrinking import shrink
 from tests.kit.batches import (
     AlwaysPlain,
@@ -28,7 +30,7 @@ from tests.kit.batches import (
     wrong_logs,
 )
 from tests.kit.declared import CONNECTORS, DECLARATIONS
-from tests.kit.logs import as_page, random_logs
+from tests.kit.logs import as_page, pairs_in_commits, random_logs
 from tests.kit.warehouse import KILLED, Warehouse
 from tests.kit.worked import WorkedHistory, worked_histories
 
@@ -38,6 +40,7 @@ class Workshop:
     """Where batches are made: the parsed project by connector and a folder for warehouses."""
 
     parsed: Mapping[ConnectorName, Warehouse]
+    declarations: Declarations
     folder: Path
     numbers: Iterator[int]
 
@@ -46,7 +49,7 @@ class Workshop:
         return new_batch(
             self.parsed[logs[0].connector],
             self.folder / str(next(self.numbers)),
-            DECLARATIONS,
+            self.declarations,
             logs,
         )
 
@@ -55,7 +58,13 @@ class Workshop:
 def workshop(
     parsed: dict[ConnectorName, Warehouse], tmp_path_factory: pytest.TempPathFactory
 ) -> Workshop:
-    return Workshop(parsed, tmp_path_factory.mktemp("batches"), count())
+    return Workshop(parsed, DECLARATIONS, tmp_path_factory.mktemp("batches"), count())
+
+
+@pytest.fixture(scope="module")
+def described_workshop(described: Described, tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    folder = tmp_path_factory.mktemp("described")
+    return Workshop(described.parsed, described.declarations, folder, count())
 
 
 # --- One batch ------------------------------------------------------------------------------------
@@ -145,7 +154,18 @@ def test_random_and_worked_logs_in_random_runs(
     connector: ConnectorName, workshop: Workshop
 ) -> None:
     logs = [*worked_histories(connector), *random_logs(connector, number=1, of=160)]
+    if connector == "sqlserver":
+        logs += pairs_in_commits()
     check_batch(workshop, logs, Random(1))
+
+
+@pytest.mark.parametrize("connector", CONNECTORS)
+def test_random_logs_of_images_that_lack_what_the_declarations_say(
+    connector: ConnectorName, described_workshop: Workshop
+) -> None:
+    declared = described_workshop.declarations
+    logs = random_logs(connector, number=1, of=80, declarations=declared)
+    check_batch(described_workshop, logs, Random(1))
 
 
 @pytest.mark.long

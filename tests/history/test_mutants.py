@@ -16,13 +16,14 @@ from dbt.contracts.graph.manifest import Manifest
 from pytest_dbt_runs.cases import MismatchError
 from pytest_dbt_runs.project import Project
 
-from ingestion import declarations
+from ingestion.declarations import Declarations
 from ingestion.settings import ConnectorName
 from tests.history.cases import case_of
+from tests.history.conftest import Described
 from tests.kit.batches import new_batch
 from tests.kit.dbt import ROOT
-from tests.kit.declared import CONNECTORS
-from tests.kit.logs import random_logs
+from tests.kit.declared import CONNECTORS, DECLARATIONS
+from tests.kit.logs import pairs_in_commits, random_logs
 from tests.kit.warehouse import Warehouse
 from tests.kit.worked import WorkedHistory, load, worked_histories
 
@@ -46,6 +47,8 @@ class Mutant:
     old: str
     new: str
     connector: ConnectorName = "postgresql"
+    described: bool = False
+    """Whether it takes tables whose images lack what their declarations say."""
 
 
 MUTANTS = [
@@ -404,6 +407,157 @@ MUTANTS = [
         "{{ events }}.before__{{ column['name'] }} = '{{ unavailable_forms()[0] }}'",
         "false",
     ),
+    Mutant(
+        "a row of unknown life was there before its commit",
+        SETTLED,
+        "when 'cd' then mod(first_change._cdc_life_before, 2) = 1",
+        "when 'cd' then mod(coalesce(first_change._cdc_life_before, 1), 2) = 1",
+        "sqlserver",
+    ),
+    Mutant(
+        "three changes of one commit change places",
+        SETTLED,
+        "            and first_change._cdc_change_count = 2\n",
+        "",
+        "sqlserver",
+    ),
+    Mutant(
+        "changes of different commits change places",
+        SETTLED,
+        "            and first_change._cdc_last_step = second_change._cdc_step\n"
+        "            and first_change._cdc_change_count = 2\n",
+        "",
+        "sqlserver",
+    ),
+    Mutant(
+        "the first commit tells whether a row lived",
+        SETTLED,
+        "        max(\n            case\n                when numbered._cdc_op = 'r' then 2 *",
+        "        min(\n            case\n                when numbered._cdc_op = 'r' then 2 *",
+        "sqlserver",
+    ),
+    Mutant(
+        "an updated row need not have lived",
+        SETTLED,
+        " or commits._cdc_inserts + commits._cdc_deletes = 0 then",
+        " then",
+        "sqlserver",
+    ),
+    Mutant(
+        "a read says nothing of whether a row lived",
+        SETTLED,
+        "when numbered._cdc_op = 'r' then 2 * numbered._cdc_step + 1",
+        "when numbered._cdc_op = 'r' then null",
+        "sqlserver",
+    ),
+    Mutant(
+        "an absence says nothing of whether a row lived",
+        SETTLED,
+        "when numbered._cdc_is_absence then 2 * numbered._cdc_step",
+        "when numbered._cdc_is_absence then null",
+        "sqlserver",
+    ),
+    Mutant(
+        "two updates that each fit the other change places",
+        SETTLED,
+        "not {{ cdc_history._agrees(options, 'second_change', 'before', 'first_change', 'row') }}",
+        "true",
+        "sqlserver",
+    ),
+    Mutant(
+        "a commit of several changes says what the row was before the next",
+        SETTLED,
+        "(previous_change._cdc_op <> 'd' and previous_change._cdc_change_count = 1)",
+        "previous_change._cdc_op <> 'd'",
+        "sqlserver",
+    ),
+    Mutant(
+        "a later change tells what an earlier one lacked",
+        SETTLED,
+        "rows between unbounded preceding and current row) as _cdc_told_at_{{ loop.index }}",
+        "rows between unbounded preceding and unbounded following)"
+        " as _cdc_told_at_{{ loop.index }}",
+        "sqlserver",
+    ),
+    Mutant(
+        "a filled row keeps the hash of its image",
+        SETTLED,
+        "case when filled._cdc_stand is null then standing_steps.{{ name }} else filled.{{ name }}"
+        " end",
+        "standing_steps.{{ name }}",
+        "sqlserver",
+    ),
+    Mutant(
+        "a filled row keeps the values of its image",
+        IMAGES,
+        "when filled._cdc_stand is not null then filled.{{ column['column'] }}\n",
+        "",
+        "sqlserver",
+    ),
+    Mutant(
+        "a corrected read is filled with what the row had then",
+        IMAGES,
+        "when filled._cdc_stand is not null and chosen.is_before_image then",
+        "when false then",
+        "sqlserver",
+    ),
+    Mutant(
+        "a large column that is empty after an update was cleared",
+        LACKS,
+        "{{ events }}.op = 'u'\n                            and {{ _is_empty(",
+        "false\n                            and {{ _is_empty(",
+        "sqlserver",
+        described=True,
+    ),
+    Mutant(
+        "a large column that was cleared was not written",
+        LACKS,
+        "                            and {{ _is_empty(events ~ '.before__' ~ column['name']) }}\n",
+        "",
+        "sqlserver",
+        described=True,
+    ),
+    Mutant(
+        "a delete's text is what its image shows",
+        LACKS,
+        "column['large'] == 'text' or ",
+        "",
+        "sqlserver",
+        described=True,
+    ),
+    Mutant(
+        "a delete with the key alone has the values that it shows",
+        LACKS,
+        "{%- if not (key_only or (sqlserver",
+        "{%- if not ((sqlserver",
+        described=True,
+    ),
+    Mutant(
+        "an update with the key alone had the values that it shows",
+        LACKS,
+        "                    {%- if key_only %}\n                    when true\n",
+        "                    {%- if key_only %}\n                    when false\n",
+        described=True,
+    ),
+    Mutant(
+        "an absent column of a before image is null",
+        LACKS,
+        "or {{ is_listed(column['source_name'], events ~ '.before_missing') }}",
+        "or false",
+    ),
+    Mutant(
+        "a commit ends with each of its changes",
+        POSITION,
+        "substring({{ position }}, 1, 27)",
+        "{{ position }}",
+        "sqlserver",
+    ),
+    Mutant(
+        "a delete at the place of the reads is a commit",
+        POSITION,
+        "and right(_cdc_position, 17) = ':{{ '0' * 16 }}'",
+        "and false",
+    ),
 ]
 
 
@@ -425,13 +579,16 @@ def with_error(manifest: Manifest, mutant: Mutant) -> Manifest:
 
 @cache
 def some_logs(connector: ConnectorName) -> list[WorkedHistory]:
-    return [*worked_histories(connector), *random_logs(connector, number=1, of=20)]
+    pairs = pairs_in_commits() if connector == "sqlserver" else []
+    return [*worked_histories(connector), *random_logs(connector, number=1, of=20), *pairs]
 
 
-def goes_wrong(warehouse: Warehouse, folder: Path) -> bool:
+def goes_wrong(warehouse: Warehouse, folder: Path, declared: Declarations = DECLARATIONS) -> bool:
     """Whether a run into a new warehouse fails or leaves tables that the rules do not give."""
-    logs = some_logs(warehouse.connector)
-    batch = new_batch(warehouse, folder, declarations.load(), logs)
+    logs = [
+        replace(log, table=declared.table(log.table.name)) for log in some_logs(warehouse.connector)
+    ]
+    batch = new_batch(warehouse, folder, declared, logs)
     for run in batch.runs:
         batch.land(run)
         try:
@@ -454,6 +611,13 @@ def test_without_an_error_nothing_is_wrong(
     assert not goes_wrong(parsed[connector], tmp_path)
 
 
+@pytest.mark.parametrize("connector", CONNECTORS)
+def test_without_an_error_nothing_is_wrong_with_what_images_lack(
+    connector: ConnectorName, described: Described, tmp_path: Path
+) -> None:
+    assert not goes_wrong(described.parsed[connector], tmp_path, described.declarations)
+
+
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_mutant_has_its_place(mutant: Mutant) -> None:
     assert mutant.old in (ROOT / mutant.file).read_text("utf-8")
@@ -472,17 +636,20 @@ def test_mutant_has_its_place(mutant: Mutant) -> None:
     ],
 )
 def test_mutant_is_caught(
-    mutant: Mutant, parsed: dict[ConnectorName, Warehouse], tmp_path: Path
+    mutant: Mutant,
+    parsed: dict[ConnectorName, Warehouse],
+    described: Described,
+    tmp_path: Path,
 ) -> None:
-    warehouse = parsed[mutant.connector]
+    warehouse = (described.parsed if mutant.described else parsed)[mutant.connector]
     assert warehouse.manifest is not None
-    assert goes_wrong(replace(warehouse, manifest=with_error(warehouse.manifest, mutant)), tmp_path)
+    wrong = replace(warehouse, manifest=with_error(warehouse.manifest, mutant))
+    declared = described.declarations if mutant.described else DECLARATIONS
+    assert goes_wrong(wrong, tmp_path, declared)
 
 
 def test_an_error_fails_the_case_of_a_worked_history(project: Path, tmp_path: Path) -> None:
     wrong = Project(project, {"{}": with_error(Project(project).manifest({}), MUTANTS[0])})
-    (redelivery,) = [
-        w for w in load(declarations.load()) if w.title == "Redelivery with other values"
-    ]
+    (redelivery,) = [w for w in load(DECLARATIONS) if w.title == "Redelivery with other values"]
     with pytest.raises(MismatchError, match=r"customers_history lacks 1 of \d expected rows"):
         wrong.run(case_of(redelivery, tmp_path / "landing"))

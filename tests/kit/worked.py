@@ -204,6 +204,8 @@ class WorkedHistory:
                 del row[item[1:]]
             elif item.endswith("=?"):
                 row[item[:-2]] = UNAVAILABLE
+            elif item.endswith("=empty"):
+                row[item[:-6]] = _empty(self.table.column(item[:-6]))
             elif item != "base":
                 name, _, text = item.partition("=")
                 row[name] = _value(text, self.table.column(name))
@@ -273,6 +275,12 @@ def _unescape(cell: str) -> str:
     return re.sub(
         r"\\u([0-9a-f]{4})|\\U([0-9a-f]{8})", lambda found: chr(int(found[1] or found[2], 16)), cell
     )
+
+
+def _empty(column: Column) -> Value:
+    """What Debezium writes for a value that it does not know, of the types that logs leave out."""
+    fillers: Mapping[str, Value] = {"varchar": "", "boolean": False, "decimal": Decimal(0)}
+    return None if column.nullable else fillers[column.type.name]
 
 
 def _value(text: str, column: Column) -> Value:
