@@ -117,6 +117,7 @@ def connect_postgresql(dsn: str) -> PostgresqlConnection:
 
     Raises:
         TransientError: the server does not answer.
+        TerminalError: the text is no connection string.
     """
     import psycopg2
 
@@ -124,6 +125,10 @@ def connect_postgresql(dsn: str) -> PostgresqlConnection:
         connection = psycopg2.connect(dsn)
     except psycopg2.OperationalError as error:
         raise _unreachable(error) from error
+    except psycopg2.ProgrammingError as error:
+        raise TerminalError(
+            f"LAKEHOUSE_SOURCE_DSN is no connection string as libpq writes it: {error}"
+        ) from error
     connection.set_client_encoding("UTF8")
     return connection
 

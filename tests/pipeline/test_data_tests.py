@@ -38,9 +38,15 @@ BAD_DATA = {
         )
         """,
     "before_images_chain": """
-        update history.customers_history set _cdc_before_hash = 'another'
+        update history.customers_history set tier = 'another', _cdc_row_hash = 'another'
         where dbt_scd_id = (
-            select min(dbt_scd_id) from history.customers_history where _cdc_op = 'u'
+            select min(dbt_scd_id) from (
+                select
+                    dbt_scd_id,
+                    lead(_cdc_op) over (partition by customer_id order by _cdc_order) as next_op
+                from history.customers_history
+            )
+            where next_op = 'u'
         )
         """,
     "is_empty": """

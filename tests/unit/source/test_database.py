@@ -9,7 +9,7 @@ import pytest
 
 from ingestion.errors import TerminalError, TransientError
 from lakehouse.settings import CommandSettings
-from lakehouse.source.database import connection_string, open_database
+from lakehouse.source.database import connect_postgresql, connection_string, open_database
 
 DSN = "Driver={ODBC Driver 18};Server=tcp:shop.example,1433;Database=shop;Uid=reader;Pwd={a;b}}c=}"
 
@@ -82,6 +82,11 @@ def test_a_moment_is_a_snapshot_transaction_on_an_encrypted_connection(
     assert told["place"] == ("shop.example", "shop", "reader", "a;b}c=")
     assert (told["port"], told["autocommit"]) == (1433, True)
     assert told["cafile"].endswith(".pem") or told["cafile"].endswith(".crt")
+
+
+def test_a_text_that_is_no_connection_string_is_told() -> None:
+    with pytest.raises(TerminalError, match=r"LAKEHOUSE_SOURCE_DSN is no connection string .*red"):
+        connect_postgresql("host=127.0.0.1 port=1 [red]x")
 
 
 def test_a_database_without_snapshots_is_refused_before_it_is_read(

@@ -1,20 +1,22 @@
 {#- It heals when the change arrives, and a source may write its images late: a warning, whose rows are kept. -#}
 {% test before_images_chain(model, key, sequence_by='_cdc_position', log=none) %}
     {{ config(severity='warn', store_failures=true) }}
+    {% set scd_id = cdc_history._snapshot_names(model).dbt_scd_id %}
     {#- what is not built yet tells nothing of its columns -#}
     {% set has_images = execute and log and load_relation(model) is not none %}
     with versions as (
-        {{ cdc_history.rows_of_audited_keys(model, key, or_where=cdc_history._is_open_break()) }}
+        {{ cdc_history.rows_of_audited_keys(model, key, or_where=cdc_history._is_open_break(scd_id)) }}
     ),
 
     chained as (
         select
             versions.*,
+            {{ scd_id }} as version_id,
             lag(_cdc_row_hash) over (
                 partition by {{ key | join(', ') }}
                 order by _cdc_order, {{ cdc_history.operation_rank('_cdc_op') }}
             ) as previous_row_hash,
-            lag(dbt_scd_id) over (
+            lag({{ scd_id }}) over (
                 partition by {{ key | join(', ') }}
                 order by _cdc_order, {{ cdc_history.operation_rank('_cdc_op') }}
             ) as previous_scd_id,
@@ -30,8 +32,8 @@
             {{ key | join(', ') }},
             {{ sequence_by }},
             _cdc_op,
-            dbt_updated_at,
-            dbt_scd_id,
+            {{ cdc_history._snapshot_names(model).dbt_updated_at }} as dbt_updated_at,
+            version_id,
             _cdc_before_hash,
             previous_row_hash,
             previous_scd_id
@@ -50,20 +52,20 @@
         broken.{{ sequence_by }},
         broken._cdc_op,
         broken.dbt_updated_at,
-        broken.dbt_scd_id,
+        broken.version_id as dbt_scd_id,
         broken._cdc_before_hash,
         broken.previous_row_hash
     from broken
     {%- if has_images %}
     left join alike
-        on broken.dbt_scd_id = alike.dbt_scd_id
+        on broken.version_id = alike.version_id
     {%- endif %}
     where
-        {{ 'alike.dbt_scd_id is null' if has_images else '1 = 1' }}
+        {{ 'alike.version_id is null' if has_images else '1 = 1' }}
         {#- a project without run numbers has no such table -#}
         {%- set acceptances = cdc_history.operations_relation('acceptances') %}
         {%- if execute and load_relation(acceptances) %}
-        and broken.dbt_scd_id not in (
+        and broken.version_id not in (
             select accepted.finding
             from {{ acceptances }} as accepted
             where accepted.relation = '{{ model.identifier }}'
@@ -91,7 +93,7 @@
 {% endfor %}
     compared as (
         select
-            broken.dbt_scd_id
+            broken.version_id
             {%- for column in columns %}
             {%- set has_both -%}
                 position(',{{ column['name'] }},' in
@@ -112,7 +114,7 @@
         from broken
         inner join {{ model }} as previous
             on {{ cdc_history._same_key('broken', 'previous', key) }}
-            and broken.previous_scd_id = previous.dbt_scd_id
+            and broken.previous_scd_id = previous.{{ cdc_history._snapshot_names(model).dbt_scd_id }}
         inner join {{ log }} as changes
             on {{ cdc_history._same_key('broken', 'changes', key) }}
             and broken.{{ sequence_by }} = changes.{{ sequence_by }}
@@ -124,10 +126,10 @@
     ),
 
     alike as (
-        select dbt_scd_id
+        select version_id
         from compared
         where {{ cdc_history.row_hash(columns) }} = {{ cdc_history.row_hash(columns, '_before_') }}
-        group by dbt_scd_id
+        group by version_id
     )
 {% endmacro %}
 
@@ -139,8 +141,8 @@
   SQL condition: the version is one that this test has reported. Its key is looked at until the break is
   healed or accepted, whatever the run wrote.
 -#}
-{% macro _is_open_break() -%}
-    dbt_scd_id in (
+{% macro _is_open_break(scd_id) -%}
+    {{ scd_id }} in (
         select breaks.dbt_scd_id
         from {{ cdc_history.operations_relation('breaks') }} as breaks
         where breaks.test = '{{ model.unique_id }}'

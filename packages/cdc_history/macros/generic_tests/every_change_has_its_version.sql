@@ -13,9 +13,9 @@
             changes.{{ sequence_by }} = versions.{{ sequence_by }}
             and changes._cdc_op = versions._cdc_op
     where
-        changes._cdc_op <> 'r'
+        coalesce(changes._cdc_op, '') <> 'r'
         {%- if '_cdc_is_absence' in columns %}
         and not changes._cdc_is_absence
         {%- endif %}
-        and versions.{{ sequence_by }} is null
+        and (versions.{{ sequence_by }} is null or changes._cdc_op not in ('c', 'u', 'd'))
 {% endtest %}
