@@ -68,7 +68,16 @@ RESERVED: Mapping[str, frozenset[str]] = {
 # What each row of a table has besides its columns: in DuckDB, and in PostgreSQL and Redshift.
 SYSTEM_COLUMNS = frozenset(("rowid", "ctid", "cmax", "cmin", "tableoid", "xmax", "xmin"))
 # Kafka's and dbt's columns, and the texts that the log decodes before it types them.
-_PREFIXES = ("kafka_", "dbt_", "row__", "before__", "row_is_other__", "before_is_other__")
+_PREFIXES = (
+    "kafka_",
+    "dbt_",
+    "row__",
+    "before__",
+    "row_is_other__",
+    "before_is_other__",
+    "row_fits__",
+    "before_fits__",
+)
 # Columns of the log's queries, of history, and of the data tests on both.
 LOG_AND_HISTORY = _words("""
     before_lacks before_missing change_lsn change_position commit_is_known commit_lsn

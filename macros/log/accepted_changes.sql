@@ -33,16 +33,13 @@ where _cdc_status = 'accepted'
 
 {#- SQL: the columns that the record's image lacks by their declared names; the log has the source's. -#}
 {% macro _missing_by_declared_name(columns) %}
-    case
-        when _cdc_missing_columns is not null
-            then
-                {%- for column in columns %}
-                {{ '|| ' if not loop.first }}case
-                    when position(',{{ column['source_name'] }},' in ',' || _cdc_missing_columns || ',') > 0
-                        then '{{ column['name'] }},' else ''
-                end
-                {%- endfor %}
-    end
+    {%- set conditions = {} %}
+    {%- for column in columns %}
+    {%- do conditions.update({
+        column['name']: is_listed(column['source_name'], "',' || _cdc_missing_columns || ','")
+    }) %}
+    {%- endfor %}
+    trim({{ cdc_history.names_where(conditions) }}, ',')
 {% endmacro %}
 
 {% macro quarantined(table) %}

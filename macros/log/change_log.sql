@@ -69,16 +69,27 @@ rows_as_text as (
         {{ position_expression('events') }} as change_position,
         {{ commit_is_known('events') }} as commit_is_known,
         {{ epoch_expression('events') }} as source_epoch,
-        {{ names_another_key('events.key_text', columns) }} as names_another_key,
-        {{ row_lacks('events', table, columns) }} as row_lacks
+        {{ names_another_key('events.key_text', columns) }} as names_another_key
+        {%- for column in columns %}
+        {%- for image in ['row', 'before'] %},
+        {{ could_be_value('events', image, column) }} as {{ image }}_fits__{{ column['name'] }}
+        {%- endfor %}
+        {%- endfor %}
     from events
+),
+
+with_gaps as (
+    select
+        rows_as_text.*,
+        {{ row_lacks('rows_as_text', table, columns) }} as row_lacks
+    from rows_as_text
 ),
 
 described as (
     select
-        rows_as_text.*,
-        {{ before_lacks('rows_as_text', table, columns) }} as before_lacks
-    from rows_as_text
+        with_gaps.*,
+        {{ before_lacks('with_gaps', table, columns) }} as before_lacks
+    from with_gaps
 ),
 
 judged as (
@@ -100,7 +111,7 @@ typed as (
                 then null
             {%- if not column['is_key'] %}
             -- what is not carried need not be a value
-            when judged.{{ image }}_lacks is not null and not {{ could_be_value('judged', image, column) }}
+            when judged.{{ image }}_lacks is not null and not judged.{{ image }}_fits__{{ column['name'] }}
                 then {{ 'null' if column['nullable'] else filler(column['type']) }}
             {%- endif %}
             else {{ typed_value('judged.' ~ image ~ '__' ~ column['name'], column['type']) }}

@@ -98,7 +98,9 @@ strict as (
                         and length({{ bare }}) - length(translate({{ bare }}, '[{', '')) > 100
                     )
             else true
-        end as is_json
+        end as is_json,
+        case when named.event.op = 'd' then named.event.before else named.event.after end as row_image,
+        named.event.before as before_image
     from named
 ),
 
@@ -122,7 +124,7 @@ events as (
         strict.event.transaction.total_order,
         strict.event.source.name is not null as has_source,
         coalesce(len(strict.row_keys) > 0, false) as has_row,
-        strict.event.before is not null as has_before_image,
+        strict.before_image is not null as has_before_image,
         try(decode(strict.kafka_key)) as key_text,
         {%- for image in ['row', 'before'] %}
         case when len(strict.{{ image }}_keys) > 0 and strict.{{ image }}_keys <> {{ names }}
@@ -140,11 +142,8 @@ events as (
             ))[:{{ named_unknown_columns() }}], lambda name: left(name, 250)), ','), '')
         end as unknown_columns
         {%- for column in columns %}
-        {%- for image, value in [
-            ('row', "case when strict.event.op = 'd' then strict.event.before." ~ column['source_name']
-                ~ " else strict.event.after." ~ column['source_name'] ~ " end"),
-            ('before', "strict.event.before." ~ column['source_name']),
-        ] %}
+        {%- for image in ['row', 'before'] %}
+        {%- set value = 'strict.' ~ image ~ '_image.' ~ column['source_name'] %}
         {%- if column['type']['name'] in text_types %},
         case
             when {{ _duckdb_is_unavailable(value) }} then '{{ unavailable_forms()[0] }}'

@@ -81,22 +81,18 @@
         {%- for column in columns %}
         {%- set text = events ~ '.row__' ~ column['name'] %}
         {%- set lacking = '' if column['is_key'] else ' and not ' ~ is_listed(column['name'], events ~ '.row_lacks') %}
-        {%- if column['type']['name'] in ['varchar', 'decimal'] %}
-        when coalesce({{ events }}.row_is_other__{{ column['name'] }}, false){{ lacking }}
-            then 'invalid_value:{{ column["name"] }}'
-        {%- endif %}
-        {%- if not column['nullable'] %}
-        when {{ text }} is null{{ lacking }} then 'missing_column:{{ column["name"] }}'
-        {%- endif %}
-        {%- if column['is_key'] %}
-        when {{ text }} = '{{ unavailable_forms()[0] }}' then 'unavailable_value:{{ column["name"] }}'
-        {%- endif %}
-        {%- if column['type']['name'] == 'varchar' %}
-        when {{ _is_too_long(text, column['type']) }}{{ lacking }} then 'value_too_long:{{ column["name"] }}'
-        {%- else %}
-        when {{ text }} is not null and not {{ _has_form(text, column['type']) }}{{ lacking }}
-            then 'invalid_value:{{ column["name"] }}'
-        {%- endif %}
+        when not {{ events }}.row_fits__{{ column['name'] }}{{ lacking }}
+            then
+                case
+                    {%- if column['type']['name'] in ['varchar', 'decimal'] %}
+                    when {{ events }}.row_is_other__{{ column['name'] }} then 'invalid_value'
+                    {%- endif %}
+                    when {{ text }} is null then 'missing_column'
+                    {%- if column['is_key'] %}
+                    when {{ text }} = '{{ unavailable_forms()[0] }}' then 'unavailable_value'
+                    {%- endif %}
+                    else '{{ "value_too_long" if column["type"]["name"] == "varchar" else "invalid_value" }}'
+                end || ':{{ column["name"] }}'
         {%- endfor %}
     end
 {%- endmacro %}
@@ -104,14 +100,10 @@
 {% macro before_is_known(events, columns) -%}
     {{ events }}.op in ('u', 'd') and {{ events }}.has_before_image
     {%- for column in columns %}
-    and ({{ could_be_value(events, 'before', column) }}
+    and ({{ events }}.before_fits__{{ column['name'] }}
         {%- if not column['is_key'] %} or {{ is_listed(column['name'], events ~ '.before_lacks') }}{% endif %})
     {%- endfor %}
-    {%- if columns | rejectattr('is_key') | list %}
-    and ({{ events }}.before_lacks is null
-        {%- for column in columns if not column['is_key'] %} or not {{ is_listed(column['name'], events ~ '.before_lacks') }}
-        {%- endfor %})
-    {%- endif %}
+    and coalesce({{ events }}.before_lacks, '') <> ',{{ columns | rejectattr('is_key') | map(attribute='name') | join(',') }},'
 {%- endmacro %}
 
 {#- Boolean SQL, never null: what an image has could stand in the column. `image` is row or before. -#}

@@ -40,39 +40,35 @@
 {% macro row_lacks(events, table, columns) %}
     {%- set sqlserver = source_connector() == 'sqlserver' %}
     {%- set key_only = not sqlserver and declared_meta(table).get('replica_identity') == 'default' %}
+    {%- set conditions = {} %}
+    {%- for column in columns if not column['is_key'] %}
+    {%- set condition %}
+                {{ events }}.row__{{ column['name'] }} = '{{ unavailable_forms()[0] }}'
+                or (
+                    {{ is_listed(column['source_name'], events ~ '.row_missing') }}
+                    and {{ events }}.op <> 'c'
+                    {{- '' if column['nullable'] else ' and ' ~ events ~ ".op <> 'r'" }}
+                )
+                or (
+                    {{ events }}.op = 'd'
+                    {%- if not (key_only or (sqlserver and (column['large'] == 'text' or column['type']['name'] == 'boolean'))) %}
+                    and not {{ events }}.row_fits__{{ column['name'] }}
+                    {%- endif %}
+                )
+                {%- if sqlserver and column['large'] %}
+                or (
+                    {{ events }}.op = 'u'
+                    and {{ _is_empty(events ~ '.row__' ~ column['name']) }}
+                    and {{ _is_empty(events ~ '.before__' ~ column['name']) }}
+                )
+                {%- endif %}
+    {%- endset %}
+    {%- do conditions.update({column['name']: condition}) %}
+    {%- endfor %}
     case
         when {{ events }}.is_doubtful or {{ events }}.op = 'd'
             {%- if sqlserver and columns | selectattr('large') | list %} or {{ events }}.op = 'u'{% endif %}
-            then nullif(
-                ','
-                {%- for column in columns if not column['is_key'] %}
-                || case
-                    when
-                        {{ events }}.row__{{ column['name'] }} = '{{ unavailable_forms()[0] }}'
-                        or (
-                            {{ is_listed(column['source_name'], events ~ '.row_missing') }}
-                            and {{ events }}.op <> 'c'
-                            {{- '' if column['nullable'] else ' and ' ~ events ~ ".op <> 'r'" }}
-                        )
-                        or (
-                            {{ events }}.op = 'd'
-                            {%- if not (key_only or (sqlserver and (column['large'] == 'text' or column['type']['name'] == 'boolean'))) %}
-                            and not {{ could_be_value(events, 'row', column) }}
-                            {%- endif %}
-                        )
-                        {%- if sqlserver and column['large'] %}
-                        or (
-                            {{ events }}.op = 'u'
-                            and {{ _is_empty(events ~ '.row__' ~ column['name']) }}
-                            and {{ _is_empty(events ~ '.before__' ~ column['name']) }}
-                        )
-                        {%- endif %}
-                        then '{{ column["name"] }},'
-                    else ''
-                end
-                {%- endfor %},
-                ','
-            )
+            then {{ cdc_history.names_where(conditions) }}
     end
 {% endmacro %}
 
@@ -82,29 +78,23 @@
     {%- set key_only = not sqlserver and declared_meta(table).get('replica_identity') == 'default' %}
     {%- set doubtful = 'true' if key_only or (sqlserver and columns | selectattr('large') | list)
         else events ~ '.is_doubtful' %}
+    {%- set conditions = {} %}
+    {%- for column in columns if not column['is_key'] %}
+    {%- set condition %}
+                {%- if key_only %}true{% else %}
+                {{ events }}.before__{{ column['name'] }} = '{{ unavailable_forms()[0] }}'
+                or {{ is_listed(column['source_name'], events ~ '.before_missing') }}
+                {%- if sqlserver and column['large'] %}
+                or {{ _is_empty(events ~ '.before__' ~ column['name']) }}
+                {%- endif %}
+                {%- endif %}
+    {%- endset %}
+    {%- do conditions.update({column['name']: condition}) %}
+    {%- endfor %}
     case
         when {{ events }}.op = 'd' then {{ events }}.row_lacks
         when {{ events }}.op = 'u' and {{ doubtful }}
-            then nullif(
-                ','
-                {%- for column in columns if not column['is_key'] %}
-                || case
-                    {%- if key_only %}
-                    when true
-                    {%- else %}
-                    when
-                        {{ events }}.before__{{ column['name'] }} = '{{ unavailable_forms()[0] }}'
-                        or {{ is_listed(column['source_name'], events ~ '.before_missing') }}
-                        {%- if sqlserver and column['large'] %}
-                        or {{ _is_empty(events ~ '.before__' ~ column['name']) }}
-                        {%- endif %}
-                    {%- endif %}
-                        then '{{ column["name"] }},'
-                    else ''
-                end
-                {%- endfor %},
-                ','
-            )
+            then {{ cdc_history.names_where(conditions) }}
     end
 {% endmacro %}
 

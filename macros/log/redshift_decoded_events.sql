@@ -74,16 +74,16 @@ imaged as (
 images as (
     select
         imaged.*
-        {%- for image in ['row', 'before'] %},
-        case when json_typeof(imaged.{{ image }}_image) = 'object' then nullif(
-            ','
-            {%- for column in columns %}
-            || case when json_typeof(imaged.{{ image }}_image."{{ column['source_name'] }}") is null
-                then '{{ column["source_name"] }},' else ''
-            end
-            {%- endfor %},
-            ','
-        ) end as {{ image }}_missing
+        {%- for image in ['row', 'before'] %}
+        {%- set conditions = {} %}
+        {%- for column in columns %}
+        {%- do conditions.update({
+            column['source_name']: 'json_typeof(imaged.' ~ image ~ '_image."' ~ column['source_name'] ~ '") is null'
+        }) %}
+        {%- endfor %},
+        case when json_typeof(imaged.{{ image }}_image) = 'object'
+            then {{ cdc_history.names_where(conditions) }}
+        end as {{ image }}_missing
         {%- endfor %}
     from imaged
 ),

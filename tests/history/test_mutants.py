@@ -291,8 +291,8 @@ MUTANTS = [
     Mutant(
         "a delete has the values after it",
         "macros/log/decoded_events.sql",
-        "\"case when strict.event.op = 'd' then strict.event.before.\"",
-        "\"case when strict.event.op = 'x' then strict.event.before.\"",
+        "case when named.event.op = 'd' then named.event.before else",
+        "case when named.event.op = 'x' then named.event.before else",
     ),
     Mutant(
         "separators in a text are not escaped",
@@ -323,8 +323,8 @@ MUTANTS = [
     Mutant(
         "a value that nobody told is not named",
         SETTLED,
-        "|| case when own._cdc_told_at_{{ loop.index }} is null then",
-        "|| case when false then",
+        "{column['name']: 'own._cdc_told_at_' ~ loop.index ~ ' is null'}",
+        "{column['name']: 'false'}",
         "sqlserver",
     ),
     Mutant(

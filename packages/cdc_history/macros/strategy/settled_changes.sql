@@ -456,6 +456,13 @@ stale_reads as (
 {% set by_stand -%}
     partition by {% for key in keys %}standing_steps.{{ key }}{{ ', ' if not loop.last }}{% endfor %} order by standing_steps._cdc_stand
 {%- endset %}
+{% set untold, untold_before = {}, {} %}
+{% for column in columns %}
+    {% do untold.update({column['name']: 'own._cdc_told_at_' ~ loop.index ~ ' is null'}) %}
+    {% do untold_before.update({column['name']:
+        'not ' ~ cdc_history._carries('own', column, 'before') ~ ' and earlier._cdc_told_at_' ~ loop.index ~ ' is null'
+    }) %}
+{% endfor %}
 told_values as (
     select
         {%- for key in keys %}
@@ -519,23 +526,10 @@ filled_images as (
         own._cdc_op,
         own._cdc_stand,
         own._cdc_before_lacks is not null as _cdc_has_before,
-        nullif(
-            ','
-            {%- for column in columns %}
-            || case when own._cdc_told_at_{{ loop.index }} is null then '{{ column["name"] }},' else '' end
-            {%- endfor %},
-            ','
-        ) as _cdc_not_carried,
-        case when own._cdc_before_lacks is not null then nullif(
-            ','
-            {%- for column in columns %}
-            || case
-                when not {{ cdc_history._carries('own', column, 'before') }} and earlier._cdc_told_at_{{ loop.index }} is null
-                    then '{{ column["name"] }},' else ''
-            end
-            {%- endfor %},
-            ','
-        ) end as _cdc_before_not_carried
+        {{ cdc_history.names_where(untold) }} as _cdc_not_carried,
+        case when own._cdc_before_lacks is not null
+            then {{ cdc_history.names_where(untold_before) }}
+        end as _cdc_before_not_carried
         {%- for column in columns %},
         own.{{ column['column'] }},
         case

@@ -1,0 +1,8 @@
+{#- SQL: the names, between commas, whose condition holds; null for none. -#}
+{% macro names_where(conditions) -%}
+    {%- set parts = ["','"] -%}
+    {%- for name, condition in conditions.items() -%}
+        {%- do parts.append("case when " ~ condition ~ " then '" ~ name | replace("'", "''") ~ ",' else '' end") -%}
+    {%- endfor -%}
+    nullif({{ cdc_history.concatenated(parts) }}, ',')
+{%- endmacro %}
