@@ -75,7 +75,7 @@ rows_as_text as (
         {{ could_be_value('events', image, column) }} as {{ image }}_fits__{{ column['name'] }}
         {%- endfor %}
         {%- endfor %}
-    from events
+    from {{ evaluated_once('events') }}
 ),
 
 with_gaps as (
