@@ -504,15 +504,15 @@ MUTANTS = [
     Mutant(
         "a large column that is empty after an update was cleared",
         LACKS,
-        "{{ events }}.op = 'u'\n                            and {{ _is_empty(",
-        "false\n                            and {{ _is_empty(",
+        "{{ events }}.op = 'u'\n                    and {{ _is_empty(",
+        "false\n                    and {{ _is_empty(",
         "sqlserver",
         described=True,
     ),
     Mutant(
         "a large column that was cleared was not written",
         LACKS,
-        "                            and {{ _is_empty(events ~ '.before__' ~ column['name']) }}\n",
+        "                    and {{ _is_empty(events ~ '.before__' ~ column['name']) }}\n",
         "",
         "sqlserver",
         described=True,
@@ -535,8 +535,8 @@ MUTANTS = [
     Mutant(
         "an update with the key alone had the values that it shows",
         LACKS,
-        "                    {%- if key_only %}\n                    when true\n",
-        "                    {%- if key_only %}\n                    when false\n",
+        "{%- if key_only %}true{% else %}",
+        "{%- if key_only %}false{% else %}",
         described=True,
     ),
     Mutant(

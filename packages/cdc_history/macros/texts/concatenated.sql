@@ -4,4 +4,4 @@
 -#}
 {% macro concatenated(parts) %}{{ return(adapter.dispatch('concatenated', 'cdc_history')(parts)) }}{% endmacro %}
 {% macro duckdb__concatenated(parts) -%} concat({{ parts | join(', ') }}) {%- endmacro %}
-{% macro redshift__concatenated(parts) -%} {{ parts | join(' || ') }} {%- endmacro %}
+{% macro default__concatenated(parts) -%} {{ parts | join(' || ') }} {%- endmacro %}
