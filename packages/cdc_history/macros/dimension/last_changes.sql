@@ -60,6 +60,9 @@ ranked as (
         ranked._cdc_op,
         ranked._cdc_position,
         ranked._cdc_committed_at,
+        {%- if options['holes'] %}
+        ranked._cdc_not_carried,
+        {%- endif %}
         ranked._cdc_row_hash
         {%- endif %}
     from ranked
