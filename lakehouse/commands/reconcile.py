@@ -1,7 +1,8 @@
-"""`lakehouse reconcile`: the warehouse against what the shop's audit says, or a snapshot read."""
+"""`lakehouse reconcile`: the warehouse against the shop's audit, its own tables, or a snapshot."""
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from lakehouse.settings import CommandSettings
 if TYPE_CHECKING:
     from ingestion.kafka.produce import Record
     from lakehouse.reconcile.findings import Difference, LostDelete, Reconciliation
+    from lakehouse.reconcile.rows import TableRows
 
 
 app = typer.Typer()
@@ -119,6 +121,7 @@ def absences(
     """
     from ingestion.landing.ledger import entries
     from ingestion.landing.storage import open_storage
+    from lakehouse.health.waiting import await_built
     from lakehouse.reconcile.absences import find_absences, open_log
     from lakehouse.reconcile.repair import absence_records
     from lakehouse.source.connectors import render
@@ -144,13 +147,146 @@ def absences(
         for lost in absent:
             say((table, "bold"), f", {lost.key}: not read")
     if absent and repair:
+        # a delete that is only on its way must not be written a second time, with a false date
         _require_few(absent, at_most, f"{scan.snapshot} a snapshot of the right database")
-        _require_caught_up(settings, [table])
+        await_built(settings, declared, [table])
         read_at = scan.read_at.replace(tzinfo=UTC)
         now = datetime.now(UTC)
         _write(settings, absence_records(declared, settings.source, absent, read_at, now), absent)
     if absent:
         raise typer.Exit(Exit.ATTENTION)
+
+
+@app.command()
+def rows(
+    tables: Annotated[
+        list[str] | None, typer.Argument(help="Declared tables; all where none is named.")
+    ] = None,
+    chunk_rows: Annotated[
+        int, typer.Option(min=1, help="Rows that one transaction reads from the source.")
+    ] = 10_000,
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair", help="Write a delete to Kafka for each row that only the log has."
+        ),
+    ] = False,
+    at_most: Annotated[
+        int, typer.Option(min=1, help="With --repair: more deletes than this stop it.")
+    ] = 1_000,
+    wait: Annotated[
+        int, typer.Option(min=0, help="Seconds that the pipeline may take to catch up, in all.")
+    ] = 600,
+    slot: Annotated[
+        str,
+        typer.Option(
+            help="PostgreSQL: the connector's replication slot, if it is not the one that "
+            "`lakehouse connector render` names.",
+        ),
+    ] = "",
+    salt: Annotated[
+        str,
+        typer.Option(
+            help="Salt of the columns with pii: hash, by default LAKEHOUSE_PII_SALT; without it "
+            "they are not compared.",
+        ),
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Compare the rows that the source's own tables hold with the current ones of the log.
+
+    No audit is needed, and the shop may go on: what differs is read again, when the pipeline, which
+    has to run beside, has caught up, and counts if nothing has changed on either side. Exit code 3
+    if anything differs, 4 if the log stays behind, or rows cannot be repaired by a delete.
+    """
+    from lakehouse.health.waiting import Patience
+    from lakehouse.reconcile.repair import delete_records
+    from lakehouse.reconcile.rows import compare_rows
+    from lakehouse.reconcile.scope import Scope
+    from lakehouse.source.connectors import render
+    from lakehouse.source.database import open_database
+
+    settings, declared = CommandSettings.from_environment(), load()
+    selected = declared.select(tables or [])
+    salt = salt or settings.pii_salt
+    rendered = render(
+        declared,
+        settings.source,
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        auth=settings.kafka_auth,
+    )
+    with (
+        console(stderr=True).status(Text("reconciling")) as status,
+        open_database(settings) as database,
+    ):
+        compared = compare_rows(
+            selected,
+            settings,
+            declared,
+            database,
+            salt=salt,
+            slot=slot or rendered.get("slot.name", ""),
+            chunk_rows=chunk_rows,
+            patience=Patience(time.monotonic() + wait, lambda said: status.update(Text(said))),
+        )
+    skipped = [name for table in selected for name in Scope(table, salt).skipped]
+    _show_rows(compared, skipped, as_json=as_json)
+    found = [row for table in compared for row in table.differences]
+    extra = [row.extra for row in found if row.extra]
+    if extra and repair:
+        _require_few(extra, at_most, "LAKEHOUSE_SOURCE_DSN the database that the connector reads")
+        _write(settings, delete_records(declared, settings.source, extra, datetime.now(UTC)), extra)
+    if repair and len(extra) < len(found):
+        names = list(dict.fromkeys(row.table.name for row in found if not row.extra))
+        options = " ".join(f"--snapshot-of {name}" for name in names)
+        raise RefusedError(
+            f"{len(found) - len(extra):,} rows are missing or wrong ({', '.join(names)}), and only "
+            "the source can say what they are: read these tables anew with a second connector, "
+            f"`lakehouse connector render {options}` (docs/runbooks/operations.md)"
+        )
+    if found:
+        raise typer.Exit(Exit.ATTENTION)
+
+
+def _show_rows(compared: Sequence[TableRows], skipped: Sequence[str], *, as_json: bool) -> None:
+    found = [row for table in compared for row in table.differences]
+    if as_json:
+        show_json(
+            {
+                "agrees": not found,
+                "tables": [
+                    {
+                        "table": table.table,
+                        "source_rows": table.source_rows,
+                        "read_again": table.read_again,
+                        "differing_rows": len(table.differences),
+                    }
+                    for table in compared
+                ],
+                "differences": [
+                    {"table": row.table.name, "position": row.position} | vars(row.difference)
+                    for row in found
+                ],
+                "skipped_columns": skipped,
+            }
+        )
+        return
+    show_table(
+        ("table", "source", "read again", "differ"),
+        [
+            _cells(table.table, table.source_rows, table.read_again, len(table.differences))
+            for table in compared
+        ],
+        names=1,
+    )
+    if skipped:
+        say(f"not compared without the salt: {', '.join(skipped)}")
+    for row in found:
+        last = f", last change at {row.position}" if row.position else ""
+        say((row.table.name, "bold"), f", {row.difference.key}: {row.difference.kind}{last}")
+        say(f"    source     {row.difference.source}")
+        say(f"    log        {row.difference.warehouse}")
+    say(("source and log differ", "red") if found else ("source and log agree", "green"))
 
 
 def _repair(result: Reconciliation, at_most: int, settings: CommandSettings) -> None:
@@ -159,6 +295,7 @@ def _repair(result: Reconciliation, at_most: int, settings: CommandSettings) -> 
     Raises:
         RefusedError: the pipeline has not caught up, or there are more than `at_most`.
     """
+    from lakehouse.health.waiting import await_built
     from lakehouse.reconcile.repair import delete_records
 
     lost = result.lost_deletes
@@ -166,8 +303,9 @@ def _repair(result: Reconciliation, at_most: int, settings: CommandSettings) -> 
         note("nothing to repair: the source has every current row of the warehouse")
         return
     _require_few(lost, at_most, "LAKEHOUSE_SOURCE_DSN the database that the connector reads")
-    _require_caught_up(settings, dict.fromkeys(delete.table.name for delete in lost))
-    _write(settings, delete_records(load(), settings.source, lost, datetime.now(UTC)), lost)
+    declared = load()
+    await_built(settings, declared, dict.fromkeys(delete.table.name for delete in lost))
+    _write(settings, delete_records(declared, settings.source, lost, datetime.now(UTC)), lost)
 
 
 def _require_few(lost: Sequence[LostDelete], at_most: int, source: str) -> None:
@@ -199,34 +337,6 @@ def _write(
 def _counts(lost: Iterable[LostDelete]) -> str:
     counts = Counter(delete.table.name for delete in lost)
     return ", ".join(f"{table} {count:,}" for table, count in counts.items())
-
-
-def _require_caught_up(settings: CommandSettings, tables: Iterable[str]) -> None:
-    """A delete that is only on its way must not be written a second time, with a false date."""
-    from ingestion.kafka.brokers import Brokers
-    from ingestion.landing.ledger import Ledger
-    from ingestion.landing.storage import open_storage
-    from ingestion.landing.subscriptions import subscriptions
-    from lakehouse.health.status import table_statuses
-    from lakehouse.health.warehouse import read_warehouse
-
-    declared = load()
-    wanted = subscriptions(declared, settings.source, list(tables))
-    behind = [
-        f"{status.table} (not landed {status.not_landed}, not built {status.not_built})"
-        for status in table_statuses(
-            wanted,
-            Ledger(open_storage(settings.landing)).progress,
-            Brokers(settings).topics({subscription.topic for subscription in wanted}),
-            read_warehouse(settings, declared).logs,
-        )
-        if status.problem or status.not_landed != 0 or status.not_built != 0
-    ]
-    if behind:
-        raise RefusedError(
-            f"the warehouse has not caught up: {', '.join(behind)}. Run `lakehouse land --once` "
-            "and `dbt build`, then reconcile again"
-        )
 
 
 def show(result: Reconciliation) -> None:

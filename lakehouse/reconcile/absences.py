@@ -74,18 +74,8 @@ class Log:
         """The view of another table's accepted changes."""
         return f"{self.staging}.stg_retail__{table.name}"
 
-    @property
-    def keys(self) -> list[str]:
-        """SQL of the key's columns; those that know no upper and lower case in one spelling."""
-        return [
-            f"lower(rtrim({name}))"
-            if self.table.column(name).collation == "case_insensitive"
-            else name
-            for name in self.table.primary_key
-        ]
-
     def spelled(self, key: Mapping[str, Any]) -> str:
-        """A record's key (by the source's names) as one text, spelled as `keys` compares it."""
+        """A record's key (by the source's names) as one text, spelled as `key_expressions` does."""
         columns = [self.table.column(name) for name in self.table.primary_key]
         values = [key.get(column.source_name(self.connector)) for column in columns]
         return json.dumps(
@@ -96,6 +86,14 @@ class Log:
                 for column, value in zip(columns, values, strict=True)
             ]
         )
+
+
+def key_expressions(table: Table) -> list[str]:
+    """SQL of the key's columns; those that know no upper and lower case in one spelling."""
+    return [
+        f"lower(rtrim({name}))" if table.column(name).collation == "case_insensitive" else name
+        for name in table.primary_key
+    ]
 
 
 @contextmanager
@@ -350,8 +348,8 @@ def _count(log: Log, query: str) -> int:
 
 def _alive_and_unread(log: Log, scan: Scan) -> str:
     """SQL: the landed columns, as last known, of rows whose delete history would keep (rule 2b)."""
-    key = [f"{expression} as _key_{n}" for n, expression in enumerate(log.keys)]
-    names = [f"_key_{n}" for n, _ in enumerate(log.keys)]
+    key = [f"{expression} as _key_{n}" for n, expression in enumerate(key_expressions(log.table))]
+    names = [f"_key_{n}" for n, _ in enumerate(key)]
     by_key, same = ", ".join(names), " and ".join(f"past.{n} = {{0}}.{n}" for n in names)
     rank = "case _cdc_op when 'd' then 0 when 'c' then 1 when 'u' then 2 else 3 end"
     columns = ", ".join(f"past.{column.name}" for column in log.table.landed_columns)

@@ -5,9 +5,13 @@ Columns that are not the table's own begin with an underscore, which no declared
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Context, Decimal
+from hashlib import md5, sha256
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from ingestion.declarations import Column, Table
 
@@ -56,6 +60,50 @@ class Scope:
             salt = self.salt.replace("'", "''")
             return _HASHED.format(salt=salt, column=column.name, length=column.type.length)
         return f"cast({column.name} as {column.type})"
+
+    def text(self, column: Column, value: Any) -> str | None:
+        """A value as the source's driver gives it, as the text of what the warehouse holds."""
+        if column.pii == "hash" and value is not None:
+            salted = f"{self.salt}{canonical(value, column)}".encode()
+            return sha256(salted).hexdigest()[: column.type.length]
+        return canonical(value, column)
+
+    def fingerprint(self, texts: Mapping[str, str | None]) -> str:
+        """The hash of the compared columns' texts (C2)."""
+        joined = "".join(
+            f"|{name}={_escaped(text)}" for name in self.names if (text := texts[name]) is not None
+        )
+        return md5(joined.encode(), usedforsecurity=False).hexdigest()
+
+    def key_hash(self, texts: Mapping[str, str | None]) -> str:
+        """The hash of the key (C3), of its one spelling where upper and lower case are one."""
+        parts = []
+        for name in self.table.primary_key:
+            text = texts[name] or ""
+            folds = self.table.column(name).collation == "case_insensitive"
+            parts.append(_escaped(text.rstrip(" ").lower() if folds else text))
+        return md5("|".join(parts).encode(), usedforsecurity=False).hexdigest()
+
+
+def canonical(value: Any, column: Column) -> str | None:
+    """The canonical text of a driver's value (docs/semantics.md, C1), text before its escapes."""
+    if value is None:
+        return None
+    match column.type.name:
+        case "boolean":
+            return "true" if value else "false"
+        case "decimal":
+            unit, exact = Decimal(1).scaleb(-(column.type.scale or 0)), Context(prec=99)
+            return f"{exact.plus(Decimal(value).quantize(unit, context=exact)):f}"
+        case "timestamp" if isinstance(value, datetime):
+            moment = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+            return moment.isoformat(sep=" ", timespec="microseconds")
+    # SQL Server's connector spells these in capitals
+    return str(value).upper() if isinstance(value, UUID) else str(value)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("~", "~0").replace("|", "~1")
 
 
 def differs(names: Sequence[str]) -> str:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count as count_up
 from pathlib import Path
+from threading import Event, Thread
+from typing import Any
 
 import duckdb
 import pytest
 
 from ingestion.declarations import load
+from ingestion.kafka.brokers import Brokers
+from ingestion.settings import Settings
 from lakehouse.reconcile.run import reconcile
 from playground.services import Services
 from playground.services.capture import SALT, Capture
@@ -17,6 +28,7 @@ from playground.services.postgres import autocommit_cursor
 from playground.shop import schema
 from playground.shop.opening import Scale
 from playground.shop.simulator import Shop
+from tests.kit.dbt import ROOT
 from tests.pipeline.chain import Chain, count
 
 _SCALE = Scale(customers=60, orders=80, products=40, categories=6)
@@ -143,6 +155,140 @@ def test_rows_that_a_new_snapshot_did_not_read(captured: _Captured) -> None:
     assert count(warehouse, "select count(*) from staging.quarantine") == 0
     for table in tables:
         assert "0 others were alive" in _absences(captured, table)
+
+
+def test_rows_of_the_source_itself_beside_a_shop_that_never_rests(
+    captured: _Captured, services: Services
+) -> None:
+    planted = _plant(captured)
+    with _never_resting(captured.dsn):
+        code, found, said = _compare_rows(captured, "--repair")
+    assert {(one["table"], one["key"], one["kind"]) for one in found["differences"]} == planted
+    # many more were on their way when the first reading was compared
+    assert all(table["read_again"] > table["differing_rows"] for table in found["tables"])
+    assert (code, "2 deletes written to Kafka" in said) == (4, True), said
+    assert "--snapshot-of order_items --snapshot-of promotions" in said
+
+    # What it does not write itself, a second connector reads.
+    wrong = ["order_items", "promotions"]
+    brokers = Brokers(Settings.from_environment(captured.chain.environment))
+    topics = [load().table(name).topics["postgresql"] for name in wrong]
+    with autocommit_cursor(captured.dsn) as database:
+        database.execute("select (select count(*) from order_items), count(*) from promotions")
+        [rows] = database.fetchall()
+    captured.capture.wait_until_delivered()
+    wanted = [end + more for end, more in zip(_ends(brokers, topics), rows, strict=True)]
+    snapshot = services.capture(captured.dsn, load(), wrong)
+    snapshot.create()
+    deadline = time.monotonic() + 120
+    while _ends(brokers, topics) != wanted:
+        assert time.monotonic() < deadline, (wanted, snapshot.status())
+        time.sleep(0.2)
+    snapshot.delete()
+    code, found, said = _compare_rows(captured)
+    assert (code, found["differences"]) == (0, []), said
+
+
+def _ends(brokers: Brokers, topics: list[str]) -> list[int]:
+    """How many records each of them has had."""
+    found = brokers.topics(topics)
+    return [sum(one.latest for one in found[topic].partitions.values()) for topic in topics]
+
+
+def _plant(captured: _Captured) -> set[tuple[str, str, str]]:
+    """Changes that the connector is not shown; what there is to find: table, key, kind."""
+    publication = captured.capture.settings["publication.name"]
+    tables = "public.customers, public.order_items, public.promotions"
+    with autocommit_cursor(captured.dsn) as database:
+        database.execute(f"alter publication {publication} drop table {tables}")
+        database.execute("select min(customer_id) from customers")
+        [(first,)] = database.fetchall()
+        database.execute("select min(order_id), max(order_id) from order_items")
+        [(gone, changed)] = database.fetchall()
+        database.execute("delete from customers where customer_id = %s", (first,))
+        database.execute("delete from order_items where order_id = %s and line_no = 1", (gone,))
+        database.execute(
+            "update order_items set quantity = quantity + 1 where order_id = %s and line_no = 1",
+            (changed,),
+        )
+        database.execute(
+            "insert into promotions select * from jsonb_populate_record(null::promotions,"
+            " (select to_jsonb(one) from promotions as one order by 1 limit 1)"
+            ' || \'{"promotion_code": "Behind~The|Log"}\')'
+        )
+        database.execute(f"alter publication {publication} add table {tables}")
+    return {
+        ("customers", f"customer_id={first}", "extra row"),
+        ("order_items", f"order_id={gone}, line_no=1", "extra row"),
+        ("order_items", f"order_id={changed}, line_no=1", "wrong row"),
+        ("promotions", "promotion_code=Behind~The|Log", "missing row"),
+    }
+
+
+@contextmanager
+def _never_resting(dsn: str) -> Iterator[None]:
+    """Rows come, change and go, in each of the tables."""
+    done = Event()
+
+    def trade() -> None:
+        with autocommit_cursor(dsn) as database:
+            database.execute("select array_agg(customer_id) from customers")
+            [(customers,)] = database.fetchall()
+            for number in count_up():
+                if done.is_set():
+                    return
+                customer = customers[number % len(customers)]
+                database.execute(
+                    "update customers set first_name = %s where customer_id = %s",
+                    (f"Ada {number}", customer),
+                )
+                database.execute(
+                    "update order_items set quantity = quantity + 1 where order_id = (select"
+                    " order_id from order_items order by order_id offset %s limit 1)",
+                    (5 + number % 40,),
+                )
+                database.execute(
+                    "insert into promotions select * from jsonb_populate_record(null::promotions,"
+                    " (select to_jsonb(one) from promotions as one order by 1 limit 1)"
+                    " || jsonb_build_object('promotion_code', %s))",
+                    (f"T{number}",),
+                )
+                database.execute(
+                    "delete from promotions where promotion_code = %s", (f"T{number - 50}",)
+                )
+                done.wait(0.1)
+
+    trader = Thread(target=trade)
+    trader.start()
+    try:
+        yield
+    finally:
+        done.set()
+        trader.join()
+
+
+def _compare_rows(captured: _Captured, *options: str) -> tuple[int, dict[str, Any], str]:
+    """How `reconcile rows` ends, finds and says, while the pipeline runs beside it."""
+    chain = captured.chain
+    command = [str(Path(sys.executable).with_name("lakehouse")), "reconcile", "rows"]
+    command += ["customers", "order_items", "promotions", "--chunk-rows", "25", "--json"]
+    command += ["--slot", captured.capture.settings["slot.name"], *options]
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **chain.environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        while running.poll() is None:
+            chain.land()
+            # for a moment the command may hold the file that dbt has to write
+            with suppress(AssertionError):
+                chain.build("--select", "path:models/staging", "--exclude-resource-type", "test")
+        out, said = running.communicate()
+    assert out, said
+    return running.returncode, json.loads(out), said
 
 
 def _absences(captured: _Captured, table: str, *options: str) -> str:

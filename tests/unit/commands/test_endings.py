@@ -27,11 +27,18 @@ from ingestion.landing.storage import open_storage
 from lakehouse.commands import declarations as declarations_command
 from lakehouse.dbt import Dbt
 from lakehouse.health import checks
-from lakehouse.reconcile import absences
+from lakehouse.reconcile import absences, rows
 from lakehouse.reconcile import run as reconciliation
 from lakehouse.reconcile.absences import Scan
-from lakehouse.reconcile.findings import Difference, LostDelete, MartReport, Reconciliation
-from lakehouse.source import catalog
+from lakehouse.reconcile.findings import (
+    Difference,
+    Kind,
+    LostDelete,
+    MartReport,
+    Reconciliation,
+)
+from lakehouse.reconcile.rows import RowDifference, TableRows
+from lakehouse.source import catalog, database
 from lakehouse.source.catalog import Catalog, CatalogTable, SourceColumn
 from lakehouse.source.connectors import source_table
 from lakehouse.warehouse import access, connection, deployment, sides, streaming_views, streams
@@ -159,6 +166,23 @@ class World:
         stores, moment = load().table("stores"), datetime(2026, 3, 1, tzinfo=UTC)
         self.set(absences, "open_log", lambda *_: nullcontext())
         self.set(absences, "find_absences", find)
+
+    def rows(self, *kinds: Kind) -> None:
+        """Rows of the stores on which the source itself and the log differ."""
+        stores = load().table("stores")
+        gone = LostDelete(stores, {"store_id": 1}, "")
+        differences = tuple(
+            RowDifference(
+                stores,
+                Difference("store_id=1", kind, "—", "name='[/x]'"),
+                "0001:[/x]",
+                gone if kind == "extra row" else None,
+            )
+            for kind in kinds
+        )
+        self.set(database, "open_database", lambda _: nullcontext())
+        found = (TableRows("stores", 5, 2, differences),)
+        self.set(rows, "compare_rows", lambda *_, **__: found)
 
     def doctor(self, state: checks.State) -> None:
         self.set(checks, "check_all", lambda *_: iter([checks.Result("jars", state, "45", "x")]))
@@ -296,6 +320,9 @@ CASES: dict[tuple[int, str], Case] = {
     (4, "reconcile"): ("--repair --at-most 1", lambda world: world.source(agrees=False)),
     (0, "reconcile absences"): ("stores --snapshot newest", World.snapshot),
     (3, "reconcile absences"): ("stores --snapshot one", lambda world: world.snapshot(1, 2)),
+    (0, "reconcile rows"): ("stores", World.rows),
+    (3, "reconcile rows"): ("", lambda world: world.rows("extra row", "wrong row")),
+    (4, "reconcile rows"): ("stores --repair", lambda world: world.rows("missing row")),
     (4, "reconcile absences"): (
         "stores --snapshot one",
         lambda world: world.snapshot(refused="several threads [/x]"),

@@ -1,0 +1,95 @@
+"""Waiting for the pipeline, which runs beside: nothing is asked for before it is there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from ingestion.declarations import Declarations
+from ingestion.errors import RefusedError, TransientError
+from ingestion.kafka.brokers import Brokers
+from ingestion.landing.ledger import Ledger
+from ingestion.landing.storage import open_storage
+from ingestion.landing.subscriptions import subscriptions
+from lakehouse.health.status import table_statuses
+from lakehouse.health.warehouse import read_warehouse
+from lakehouse.settings import CommandSettings
+
+_LOOK_EVERY_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long may be waited in all, and who is told for what."""
+
+    until: float
+    """By the clock `time.monotonic`."""
+    tell: Callable[[str], None] = lambda _: None
+
+    def wait(self, behind: Callable[[], str]) -> None:
+        """Return when `behind` names nothing any more; what does not answer right now is behind.
+
+        Raises:
+            RefusedError: it still names something when the time is over.
+        """
+        while said := _answered(behind):
+            if time.monotonic() >= self.until:
+                raise RefusedError(
+                    f"the warehouse has not caught up: {said}. Run `lakehouse land --once` and "
+                    "`dbt build`, then reconcile again"
+                )
+            self.tell(f"waiting for {said}")
+            time.sleep(_LOOK_EVERY_SECONDS)
+
+
+AT_ONCE = Patience(0)
+
+
+def _answered(behind: Callable[[], str]) -> str:
+    try:
+        return behind()
+    except TransientError as error:
+        return str(error)
+
+
+def await_built(
+    settings: CommandSettings,
+    declared: Declarations,
+    tables: Iterable[str],
+    patience: Patience = AT_ONCE,
+) -> None:
+    """Return when what Kafka holds of `tables` at the call is landed, and that is built.
+
+    The shop may go on: what comes later is not waited for.
+
+    Raises:
+        RefusedError: it is not, though `patience` has ended.
+    """
+    wanted = subscriptions(declared, settings.source, list(tables))
+    topics = Brokers(settings).topics({subscription.topic for subscription in wanted})
+    ledger = Ledger(open_storage(settings.landing))
+
+    def not_landed() -> str:
+        ledger.refresh()
+        statuses = table_statuses(wanted, ledger.progress, topics, {})
+        return ", ".join(
+            f"{status.table} ({status.problem or f'not landed {status.not_landed}'})"
+            for status in statuses
+            if status.problem or status.not_landed != 0
+        )
+
+    patience.wait(not_landed)
+    landed = ledger.progress
+
+    def not_built() -> str:
+        warehouse = read_warehouse(settings, declared)
+        statuses = table_statuses(wanted, landed, topics, warehouse.logs)
+        said = ", ".join(
+            f"{status.table} (not built {status.not_built})"
+            for status in statuses
+            if status.not_built != 0
+        )
+        return f"{said}: {warehouse.problem}" if said and warehouse.problem else said
+
+    patience.wait(not_built)

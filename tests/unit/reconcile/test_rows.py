@@ -1,0 +1,196 @@
+"""When a difference between two databases that never rest counts: never a passing one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import duckdb
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingestion.declarations import load
+from lakehouse.reconcile.absences import Log
+from lakehouse.reconcile.current import Current
+from lakehouse.reconcile.rows import Look, lasts, log_behind
+from lakehouse.reconcile.scope import Scope, canonical
+
+DECLARED = load()
+
+
+@dataclass(frozen=True)
+class Race:
+    """The commits of one key, and how far each reading saw.
+
+    `rows[n]` is the row that commit n left, None a delete; `lost` are those that no event told of.
+    The source's two readings saw the first `seen` commits, and its log ended behind `ended`; the
+    log was asked when the first `delivered` commits were on their way or there.
+    """
+
+    rows: list[int | None]
+    lost: frozenset[int]
+    seen: tuple[int, int]
+    ended: tuple[int, int]
+    delivered: tuple[int, int]
+
+    def source(self, reading: int) -> str | None:
+        """The row's fingerprint."""
+        seen = self.rows[: self.seen[reading]]
+        return str(seen[-1]) if seen and seen[-1] is not None else None
+
+    def log(self, reading: int) -> Current | None:
+        """What the log says last."""
+        known = [n for n in range(self.delivered[reading]) if n not in self.lost]
+        if not known:
+            return None
+        row = self.rows[known[-1]]
+        return Current(row is not None, str(row), f"{known[-1]:04d}")
+
+    def look(self, reading: int) -> Look:
+        return Look(self.source(reading), self.ended[reading], self.log(reading))
+
+    @property
+    def is_found(self) -> bool:
+        return lasts(self.look(0), self.look(1), lambda position, end: int(position) < end)
+
+
+@st.composite
+def races(draw: st.DrawFn, *, loses: bool = True) -> Race:
+    """Commits, readings and deliveries as they may fall: the log is awaited, then the source is
+    read again, which sees whatever has been delivered."""
+    rows = draw(st.lists(st.none() | st.integers(0, 2), max_size=8))
+    lost = draw(st.frozensets(st.integers(0, 7))) if loses else frozenset()
+    place, places = 0, []
+    for _ in range(6):
+        place = draw(st.integers(place, len(rows)))
+        places.append(place)
+    first, ended, delivered, second, ended_again, delivered_again = places
+    return Race(rows, lost, (first, second), (ended, ended_again), (delivered, delivered_again))
+
+
+@given(races(loses=False))
+def test_where_the_log_is_whole_nothing_is_found(race: Race) -> None:
+    assert not race.is_found
+
+
+@given(races())
+def test_what_is_found_was_lost_and_lasts(race: Race) -> None:
+    if race.is_found:
+        assert race.lost & set(range(race.delivered[1]))
+        assert race.look(0).differs
+        assert race.look(1).differs
+
+
+@given(races())
+def test_a_difference_of_a_key_that_rests_is_found(race: Race) -> None:
+    rested = Race(race.rows, race.lost, *[(len(race.rows),) * 2] * 3)
+    assert rested.is_found == rested.look(1).differs
+
+
+LACKING = {
+    "the source's row changed": (Look("a", 9, None), Look("b", 9, None)),
+    "the log's last change is another one": (
+        Look("a", 9, Current(True, "b", "1")),
+        Look("a", 9, Current(True, "b", "2")),
+    ),
+    "the log's last change came behind the first reading": (
+        Look("a", 1, Current(True, "b", "5")),
+        Look("a", 9, Current(True, "b", "5")),
+    ),
+    "they agree by now": (
+        Look("a", 9, Current(True, "b", "1")),
+        Look("a", 9, Current(True, "a", "1")),
+    ),
+}
+
+
+@pytest.mark.parametrize("looks", LACKING.values(), ids=list(LACKING))
+def test_each_condition_is_needed(looks: tuple[Look, Look]) -> None:
+    assert not lasts(*looks, lambda position, end: int(position) < end)
+
+
+COMMIT = 0x2A00000C780003
+PLACE = "0001:0000002a:00000c78:0003"
+NEWEST = {
+    "nothing yet": ([], True),
+    "an earlier commit": (["0001:0000002a:00000c78:0002"] * 3, True),
+    "a part of it": ([PLACE], True),
+    "all of it": ([PLACE] * 2, False),
+    "a later one": (["0001:0000002a:00000c78:0004"], False),
+    "one of the next epoch": (["0002:00000001:00000001:0001"], False),
+}
+
+
+@pytest.mark.parametrize(("commits", "is_behind"), NEWEST.values(), ids=list(NEWEST))
+def test_the_log_is_behind_sqlservers_newest_commit(commits: list[str], *, is_behind: bool) -> None:
+    with duckdb.connect() as warehouse:
+        warehouse.execute(
+            "create schema staging; create table staging.stg_retail__stores"
+            " (_cdc_commit text, _cdc_position text, _cdc_op text, _cdc_is_absence boolean)"
+        )
+        for number, commit in enumerate(commits):
+            warehouse.execute(
+                "insert into staging.stg_retail__stores values (?, ?, 'u', false)",
+                [commit, f"{commit}:{number}"],
+            )
+        log = Log(
+            lambda sql: warehouse.execute(sql).fetchall(),
+            "staging",
+            DECLARED,
+            "sqlserver",
+            DECLARED.table("stores"),
+        )
+        assert bool(log_behind(log, COMMIT, 2)) == is_behind
+
+
+VALUES: list[tuple[str, str, Any, str]] = [
+    ("order_items", "unit_price", Decimal("1.5"), "1.50"),
+    ("order_items", "unit_price", Decimal("-0.00"), "0.00"),
+    ("order_items", "quantity", 7, "7"),
+    ("customers", "marketing_consent", False, "false"),
+    ("customers", "birth_date", date(1990, 12, 10), "1990-12-10"),
+    ("customers", "created_at", datetime(2020, 1, 1, 8), "2020-01-01 08:00:00.000000"),
+    (
+        "customers",
+        "created_at",
+        datetime(2020, 1, 1, 8, tzinfo=timezone(timedelta(hours=2))),
+        "2020-01-01 06:00:00.000000",
+    ),
+    ("customers", "email", UUID(int=10), "00000000-0000-0000-0000-00000000000A"),
+]
+
+
+@pytest.mark.parametrize(("table", "name", "value", "text"), VALUES)
+def test_a_value_of_the_driver_has_the_text_of_the_log(
+    table: str, name: str, value: Any, text: str
+) -> None:
+    column = DECLARED.table(table).column(name)
+    assert canonical(value, column) == text
+    assert canonical(None, column) is None
+
+
+def test_a_hashed_value_is_hashed_as_the_connector_does_it() -> None:
+    scope = Scope(DECLARED.table("customers"), "salt")
+    phone = scope.table.column("phone")
+    # printf '%s' 'salt+44' | sha256sum
+    assert scope.text(phone, "+44") == (
+        "ffef44fca22613d644ad3ef79d94b653827ba40ac781eb805746e70afc1b5d77"
+    )
+    assert scope.text(phone, None) is None
+
+
+def test_spellings_of_a_key_that_are_one_have_one_hash() -> None:
+    scope = Scope(DECLARED.table("promotions"), "")
+    assert scope.key_hash({"promotion_code": "Ten|Off  "}) == scope.key_hash(
+        {"promotion_code": "ten|off"}
+    )
+    assert scope.key_hash({"promotion_code": "ten"}) != scope.key_hash({"promotion_code": "tan"})
+
+
+def test_moments_are_utc() -> None:
+    column = DECLARED.table("customers").column("created_at")
+    assert canonical(datetime(2020, 1, 1, tzinfo=UTC), column) == "2020-01-01 00:00:00.000000"
