@@ -24,17 +24,20 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+Salt = Annotated[
+    str,
+    typer.Option(
+        help="Salt of the columns with pii: hash, by default LAKEHOUSE_PII_SALT; without it they "
+        "are not compared.",
+    ),
+]
+AtMost = Annotated[int, typer.Option(min=1, help="With --repair: more deletes than this stop it.")]
+
 
 @app.callback(invoke_without_command=True)
 def reconcile(
     context: typer.Context,
-    salt: Annotated[
-        str,
-        typer.Option(
-            help="Salt of the columns with pii: hash, by default LAKEHOUSE_PII_SALT; without it "
-            "they are not compared.",
-        ),
-    ] = "",
+    salt: Salt = "",
     repair: Annotated[
         bool,
         typer.Option(
@@ -43,9 +46,7 @@ def reconcile(
             "and the source has no longer.",
         ),
     ] = False,
-    at_most: Annotated[
-        int, typer.Option(min=1, help="With --repair: more deletes than this stop it.")
-    ] = 1_000,
+    at_most: AtMost = 1_000,
     as_json: AsJson = False,
 ) -> None:
     """Compare the warehouse with the audit in the source: every version, every row of every mart.
@@ -108,9 +109,7 @@ def absences(
     repair: Annotated[
         bool, typer.Option("--repair", help="Write a delete for each of them to Kafka.")
     ] = False,
-    at_most: Annotated[
-        int, typer.Option(min=1, help="With --repair: more deletes than this stop it.")
-    ] = 1_000,
+    at_most: AtMost = 1_000,
     as_json: AsJson = False,
 ) -> None:
     """Find rows that live in the log and that a complete snapshot of the table did not read.
@@ -171,9 +170,7 @@ def rows(
             "--repair", help="Write a delete to Kafka for each row that only the log has."
         ),
     ] = False,
-    at_most: Annotated[
-        int, typer.Option(min=1, help="With --repair: more deletes than this stop it.")
-    ] = 1_000,
+    at_most: AtMost = 1_000,
     wait: Annotated[
         int, typer.Option(min=0, help="Seconds that the pipeline may take to catch up, in all.")
     ] = 600,
@@ -184,13 +181,7 @@ def rows(
             "`lakehouse connector render` names.",
         ),
     ] = "",
-    salt: Annotated[
-        str,
-        typer.Option(
-            help="Salt of the columns with pii: hash, by default LAKEHOUSE_PII_SALT; without it "
-            "they are not compared.",
-        ),
-    ] = "",
+    salt: Salt = "",
     as_json: AsJson = False,
 ) -> None:
     """Compare the rows that the source's own tables hold with the current ones of the log.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ingestion.declarations import Declarations
 from ingestion.errors import RefusedError, TransientError
@@ -33,14 +33,17 @@ class Patience:
         Raises:
             RefusedError: it still names something when the time is over.
         """
+        asked = time.monotonic()
         while said := _answered(behind):
-            if time.monotonic() >= self.until:
+            if (now := time.monotonic()) >= self.until:
                 raise RefusedError(
                     f"the warehouse has not caught up: {said}. Run `lakehouse land --once` and "
                     "`dbt build`, then reconcile again"
                 )
             self.tell(f"waiting for {said}")
-            time.sleep(_LOOK_EVERY_SECONDS)
+            # a large warehouse is not asked all the time
+            time.sleep(max(_LOOK_EVERY_SECONDS, now - asked))
+            asked = time.monotonic()
 
 
 AT_ONCE = Patience(0)
@@ -66,7 +69,8 @@ def await_built(
     Raises:
         RefusedError: it is not, though `patience` has ended.
     """
-    wanted = subscriptions(declared, settings.source, list(tables))
+    only = replace(declared, tables=declared.select(list(tables)))
+    wanted = subscriptions(declared, settings.source, [table.name for table in only.tables])
     topics = Brokers(settings).topics({subscription.topic for subscription in wanted})
     ledger = Ledger(open_storage(settings.landing))
 
@@ -83,7 +87,7 @@ def await_built(
     landed = ledger.progress
 
     def not_built() -> str:
-        warehouse = read_warehouse(settings, declared)
+        warehouse = read_warehouse(settings, only)
         statuses = table_statuses(wanted, landed, topics, warehouse.logs)
         said = ", ".join(
             f"{status.table} (not built {status.not_built})"

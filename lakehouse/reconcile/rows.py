@@ -31,6 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from ingestion.declarations import Declarations, Table
@@ -135,7 +136,7 @@ class _Comparison:
     def look(self, log: Log) -> None:
         """T1."""
         current = all_current(log, self._ctes)
-        for key in self._first.keys() | current.keys():
+        for key in {**self._first, **current}:
             read, (log_key, last) = self._first.get(key), current.get(key, ((), None))
             look = self._look(0, read, last)
             if look.differs:
@@ -266,14 +267,9 @@ def compare_rows(  # noqa: PLR0913 - what it is asked with
             end = log_end(database)
             patience.wait(lambda: capture_behind(database, end))
             for comparison in comparisons:
-                commit = newest_commit(database, comparison.source.table)
-                if commit:
-                    table = comparison.scope.table
-                    patience.wait(
-                        lambda table=table, commit=commit: ask(  # type: ignore[misc]
-                            table, lambda log: log_behind(log, *commit)
-                        )
-                    )
+                if commit := newest_commit(database, comparison.source.table):
+                    lacking = partial(log_behind, commit=commit)
+                    patience.wait(partial(ask, comparison.scope.table, lacking))
         names = [comparison.scope.table.name for comparison in comparisons]
         await_built(settings, declared, names, patience)
 
@@ -305,9 +301,10 @@ def _source_rows(scope: Scope, declared: Declarations, database: Database) -> So
     return SourceRows(database, place, key, key + others)
 
 
-def log_behind(log: Log, commit: int, events: int) -> str:
-    """What the log lacks of SQL Server's newest commit in a table; nothing when it is there."""
-    wanted = f"{log.declarations.connectors[log.connector].epoch:04d}:{lsn_text(commit)}"
+def log_behind(log: Log, commit: tuple[int, int]) -> str:
+    """What the log lacks of `newest_commit`; nothing when it is there."""
+    lsn, events = commit
+    wanted = f"{log.declarations.connectors[log.connector].epoch:04d}:{lsn_text(lsn)}"
     [(newest, count)] = log.query(
         "select max(_cdc_commit),"
         f" count(distinct case when _cdc_commit = '{wanted}' then _cdc_position || _cdc_op end)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -14,10 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingestion.declarations import load
+from lakehouse.health.waiting import AT_ONCE
+from lakehouse.reconcile import rows
 from lakehouse.reconcile.absences import Log
 from lakehouse.reconcile.current import Current
+from lakehouse.reconcile.findings import Difference
 from lakehouse.reconcile.rows import Look, lasts, log_behind
 from lakehouse.reconcile.scope import Scope, canonical
+from lakehouse.settings import CommandSettings
+from tests.kit.recorded import recorded
 
 DECLARED = load()
 
@@ -113,6 +119,70 @@ def test_each_condition_is_needed(looks: tuple[Look, Look]) -> None:
     assert not lasts(*looks, lambda position, end: int(position) < end)
 
 
+def test_tables_of_sqlserver_are_compared_in_two_readings(monkeypatch: pytest.MonkeyPatch) -> None:
+    stores = DECLARED.table("stores")
+    scope = Scope(stores, "")
+    names = [column.name for column in stores.landed_columns]
+    with duckdb.connect() as warehouse, recorded("comparison") as database:
+        declared_columns = ", ".join(f"{c.name} {c.type}" for c in stores.landed_columns)
+        warehouse.execute(f"""
+            create schema staging;
+            create table staging.stg_retail__stores as
+            select '0001:00000000:00000000:0010' as _cdc_commit, '' as _cdc_position,
+                'u' as _cdc_op, false as _cdc_is_absence;
+            create table current_rows ({declared_columns}, _cdc_op text, _cdc_not_carried text,
+                _cdc_key text, _cdc_fingerprint text, _cdc_last text)
+            """)
+
+        def insert(key: int, name: str) -> None:
+            other = ["GB", "Europe/London", "GBP", date(1999, 4, 1), None]
+            row = dict(zip(names, [key, name, None, *other, datetime(2020, 1, 1, 8)], strict=True))
+            texts = {name: canonical(value, stores.column(name)) for name, value in row.items()}
+            told = ["u", None, scope.key_hash(texts), scope.fingerprint(texts), f"{PLACE_10}{key}"]
+            marks = ", ".join("?" * (len(row) + len(told)))
+            warehouse.execute(f"insert into current_rows values ({marks})", [*row.values(), *told])
+
+        for key, name in ((1, "as it was"), (2, "old"), (3, "gone"), (5, "old")):
+            insert(key, name)
+        log = Log(
+            lambda sql: warehouse.execute(sql).fetchall(), "staging", DECLARED, "sqlserver", stores
+        )
+        awaited: list[object] = []
+
+        def await_built(_: object, __: object, tables: list[str], ___: object) -> None:
+            if awaited:
+                insert(4, "on its way")
+            awaited.append(tables)
+
+        ctes = "with compared as (select * from current_rows)"
+        monkeypatch.setattr(rows, "compiled", lambda *_: {"stores": ctes})
+        monkeypatch.setattr(rows, "open_log", lambda *_: nullcontext(log))
+        monkeypatch.setattr(rows, "await_built", await_built)
+        [found] = rows.compare_rows(
+            [stores],
+            CommandSettings.from_environment({"LAKEHOUSE_SOURCE": "sqlserver"}),
+            DECLARED,
+            database,
+            salt="",
+            slot="",
+            chunk_rows=10,
+            patience=AT_ONCE,
+        )
+    assert (found.source_rows, found.read_again, awaited) == (4, 4, [["stores"]] * 2)
+    assert [(one.difference, one.position) for one in found.differences] == [
+        (
+            Difference("store_id=2", "wrong row", "name='changed behind the log'", "name='old'"),
+            f"{PLACE_10}2",
+        ),
+        (
+            Difference("store_id=3", "extra row", "—", found.differences[1].difference.warehouse),
+            f"{PLACE_10}3",
+        ),
+    ]
+    assert [one.extra and one.extra.row["name"] for one in found.differences] == [None, "gone"]
+
+
+PLACE_10 = "0001:00000000:00000000:0010:00000000:00000000:0001:000000000000000"
 COMMIT = 0x2A00000C780003
 PLACE = "0001:0000002a:00000c78:0003"
 NEWEST = {
@@ -144,7 +214,7 @@ def test_the_log_is_behind_sqlservers_newest_commit(commits: list[str], *, is_be
             "sqlserver",
             DECLARED.table("stores"),
         )
-        assert bool(log_behind(log, COMMIT, 2)) == is_behind
+        assert bool(log_behind(log, (COMMIT, 2))) == is_behind
 
 
 VALUES: list[tuple[str, str, Any, str]] = [

@@ -2,48 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
-
 import pytest
-import yaml
 
 from ingestion.declarations import load
 from ingestion.errors import TerminalError
 from lakehouse.source.connectors import source_table
 from lakehouse.source.database import Database
 from lakehouse.source.rows import SourceRows, capture_behind, log_end, newest_commit
+from tests.kit.recorded import recorded
 
-RECORDED = yaml.safe_load(Path(__file__).with_name("sqlserver_rows.yml").read_text("utf-8"))
 DECLARED = load()
-
-
-class Recorded(Database):
-    """Answers what the file has under a heading, in that order, and refuses every other word."""
-
-    def __init__(self, heading: str) -> None:
-        super().__init__("sqlserver", [dict(said) for said in RECORDED[heading]], (), ())
-
-    def rows(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        wanted = self.connection.pop(0)
-        assert statement == wanted["statement"]
-        assert list(parameters) == wanted.get("parameters", [])
-        return [tuple(row) for row in wanted["answer"]]
-
-    @contextmanager
-    def at_one_moment(self) -> Iterator[None]:
-        self.rows("begin")
-        yield
-        self.rows("end")
-
-
-@contextmanager
-def recorded(heading: str) -> Iterator[Recorded]:
-    database = Recorded(heading)
-    yield database
-    assert not database.connection
 
 
 def rows_of(database: Database, name: str, *others: str) -> SourceRows:
