@@ -74,12 +74,12 @@ class Look:
         return self.source != (self.log.fingerprint if self.log and self.log.alive else None)
 
 
-def lasts(first: Look, second: Look, stands_before: Callable[[str, int], bool]) -> bool:
-    """Whether a difference counts: see above. `stands_before` compares a position with an end."""
+def lasts(first: Look, second: Look, is_older: Callable[[str, int], bool]) -> bool:
+    """Whether a difference counts: see above. `is_older` holds a position against an end."""
     return (
         second.differs
         and (first.source, first.log) == (second.source, second.log)
-        and (first.log is None or stands_before(first.log.position, first.log_end))
+        and (first.log is None or is_older(first.log.position, first.log_end))
     )
 
 
@@ -183,15 +183,12 @@ class _Comparison:
     def _judged(self, log: Log, key: str, row: CurrentRow | None) -> RowDifference | None:
         first, read = self.looks[key], self._second.get(key)
         second = self._look(1, read, row.last if row else None)
-
-        def stands_before(position: str, end: int) -> bool:
-            return _stands_before(log, position, end)
-
+        is_older = partial(stands_before, log)
         table, shown = self.scope.table, key_text(self.scope.table.primary_key, self._keys[key])
         if (
             second.log
             and second.log == first.log
-            and not stands_before(second.log.position, second.log_end)
+            and not is_older(second.log.position, second.log_end)
         ):
             raise RefusedError(
                 f"{table.name}, {shown}: its last change stands at {second.log.position}, and the "
@@ -199,7 +196,7 @@ class _Comparison:
                 "connector reads? One that was restored needs a new topic prefix "
                 "(docs/runbooks/operations.md)"
             )
-        if not lasts(first, second, stands_before):
+        if not lasts(first, second, is_older):
             return None
         compared = [c for c in self.scope.columns if not row or c.name not in row.not_carried]
         source = tuple(read.texts[c.name] for c in compared) if read and read.texts else None
@@ -216,7 +213,7 @@ class _Comparison:
         return RowDifference(table, difference, position, extra)
 
 
-def _stands_before(log: Log, position: str, end: int) -> bool:
+def stands_before(log: Log, position: str, end: int) -> bool:
     """Whether a change was in the source's log when that ended at `end`."""
     parsed = Position.parse(log.connector, position)
     place = parsed.place

@@ -15,12 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingestion.declarations import load
+from ingestion.settings import ConnectorName
 from lakehouse.health.waiting import AT_ONCE
 from lakehouse.reconcile import rows
 from lakehouse.reconcile.absences import Log
 from lakehouse.reconcile.current import Current
 from lakehouse.reconcile.findings import Difference
-from lakehouse.reconcile.rows import Look, lasts, log_behind
+from lakehouse.reconcile.rows import Look, lasts, log_behind, stands_before
 from lakehouse.reconcile.scope import Scope, canonical
 from lakehouse.settings import CommandSettings
 from tests.kit.recorded import recorded
@@ -134,16 +135,23 @@ def test_tables_of_sqlserver_are_compared_in_two_readings(monkeypatch: pytest.Mo
                 _cdc_key text, _cdc_fingerprint text, _cdc_last text)
             """)
 
-        def insert(key: int, name: str) -> None:
+        def insert(key: int, name: str, not_carried: str | None = None) -> None:
             other = ["GB", "Europe/London", "GBP", date(1999, 4, 1), None]
             row = dict(zip(names, [key, name, None, *other, datetime(2020, 1, 1, 8)], strict=True))
             texts = {name: canonical(value, stores.column(name)) for name, value in row.items()}
-            told = ["u", None, scope.key_hash(texts), scope.fingerprint(texts), f"{PLACE_10}{key}"]
+            told = [
+                "u",
+                not_carried,
+                scope.key_hash(texts),
+                scope.fingerprint(texts),
+                f"{PLACE_10}{key}",
+            ]
             marks = ", ".join("?" * (len(row) + len(told)))
             warehouse.execute(f"insert into current_rows values ({marks})", [*row.values(), *told])
 
         for key, name in ((1, "as it was"), (2, "old"), (3, "gone"), (5, "old")):
             insert(key, name)
+        insert(6, "", not_carried=",name,")
         log = Log(
             lambda sql: warehouse.execute(sql).fetchall(), "staging", DECLARED, "sqlserver", stores
         )
@@ -168,7 +176,7 @@ def test_tables_of_sqlserver_are_compared_in_two_readings(monkeypatch: pytest.Mo
             chunk_rows=10,
             patience=AT_ONCE,
         )
-    assert (found.source_rows, found.read_again, awaited) == (4, 4, [["stores"]] * 2)
+    assert (found.source_rows, found.read_again, awaited) == (5, 5, [["stores"]] * 2)
     assert [(one.difference, one.position) for one in found.differences] == [
         (
             Difference("store_id=2", "wrong row", "name='changed behind the log'", "name='old'"),
@@ -180,6 +188,25 @@ def test_tables_of_sqlserver_are_compared_in_two_readings(monkeypatch: pytest.Mo
         ),
     ]
     assert [one.extra and one.extra.row["name"] for one in found.differences] == [None, "gone"]
+
+
+STANDS: list[tuple[ConnectorName, str, bool]] = [
+    ("postgresql", "0001:000000000000001f:000000000000001e:0000000000000001", True),
+    ("postgresql", "0001:000000000000001f:0000000000000021:0000000000000001", False),
+    ("postgresql", "0001:0000000000000021:0000000000000000:0000000000000000", False),
+    ("postgresql", "0000:0000000000000099:0000000000000099:0000000000000000", True),
+    ("postgresql", "0002:0000000000000001:0000000000000001:0000000000000000", False),
+    ("sqlserver", "0001:00000000:00000000:0020:00000000:00000099:0001:0000000000000001", True),
+    ("sqlserver", "0001:00000000:00000000:0021:00000000:00000000:0000:0000000000000000", False),
+]
+
+
+@pytest.mark.parametrize(("connector", "position", "is_before"), STANDS)
+def test_a_change_stands_before_the_end_of_its_epochs_log(
+    connector: ConnectorName, position: str, *, is_before: bool
+) -> None:
+    log = Log(lambda _: [], "", DECLARED, connector, DECLARED.table("stores"))
+    assert stands_before(log, position, 0x20) == is_before
 
 
 PLACE_10 = "0001:00000000:00000000:0010:00000000:00000000:0001:000000000000000"
