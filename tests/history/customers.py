@@ -65,18 +65,19 @@ class Customers:
         *,
         without: str = "",
         ahead_seconds: int = 0,
+        key: int = 7,
     ) -> None:
-        """Land a change of customer 7, its images without a column, its commit ahead of Kafka.
+        """Land a change of a customer, its images without a column, its commit ahead of Kafka.
 
         `tier=null` and the like break what is declared.
         """
-        image = ROWS.row(row, (7,))
+        image = ROWS.row(row, (key,))
         event = Event(
             op=op,
             place=PostgresPlace(lsn, lsn - 1, 1),
             committed_ms=(lsn + ahead_seconds) * 1000,
-            row=image,
-            before=ROWS.row(before, (7,)) if before else None,
+            row=None if op == "d" else image,
+            before=image if op == "d" else ROWS.row(before, (key,)) if before else None,
         )
         table = ROWS.table
         seen = replace(table, columns=tuple(c for c in table.columns if c.name != without))

@@ -172,6 +172,25 @@ def accept(
 BECAUSE = ("--reason", "The topic's retention ended, see 'ticket 12'", "--by", "ada")
 
 
+def test_a_declared_key_that_is_not_the_sources(customers: Customers) -> None:
+    """The shop has another row of this key: it was read, and a second one is inserted."""
+    customers.land("r", 30, "tier=gold", key=8)
+    customers.land("c", 40, "tier=silver", key=8)
+    customers.land("d", 50, "tier=silver", key=8)
+    for _ in range(2):
+        assert complaints(customers, "build") == {CHAIN}
+        assert stored(customers) == [40]
+
+
+def test_a_read_that_saw_what_is_committed_later(customers: Customers) -> None:
+    customers.land("r", 30, "tier=gold", key=8)
+    customers.land("c", 40, "tier=silver", key=8)
+    assert complaints(customers, "build") == {CHAIN}
+    customers.land("u", 50, "tier=gold", before="tier=silver", key=8)
+    assert not complaints(customers, "build")
+    assert not stored(customers)
+
+
 def test_a_break_that_is_accepted_is_no_longer_told(
     customers: Customers, accept: Callable[..., int]
 ) -> None:

@@ -27,21 +27,34 @@
         from versions
     ),
 
+    {% if has_images -%}
+    {{ cdc_history._unwritten_reads(model, key, sequence_by, log) }},
+
+    {% endif -%}
     broken as (
         select
-            {{ key | join(', ') }},
-            {{ sequence_by }},
-            _cdc_op,
+            {% for column in key %}chained.{{ column }}, {% endfor %}
+            chained.{{ sequence_by }},
+            chained._cdc_op,
             {{ cdc_history._snapshot_names(model).dbt_updated_at }} as dbt_updated_at,
             version_id,
             _cdc_before_hash,
             previous_row_hash,
             previous_scd_id
         from chained
+        {%- if has_images %}
+        left join unwritten
+            on
+                {{ cdc_history._same_key('chained', 'unwritten', key) }}
+                and chained.{{ sequence_by }} = unwritten.{{ sequence_by }}
+        {%- endif %}
         where
             (_cdc_before_hash is not null and {{ cdc_history.differs('_cdc_before_hash', 'previous_row_hash') }})
             -- an insert of a row that is there: its delete was lost, or the key is not the source's
             or (_cdc_op = 'c' and not _cdc_follows_delete)
+            {%- if has_images %}
+            or (chained._cdc_op = 'c' and unwritten.{{ sequence_by }} is not null)
+            {%- endif %}
     ){% if has_images %},
 
     {{ cdc_history._alike_but_for_columns(model, key, sequence_by, log) }}
@@ -72,6 +85,38 @@
         )
         {%- endif %}
 {% endtest %}
+
+{#-
+  CTEs from `told` to `unwritten`: the inserts behind a read of a row that neither they nor what follows wrote.
+  A read before an insert is no version, since a snapshot may see what is committed later; such a row it
+  cannot have seen later: the key has two rows at the source, or a delete was lost.
+-#}
+{% macro _unwritten_reads(model, key, sequence_by, log) %}
+{% set by_order -%}
+    partition by {{ key | join(', ') }} order by {{ sequence_by }}, {{ cdc_history.operation_rank('_cdc_op') }}
+{%- endset %}
+    told as (
+        select
+            changes.*,
+            lag(_cdc_op) over ({{ by_order }}) as op_before,
+            lag(_cdc_row_hash) over ({{ by_order }}) as row_hash_before
+        from ({{ cdc_history.rows_of_audited_keys(log, key, beside=model) }}) as changes
+    ),
+
+    unwritten as (
+        select
+            {% for column in key %}told.{{ column }}, {% endfor %}
+            told.{{ sequence_by }}
+        from told
+        left join told as later
+            on
+                {{ cdc_history._same_key('told', 'later', key) }}
+                and told.{{ sequence_by }} <= later.{{ sequence_by }}
+                and (told.row_hash_before = later._cdc_row_hash or later._cdc_not_carried is not null)
+        where told._cdc_op = 'c' and told.op_before = 'r' and later.{{ sequence_by }} is null
+        group by {% for column in key %}told.{{ column }}, {% endfor %}told.{{ sequence_by }}
+    )
+{% endmacro %}
 
 {#-
   CTEs from `compared` to `alike`: the breaks that are none, because the two images differ only in columns

@@ -41,7 +41,7 @@
     {% for name in meta if name.startswith(('sequence', 'apply', 'track', 'arrival')) and name not in allowed %}
         {% do cdc_history._refuse("meta." ~ name ~ " is unknown; allowed: " ~ allowed | join(', ')) %}
     {% endfor %}
-    {% for name in allowed if config.get(name) is not none %}
+    {% for name in allowed if name in model.config %}
         {% do cdc_history._refuse(name ~ " belongs under meta") %}
     {% endfor %}
     {% for name in allowed[2:] if name in meta %}
