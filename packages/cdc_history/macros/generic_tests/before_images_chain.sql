@@ -28,7 +28,7 @@
     ),
 
     {% if has_images -%}
-    {{ cdc_history._unwritten_reads(model, key, sequence_by, log) }},
+    {{ cdc_history._unwritten_reads(key, sequence_by, log) }},
 
     {% endif -%}
     broken as (
@@ -91,16 +91,19 @@
   A read before an insert is no version, since a snapshot may see what is committed later; such a row it
   cannot have seen later: the key has two rows at the source, or a delete was lost.
 -#}
-{% macro _unwritten_reads(model, key, sequence_by, log) %}
+{% macro _unwritten_reads(key, sequence_by, log) %}
 {% set by_order -%}
-    partition by {{ key | join(', ') }} order by {{ sequence_by }}, {{ cdc_history.operation_rank('_cdc_op') }}
+    partition by {% for column in key %}changes.{{ column }}{{ ', ' if not loop.last }}{% endfor %}
+    order by changes.{{ sequence_by }}, {{ cdc_history.operation_rank('changes._cdc_op') }}
 {%- endset %}
     told as (
         select
             changes.*,
-            lag(_cdc_op) over ({{ by_order }}) as op_before,
-            lag(_cdc_row_hash) over ({{ by_order }}) as row_hash_before
-        from ({{ cdc_history.rows_of_audited_keys(log, key, beside=model) }}) as changes
+            lag(changes._cdc_op) over ({{ by_order }}) as op_before,
+            lag(changes._cdc_row_hash) over ({{ by_order }}) as row_hash_before
+        from {{ log }} as changes
+        inner join (select {{ key | join(', ') }} from versions where _cdc_op = 'c' group by {{ key | join(', ') }}) as inserted
+            on {{ cdc_history._same_key('changes', 'inserted', key) }}
     ),
 
     unwritten as (
