@@ -16,7 +16,9 @@
     }) %}
 {% endmacro %}
 
+{#- Where landing is, is asked when the view is built, as for the logs: dbt may be given a manifest. -#}
 {% macro duckdb__landed_notifications() %}
+    {% do source('debezium', 'debezium_notification') %}
     select {{ _notification_columns() }}
     from (
         select
@@ -34,7 +36,10 @@
                 cast(landed.incarnation as integer) as _cdc_incarnation,
                 landed.kafka_offset,
                 landed.kafka_timestamp
-            from {{ source('debezium', 'debezium_notification').render() }} as landed
+            from read_parquet(
+                '{{ landing_location() }}{{ landed_folder('debezium_notification') }}*.parquet',
+                hive_partitioning = true, hive_types_autocast = false
+            ) as landed
         ) as decoded
     ) as fields
     where {{ _is_notification() }}
