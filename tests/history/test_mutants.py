@@ -338,6 +338,7 @@ MUTANTS = [
         SETTLED,
         "not {{ cdc_history._carries(a ~ '_values', column, a_image) }}\n                or",
         "false\n                or",
+        "sqlserver",
     ),
     Mutant(
         "an update comes before its insert",
@@ -580,7 +581,7 @@ def with_error(manifest: Manifest, mutant: Mutant) -> Manifest:
 @cache
 def some_logs(connector: ConnectorName) -> list[WorkedHistory]:
     pairs = pairs_in_commits() if connector == "sqlserver" else []
-    return [*worked_histories(connector), *random_logs(connector, number=1, of=20), *pairs]
+    return [*worked_histories(connector), *random_logs(connector, number=1, of=80), *pairs]
 
 
 def goes_wrong(warehouse: Warehouse, folder: Path, declared: Declarations = DECLARATIONS) -> bool:

@@ -477,6 +477,7 @@ def pairs_in_commits(declarations: Declarations = DECLARATIONS) -> list[WorkedHi
         ("bronze", "gold"),
         ("silver", "silver"),
         ("unknown", "silver"),
+        ("bronze, -email", "gold"),
     ]
     pairs = [
         *([(op, "silver", "bronze") for op in ops] for ops in ("cd", "dc", "uc", "du", "ucd")),
