@@ -329,6 +329,11 @@ def _problems_of_table(table: Table) -> Iterator[str]:
             yield f"{where}, column {column.name}: a key column is neither nullable nor pii"
         if column.name in table.primary_key and column.large is not None:
             yield f"{where}, column {column.name}: a key column is not large"
+        if column.pii == "hash" and column.large is not None and not column.nullable:
+            yield (
+                f"{where}, column {column.name}: pii: hash would hide what SQL Server did not "
+                "write, an empty text in a large column that is never null; allowed: exclude, clear"
+            )
         if column.pii == "exclude" and column.name in table.tracked_columns:
             yield (
                 f"{where}, column {column.name}: pii: exclude never leaves the source, "

@@ -109,6 +109,12 @@ def _of_column(
             f"{column.name} out of the declaration and derive it in a model",
             "computed",
         )
+    elif catalog.connector == "sqlserver" and there.type == "bit" and column.pii == "hash":
+        yield Misfit(
+            where,
+            "is a bit: two pseudonyms hide nothing, and a delete has that of 0 whatever was there. "
+            "Declare it boolean and pii: clear, or pii: exclude",
+        )
     elif catalog.connector == "sqlserver" and there.large != column.large:
         do = f"declare `large: {there.large}`" if there.large else "leave its `large` out"
         yield Misfit(where, f"is {there.type}, declared is large: {column.large or '-'}: {do}")

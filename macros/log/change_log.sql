@@ -69,7 +69,7 @@ rows_as_text as (
         {{ position_expression('events') }} as change_position,
         {{ commit_is_known('events') }} as commit_is_known,
         {{ epoch_expression('events') }} as source_epoch,
-        {{ names_another_key('events.key_text', columns) }} as names_another_key
+        {{ names_another_key('events', columns) }} as names_another_key
         {%- for column in columns %}
         {%- for image in ['row', 'before'] %},
         {{ could_be_value('events', image, column) }} as {{ image }}_fits__{{ column['name'] }}

@@ -110,15 +110,16 @@
 {%- endmacro %}
 
 {#-
-  Boolean SQL: Kafka's key is an object, and its names are not those of the declared key. In JSON no text
-  holds a quote that is not escaped, so names are found without parsing.
+  Boolean SQL: there is no key in Kafka, or an object whose names are not those of the declared key. In JSON
+  no text holds a quote that is not escaped, so names are found without parsing.
 -#}
-{% macro names_another_key(key_text, columns) %}
+{% macro names_another_key(events, columns) %}
+    {%- set key_text = events ~ '.key_text' %}
     {%- set names = columns | selectattr('is_key') | map(attribute='source_name') | list -%}
     {%- if names | join('') != (names | join('')) | replace('"', '') | replace('\\', '') -%}
-    false
+    {{ events }}.kafka_key is null
     {%- else -%}
-    coalesce(
+    {{ events }}.kafka_key is null or coalesce(
         {{ key_text }} like '{"%'
         and not (
             {{ count_matches(key_text, '[{,]"[^"]+":') }} = {{ names | length }}

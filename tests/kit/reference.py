@@ -356,7 +356,9 @@ _TIMESTAMP = re.compile(
 
 
 def _names_another_key(key: bytes | None, table: Table, connector: ConnectorName) -> bool:
-    """Whether Kafka's key is an object whose names are not those of the declared key."""
+    """Whether Kafka has no key, or an object whose names are not those of the declared key."""
+    if key is None:
+        return True
     try:
         told = json.loads(key or b"null")
     except ValueError:
@@ -773,6 +775,8 @@ def with_values_before(ordered: Sequence[Change]) -> list[Change]:
     known: dict[int, Value] = {}
     resolved = []
     for change in ordered:
+        if change.op == "c":  # another row, whatever had its key before
+            known.clear()
         before = change.before and _filled(change.before, change.before_lacks, known)
         unknown_before = change.before_lacks - known.keys()
         if change.before is not None:

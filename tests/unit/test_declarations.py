@@ -161,6 +161,11 @@ def _remove(path: str) -> Callable[[Any], None]:
             id="nullable key",
         ),
         pytest.param(
+            _set("columns.1.config.meta", {"pii": "hash", "large": "max"}),
+            ["column email: pii: hash would hide what SQL Server did not write"],
+            id="hash of a large column that is never null",
+        ),
+        pytest.param(
             _set("columns.6.config.meta.pii", "hash"),
             ["column birth_date: pii: hash needs varchar(64) or longer, this one is date"],
             id="hash of a short column",

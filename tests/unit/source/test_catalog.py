@@ -145,6 +145,12 @@ def test_a_database_without_capture_is_not_asked_for_its_change_tables() -> None
             id="computed",
         ),
         pytest.param(
+            lambda source: changed(source, "Customers", "Phone", "bit", 1, 1, 0),
+            "dbo.Customers.Phone is a bit: two pseudonyms hide nothing, and a delete has that of 0 "
+            "whatever was there. Declare it boolean and pii: clear, or pii: exclude",
+            id="hashed bit",
+        ),
+        pytest.param(
             lambda source: changed(source, "Stores", "City"),
             "dbo.Stores.City is not in the source: correct `source_columns` (upper and lower case "
             "count), or leave column city out of the declaration",

@@ -11,7 +11,7 @@
     chained as (
         select
             versions.*,
-            {{ scd_id }} as version_id,
+            {{ scd_id }} as _cdc_version_id,
             lag(_cdc_row_hash) over (
                 partition by {{ key | join(', ') }}
                 order by _cdc_order, {{ cdc_history.operation_rank('_cdc_op') }}
@@ -36,11 +36,11 @@
             {% for column in key %}chained.{{ column }}, {% endfor %}
             chained.{{ sequence_by }},
             chained._cdc_op,
-            {{ cdc_history._snapshot_names(model).dbt_updated_at }} as dbt_updated_at,
-            version_id,
-            _cdc_before_hash,
-            previous_row_hash,
-            previous_scd_id
+            chained.{{ cdc_history._snapshot_names(model).dbt_updated_at }} as dbt_updated_at,
+            chained._cdc_version_id,
+            chained._cdc_before_hash,
+            chained.previous_row_hash,
+            chained.previous_scd_id
         from chained
         {%- if has_images %}
         left join unwritten
@@ -49,9 +49,12 @@
                 and chained.{{ sequence_by }} = unwritten.{{ sequence_by }}
         {%- endif %}
         where
-            (_cdc_before_hash is not null and {{ cdc_history.differs('_cdc_before_hash', 'previous_row_hash') }})
+            (
+                chained._cdc_before_hash is not null
+                and {{ cdc_history.differs('chained._cdc_before_hash', 'chained.previous_row_hash') }}
+            )
             -- an insert of a row that is there: its delete was lost, or the key is not the source's
-            or (_cdc_op = 'c' and not _cdc_follows_delete)
+            or (chained._cdc_op = 'c' and not chained._cdc_follows_delete)
             {%- if has_images %}
             or (chained._cdc_op = 'c' and unwritten.{{ sequence_by }} is not null)
             {%- endif %}
@@ -65,20 +68,20 @@
         broken.{{ sequence_by }},
         broken._cdc_op,
         broken.dbt_updated_at,
-        broken.version_id as dbt_scd_id,
+        broken._cdc_version_id as dbt_scd_id,
         broken._cdc_before_hash,
         broken.previous_row_hash
     from broken
     {%- if has_images %}
     left join alike
-        on broken.version_id = alike.version_id
+        on broken._cdc_version_id = alike._cdc_version_id
     {%- endif %}
     where
-        {{ 'alike.version_id is null' if has_images else '1 = 1' }}
+        {{ 'alike._cdc_version_id is null' if has_images else '1 = 1' }}
         {#- a project without run numbers has no such table -#}
         {%- set acceptances = cdc_history.operations_relation('acceptances') %}
         {%- if execute and load_relation(acceptances) %}
-        and broken.version_id not in (
+        and broken._cdc_version_id not in (
             select accepted.finding
             from {{ acceptances }} as accepted
             where accepted.relation = '{{ model.identifier }}'
@@ -141,7 +144,7 @@
 {% endfor %}
     compared as (
         select
-            broken.version_id
+            broken._cdc_version_id
             {%- for column in columns %}
             {%- set has_both -%}
                 position(',{{ column['name'] }},' in
@@ -174,10 +177,10 @@
     ),
 
     alike as (
-        select version_id
+        select _cdc_version_id
         from compared
         where {{ cdc_history.row_hash(columns) }} = {{ cdc_history.row_hash(columns, '_before_') }}
-        group by version_id
+        group by _cdc_version_id
     )
 {% endmacro %}
 

@@ -453,9 +453,6 @@ stale_reads as (
 {% macro _filled(options) %}
 {% set keys = options['keys'] %}
 {% set columns = cdc_history._beside_the_key(options) %}
-{% set by_stand -%}
-    partition by {% for key in keys %}standing_steps.{{ key }}{{ ', ' if not loop.last }}{% endfor %} order by standing_steps._cdc_stand
-{%- endset %}
 {% set untold, untold_before = {}, {} %}
 {% for column in columns %}
     {% do untold.update({column['name']: 'own._cdc_told_at_' ~ loop.index ~ ' is null'}) %}
@@ -463,14 +460,25 @@ stale_reads as (
         'not ' ~ cdc_history._carries('own', column, 'before') ~ ' and earlier._cdc_told_at_' ~ loop.index ~ ' is null'
     }) %}
 {% endfor %}
+-- an insert is another row, whatever had its key before
+lives as (
+    select
+        standing_steps.*,
+        sum(case when standing_steps._cdc_op = 'c' then 1 else 0 end) over (
+            partition by {% for key in keys %}standing_steps.{{ key }}{{ ', ' if not loop.last }}{% endfor %}
+            order by standing_steps._cdc_stand rows between unbounded preceding and current row
+        ) as _cdc_life
+    from standing_steps
+),
+
 told_values as (
     select
         {%- for key in keys %}
-        standing_steps.{{ key }},
+        lives.{{ key }},
         {%- endfor %}
-        standing_steps.{{ options['sequence'] }},
-        standing_steps._cdc_op,
-        standing_steps._cdc_stand,
+        lives.{{ options['sequence'] }},
+        lives._cdc_op,
+        lives._cdc_stand,
         imaged._cdc_row_lacks,
         imaged._cdc_before_lacks
         {%- for column in columns %},
@@ -482,15 +490,18 @@ told_values as (
         imaged.{{ column['before'] }},
         max(
             case when {{ cdc_history._carries('imaged', column, 'row') }} or {{ cdc_history._carries('imaged', column, 'before') }}
-                then standing_steps._cdc_stand
+                then lives._cdc_stand
             end
-        ) over ({{ by_stand }} rows between unbounded preceding and current row) as _cdc_told_at_{{ loop.index }}
+        ) over (
+            partition by {% for key in keys %}lives.{{ key }}, {% endfor %}lives._cdc_life
+            order by lives._cdc_stand rows between unbounded preceding and current row
+        ) as _cdc_told_at_{{ loop.index }}
         {%- endfor %}
-    from standing_steps
+    from lives
     inner join imaged
         on
-            {{ cdc_history._same_keys(keys, 'standing_steps', 'imaged') }}
-            and standing_steps._cdc_step_before_exchange = imaged._cdc_step
+            {{ cdc_history._same_keys(keys, 'lives', 'imaged') }}
+            and lives._cdc_step_before_exchange = imaged._cdc_step
 ),
 
 filled_rows as (
