@@ -31,7 +31,11 @@ def render(declarations: Declarations) -> dict[Path, str]:
                 {"snapshots": [_snapshot(table)]},
                 "\n# Redshift: the versions of a row lie together, beside its changes in the log.",
             )
-    for model, macro in (("quarantine", "quarantined"), ("unknown_columns", "unknown_columns")):
+    for model, macro in (
+        ("quarantine", "quarantined"),
+        ("dated_ahead", "dated_ahead"),
+        ("unknown_columns", "unknown_columns"),
+    ):
         files[STAGING / f"quality/{model}.sql"] = _sql(
             "\nunion all\n".join(
                 f"{{{{ {macro}('{table.name}') }}}}" for table in declarations.tables
@@ -65,7 +69,6 @@ def _log(table: Table) -> dict[str, Any]:
         "data_tests": [
             "each_record_once",
             _stored("one_change_one_value", table),
-            _stored("no_commit_in_the_future", table),
         ],
     }
 

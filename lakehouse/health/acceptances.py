@@ -66,16 +66,12 @@ class Findings:
             stored = f"{self.prefix}operations.before_images_chain_{table.name}"
             if stored in tables:
                 found += self._breaks(table, stored)
-            stored = f"{self.prefix}operations.no_commit_in_the_future_{table.name}"
-            if stored in tables:
-                found += self._records(
-                    stored,
-                    f"'{table.name}'",
-                    "'commit time ' || cast(_cdc_committed_at as varchar)",
-                )
-        quarantine = f"{self.prefix}staging.quarantine"
-        if quarantine in tables:
-            found += self._records(quarantine, "table_name", "_cdc_reject_reason")
+        for view, what in (
+            ("quarantine", "_cdc_reject_reason"),
+            ("dated_ahead", "'commit time ' || cast(_cdc_committed_at as varchar)"),
+        ):
+            if f"{self.prefix}staging.{view}" in tables:
+                found += self._records(f"{self.prefix}staging.{view}", what)
         return [each for each in found if (each.relation, each.name) not in accepted]
 
     def _breaks(self, table: Table, stored: str) -> Iterator[Finding]:
@@ -88,10 +84,10 @@ class Findings:
             values = dict(zip(table.primary_key, map(str, key), strict=True))
             yield Finding("break", table.name, name, f"{operation} at {position}", values)
 
-    def _records(self, stored: str, table: str, what: str) -> Iterator[Finding]:
+    def _records(self, view: str, what: str) -> Iterator[Finding]:
         for name, incarnation, partition, offset, told in self.run(
-            f"select {table}, _cdc_incarnation, kafka_partition, kafka_offset, {what}"
-            f" from {stored} order by 1, 2, 3, 4"
+            f"select table_name, _cdc_incarnation, kafka_partition, kafka_offset, {what}"
+            f" from {view} order by 1, 2, 3, 4"
         ):
             yield Finding("record", name, f"{incarnation}/{partition}/{offset}", told)
 

@@ -64,10 +64,6 @@ BAD_DATA = {
         update marts.fct_orders set status = 'lost'
         where order_id = (select min(order_id) from marts.fct_orders)
         """,
-    "no_commit_in_the_future": """
-        update staging.orders__log set _cdc_committed_at = kafka_timestamp + interval 11 minutes
-        where kafka_offset = (select max(kafka_offset) from staging.orders__log)
-        """,
     "one_row_a_key": "insert into marts.fct_orders select * from marts.fct_orders limit 1",
     "refers_to_known_members": """
         update marts.fct_orders set store_id = -1
