@@ -50,7 +50,7 @@ ranked as (
         images.*
         {%- else %}
         {%- for column in payload %}
-        {%- if options['holes'] %}
+        {%- if options['fills'] %}
         case when filled._cdc_stand is null then images.{{ column['column'] }} else filled.{{ column['column'] }} end
             as {{ column['column'] }},
         {%- else %}
@@ -68,7 +68,7 @@ ranked as (
     from ranked
     inner join ({{ options['records'] }}) as images
         on {{ cdc_history._same_image(options, 'ranked') }}
-    {%- if options['holes'] %}
+    {%- if options['fills'] %}
     left join filled
         on ranked._cdc_key = filled._cdc_key and ranked._cdc_place = filled._cdc_stand
     {%- endif %}

@@ -40,7 +40,7 @@
             chosen.{{ column['column'] }},
             {%- endfor %}
             {%- for column in cdc_history._beside_the_key(options) %}
-            {%- if options['holes'] %}
+            {%- if options['fills'] %}
             case
                 when filled._cdc_stand is not null and chosen.is_before_image then filled.{{ column['before'] }}
                 when filled._cdc_stand is not null then filled.{{ column['column'] }}
@@ -72,7 +72,7 @@
         from {{ versions }} as chosen
         inner join ({{ options['records'] }}) as images
             on {{ cdc_history._same_image(options, 'chosen') }}
-        {%- if options['holes'] %}
+        {%- if options['fills'] %}
         left join filled
             on
                 {{ cdc_history._same_keys(options['keys'], 'chosen', 'filled') }}

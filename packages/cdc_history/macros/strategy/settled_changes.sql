@@ -3,7 +3,8 @@
   known of the row after and before each: rules 1 to 3a and 3d of the project's docs/semantics.md.
 
   Most keys need no more than a sort. The steps behind `unsettled_keys` see those of which a commit's
-  place is not known, an image does not carry a column, or one commit holds several changes.
+  place is not known, an image does not carry a column, or one commit holds several changes; where no key
+  has such a change, the steps are left out (`_narrow`).
 
   settled   the keys, _cdc_place (orders the changes of a key), _cdc_order (the position in whose place it
             stands), what the relation says of the change, and which record has the values: `image_...`
@@ -15,6 +16,7 @@
                whole. None computes every key.
 -#}
 {% macro _settled_changes(options, touched_by=none) %}
+{% do cdc_history._narrow(options, touched_by) %}
 {% set keys = options['keys'] %}
 {% set key_list = keys | join(', ') %}
 {% set sequence = options['sequence'] %}
@@ -23,7 +25,7 @@
 {% set held = ['_cdc_row_hash', '_cdc_before_hash']
     + (['_cdc_not_carried', '_cdc_before_not_carried'] if options['holes'] else []) %}
 {% set image = cdc_history._image_columns(options).keys() | list %}
-{% set unsettled = options['floats'] or options['holes'] or options['commits'] %}
+{% set unsettled = options['floats'] or options['fills'] or options['commits'] %}
 {% set by_delivery -%}
     partition by {% for key in keys %}changes.{{ key }}{{ ', ' if not loop.last }}{% endfor %}
     order by
@@ -31,12 +33,7 @@
         changes.{{ committed }} desc{% for column in options['arrival'] %}, changes.{{ adapter.quote(column) }} desc{% endfor %}
 {%- endset %}
 {% if touched_by -%}
-touched as (
-    select {{ key_list }}
-    from ({{ options['records'] }}) as changes
-    where {{ touched_by }}
-    group by {{ key_list }}
-),
+{{ cdc_history._touched_keys(options, touched_by) }},
 
 {% endif -%}
 ordered as (
@@ -89,7 +86,7 @@ unsettled_keys as (
     from delivered
     where
         {% if options['floats'] %}not _cdc_commit_known{% else %}false{% endif %}
-        {%- if options['holes'] %}
+        {%- if options['fills'] %}
         or _cdc_not_carried is not null
         or _cdc_before_not_carried is not null
         {%- endif %}
@@ -111,7 +108,7 @@ numbered as (
         on {{ cdc_history._same_keys(keys, 'delivered', 'unsettled_keys') }}
 ),
 
-{% if options['holes'] -%}
+{% if options['fills'] -%}
 {{ cdc_history._imaged(options) }},
 
 {% endif -%}
@@ -146,7 +143,7 @@ standing_steps as (
     {%- endif %}
 ),
 
-{% if options['holes'] -%}
+{% if options['fills'] -%}
 {{ cdc_history._filled(options) }},
 
 {% endif -%}
@@ -171,7 +168,7 @@ settled as (
         standing_steps.{{ name }},
         {%- endfor %}
         {%- for name in held %}
-        {%- if options['holes'] %}
+        {%- if options['fills'] %}
         case when filled._cdc_stand is null then standing_steps.{{ name }} else filled.{{ name }} end as {{ name }},
         {%- else %}
         standing_steps.{{ name }},
@@ -183,12 +180,72 @@ settled as (
         standing_steps._cdc_order,
         standing_steps._cdc_stand as _cdc_place
     from standing_steps
-    {%- if options['holes'] %}
+    {%- if options['fills'] %}
     left join filled
         on {{ cdc_history._same_keys(keys, 'standing_steps', 'filled') }} and standing_steps._cdc_stand = filled._cdc_stand
     {%- endif %}
     {%- endif %}
 )
+{% endmacro %}
+
+{% macro _touched_keys(options, touched_by) -%}
+touched as (
+    select {{ options['keys'] | join(', ') }}
+    from ({{ options['records'] }}) as changes
+    where {{ touched_by }}
+    group by {{ options['keys'] | join(', ') }}
+)
+{%- endmacro %}
+
+{#-
+  Asks the records of the keys to be computed which of the shapes that take more than a sort there are, and
+  keeps the others out of the SQL: planned for each table of each build they would cost more than all rows of a
+  small run. `floats`, `absences` and `commits` are narrowed to what occurs; `fills` says of `holes` whether it does.
+
+  The answer has to hold until the SQL has run: the log is written by builds only, of which one runs at a time.
+  What is only compiled has every step, as has a unit test, whose records are nowhere but in its SQL.
+-#}
+{% macro _narrow(options, touched_by) %}
+{% do options.update({'fills': options['holes']}) %}
+{% set asked = {} %}
+{% if options['floats'] %}{% do asked.update({'floats': 'not _cdc_commit_known'}) %}{% endif %}
+{% if options['absences'] %}{% do asked.update({'absences': '_cdc_is_absence'}) %}{% endif %}
+{% if options['holes'] %}
+    {% do asked.update({'fills': '_cdc_not_carried is not null or _cdc_before_not_carried is not null'}) %}
+{% endif %}
+{% if options['commits'] %}{% do asked.update({'commits': none}) %}{% endif %}
+{% if execute and asked and cdc_history.invocation_writes() and '__dbt__cte__' not in options['records'] %}
+    {% set question %}
+        {%- if touched_by %}
+        with {{ cdc_history._touched_keys(options, touched_by) }}
+        {%- endif %}
+        select {% for name in asked %}max({{ name }}){{ ', ' if not loop.last }}{% endfor %}
+        from (
+            select
+                {%- for name, condition in asked.items() %}
+                {%- if name == 'commits' %}
+                case
+                    when changes._cdc_commit is not null
+                        and min(changes.{{ options['sequence'] }} || changes._cdc_op) <> max(changes.{{ options['sequence'] }} || changes._cdc_op)
+                        then 1
+                    else 0
+                end as commits
+                {%- else %}
+                max(case when {{ condition }} then 1 else 0 end) as {{ name }}
+                {%- endif %}{{ ',' if not loop.last }}
+                {%- endfor %}
+            from ({{ options['records'] }}) as changes
+            {%- if touched_by %}
+            inner join touched
+                on {{ cdc_history._same_keys(options['keys'], 'changes', 'touched') }}
+            {%- endif %}
+            group by {% for key in options['keys'] %}changes.{{ key }}{{ ', ' if not loop.last }}{% endfor %}
+            {%- if options['commits'] %}, changes._cdc_commit{% endif %}
+        ) as shapes
+    {% endset %}
+    {% set answer = run_query(question).rows[0] %}
+    {% for name in asked %}{% do options.update({name: answer[loop.index0] == 1}) %}{% endfor %}
+{% endif %}
 {% endmacro %}
 
 {% macro _same_keys(keys, a, b) -%}
@@ -256,7 +313,7 @@ imaged as (
 {% macro _agrees(options, a, a_image, b, b_image) %}
     (
         coalesce({{ a }}._cdc_{{ a_image }}_hash = {{ b }}._cdc_{{ b_image }}_hash, false)
-        {%- if options['holes'] %}
+        {%- if options['fills'] %}
         or (
             {{ a }}_values._cdc_{{ a_image }}_lacks is not null
             and {{ b }}_values._cdc_{{ b_image }}_lacks is not null
@@ -282,7 +339,7 @@ imaged as (
 
 {#- The join that brings `<alias>_values`, where there are any. -#}
 {% macro _values_of(options, alias, step='_cdc_step') %}
-    {%- if options['holes'] %}
+    {%- if options['fills'] %}
     left join imaged as {{ alias }}_values
         on {{ cdc_history._same_keys(options['keys'], alias, alias ~ '_values') }} and {{ alias }}.{{ step }} = {{ alias }}_values._cdc_step
     {%- endif %}
