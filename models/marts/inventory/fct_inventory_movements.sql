@@ -9,21 +9,19 @@
     sort='moved_date'
 ) }}
 
-with
-
-{% if is_incremental() %}
-touched as (
+{%- set touched -%}
     {{ touched_facts(
         ['movement_id'], [ref('stg_retail__inventory_movements')], customer=false
     ) }}
-),
-{% endif %}
+{%- endset %}
+
+with
 
 {{ last_changes(
     'movements',
     'inventory_movements',
     'changes.movement_id',
-    'select touched.movement_id from touched' if is_incremental() else none
+    touched if is_incremental() else none
 ) }},
 
 placed as (

@@ -203,7 +203,7 @@ touched as (
   small run. `floats`, `absences` and `commits` are narrowed to what occurs; `fills` says of `holes` whether it does.
 
   The answer has to hold until the SQL has run: the log is written by builds only, of which one runs at a time.
-  What is only compiled has every step, as has a unit test, whose records are nowhere but in its SQL.
+  So a view has every step, as has what is only compiled, or a unit test, whose records are nowhere but in its SQL.
 -#}
 {% macro _narrow(options, touched_by) %}
 {% do options.update({'fills': options['holes']}) %}
@@ -214,7 +214,8 @@ touched as (
     {% do asked.update({'fills': '_cdc_not_carried is not null or _cdc_before_not_carried is not null'}) %}
 {% endif %}
 {% if options['commits'] %}{% do asked.update({'commits': none}) %}{% endif %}
-{% if execute and asked and cdc_history.invocation_writes() and '__dbt__cte__' not in options['records'] %}
+{% set is_written = cdc_history.invocation_writes() and model.config.materialized in ['incremental', 'table', 'snapshot'] %}
+{% if execute and asked and is_written and '__dbt__cte__' not in options['records'] %}
     {% set question %}
         {%- if touched_by %}
         with {{ cdc_history._touched_keys(options, touched_by) }}
