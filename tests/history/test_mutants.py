@@ -558,6 +558,33 @@ MUTANTS = [
         "and right(_cdc_position, 17) = ':{{ '0' * 16 }}'",
         "and false",
     ),
+    Mutant(
+        "no commit's place is asked for",
+        SETTLED,
+        "'floats': 'not _cdc_commit_known'",
+        "'floats': 'false'",
+    ),
+    Mutant(
+        "no absence is asked for",
+        SETTLED,
+        "'absences': '_cdc_is_absence'",
+        "'absences': 'false'",
+        "sqlserver",
+    ),
+    Mutant(
+        "what an image lacks is not asked for",
+        SETTLED,
+        "'_cdc_not_carried is not null or _cdc_before_not_carried is not null'",
+        "'false'",
+        described=True,
+    ),
+    Mutant(
+        "two changes of a commit are not asked for",
+        SETTLED,
+        "                        then 1\n                    else 0\n",
+        "                        then 0\n                    else 0\n",
+        "sqlserver",
+    ),
 ]
 
 
@@ -648,8 +675,37 @@ def test_mutant_is_caught(
     assert goes_wrong(wrong, tmp_path, declared)
 
 
+def worked(title: str) -> WorkedHistory:
+    return next(each for each in load(DECLARATIONS) if each.title == title)
+
+
 def test_an_error_fails_the_case_of_a_worked_history(project: Path, tmp_path: Path) -> None:
     wrong = Project(project, {"{}": with_error(Project(project).manifest({}), MUTANTS[0])})
-    (redelivery,) = [w for w in load(DECLARATIONS) if w.title == "Redelivery with other values"]
+    redelivery = worked("Redelivery with other values")
     with pytest.raises(MismatchError, match=r"customers_history lacks 1 of \d expected rows"):
         wrong.run(case_of(redelivery, tmp_path / "landing"))
+
+
+# A batch of many keys has every shape of changes, whatever of them is not asked for.
+ASKED = [
+    Mutant(
+        "what a before image lacks is not asked for",
+        SETTLED,
+        "'_cdc_not_carried is not null or _cdc_before_not_carried is not null'",
+        "'_cdc_not_carried is not null'",
+    ),
+    Mutant(
+        "only new records are asked, not all of their keys",
+        SETTLED,
+        "            group by {% for key in options['keys'] %}changes",
+        "            {{ 'where ' ~ touched_by if touched_by }}"
+        " group by {% for key in options['keys'] %}changes",
+    ),
+]
+
+
+@pytest.mark.parametrize("mutant", ASKED, ids=lambda mutant: mutant.name)
+def test_an_error_that_a_history_shows_alone(mutant: Mutant, project: Path, tmp_path: Path) -> None:
+    wrong = Project(project, {"{}": with_error(Project(project).manifest({}), mutant)})
+    with pytest.raises(MismatchError):
+        wrong.run(case_of(worked("A column that a before image alone lacks"), tmp_path / "landing"))
