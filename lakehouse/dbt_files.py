@@ -34,7 +34,7 @@ def render(declarations: Declarations) -> dict[Path, str]:
     for model, macro in (
         ("quarantine", "quarantined"),
         ("dated_ahead", "dated_ahead"),
-        ("unknown_columns", "unknown_columns"),
+        ("drift", "drift"),
     ):
         files[STAGING / f"quality/{model}.sql"] = _sql(
             "\nunion all\n".join(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Accept what data tests have told: a lost change, a record that is garbage.",
+    help="Accept what data tests have told: a lost change, a garbage record, another column.",
 )
 
 _LONGEST = 250
@@ -104,6 +104,23 @@ def record(
     """Accept records as they are: garbage in quarantine, or a commit time in the future."""
     names = set(at or [])
     _accept(table, "record", lambda found: all_ or found.name in names, (reason, by), as_json)
+
+
+@app.command()
+def drift(
+    table: TableName,
+    reason: Reason,
+    by: By,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(help="As `accept list` shows it, e.g. unknown:Phone2 or missing:Fax."),
+    ] = None,
+    all_: All = False,
+    as_json: AsJson = False,
+) -> None:
+    """Accept that the source has other columns than the declaration, as they are now."""
+    names = set(columns or [])
+    _accept(table, "drift", lambda found: all_ or found.name in names, (reason, by), as_json)
 
 
 def _accept(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def status(as_json: AsJson = False) -> None:
-    """Show each table from the broker to the warehouse: lag, age, quarantine.
+    """Show each table from the broker to the warehouse: lag, age, quarantine, drift.
 
     Exit code 3 if a topic is missing or was recreated, 1 if the broker does not answer.
     """
@@ -50,6 +50,7 @@ def status(as_json: AsJson = False) -> None:
             {
                 "tables": rows,
                 "last_run": warehouse.last_run,
+                "drift": warehouse.drift,
                 "warehouse_problem": warehouse.problem,
                 "broker_problem": str(unreachable) if unreachable else None,
             }
@@ -82,6 +83,14 @@ def _show(rows: Iterable[TableStatus], warehouse: Warehouse) -> None:
                 f": {row.older_declarations:,} rows were read under an older "
                 f"declaration; new columns are null there until `lakehouse rebuild {row.table}`",
             )
+    for drift in warehouse.drift:
+        say((drift.table, "yellow"), f": {_DRIFT[drift.kind]}: {drift.columns}")
+
+
+_DRIFT = {
+    "unknown": "the source has columns that are not declared",
+    "missing": "the source's rows do not have declared columns",
+}
 
 
 def _cells(row: TableStatus, now: datetime) -> tuple[str | Text, ...]:

@@ -1,8 +1,8 @@
-"""What data tests have told and somebody has to decide: breaks, garbage, impossible times.
+"""What data tests have told and somebody has to decide: breaks, garbage, times, drift.
 
 A finding is open until it heals or is accepted. `operations.acceptances` keeps who accepted what,
 when and why; the tests (before_images_chain, nothing_in_quarantine, no_truncate,
-no_commit_in_the_future) leave out what is there.
+no_commit_in_the_future, no_drift) leave out what is there.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ingestion.declarations import Declarations, Table
 from ingestion.errors import TerminalError, TransientError
 from lakehouse.settings import CommandSettings
 
-Kind = Literal["break", "record"]
+Kind = Literal["break", "record", "drift"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class Finding:
     kind: Kind
     table: str
     name: str
-    """A break: `dbt_scd_id` of the version; a record: incarnation/partition/offset."""
+    """A break: `dbt_scd_id` of the version; a record: incarnation/partition/offset; drift: its
+    kind and the columns."""
     what: str
     key: dict[str, str] = field(default_factory=dict)
     """Of the row whose chain is broken."""
@@ -72,6 +73,8 @@ class Findings:
         ):
             if f"{self.prefix}staging.{view}" in tables:
                 found += self._records(f"{self.prefix}staging.{view}", what)
+        if f"{self.prefix}staging.drift" in tables:
+            found += self._drift(f"{self.prefix}staging.drift")
         return [each for each in found if (each.relation, each.name) not in accepted]
 
     def _breaks(self, table: Table, stored: str) -> Iterator[Finding]:
@@ -90,6 +93,12 @@ class Findings:
             f" from {view} order by 1, 2, 3, 4"
         ):
             yield Finding("record", name, f"{incarnation}/{partition}/{offset}", told)
+
+    def _drift(self, view: str) -> Iterator[Finding]:
+        for table, finding, columns in self.run(
+            f"select table_name, finding, column_names from {view} where is_current order by 1, 2"
+        ):
+            yield Finding("drift", table, finding, columns)
 
     def accepted(self) -> list[Acceptance]:
         """All that was ever accepted, the newest first."""

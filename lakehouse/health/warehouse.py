@@ -26,6 +26,15 @@ class LogState:
 
 
 @dataclass(frozen=True)
+class Drift:
+    """Columns that the source has and the declaration has not (`unknown`), or the reverse."""
+
+    table: str
+    kind: str
+    columns: str
+
+
+@dataclass(frozen=True)
 class Run:
     """The newest build."""
 
@@ -41,6 +50,7 @@ class Warehouse:
 
     logs: Mapping[str, LogState] = field(default_factory=dict)
     last_run: Run | None = None
+    drift: tuple[Drift, ...] = ()
     problem: str | None = None
 
 
@@ -100,9 +110,18 @@ def _read(query: Query, prefix: str, declarations: Declarations) -> Warehouse:
         if f"{staging}.{table.name}__log" in tables
     }
     built = f"{operations}.runs" in tables
-    return Warehouse(logs, _last_run(query, operations) if built else None)
+    drift = query(_DRIFT.format(staging=staging)) if f"{staging}.drift" in tables else []
+    return Warehouse(
+        logs,
+        _last_run(query, operations) if built else None,
+        tuple(Drift(*row) for row in drift),
+    )
 
 
+_DRIFT = (
+    "select table_name, kind, column_names from {staging}.drift"
+    " where is_current and accepted_at is null order by 1, 2, 3"
+)
 _TABLES = "select table_schema || '.' || table_name from information_schema.tables"
 
 

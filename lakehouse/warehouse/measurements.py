@@ -15,6 +15,7 @@ def measurements(warehouse: Connection) -> dict[str, float]:
     found = {"StreamingViewErrors": _number(warehouse, _SKIPPED) + _number(warehouse, _FAILED)}
     built = relations(warehouse, f"{prefix}operations", f"{prefix}staging")
     runs, quarantine = f"{prefix}operations.runs", f"{prefix}staging.quarantine"
+    drift = f"{prefix}staging.drift"
     if runs in built:
         age = warehouse.rows(
             f"select datediff(second, max(finished_at), getdate()) from {runs}"
@@ -28,6 +29,12 @@ def measurements(warehouse: Connection) -> dict[str, float]:
             f"select count(*) from {quarantine} as rejected inner join {runs} as runs"
             " on rejected._cdc_run = runs.run_number"
             " where runs.started_at > dateadd(day, -1, getdate())",
+        )
+    if drift in built:
+        found["DriftedTables"] = _number(
+            warehouse,
+            f"select count(distinct table_name) from {drift}"
+            " where is_current and accepted_at is null",
         )
     return found
 

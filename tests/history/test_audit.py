@@ -242,6 +242,33 @@ def test_a_commit_time_far_ahead_of_kafkas_is_told_until_it_is_accepted(
     assert not complaints(customers, *build)
 
 
+class TestDrift:
+    """The source's columns are not the declared ones, as long as the newest record shows it."""
+
+    BUILD = ("build", "--select", "+drift")
+    DRIFT = "no_drift"
+
+    def test_a_dropped_column_is_told_until_it_is_accepted(
+        self, customers: Customers, accept: Callable[..., int]
+    ) -> None:
+        assert not complaints(customers, *self.BUILD)
+        customers.land("u", 30, "tier=gold", before="tier=silver", without="phone")
+        for _ in range(2):
+            assert complaints(customers, *self.BUILD) == {self.DRIFT}
+        command = ("drift", "customers", *BECAUSE, "--columns")
+        assert accept(*command, "unknown:phone") == Exit.REFUSED
+        assert accept(*command, "missing:phone") == 0
+        assert not complaints(customers, *self.BUILD)
+        customers.land("u", 40, "tier=silver", before="tier=gold", without="birth_date")
+        assert complaints(customers, *self.BUILD) == {self.DRIFT}
+
+    def test_a_column_that_comes_again(self, customers: Customers) -> None:
+        customers.land("u", 30, "tier=gold", before="tier=silver", without="phone")
+        assert complaints(customers, *self.BUILD) == {self.DRIFT}
+        customers.land("u", 40, "tier=silver", before="tier=gold")
+        assert not complaints(customers, *self.BUILD)
+
+
 def test_a_column_that_the_source_added_or_dropped_later(customers: Customers) -> None:
     """It was declared before: the log says which records lack it."""
     customers.land("u", 30, "tier=gold", before="tier=silver", without="phone")

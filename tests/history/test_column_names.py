@@ -72,7 +72,7 @@ def _build(
             zone.land(table, deliveries(table, connector, run))
         result = warehouse.invoke(
             "build", *options, "--vars", "audit: full", "--select", *selection,
-            "--exclude", "quarantine", "dated_ahead", "unknown_columns", callbacks=[listen],
+            "--exclude", "quarantine", "dated_ahead", "drift", callbacks=[listen],
         )  # fmt: skip
         assert isinstance(result.result, RunExecutionResult), result.exception
         failed = [
@@ -117,7 +117,7 @@ def test_a_column_called_like_ours_is_repaired_by_another_name_and_a_rebuild(
         table = declare(project, notes).table("notes")
         warehouse = Warehouse(project, tmp_path / "landing", tmp_path / "w.duckdb", "postgresql")
         zone = LandingZone(warehouse.landing, load(project / SOURCES), "postgresql")
-    nodes = ("--select", "notes__log+", "--exclude", "quarantine", "dated_ahead", "unknown_columns")
+    nodes = ("--select", "notes__log+", "--exclude", "quarantine", "dated_ahead", "drift")
     for run in (1, 2):
         zone.land(table, deliveries(table, "postgresql", run))
         warehouse.build(*nodes)

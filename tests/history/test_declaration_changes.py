@@ -50,13 +50,13 @@ def test_a_gained_column_is_null_in_older_versions_until_they_are_read_again(
     customers.declare(lambda columns: kept.update(phone=columns.pop("phone")))
     customers.land("c", 10, "tier=bronze, phone=1")
     customers.land("u", 20, "tier=silver, phone=2", before="tier=bronze, phone=1")
-    customers.build("+unknown_columns")
+    customers.build("+drift")
     assert customers.history() == customers.expected()
     unknown = """
-        select table_name, unknown_columns, record_count, epoch(last_seen_at - first_seen_at)
-        from staging.unknown_columns
+        select kind, column_names, record_count, epoch(last_seen_at - first_seen_at), is_current
+        from staging.drift
         """
-    assert customers.warehouse.rows(unknown) == [("customers", "phone", 2, 10)]
+    assert customers.warehouse.rows(unknown) == [("unknown", "phone", 2, 10, True)]
 
     def gain(columns: Columns) -> None:
         columns.update(kept)
@@ -64,6 +64,8 @@ def test_a_gained_column_is_null_in_older_versions_until_they_are_read_again(
     customers.declare(gain)
     customers.land("u", 30, "tier=gold, phone=3", before="tier=silver, phone=2")
     customers.build()
+    customers.build("+drift")
+    assert customers.warehouse.rows(unknown) == [("unknown", "phone", 2, 10, False)]
     phones = "select phone from history.customers_history order by _cdc_position"
     assert customers.warehouse.rows(phones) == [(None,), (None,), ("3",)]
 

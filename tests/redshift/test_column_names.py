@@ -49,7 +49,7 @@ def _build(
                 zone.land(table, deliveries(table, CONNECTOR, run))
             prod.dbt.run(
                 "build", "--vars", "audit: full", "--select", *selection,
-                "--exclude", "quarantine", "dated_ahead", "unknown_columns",
+                "--exclude", "quarantine", "dated_ahead", "drift",
             )  # fmt: skip
         with prod.warehouse() as opened:
             for table in declared:

@@ -158,7 +158,12 @@ def test_measures_what_the_alarms_look_at(prod: Prod) -> None:
             " started_at timestamp, finished_at timestamp)"
         )
         admin("create table staging.quarantine (_cdc_run bigint)")
-        assert measurements(warehouse) == {"StreamingViewErrors": 0, "QuarantinedRecords": 0}
+        admin(
+            "create table staging.drift"
+            " (table_name varchar(20), is_current boolean, accepted_at timestamp)"
+        )
+        calm = {"StreamingViewErrors": 0, "QuarantinedRecords": 0, "DriftedTables": 0}
+        assert measurements(warehouse) == calm
 
         for number, status, hours in ((1, "succeeded", 30), (2, "succeeded", 3), (3, "failed", 1)):
             admin(
@@ -166,6 +171,10 @@ def test_measures_what_the_alarms_look_at(prod: Prod) -> None:
                 f" dateadd(hour, -{hours}, getdate()), dateadd(hour, -{hours}, getdate()))"
             )
         admin("insert into staging.quarantine values (1), (2), (2), (3)")
+        admin(
+            "insert into staging.drift values ('orders', true, null), ('orders', true, null),"
+            " ('stores', false, null), ('products', true, getdate())"
+        )
         for minutes in (30, 90):
             admin(
                 "insert into sys_stream_scan_errors (mv_name, record_time)"
@@ -173,7 +182,7 @@ def test_measures_what_the_alarms_look_at(prod: Prod) -> None:
             )
         found = measurements(warehouse)
     assert 3 * 3600 <= found.pop("SecondsSinceLastBuild") < 3 * 3600 + 600
-    assert found == {"StreamingViewErrors": 1, "QuarantinedRecords": 3}
+    assert found == {"StreamingViewErrors": 1, "QuarantinedRecords": 3, "DriftedTables": 1}
 
 
 @pytest.mark.timeout(600)

@@ -271,6 +271,17 @@ class World:
                     5 as kafka_offset, 'not_json' as _cdc_reject_reason
                 """)
 
+    def drifted(self) -> None:
+        """The orders have a column that is not declared."""
+        self.found()
+        with duckdb.connect(str(self.folder / "warehouse.duckdb")) as warehouse:
+            warehouse.execute("""
+                create schema staging;
+                create table staging.drift as
+                select 'orders' as table_name, 'unknown:Fax' as finding, 'Fax' as column_names,
+                    true as is_current
+                """)
+
     def generated(self) -> None:
         self.set(declarations_command, "render", lambda _: {self.folder / "x.yml": "x"})
 
@@ -312,6 +323,8 @@ CASES: dict[tuple[int, str], Case] = {
     (4, "accept break"): ("orders --key order_id=2 --reason x", lambda world: world.found("a")),
     (0, "accept record"): ("orders --at 1/0/5 --reason known", World.quarantined),
     (4, "accept record"): ("orders --at 1/0/6 --reason x", World.quarantined),
+    (0, "accept drift"): ("orders --columns unknown:Fax --reason known", World.drifted),
+    (4, "accept drift"): ("orders --columns unknown:Tel --reason x", World.drifted),
     (4, "rebuild"): ("stores --swap", World.rebuilt),
     (0, "compare"): ("marts.dim_store", lambda world: world.sides("[a]", "[a]")),
     (3, "compare"): ("marts.dim_store", lambda world: world.sides("[a]", "[/b]")),

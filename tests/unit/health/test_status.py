@@ -20,7 +20,7 @@ from ingestion.landing.ledger import Position, Progress
 from ingestion.landing.plan import Subscription
 from lakehouse.commands.status import _age
 from lakehouse.health.status import TableStatus, table_statuses
-from lakehouse.health.warehouse import LogState, read_local, read_warehouse
+from lakehouse.health.warehouse import Drift, LogState, read_local, read_warehouse
 from lakehouse.settings import CommandSettings
 from lakehouse.warehouse import connection
 
@@ -130,6 +130,12 @@ def warehouse(tmp_path: Path) -> Path:
             ) as rows (_cdc_incarnation, kafka_partition, kafka_offset, kafka_timestamp,
                 _cdc_status, _cdc_declaration);
             create table staging.quarantine as select 'orders' as table_name;
+            create table staging.drift as
+            select * from (values
+                ('orders', 'unknown', 'Phone2', true, null),
+                ('orders', 'missing', 'Fax', true, timestamp '2026-03-03 12:00:00'),
+                ('orders', 'missing', 'Tel', false, null)
+            ) as rows (table_name, kind, column_names, is_current, accepted_at);
             create table operations.declarations as
             select 'orders' as table_name, 'new' as declaration;
             create table operations.runs as
@@ -145,6 +151,7 @@ def test_the_warehouse_says_how_far_it_is_built(warehouse: Path) -> None:
     found = read_local(warehouse, load())
     assert found.problem is None
     assert found.logs == {"orders": LogState({(1, 0): 6, (1, 1): 10}, NOON, 1, 1)}
+    assert found.drift == (Drift("orders", "unknown", "Phone2"),)
     assert found.last_run
     assert (found.last_run.number, found.last_run.status) == (2, "failed")
 
@@ -156,7 +163,7 @@ def test_redshift_says_the_same_under_the_schemas_of_its_target(
     with duckdb.connect(str(warehouse)) as database:
         for schema in ("staging", "operations"):
             database.execute(f"create schema ada_{schema}")
-            for name in ("orders__log", "quarantine", "declarations", "runs"):
+            for name in ("orders__log", "quarantine", "drift", "declarations", "runs"):
                 with suppress(duckdb.CatalogException):
                     database.execute(f"create table ada_{schema}.{name} as from {schema}.{name}")
             database.execute(f"drop schema {schema} cascade")
@@ -169,6 +176,7 @@ def test_redshift_says_the_same_under_the_schemas_of_its_target(
         CommandSettings.from_environment({"LAKEHOUSE_ENVIRONMENT": "dev"}), load()
     )
     assert found.logs == {"orders": LogState({(1, 0): 6, (1, 1): 10}, NOON, 1, 1)}
+    assert found.drift == (Drift("orders", "unknown", "Phone2"),)
     assert found.last_run
     assert (found.last_run.number, found.last_run.status) == (2, "failed")
 

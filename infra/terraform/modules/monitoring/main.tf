@@ -28,6 +28,10 @@ locals {
       metric = "QuarantinedRecords", threshold = var.thresholds.quarantined_records
       says   = "More records than usual of the last day cannot be read."
     }
+    schema-drift = {
+      metric = "DriftedTables", threshold = 0
+      says   = "A table of the shop has other columns than its declaration."
+    }
     stale-marts = {
       metric = "SecondsSinceLastBuild", threshold = var.thresholds.stale_marts_seconds
       says   = "The last successful dbt build is too long ago."
@@ -240,7 +244,7 @@ locals {
     {
       title = "Records that cannot be read, or were lost", stat = "Maximum"
       metrics = [
-        for metric in ["QuarantinedRecords", "LostOffsets", "StreamingViewErrors"] : [var.metrics_namespace, metric, "Environment", var.environment]
+        for metric in ["QuarantinedRecords", "DriftedTables", "LostOffsets", "StreamingViewErrors"] : [var.metrics_namespace, metric, "Environment", var.environment]
       ]
     },
     { title = "Runs failed", stat = "Sum", metrics = [["AWS/States", "ExecutionsFailed", "StateMachineArn", var.state_machine_arn]] },
