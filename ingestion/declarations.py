@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
 
 import yaml
 from pydantic import (
@@ -34,6 +35,8 @@ Pii = Literal["exclude", "hash", "clear"]
 Collation = Literal["binary", "case_insensitive"]
 ReplicaIdentity = Literal["full", "default"]
 Large = Literal["max", "text"]
+OnInvalid = Literal["reject", "null"]
+TooLong = Literal["reject", "truncate"]
 TypeName = Literal[
     "smallint", "integer", "bigint", "decimal", "varchar", "boolean", "date", "timestamp"
 ]
@@ -140,6 +143,10 @@ class Column:
     collation: Collation = "binary"
     large: Large | None = None
     computed: Annotated[bool, Field(strict=True)] = False
+    from_float: Annotated[bool, Field(strict=True)] = False
+    time_zone: str | None = None
+    on_invalid: Annotated[OnInvalid | None, BeforeValidator(lambda given: given or "null")] = None
+    too_long: TooLong = "reject"
     source_columns: Mapping[ConnectorName, str] = field(default_factory=dict)
 
     def source_name(self, connector: ConnectorName) -> str:
@@ -327,8 +334,10 @@ def _problems_of_table(table: Table) -> Iterator[str]:
     for column in table.columns:
         if column.name in table.primary_key and (column.nullable or column.pii is not None):
             yield f"{where}, column {column.name}: a key column is neither nullable nor pii"
-        if column.name in table.primary_key and column.large is not None:
+        if column.name in table.primary_key and (column.large or column.too_long != "reject"):
             yield f"{where}, column {column.name}: a key column is not large"
+        if column.name in table.primary_key and (column.from_float or column.time_zone):
+            yield f"{where}, column {column.name}: a key is no float and no local time"
         if column.pii == "hash" and column.large is not None and not column.nullable:
             yield (
                 f"{where}, column {column.name}: pii: hash would hide what SQL Server did not "
@@ -347,16 +356,27 @@ def _problems_of_table(table: Table) -> Iterator[str]:
 
 
 def _problems_of_column(where: str, column: Column) -> Iterator[str]:
-    kind = column.type
-    if column.collation != "binary" and kind.name != "varchar":
-        yield f"{where}: collation belongs to varchar columns, this one is {kind}"
+    kind, zone = column.type, column.time_zone
+    length, digits = kind.length or 0, kind.precision or MAX_PRECISION
+    is_cut = column.too_long == "truncate"
+    for is_broken, what in (
+        (column.collation != "binary" and not length, "collation belongs to varchar columns"),
+        (column.pii == "hash" and length < 64, "pii: hash needs varchar(64) or longer"),
+        (column.from_float and digits > 15, "from_float needs decimal(1..15,scale)"),
+        (zone and kind.name != "timestamp", "time_zone belongs to timestamp columns"),
+        (zone and zone not in available_timezones(), f"time_zone {zone!r} is none of the IANA's"),
+        (column.on_invalid == "null" and not column.nullable, "on_invalid: null needs nullable"),
+        # from the length of Debezium's word on, to what is never too long for a SUPER
+        (is_cut and not 28 <= length <= 21845, "too_long: truncate needs varchar(28..21845)"),
+        (is_cut and column.pii == "hash", "too_long: truncate would cut before pii: hash"),
+    ):
+        if is_broken:
+            yield f"{where}: {what}, this one is {kind}"
     if column.computed:
         yield (
             f"{where}: is computed in the source, and no event carries its value; leave it out "
             "here and derive it in a model"
         )
-    if column.pii == "hash" and (kind.name != "varchar" or (kind.length or 0) < 64):
-        yield f"{where}: pii: hash needs varchar(64) or longer, this one is {kind}"
 
 
 def _problems_of_names(table: Table) -> Iterator[str]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ingestion.declarations import Declarations, Pii, Table
+from ingestion.declarations import Column, DataType, Declarations, Table
 from ingestion.errors import TerminalError
 from ingestion.kafka.auth import java_security
 from ingestion.settings import ConnectorName, KafkaAuth
@@ -93,10 +93,11 @@ def render(  # noqa: PLR0913 - what the settings follow from
     settings["notification.sink.topic.name"] = declarations.connectors[connector].notification_topic
     captured = [table.name for table in declarations.select(list(snapshot_of))]
     settings["table.include.list"] = _patterns(places[name].qualified for name in captured)
-    excluded = _columns(declarations, connector, "exclude")
+    excluded = _columns(declarations, connector, lambda column: column.pii == "exclude")
     if excluded:
         settings["column.exclude.list"] = _patterns(excluded)
-    hashed = _columns(declarations, connector, "hash")
+    settings |= _truncated(declarations, connector)
+    hashed = _columns(declarations, connector, lambda column: column.pii == "hash")
     if hashed:
         settings |= _pseudonyms(declarations, connector, pii_salt)
         # The transform sees no length but in what this adds to a field's schema.
@@ -157,12 +158,33 @@ def _patterns(names: Iterable[str]) -> str:
     )
 
 
-def _columns(declarations: Declarations, connector: ConnectorName, pii: Pii) -> list[str]:
+def _truncated(declarations: Declarations, connector: ConnectorName) -> dict[str, str]:
+    """Where texts that are too long are cut: the only place before both ways into the warehouse."""
+    cut = [
+        column.type
+        for table in declarations.tables
+        for column in table.columns
+        if column.too_long == "truncate"
+    ]
+
+    def names(kind: DataType) -> list[str]:
+        return _columns(
+            declarations,
+            connector,
+            lambda column: column.too_long == "truncate" and column.type == kind,
+        )
+
+    return {f"column.truncate.to.{kind.length}.chars": _patterns(names(kind)) for kind in cut}
+
+
+def _columns(
+    declarations: Declarations, connector: ConnectorName, chosen: Callable[[Column], bool]
+) -> list[str]:
     return [
         f"{source_table(declarations, table, connector).qualified}.{name}"
         for table in declarations.tables
         for column in table.columns
-        if column.pii == pii
+        if chosen(column)
         for name in _spellings(column.source_name(connector), connector)
     ]
 

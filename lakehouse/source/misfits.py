@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ingestion.declarations import Column, Declarations, Table
+from ingestion.settings import ConnectorName
 from lakehouse.source.catalog import Catalog, CatalogTable, SourceColumn
 from lakehouse.source.connectors import source_table
+from lakehouse.source.types import HOMES, NO_HOME, bare_type, is_float
 
 
 @dataclass(frozen=True)
@@ -118,3 +120,23 @@ def _of_column(
     elif catalog.connector == "sqlserver" and there.large != column.large:
         do = f"declare `large: {there.large}`" if there.large else "leave its `large` out"
         yield Misfit(where, f"is {there.type}, declared is large: {column.large or '-'}: {do}")
+    elif says := _type_says(column, there, catalog.connector):
+        yield Misfit(where, says)
+
+
+def _type_says(column: Column, there: SourceColumn, connector: ConnectorName) -> str | None:
+    """What is wrong with the declared type of a column that is not hashed (docs/types.md)."""
+    homes = HOMES[connector].get(bare_type(there.type))
+    if homes == NO_HOME:
+        return (
+            f"is {there.type}, of which the connector writes nothing that can be declared: leave "
+            f"column {column.name} out, and keep a text of it in a column of its own in the source"
+        )
+    if column.pii == "hash" or homes is None:
+        return None
+    floats = is_float(there.type, connector)
+    if column.type.name not in homes or column.from_float != floats:
+        allowed = "decimal with from_float: true" if floats else ", ".join(homes)
+        said = " with from_float" if column.from_float else ""
+        return f"is {there.type}, declared is {column.type}{said}: declare {allowed}"
+    return None

@@ -33,6 +33,26 @@
     dateadd(millisecond, cast({{ milliseconds }} as bigint), cast('1970-01-01' as timestamp))
 {%- endmacro %}
 
+{#- The moment in UTC of a text with a time and an offset; six digits of its fraction stay. -#}
+{% macro offset_to_utc(text) %}{{ return(adapter.dispatch('offset_to_utc')(text)) }}{% endmacro %}
+{% macro duckdb__offset_to_utc(text) -%} timezone('UTC', cast({{ text }} as timestamptz)) {%- endmacro %}
+{% macro redshift__offset_to_utc(text) -%}
+    dateadd(
+        minute,
+        case when left(right({{ text }}, 6), 1) = '-' then 1 else -1 end
+        * (cast(left(right({{ text }}, 5), 2) as bigint) * 60 + cast(right({{ text }}, 2) as bigint)),
+        cast(left(left({{ text }}, length({{ text }}) - 6), 26) as timestamp)
+    )
+{%- endmacro %}
+
+{#-
+  The moment in UTC of a zone's local time. Of an hour that a zone has twice the second one, of one that it
+  skips what the time would be without that.
+-#}
+{% macro local_to_utc(local, zone) %}{{ return(adapter.dispatch('local_to_utc')(local, zone)) }}{% endmacro %}
+{% macro duckdb__local_to_utc(local, zone) -%} timezone('UTC', timezone('{{ zone }}', {{ local }})) {%- endmacro %}
+{% macro redshift__local_to_utc(local, zone) -%} convert_timezone('{{ zone }}', 'UTC', {{ local }}) {%- endmacro %}
+
 {#- Length in bytes of UTF-8. -#}
 {% macro byte_length(text) %}{{ return(adapter.dispatch('byte_length')(text)) }}{% endmacro %}
 {% macro duckdb__byte_length(text) -%} strlen({{ text }}) {%- endmacro %}

@@ -109,7 +109,9 @@ typed as (
             when judged.reject_reason is not null
                 or {{ 'judged.kafka_value is null' if image == 'row' else 'not judged.has_before' }}
                 then null
-            {%- if not column['is_key'] %}
+            {%- if column['type']['on_invalid'] == 'null' %}
+            when not judged.{{ image }}_fits__{{ column['name'] }} then null
+            {%- elif not column['is_key'] %}
             -- what is not carried need not be a value
             when judged.{{ image }}_lacks is not null and not judged.{{ image }}_fits__{{ column['name'] }}
                 then {{ 'null' if column['nullable'] else filler(column['type']) }}
@@ -143,6 +145,7 @@ decided as (
         case when reject_reason is null and has_before then before_lacks end as _cdc_before_not_carried,
         case when reject_reason is null then trim(row_missing, ',') end as _cdc_missing_columns,
         case when reject_reason is null then unknown_columns end as _cdc_unknown_columns,
+        case when reject_reason is null then {{ replaced_columns('typed', columns) }} end as _cdc_replaced_columns,
         case
             when kafka_value is null then 'tombstone'
             when reject_reason is null then 'accepted'

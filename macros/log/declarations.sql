@@ -51,7 +51,7 @@
                 {% do columns.append({
                     'name': column.name,
                     'data_type': column.data_type,
-                    'type': _parse_data_type(column.data_type),
+                    'type': _declared_type(column, column.name in key),
                     'nullable': meta.get('nullable', false),
                     'is_key': column.name in key,
                     'is_tracked': column.name in tracked,
@@ -89,13 +89,33 @@
     {% do return(type) %}
 {% endmacro %}
 
+{#- The type, and what else decides how a text is read as a value of it. -#}
+{% macro _declared_type(column, is_key) %}
+    {% set type = _parse_data_type(column.data_type) %}
+    {% set meta = column.config.meta %}
+    {#- `on_invalid: null` is YAML's null -#}
+    {% set on_invalid = (meta['on_invalid'] or 'null') if 'on_invalid' in meta else none %}
+    {% set reading = {
+        'is_key': is_key,
+        'from_float': meta.get('from_float'),
+        'time_zone': meta.get('time_zone'),
+        'on_invalid': on_invalid,
+        'is_cut': meta.get('too_long') == 'truncate',
+        'has_answer': source_connector() == 'postgresql' and not is_key and on_invalid is none
+            and (type['name'] in ['date', 'timestamp'] or (type['name'] == 'decimal' and meta.get('nullable', false))),
+    } %}
+    {#- What is not set is left out: operations.declarations has 65,535 bytes for a table. -#}
+    {% for name, value in reading.items() if value %}{% do type.update({name: value}) %}{% endfor %}
+    {% do return(type) %}
+{% endmacro %}
+
 {#-
   Hash of all that decides how a record of the table is read: its declaration, the connector and the
   rules in macros/log. A rejected record is tried again when this differs from the one it failed.
   Raise `rules` whenever a change of these macros accepts or rejects other records than before.
 -#}
 {% macro declaration_hash(table) %}
-    {% set rules = 2 %}
+    {% set rules = 3 %}
     {% do return(local_md5(tojson(
         [
             rules, source_connector(), source_epochs(), declared_columns(table),

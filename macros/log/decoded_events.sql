@@ -65,15 +65,9 @@ named as (
         keyed.*,
         keyed.image_keys[1] as before_keys,
         case when keyed.event.op = 'd' then keyed.image_keys[1] else keyed.image_keys[2] end as row_keys,
-        -- as text and as JSON, where a record has any of them
-        case
-            when {% for sign in unavailable_signs() %}
-                {{- 'or ' if not loop.first }}contains(keyed.value_text, '{{ sign }}')
-                {% endfor %}
-                then [
-                    {%- for form in unavailable_forms() %}'{{ form }}', '{{ tojson(form) }}'{{ ', ' if not loop.last }}{% endfor -%}
-                ]
-        end as unavailable
+        {% for sign in unavailable_signs() %}
+            {{- ' or ' if not loop.first }}contains(keyed.value_text, '{{ sign }}')
+        {%- endfor %} as names_unavailable
     from keyed
 ),
 
@@ -133,7 +127,7 @@ events as (
             ), ',') || ',', ',,')
         end as {{ image }}_missing,
         {%- endfor %}
-        strict.unavailable is not null
+        strict.names_unavailable
         or strict.row_keys <> {{ names }}
         or (len(strict.before_keys) > 0 and strict.before_keys <> {{ names }}) as is_doubtful,
         case when strict.row_keys <> {{ names }}
@@ -147,9 +141,9 @@ events as (
         {%- if column['type']['name'] in text_types %},
         case
             when {{ _duckdb_is_unavailable(value) }} then '{{ unavailable_forms()[0] }}'
-            else {{ _duckdb_json_string(value) }}
+            else {{ _duckdb_json_text(value, column['type']) }}
         end as {{ image }}__{{ column['name'] }},
-        {{ _duckdb_is_no_text(value) }}
+        {{ _duckdb_is_no_text(value, column['type']) }}
         and not {{ _duckdb_is_unavailable(value) }} as {{ image }}_is_other__{{ column['name'] }}
         {%- else %},
         case
@@ -163,24 +157,55 @@ events as (
 )
 {% endmacro %}
 
-{#- The string in a JSON value; the value is parsed again only where it holds an escape. -#}
-{% macro _duckdb_json_string(json) -%}
+{#-
+  The string in a JSON value, parsed again only where it holds an escape; and what else can be read as
+  the type: it was of another one in the source once, or has no text there.
+-#}
+{% macro _duckdb_json_text(json, type) -%}
     case
-        when not starts_with(cast({{ json }} as varchar), '"') then null
+        when not starts_with(cast({{ json }} as varchar), '"')
+            then case when {{ _duckdb_stands_for_text(json, type) }} then cast({{ json }} as varchar) end
         when contains(cast({{ json }} as varchar), '\') then {{ json }} ->> '$'
         else substr(cast({{ json }} as varchar), 2, length(cast({{ json }} as varchar)) - 2)
     end
 {%- endmacro %}
 
-{#- Neither a JSON null nor a string that every engine can hold (U+0000 is in none of their texts). -#}
-{% macro _duckdb_is_no_text(json) -%}
+{#- Boolean SQL for a JSON value that is no string: its JSON is the text, the same on every engine. -#}
+{% macro _duckdb_stands_for_text(json, type) -%}
+    {%- set text = 'cast(' ~ json ~ ' as varchar)' -%}
+    {%- if type['from_float'] -%}
+        {{ matches(text, '[-0-9].*') }}
+    {%- else -%}
+        {{ matches(text, whole_number_form()) }}
+        {%- if type['name'] == 'varchar' %}
+        or (
+            {{ text }}[1] in ('[', '{')
+            and strlen({{ text }}) <= 65535
+            and not regexp_matches(regexp_replace({{ text }}, '"([^"\\]|\\.)*"', '""', 'g'), '{{ spelt_differently_form() }}')
+        )
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- Neither a JSON null nor a text that every engine can hold (U+0000 is in none of their texts). -#}
+{% macro _duckdb_is_no_text(json, type) -%}
     (
-        not starts_with(cast({{ json }} as varchar), '"')
+        (not starts_with(cast({{ json }} as varchar), '"') and not ({{ _duckdb_stands_for_text(json, type) }}))
         or (contains(cast({{ json }} as varchar), '\u0000') and contains({{ json }} ->> '$', chr(0)))
     )
 {%- endmacro %}
 
 {#- Boolean SQL, never null: the value stands for one that was left out. -#}
 {% macro _duckdb_is_unavailable(value) -%}
-    coalesce(list_contains(strict.unavailable, cast({{ value }} as varchar)), false)
+    case
+        when not strict.names_unavailable then false
+        {#- of a longer IN the optimizer makes a join, for each column and image #}
+        else coalesce(
+            list_contains(
+                ['{{ unavailable_forms() | join("', '") }}'],
+                regexp_replace(cast({{ value }} as varchar), '[\s"\\]|\.0+', '', 'g')
+            ),
+            false
+        )
+    end
 {%- endmacro %}

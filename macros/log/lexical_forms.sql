@@ -3,6 +3,18 @@
   value that matches is cast, any other rejects its record (docs/semantics.md, "Acceptance").
 -#}
 
+{#- A whole number in JSON: what a decimal or a text was in the source once, exact on every engine. -#}
+{% macro whole_number_form() %}{{ return('-?[0-9]{1,18}') }}{% endmacro %}
+
+{#-
+  JSON without its texts in which a number is found that engines spell differently: with an exponent in one
+  of them, without in another.
+-#}
+{% macro spelt_differently_form() %}{{ return('[0-9][eE]|[0-9]{8}[.]|(^|[^0-9])0[.]000|[0-9]{19}') }}{% endmacro %}
+
+{#- Boolean SQL: a text of its type's form is what PostgreSQL has beside numbers. -#}
+{% macro _is_no_number(text) -%} (left({{ text }}, 1) in ('N', 'P', 'I') or {{ text }} = '-Infinity') {%- endmacro %}
+
 {#- Regular expression (of the part common to RE2, POSIX and Java) for the text of a type. -#}
 {% macro _lexical_form(type) %}
     {% set year = '(000[1-9]|00[1-9][0-9]|0[1-9][0-9]{2}|[1-9][0-9]{3})' %}
@@ -10,18 +22,26 @@
     {% set month_and_day = '((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)'
         ~ '|02-(0[1-9]|1[0-9]|2[0-8]))' %}
     {% set date = '(' ~ year ~ '-' ~ month_and_day ~ '|' ~ leap ~ '-02-29)' %}
-    {% set time = '([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?' %}
+    {% set time = '([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,' ~ ('6}0{0,3})?' if type['is_key'] else '9})?') %}
+    {% set offset = '' if type['time_zone'] else '|[+-](0[0-9]|1[0-4]):[0-5][0-9]' %}
+    {#- beside numbers, as text and as the connector spells it -#}
+    {% set no_number = '|NaN|NAN|-?Infinity|(POSITIVE|NEGATIVE)_INFINITY' if type['has_answer'] else '' %}
+    {#- what Java makes of years beyond 9999 and before 1, the infinities among them -#}
+    {% set beyond = '|-?infinity|([+-][0-9]{4,10}|0000)-[0-9]{2}-[0-9]{2}(T' ~ time ~ ')?Z?' if type['has_answer'] else '' %}
     {% set whole = (type['precision'] or 0) - (type['scale'] or 0) %}
     {% set forms = {
         'smallint': '-?(0|[1-9][0-9]{0,4})',
         'integer': '-?(0|[1-9][0-9]{0,9})',
         'bigint': '-?(0|[1-9][0-9]{0,18})',
         'decimal': '-?' ~ ('(0|[1-9][0-9]{0,' ~ (whole - 1) ~ '})' if whole > 0 else '0')
-            ~ ('([.][0-9]{1,' ~ type['scale'] ~ '})?' if type['scale'] else ''),
+            ~ ('([.][0-9]{1,' ~ type['scale'] ~ '})?' if type['scale'] else '') ~ no_number,
         'boolean': '(true|false)',
-        'date': date ~ 'Z?',
-        'timestamp': date ~ 'T' ~ time ~ 'Z?',
+        'date': date ~ 'Z?' ~ beyond,
+        'timestamp': date ~ '(Z?|T' ~ time ~ '(Z?' ~ offset ~ '))' ~ beyond,
     } %}
+    {% if type['from_float'] %}
+        {% do return('-?[0-9]+([.][0-9]+)?([eE]([+]?[0-9]{1,2}|-[0-9]{1,3}))?' ~ no_number) %}
+    {% endif %}
     {% do return(forms[type['name']]) %}
 {% endmacro %}
 
@@ -34,6 +54,8 @@
         .get(type['name']) -%}
     {%- if largest -%}
         (
+            {#- a bit that became a number -#}
+            {{ text ~ " in ('true', 'false') or (" if not type['is_key'] }}
             {{ matches(text, _lexical_form(type)) }}
             and (
                 length({{ text }}) < {{ largest | length }}
@@ -41,27 +63,130 @@
                 or replace({{ text }}, '-', '') <= '{{ largest }}'
                 or {{ text }} = '-{{ largest[:-1] }}8'
             )
+            {{ ')' if not type['is_key'] }}
         )
+    {%- elif type['from_float'] -%}
+        case
+            {%- if type['has_answer'] %}
+            when {{ matches(text, _lexical_form(type)) }} and {{ _is_no_number(text) }} then true
+            {%- endif %}
+            when {{ matches(text, _lexical_form(type)) }}
+                then {{ _float_units(text, type) }} < {{ _power_of_ten(type['precision']) }}
+            else {{ text }} is null
+        end
     {%- else -%}
         {{ matches(text, _lexical_form(type)) }}
     {%- endif -%}
 {%- endmacro %}
 
+{#-
+  SQL: a float without its sign as a whole number of units of the declared scale, half a unit counts as
+  one. IEEE arithmetic of at most 15 digits: every engine comes to the same double.
+-#}
+{% macro _float_units(text, type) -%}
+    floor(
+        abs(cast(case when lower({{ text }}) like '%e-___' then '0' else {{ text }} end as double precision))
+        * {{ _power_of_ten(type['scale']) }} + cast(0.5 as double precision)
+    )
+{%- endmacro %}
+
+{% macro _power_of_ten(digits) -%} cast({{ 10 ** digits }} as double precision) {%- endmacro %}
+
 {% macro typed_value(text, type) -%}
     {%- if type['name'] == 'varchar' -%}
         cast({{ text }} as varchar({{ varchar_length(type['length']) }}))
     {%- elif type['name'] == 'decimal' -%}
-        cast({{ text }} as decimal({{ type['precision'] }}, {{ type['scale'] }}))
+        {%- set number = 'case when not ' ~ _is_no_number(text) ~ ' then ' ~ text ~ ' end' if type['has_answer'] else text -%}
+        {%- if type['from_float'] -%}
+            cast(
+                cast(case when {{ text }} like '-%' then -1 else 1 end * cast({{ _float_units(number, type) }} as bigint) as decimal({{ type['precision'] }}, 0))
+                * cast('{{ '0.' ~ '0' * (type['scale'] - 1) ~ '1' if type['scale'] else '1' }}' as decimal({{ type['scale'] + 1 }}, {{ type['scale'] }}))
+                as decimal({{ type['precision'] }}, {{ type['scale'] }})
+            )
+        {%- else -%}
+            cast({{ number }} as decimal({{ type['precision'] }}, {{ type['scale'] }}))
+        {%- endif -%}
     {%- elif type['name'] == 'boolean' -%}
         {{ text }} = 'true'
     {%- elif type['name'] == 'date' -%}
-        cast(substring({{ text }}, 1, 10) as date)
+        {{ _nearest(text, type, 'cast(substring(' ~ text ~ ', 1, 10) as date)') }}
     {%- elif type['name'] == 'timestamp' -%}
-        {#- isostring ends in Z even for times without a zone; six of nine digits of a fraction stay -#}
-        cast(substring(replace({{ text }}, 'Z', ''), 1, 26) as timestamp)
-    {%- else -%}
+        {{ _nearest(text, type, _utc(text, type)) }}
+    {%- elif type['is_key'] -%}
         cast({{ text }} as {{ type['name'] }})
+    {%- else -%}
+        cast(case {{ text }} when 'true' then '1' when 'false' then '0' else {{ text }} end as {{ type['name'] }})
     {%- endif -%}
+{%- endmacro %}
+
+{#- SQL: the timestamp in UTC that a text of its form spells; six of nine digits of a fraction stay. -#}
+{% macro _utc(text, type) -%}
+    {#- isostring ends in Z even for times without a zone -#}
+    {%- set told = "cast(substring(replace(" ~ text ~ ", 'Z', ''), 1, 26) as timestamp)" -%}
+    {%- if type['time_zone'] -%}
+        {#- before 1970 engines know other zones, and 9999 is no time -#}
+        case
+            when {{ told }} >= cast('1970-01-01' as timestamp) and {{ told }} < cast('9999-01-01' as timestamp)
+                then {{ local_to_utc(told, type['time_zone']) }}
+            else {{ told }}
+        end
+    {%- else -%}
+        case
+            when length({{ text }}) > 19 and left(right({{ text }}, 6), 1) in ('+', '-')
+                then least(
+                    greatest({{ offset_to_utc(text) }}, {{ _edge('timestamp', 'first') }}), {{ _edge('timestamp', 'last') }}
+                )
+            else {{ told }}
+        end
+    {%- endif -%}
+{%- endmacro %}
+
+{#- SQL: for what lies beyond the years 0001 to 9999 the first or the last moment, else `value`. -#}
+{% macro _nearest(text, type, value) -%}
+    {%- if type['has_answer'] -%}
+        case
+            -- a date's infinity, as the connector spells it
+            when left({{ text }}, 1) in ('+', 'i') or left({{ text }}, 14) = '-5877611-06-21'
+                then {{ _edge(type['name'], 'last') }}
+            when left({{ text }}, 1) = '-' or left({{ text }}, 4) = '0000' then {{ _edge(type['name'], 'first') }}
+            else {{ value }}
+        end
+    {%- else -%}
+        {{ value }}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro _edge(name, which) -%}
+    {%- set edges = {'first': ['0001-01-01', '00:00:00'], 'last': ['9999-12-31', '23:59:59.999999']}[which] -%}
+    cast('{{ edges[0] ~ (' ' ~ edges[1] if name == 'timestamp' else '') }}' as {{ name }})
+{%- endmacro %}
+
+{#-
+  SQL: the names of columns whose value stands for another one, between commas, null for none: null for what
+  is no value of the type, the nearest moment, a text that the connector may have cut.
+-#}
+{% macro replaced_columns(events, columns) -%}
+    {%- set conditions = {} -%}
+    {%- for column in columns -%}
+        {%- set text, type = events ~ '.row__' ~ column['name'], column['type'] -%}
+        {%- if type['on_invalid'] == 'null' -%}
+            {%- do conditions.update({column['name']:
+                'not ' ~ events ~ '.row_fits__' ~ column['name'] ~ ' and coalesce(' ~ text ~ ", '') <> '" ~ unavailable_forms()[0] ~ "'"
+            }) -%}
+        {%- elif type['has_answer'] and type['name'] == 'decimal' -%}
+            {%- do conditions.update({column['name']: _is_no_number(text)}) -%}
+        {%- elif type['has_answer'] -%}
+            {%- do conditions.update({column['name']:
+                'left(' ~ text ~ ", 1) in ('+', '-', 'i') or left(" ~ text ~ ", 4) = '0000'"
+            }) -%}
+        {%- elif type['is_cut'] -%}
+            {#- the connector counts characters of four bytes as two -#}
+            {%- do conditions.update({column['name']:
+                byte_length(text) ~ ' - length(' ~ text ~ ') >= 3 * (' ~ type['length'] ~ ' - length(' ~ text ~ '))'
+            }) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ cdc_history.names_where(conditions) if conditions else 'cast(null as varchar(65535))' }}
 {%- endmacro %}
 
 {% macro reject_reason(events, columns) -%}
@@ -78,7 +203,7 @@
             then 'no_commit_time'
         when not {{ events }}.has_row then 'no_row'
         when {{ events }}.names_another_key then 'other_key'
-        {%- for column in columns %}
+        {%- for column in columns if column['type']['on_invalid'] != 'null' %}
         {%- set text = events ~ '.row__' ~ column['name'] %}
         {%- set lacking = '' if column['is_key'] else ' and not ' ~ is_listed(column['name'], events ~ '.row_lacks') %}
         when not {{ events }}.row_fits__{{ column['name'] }}{{ lacking }}
@@ -99,7 +224,7 @@
 
 {% macro before_is_known(events, columns) -%}
     {{ events }}.op in ('u', 'd') and {{ events }}.has_before_image
-    {%- for column in columns %}
+    {%- for column in columns if column['type']['on_invalid'] != 'null' %}
     and ({{ events }}.before_fits__{{ column['name'] }}
         {%- if not column['is_key'] %} or {{ is_listed(column['name'], events ~ '.before_lacks') }}{% endif %})
     {%- endfor %}

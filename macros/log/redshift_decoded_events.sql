@@ -147,9 +147,9 @@ events as (
         {%- set value = 'imaged.' ~ image ~ '_image."' ~ column['source_name'] ~ '"' %}
         {%- if column['type']['name'] in ['varchar', 'decimal'] %},
         case when {{ _redshift_is_unavailable(value) }} then '{{ unavailable_forms()[0] }}'
-            else {{ _redshift_string(value) }}
+            else {{ _redshift_text(value, column['type']) }}
         end as {{ image }}__{{ column['name'] }},
-        {{ _redshift_is_no_text(value) }}
+        {{ _redshift_is_no_text(value, column['type']) }}
         and not {{ _redshift_is_unavailable(value) }} as {{ image }}_is_other__{{ column['name'] }}
         {%- else %},
         case when {{ _redshift_is_unavailable(value) }} then '{{ unavailable_forms()[0] }}'
@@ -188,10 +188,39 @@ events as (
     end
 {%- endmacro %}
 
-{#- Boolean SQL: neither a JSON null nor a string that every engine can hold (none holds U+0000). -#}
-{% macro _redshift_is_no_text(value) -%}
+{#- SQL: the text of a JSON value, also of one that is no string, as the DuckDB body has it; else null. -#}
+{% macro _redshift_text(value, type) -%}
+    case when json_typeof({{ value }}) = 'string' then {{ _redshift_string(value) }}
+        when {{ _redshift_stands_for_text(value, type) }} then json_serialize({{ value }})
+    end
+{%- endmacro %}
+
+{% macro _redshift_stands_for_text(value, type) -%}
+    {%- set text = 'json_serialize(' ~ value ~ ')' -%}
+    case json_typeof({{ value }})
+        when 'number' then {{ 'true' if type['from_float'] else matches(text, whole_number_form()) }}
+        {%- if type['name'] == 'varchar' %}
+        when 'boolean' then false
+        when 'null' then false
+        when 'string' then false
+        else
+            case when json_size({{ value }}) <= 65535
+                then not ({{ _redshift_bare(text) }} ~ '{{ spelt_differently_form() }}')
+                else false
+            end
+        {%- else %}
+        else false
+        {%- endif %}
+    end
+{%- endmacro %}
+
+{#- Boolean SQL: neither a JSON null nor a text that every engine can hold (none holds U+0000). -#}
+{% macro _redshift_is_no_text(value, type) -%}
     coalesce(
-        json_typeof({{ value }}) not in ('string', 'null')
+        (
+            json_typeof({{ value }}) not in ('string', 'null')
+            and not {{ _redshift_stands_for_text(value, type) }}
+        )
         or (json_typeof({{ value }}) = 'string' and {{ _redshift_has_nul(value) }}),
         false
     )
@@ -209,11 +238,13 @@ events as (
 {#- Boolean SQL, never null: the value stands for one that was left out. -#}
 {% macro _redshift_is_unavailable(value) -%}
     {%- set forms = "'" ~ unavailable_forms() | join("', '") ~ "'" -%}
+    {%- set marks = '[[:space:]"]|[.]0+' -%}
     case
         when not imaged.names_unavailable then false
-        when json_typeof({{ value }}) = 'string' then cast({{ value }} as varchar(65535)) in ({{ forms }})
-        when json_typeof({{ value }}) in ('array', 'object') and json_size({{ value }}) <= 200
-            then json_serialize({{ value }}) in ({{ forms }})
+        when json_typeof({{ value }}) = 'string'
+            then regexp_replace(cast({{ value }} as varchar(65535)), '{{ marks }}', '') in ({{ forms }})
+        when json_typeof({{ value }}) in ('array', 'object') and json_size({{ value }}) <= 400
+            then regexp_replace(json_serialize({{ value }}), '{{ marks }}', '') in ({{ forms }})
         else false
     end
 {%- endmacro %}

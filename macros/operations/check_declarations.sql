@@ -65,6 +65,12 @@
         )
 {% endmacro %}
 
+{% macro _reading(column) %}
+    {% set type = column['type'] %}
+    {% do return(column['data_type'] ~ (' from_float' if type.get('from_float') else '')
+        ~ (' in ' ~ type['time_zone'] if type.get('time_zone') else '')) %}
+{% endmacro %}
+
 {#- The reason why `after` cannot follow `before` without a rebuild, or none. -#}
 {% macro _incompatible_change(before, after) %}
     {% set new = {} %}
@@ -76,9 +82,11 @@
         {% elif column['type']['name'] != old['type']['name']
             or column['type']['precision'] != old['type']['precision']
             or column['type']['scale'] != old['type']['scale']
+            or column['type'].get('from_float') != old['type'].get('from_float')
+            or column['type'].get('time_zone') != old['type'].get('time_zone')
             or (column['type']['length'] or 0) < (old['type']['length'] or 0) %}
-            {% do return("the type of column " ~ old['name'] ~ " changed from " ~ old['data_type']
-                ~ " to " ~ column['data_type']) %}
+            {% do return("the type of column " ~ old['name'] ~ " changed from " ~ _reading(old)
+                ~ " to " ~ _reading(column)) %}
         {% elif old['nullable'] and not column['nullable'] %}
             {% do return("column " ~ old['name'] ~ " is no longer nullable") %}
         {% elif column['is_key'] != old['is_key'] or column['source_name'] != old['source_name'] %}

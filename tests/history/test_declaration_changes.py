@@ -43,6 +43,25 @@ def test_a_rejected_record_takes_its_place_when_the_rule_is_fixed(customers: Cus
     assert len(customers.history()) == 3
 
 
+def test_a_value_that_is_none_becomes_null_where_that_is_declared(customers: Customers) -> None:
+    customers.land("c", 10, f"first_name={'x' * 101}")
+    customers.build("+quarantine")
+    assert customers.quarantined() == [(0, "value_too_long:first_name")]
+
+    def null_when_invalid(columns: Columns) -> None:
+        columns["first_name"]["config"]["meta"]["on_invalid"] = None
+
+    customers.declare(null_when_invalid)
+    customers.land("u", 20, "first_name=Ada", before=f"first_name={'x' * 101}")
+    customers.build("+quarantine", "+drift")
+    assert customers.quarantined() == []
+    assert customers.history() == customers.expected()
+    names = "select first_name from history.customers_history order by _cdc_position"
+    assert customers.warehouse.rows(names) == [(None,), ("Ada",)]
+    told = "select kind, column_names, record_count, is_current from staging.drift"
+    assert customers.warehouse.rows(told) == [("replaced", "first_name", 1, False)]
+
+
 def test_a_gained_column_is_null_in_older_versions_until_they_are_read_again(
     customers: Customers,
 ) -> None:

@@ -12,15 +12,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
-from decimal import Decimal
+from datetime import UTC, date, datetime, timedelta
+from decimal import Context, Decimal
 from itertools import pairwise
 from typing import Any, Literal, Protocol, TypeVar
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from ingestion.declarations import Column, Table
 from ingestion.settings import ConnectorName
@@ -335,23 +337,31 @@ UNAVAILABLE = "__debezium_unavailable_value"
 _BYTES = UNAVAILABLE.encode()
 _BASE64 = base64.b64encode(_BYTES).decode()
 # Text, bytes, and arrays of texts, bytes, UUIDs and numbers; hstore
-# (io.debezium.connector.postgresql.UnchangedToastedPlaceholder).
+# (io.debezium.connector.postgresql.UnchangedToastedPlaceholder), without JSON's blanks and quotes.
 PLACEHOLDERS = frozenset(
     (
         UNAVAILABLE,
         _BASE64,
-        f'["{UNAVAILABLE}"]',
-        f'["{_BASE64}"]',
-        f'["{UUID(bytes=hashlib.md5(_BYTES).digest(), version=3)}"]',
+        f"[{UNAVAILABLE}]",
+        f"[{_BASE64}]",
+        f"[{UUID(bytes=hashlib.md5(_BYTES).digest(), version=3)}]",
         f"[{','.join(str(byte) for byte in _BYTES)}]",
-        f'{{"{UNAVAILABLE}":"{UNAVAILABLE}"}}',
+        f"{{{UNAVAILABLE}:{UNAVAILABLE}}}",
     )
 )
 MAX_BYTES = 65535
+NO_NUMBERS = ("NaN", "NAN", "Infinity", "-Infinity", "POSITIVE_INFINITY", "NEGATIVE_INFINITY")
+FIRST_MOMENT, LAST_MOMENT = datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999999)
 _INTEGER_BITS = {"smallint": 15, "integer": 31, "bigint": 63}
 _DATE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})Z?")
 _TIMESTAMP = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})T([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?Z?"
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})T([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?"
+    r"(?:Z|([+-])(0[0-9]|1[0-4]):([0-5][0-9]))?"
+)
+_BEYOND = re.compile(
+    r"-?infinity"
+    r"|(?:[+-][0-9]{4,10}|0000)-[0-9]{2}-[0-9]{2}"
+    r"(?:T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?)?Z?"
 )
 
 
@@ -387,6 +397,9 @@ class _Images:
             and self._is_lacking(column, image, is_before=which == "before")
         )
 
+    def _could_be(self, value: Any, column: Column) -> bool:
+        return _could_be(value, column, self.table, self.connector)
+
     def _is_lacking(self, column: Column, image: Mapping[str, Any], *, is_before: bool) -> bool:
         name = column.source_name(self.connector)
         if name not in image:
@@ -395,10 +408,10 @@ class _Images:
             return True
         if self.connector == "postgresql":
             is_key_only = is_before and self.table.replica_identity == "default"
-            return is_key_only or (self.op == "d" and not _could_be(image[name], column))
+            return is_key_only or (self.op == "d" and not self._could_be(image[name], column))
         if self.op == "d":
             is_left_out = column.large == "text" or column.type.name == "boolean"
-            return is_left_out or not _could_be(image[name], column)
+            return is_left_out or not self._could_be(image[name], column)
         if self.op == "u" and column.large is not None:
             before = self.before_image if isinstance(self.before_image, dict) else {}
             return _is_empty(before.get(name)) and (is_before or _is_empty(image[name]))
@@ -422,17 +435,24 @@ def _read_row(
 ) -> Row:
     """The values of an image; what it does not carry and could not be a value has a filler."""
     return tuple(
-        _standing_value(image.get(column.source_name(connector)), column)
+        _standing_value(image.get(column.source_name(connector)), column, table, connector)
         if number in lacks
-        else _read_value(image.get(column.source_name(connector)), column)
+        else _lenient_value(image.get(column.source_name(connector)), column, table, connector)
         for number, column in enumerate(table.landed_columns)
     )
 
 
-def _standing_value(value: Any, column: Column) -> Value:
-    if _could_be(value, column):
-        return _read_value(value, column)
+def _standing_value(value: Any, column: Column, table: Table, connector: ConnectorName) -> Value:
+    if _could_be(value, column, table, connector):
+        return _read_value(value, column, table, connector)
     return None if column.nullable else _filler(column)
+
+
+def _lenient_value(value: Any, column: Column, table: Table, connector: ConnectorName) -> Value:
+    """The value, or null where the declaration says so for one that is none."""
+    if column.on_invalid == "null" and not _could_be(value, column, table, connector):
+        return None
+    return _read_value(value, column, table, connector)
 
 
 def _filler(column: Column) -> Value:
@@ -441,16 +461,16 @@ def _filler(column: Column) -> Value:
         "varchar": "",
         "boolean": False,
         "date": date(1970, 1, 1),
-        "timestamp": datetime(1970, 1, 1),
+        "timestamp": _timestamp("1970-01-01T00:00:00Z", column.time_zone),
         "decimal": Decimal(0).scaleb(-(column.type.scale or 0)),
     }
     return fillers.get(column.type.name, 0)
 
 
-def _could_be(value: Any, column: Column) -> bool:
+def _could_be(value: Any, column: Column, table: Table, connector: ConnectorName) -> bool:
     """Whether the value could stand in the column."""
     try:
-        _read_value(value, column)
+        _read_value(value, column, table, connector)
     except _RefusalError:
         return False
     return True
@@ -458,12 +478,20 @@ def _could_be(value: Any, column: Column) -> bool:
 
 def is_placeholder(value: Any) -> bool:
     """Whether Debezium says that the value was left out, in any of the forms that types give it."""
+    text = value if isinstance(value, str) else json_text(value)
+    return re.sub(r'[\s"]|\.0+', "", text) in PLACEHOLDERS
+
+
+def json_text(value: Any) -> str:
+    """A parsed value as compact JSON, its numbers as they were written."""
+    if isinstance(value, Number):
+        return value.text
     if isinstance(value, list):
-        items = [v.text if isinstance(v, Number) else f'"{v}"' for v in value]
-        return f"[{','.join(items)}]" in PLACEHOLDERS
+        return f"[{','.join(map(json_text, value))}]"
     if isinstance(value, dict):
-        return value == {UNAVAILABLE: UNAVAILABLE}
-    return value in PLACEHOLDERS
+        pairs = (f"{json_text(name)}:{json_text(item)}" for name, item in value.items())
+        return f"{{{','.join(pairs)}}}"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _is_empty(value: Any) -> bool:
@@ -471,14 +499,20 @@ def _is_empty(value: Any) -> bool:
     return value is None or value == "" or is_placeholder(value)
 
 
-def _read_value(value: Any, column: Column) -> Value:
+def _read_value(value: Any, column: Column, table: Table, connector: ConnectorName) -> Value:
     if value is None:
         if not column.nullable:
             raise _RefusalError(f"missing_column:{column.name}")
         return None
     if is_placeholder(value):
         raise _RefusalError(f"unavailable_value:{column.name}")
-    typed = _typed_value(value, column)
+    is_key = column.name in table.primary_key
+    if connector == "postgresql" and not is_key and column.on_invalid is None:
+        if column.nullable and column.type.name == "decimal" and value in NO_NUMBERS:
+            return None
+        if column.type.name in ("date", "timestamp") and _BEYOND.fullmatch(str(value)):
+            return _nearest(value, column)
+    typed = _typed_value(value, column, is_key=is_key)
     if typed is None:
         raise _RefusalError(f"invalid_value:{column.name}")
     if isinstance(typed, str) and (
@@ -488,27 +522,49 @@ def _read_value(value: Any, column: Column) -> Value:
     return typed
 
 
-def _typed_value(value: Any, column: Column) -> Value:
+def _nearest(value: str, column: Column) -> date | datetime:
+    """For what PostgreSQL has beyond the years 1 to 9999: the first or the last moment."""
+    is_last = value[0] in "+i" or value.startswith("-5877611-06-21")
+    moment = LAST_MOMENT if is_last else FIRST_MOMENT
+    return moment.date() if column.type.name == "date" else moment
+
+
+def _typed_value(value: Any, column: Column, *, is_key: bool) -> Value:
     """The value that `value` (as parsed by `parse_json`) spells in the column's type, else None."""
     name = column.type.name
-    if name in ("varchar", "decimal") and not isinstance(value, str):
-        return None
-    text = _scalar_text(value)
+    text = _text_in_json(value, column) if name in ("varchar", "decimal") else _scalar_text(value)
     readers: Mapping[str, Callable[[str], Value]] = {
         "decimal": lambda text: _decimal(text, column.type.precision or 0, column.type.scale or 0),
         "boolean": {"true": True, "false": False}.get,
         "date": _date,
-        "timestamp": _timestamp,
+        "timestamp": lambda text: _timestamp(text, column.time_zone, is_key=is_key),
         "varchar": lambda text: None if "\x00" in text else text,
     }
     if text is None:
         return None
+    if column.from_float:
+        return _rounded(text, column.type.precision or 0, column.type.scale or 0)
     if name in _INTEGER_BITS:
-        return _integer(text, _INTEGER_BITS[name])
+        return _integer(text, _INTEGER_BITS[name], is_key=is_key)
     return readers[name](text)
 
 
-def _integer(text: str, bits: int) -> int | None:
+def _text_in_json(value: Any, column: Column) -> str | None:
+    """The text of a string, and of what engines spell alike: whole numbers, arrays, objects."""
+    if isinstance(value, Number):
+        is_whole = re.fullmatch("-?[0-9]{1,18}", value.text)
+        return value.text if is_whole or column.from_float else None
+    if column.type.name == "varchar" and isinstance(value, list | dict):
+        text = json_text(value)
+        bare = re.sub(r'"(?:[^"\\]|\\.)*"', '""', text)
+        is_spelt_differently = re.search(r"[0-9][eE]|[0-9]{8}\.|(^|[^0-9])0\.000|[0-9]{19}", bare)
+        return None if is_spelt_differently or len(text.encode()) > MAX_BYTES else text
+    return _text(value)
+
+
+def _integer(text: str, bits: int, *, is_key: bool) -> int | None:
+    if text in ("true", "false") and not is_key:
+        return int(text == "true")
     if not re.fullmatch("-?(0|[1-9][0-9]{0,18})", text):
         return None
     number = int(text)
@@ -521,8 +577,18 @@ def _decimal(value: str, precision: int, scale: int) -> Decimal | None:
         return None
     if match[1] != "0" and len(match[1]) > precision - scale:
         return None
-    number = Decimal(value) + 0  # no negative zero
-    return number.quantize(Decimal(1).scaleb(-scale))
+    exact = Context(prec=99)
+    number = exact.add(Decimal(value), 0)  # no negative zero
+    return number.quantize(Decimal(1).scaleb(-scale), context=exact)
+
+
+def _rounded(value: str, precision: int, scale: int) -> Decimal | None:
+    """A float in units of the scale, by the arithmetic of doubles; half a unit counts as one."""
+    if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?([eE](\+?[0-9]{1,2}|-[0-9]{1,3}))?", value):
+        return None
+    units = math.floor(abs(float(value)) * 10.0**scale + 0.5)
+    number = Decimal(units).scaleb(-scale) * (-1 if value.startswith("-") else 1) + 0
+    return number if units < 10**precision else None
 
 
 def _date(value: str) -> date | None:
@@ -533,15 +599,34 @@ def _date(value: str) -> date | None:
         return None
 
 
-def _timestamp(value: str) -> datetime | None:
-    match = _TIMESTAMP.fullmatch(value)
-    if match is None:
+def _timestamp(value: str, zone: str | None = None, *, is_key: bool = False) -> datetime | None:
+    day = _date(value)
+    match = _TIMESTAMP.fullmatch(value if day is None else f"{day}T00:00:00")
+    if match is None or (match[4] and zone) or (is_key and (match[3] or "")[6:].strip("0")):
         return None
     microseconds = (match[3] or "")[:6].ljust(6, "0")
     try:
-        return datetime.strptime(f"{match[1]} {match[2]}.{microseconds}", "%Y-%m-%d %H:%M:%S.%f")
+        told = datetime.strptime(f"{match[1]} {match[2]}.{microseconds}", "%Y-%m-%d %H:%M:%S.%f")
     except ValueError:
         return None
+    if match[4]:
+        offset = timedelta(hours=int(match[5]), minutes=int(match[6]))
+        try:
+            return told - offset if match[4] == "+" else told + offset
+        except OverflowError:
+            return FIRST_MOMENT if match[4] == "+" else LAST_MOMENT
+    if zone and 1970 <= told.year < 9999:
+        return _in_utc(told, ZoneInfo(zone))
+    return told
+
+
+def _in_utc(local: datetime, zone: ZoneInfo) -> datetime:
+    """Of an hour that is there twice the second one, of one that is skipped as if it were not."""
+    moments = [
+        local.replace(tzinfo=zone, fold=fold).astimezone(UTC).replace(tzinfo=None)
+        for fold in (0, 1)
+    ]
+    return max(moments)
 
 
 # --- Canonical text and hashes (rules C1 to C3) ---------------------------------------------------

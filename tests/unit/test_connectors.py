@@ -123,6 +123,28 @@ def test_a_column_declared_hashed_tomorrow_is_hashed_without_touching_the_connec
     assert columns["retail.retail.dbo.Customers"] == ["Email", "Phone"]
 
 
+def test_a_text_is_cut_in_the_connector_to_the_length_of_its_column() -> None:
+    declarations = load()
+    products = declarations.table("products")
+    columns = tuple(
+        replace(column, too_long="truncate") if column.name in ("name", "description") else column
+        for column in products.columns
+    )
+    tables = tuple(
+        replace(table, columns=columns) if table is products else table
+        for table in declarations.tables
+    )
+    settings = rendered("sqlserver", replace(declarations, tables=tables))
+    cut = {name: value for name, value in settings.items() if "truncate" in name}
+    lengths = {column.name: column.type.length for column in columns}
+    dot = r"\x{2e}"
+    assert cut == {
+        f"column.truncate.to.{lengths[name]}.chars": f"dbo{dot}Products{dot}{name.capitalize()}"
+        for name in ("name", "description")
+    }
+    assert not [name for name in rendered("sqlserver") if "truncate" in name]
+
+
 def test_the_salt_is_a_reference_and_in_no_settings_name() -> None:
     settings = render(
         load(), "sqlserver", bootstrap_servers="broker:9098", auth="none", pii_salt="shop/salt"

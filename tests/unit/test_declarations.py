@@ -178,6 +178,39 @@ def _remove(path: str) -> Callable[[Any], None]:
             ["column customer_id: collation belongs to varchar columns"],
             id="collation of a number",
         ),
+        pytest.param(
+            _set("columns.1.config.meta", {"from_float": True}),
+            ["column email: from_float needs decimal(1..15,scale), this one is varchar(320)"],
+            id="float of another type",
+        ),
+        pytest.param(
+            _set("columns.0.config.meta.time_zone", "Europe/Berlin"),
+            [
+                "column customer_id: a key is no float and no local time",
+                "column customer_id: time_zone belongs to timestamp columns, this one is bigint",
+            ],
+            id="local time in a key",
+        ),
+        pytest.param(
+            _set("columns.11.config.meta", {"time_zone": "Berlin"}),
+            ["column created_at: time_zone 'Berlin' is none of the IANA's"],
+            id="time zone",
+        ),
+        pytest.param(
+            _set("columns.7.config.meta", {"on_invalid": None}),
+            ["column tier: on_invalid: null needs nullable"],
+            id="null in a column that is never null",
+        ),
+        pytest.param(
+            _set("columns.1.config.meta.on_invalid", "drop"),
+            ["column email", "on_invalid", "'reject' or 'null'", "'drop'"],
+            id="on_invalid",
+        ),
+        pytest.param(
+            _set("columns.7.config.meta", {"too_long": "truncate"}),
+            ["column tier: too_long: truncate needs varchar(28..21845), this one is varchar(20)"],
+            id="cut shorter than Debezium's word",
+        ),
         pytest.param(_remove("description"), ["table customers", "description"], id="description"),
     ],
 )

@@ -151,6 +151,24 @@ def test_a_database_without_capture_is_not_asked_for_its_change_tables() -> None
             id="hashed bit",
         ),
         pytest.param(
+            lambda source: changed(source, "Stores", "City", "float", 8, 53, 0),
+            "dbo.Stores.City is float, declared is varchar(100): declare decimal with from_float: "
+            "true",
+            id="float",
+        ),
+        pytest.param(
+            lambda source: changed(source, "Stores", "OpenedOn", "datetime2", 8, 27, 7),
+            "dbo.Stores.OpenedOn is datetime2(7), declared is date: declare timestamp, varchar",
+            id="another type",
+        ),
+        pytest.param(
+            lambda source: changed(source, "Stores", "City", "geography", -1, 0, 0),
+            "dbo.Stores.City is geography, of which the connector writes nothing that can be "
+            "declared: leave column city out, and keep a text of it in a column of its own in the "
+            "source",
+            id="no home",
+        ),
+        pytest.param(
             lambda source: changed(source, "Stores", "City"),
             "dbo.Stores.City is not in the source: correct `source_columns` (upper and lower case "
             "count), or leave column city out of the declaration",
