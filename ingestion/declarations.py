@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
@@ -37,6 +37,7 @@ ReplicaIdentity = Literal["full", "default"]
 Large = Literal["max", "text"]
 OnInvalid = Literal["reject", "null"]
 TooLong = Literal["reject", "truncate"]
+Naming = Literal["snake_case", "PascalCase"]
 TypeName = Literal[
     "smallint", "integer", "bigint", "decimal", "varchar", "boolean", "date", "timestamp"
 ]
@@ -122,10 +123,18 @@ def _of_table(entry: Any) -> Any:
     return {**_within(entry, "config", "meta"), **own}
 
 
+def _listed(given: Any) -> Any:
+    """One name is a list of one."""
+    if re.search(r"\{[{%#]", str(given)):
+        raise ValueError("dbt takes {{, {% and {# for Jinja, so no name can have them")
+    return (given,) if isinstance(given, str) else given
+
+
 _TABLES_OWN = ("name", "description", "columns")
 _EXACT = ConfigDict(extra="forbid")
 _Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 _Text = Annotated[str, Field(min_length=1)]
+_SourceNames = Annotated[tuple[_Text, ...], BeforeValidator(_listed), Field(min_length=1)]
 _Count = Annotated[int, Field(ge=1, strict=True)]
 
 
@@ -147,13 +156,16 @@ class Column:
     time_zone: str | None = None
     on_invalid: Annotated[OnInvalid | None, BeforeValidator(lambda given: given or "null")] = None
     too_long: TooLong = "reject"
-    source_columns: Mapping[ConnectorName, str] = field(default_factory=dict)
+    source_columns: Mapping[ConnectorName, _SourceNames] = field(default_factory=dict)
+
+    def source_names(self, connector: ConnectorName) -> tuple[str, ...]:
+        """What the source of `connector` calls the column, and called it before, newest first."""
+        rule = _NAMING[connector]
+        return self.source_columns.get(connector) or (_in_source(self.name, rule),)
 
     def source_name(self, connector: ConnectorName) -> str:
-        """The column's name in the database that `connector` reads, so in the event's row."""
-        if connector in self.source_columns:
-            return self.source_columns[connector]
-        return pascal_case(self.name) if connector == "sqlserver" else self.name
+        """The column's name there now."""
+        return self.source_names(connector)[0]
 
 
 @dataclass(frozen=True)
@@ -175,6 +187,8 @@ class Table:
     landing_retention_days: _Count
     tracked_columns: tuple[str, ...] = ()
     replica_identity: ReplicaIdentity = "full"
+    column_naming: Mapping[ConnectorName, Naming] = field(default_factory=dict)
+    source_tables: Mapping[ConnectorName, _SourceNames] = field(default_factory=dict)
 
     def column(self, name: str) -> Column:
         """The column called `name`; raises KeyError when there is none."""
@@ -197,6 +211,7 @@ class Connector:
     epochs: Annotated[
         Mapping[str, Annotated[int, Field(ge=1, le=9999, strict=True)]], Field(min_length=1)
     ]
+    column_naming: Naming | None = None
 
     @property
     def epoch(self) -> int:
@@ -253,9 +268,38 @@ class Declarations:
         return tuple(self.table(name) for name in names) if names else self.tables
 
 
-def pascal_case(name: str) -> str:
-    """`customer_id` as SQL Server tables of the shop spell it: `CustomerId`."""
+_NAMING: Mapping[ConnectorName, Naming] = {"sqlserver": "PascalCase", "postgresql": "snake_case"}
+
+
+def _in_source(name: str, naming: Naming) -> str:
+    """`customer_id` as the source spells it: `CustomerId` by PascalCase."""
+    if naming == "snake_case":
+        return name
     return "".join(part.capitalize() for part in name.split("_"))
+
+
+def _named(declared: Declarations) -> Declarations:
+    """`declared` with the source's names of columns where a connector or table has its own rule."""
+    own: dict[ConnectorName, Naming] = {
+        name: connector.column_naming
+        for name, connector in declared.connectors.items()
+        if connector.column_naming
+    }
+    tables = []
+    for table in declared.tables:
+        rules = {**own, **table.column_naming}.items()
+        columns = [
+            replace(
+                column,
+                source_columns={
+                    **{name: (_in_source(column.name, rule),) for name, rule in rules},
+                    **column.source_columns,
+                },
+            )
+            for column in table.columns
+        ]
+        tables.append(replace(table, columns=tuple(columns)))
+    return replace(declared, tables=tuple(tables))
 
 
 def load(path: Path = SOURCES_FILE) -> Declarations:
@@ -273,7 +317,7 @@ def load(path: Path = SOURCES_FILE) -> Declarations:
         raise TerminalError(f"{path}: exactly one entry is expected under `sources`")
     source = _declared(sources[0])
     try:
-        declared = _SHAPE.validate_python(source)
+        declared = _named(_SHAPE.validate_python(source))
     except ValidationError as error:
         raise TerminalError(
             "\n".join(f"{path}: {line}" for line in _explain(source, error))
@@ -377,6 +421,11 @@ def _problems_of_column(where: str, column: Column) -> Iterator[str]:
             f"{where}: is computed in the source, and no event carries its value; leave it out "
             "here and derive it in a model"
         )
+    if column.pii == "hash" and any(len(names) > 1 for names in column.source_columns.values()):
+        yield (
+            f"{where}: pii: hash has one name a source, since the connector stops at an event "
+            "without it; declare the other name as a column of its own, nullable"
+        )
 
 
 def _problems_of_names(table: Table) -> Iterator[str]:
@@ -397,20 +446,24 @@ def _problems_of_names(table: Table) -> Iterator[str]:
     for connector in CONNECTORS:
         read: dict[str, str] = {}
         for column in table.columns:
-            source = column.source_name(connector)
-            # case aside: SQL Server's names and DuckDB's struct fields know none
-            other = read.setdefault(source.lower(), column.name)
-            if other != column.name:
-                yield (
-                    f"table {table.name}, column {column.name}: reads {source!r} of {connector}, "
-                    f"which is column {other}'s; a source column is declared once (upper and "
-                    "lower case are one). Name the right one under `source_columns`"
-                )
+            for source in column.source_names(connector):
+                # case aside: SQL Server's names and DuckDB's struct fields know none
+                other = read.setdefault(source.lower(), column.name)
+                if other != column.name:
+                    yield (
+                        f"table {table.name}, column {column.name}: reads {source!r} of "
+                        f"{connector}, which is column {other}'s; a source column is declared once "
+                        "(upper and lower case are one). Name the right one under `source_columns`"
+                    )
 
 
 def _renamed(column: Column) -> str:
     """A line of the declarations by which `column` has another name and the same source."""
-    sources = {str(connector): column.source_name(connector) for connector in CONNECTORS}
+    sources = {
+        str(connector): names[0] if len(names) == 1 else list(names)
+        for connector in CONNECTORS
+        for names in [column.source_names(connector)]
+    }
     line = {"name": f"shop_{column.name}", "config": {"meta": {"source_columns": sources}}}
     text: str = yaml.safe_dump(line, default_flow_style=True, sort_keys=False, width=1000)
     return text.strip()

@@ -77,7 +77,10 @@ class Log:
     def spelled(self, key: Mapping[str, Any]) -> str:
         """A record's key (by the source's names) as one text, spelled as `key_expressions` does."""
         columns = [self.table.column(name) for name in self.table.primary_key]
-        values = [key.get(column.source_name(self.connector)) for column in columns]
+        values = [
+            next((key[name] for name in column.source_names(self.connector) if name in key), None)
+            for column in columns
+        ]
         return json.dumps(
             [
                 value.rstrip(" ").lower()
@@ -297,8 +300,10 @@ def _rejected_keys(log: Log, scan: Scan) -> set[str]:
             continue
         if str(source.get(field)) == wanted:
             row = _parsed(key)
-            names = {log.table.column(n).source_name(log.connector) for n in log.table.primary_key}
-            if set(row) != names:
+            expected = [
+                log.table.column(n).source_names(log.connector) for n in log.table.primary_key
+            ]
+            if len(row) != len(expected) or any(row.keys().isdisjoint(names) for names in expected):
                 raise RefusedError(
                     f"snapshot {scan.snapshot} proves no absence: it read a row that was rejected, "
                     f"and whose key cannot be read, of {log.table.name}"

@@ -5,6 +5,16 @@
 {% macro duckdb__matches(text, form) -%} regexp_full_match({{ text }}, '{{ form }}') {%- endmacro %}
 {% macro redshift__matches(text, form) -%} {{ text }} ~ '^({{ form }})$' {%- endmacro %}
 
+{#- A name as an identifier, whatever is in it. -#}
+{% macro quoted(name) -%} "{{ name | replace('"', '""') }}" {%- endmacro %}
+
+{#- Texts as a list in SQL, without its brackets. -#}
+{% macro text_literals(texts) %}
+    {%- set literals = [] %}
+    {%- for text in texts %}{% do literals.append(cdc_history.text_literal(text)) %}{% endfor %}
+    {{- literals | join(', ') }}
+{%- endmacro %}
+
 {#- How often the regular expression is found in `text`. -#}
 {% macro count_matches(text, form) %}{{ return(adapter.dispatch('count_matches')(text, form)) }}{% endmacro %}
 {% macro duckdb__count_matches(text, form) -%} len(regexp_extract_all({{ text }}, '{{ form }}')) {%- endmacro %}

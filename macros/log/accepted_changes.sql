@@ -36,7 +36,7 @@ where _cdc_status = 'accepted'
     {%- set conditions = {} %}
     {%- for column in columns %}
     {%- do conditions.update({
-        column['name']: is_listed(column['source_name'], "',' || _cdc_missing_columns || ','")
+        column['name']: is_listed(column['source_names'][0], "',' || _cdc_missing_columns || ','")
     }) %}
     {%- endfor %}
     trim({{ cdc_history.names_where(conditions) }}, ',')

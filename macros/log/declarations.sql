@@ -57,7 +57,7 @@
                     'is_tracked': column.name in tracked,
                     'collation': meta.get('collation', 'binary'),
                     'large': meta.get('large'),
-                    'source_name': _source_column_name(column.name, meta),
+                    'source_names': _source_column_names(table, column.name, meta),
                 }) %}
             {% endif %}
         {% endfor %}
@@ -65,15 +65,17 @@
     {% do return(columns) %}
 {% endmacro %}
 
-{% macro _source_column_name(name, meta) %}
+{#- What the source calls the column, and called it, newest first. -#}
+{% macro _source_column_names(table, name, meta) %}
     {% set connector = source_connector() %}
     {% set declared = meta.get('source_columns', {}).get(connector) %}
     {% if declared %}
-        {% do return(declared) %}
-    {% elif connector == 'sqlserver' %}
-        {% do return(name.split('_') | map('capitalize') | join('')) %}
+        {% do return([declared] if declared is string else declared) %}
     {% endif %}
-    {% do return(name) %}
+    {% set rule = declared_meta(table).get('column_naming', {}).get(connector)
+        or declared_sources()[table].source_meta['connectors'][connector].get('column_naming')
+        or ('PascalCase' if connector == 'sqlserver' else 'snake_case') %}
+    {% do return([name.split('_') | map('capitalize') | join('') if rule == 'PascalCase' else name]) %}
 {% endmacro %}
 
 {% macro _parse_data_type(data_type) %}

@@ -19,7 +19,7 @@
 {% set fields = {} %}
 {% for column in columns %}
     {% do fields.update({
-        column['source_name']: 'JSON' if column['type']['name'] in text_types else 'VARCHAR'
+        column['source_names'][0]: 'JSON' if column['type']['name'] in text_types else 'VARCHAR'
     }) %}
 {% endfor %}
 {% set position_fields = {
@@ -35,7 +35,10 @@
 } %}
 {#- the text outside strings: a change event has some six opening brackets there -#}
 {% set bare %}regexp_replace(named.value_text, '"([^"\\]|\\.)*"', '""', 'g'){% endset %}
-{% set names = columns | map(attribute='source_name') | list %}
+{% set names = '[' ~ text_literals(columns | map(attribute='source_names') | map('first')) ~ ']' %}
+{% set known = '[' ~ text_literals(columns | map(attribute='source_names') | sum(start=[])) ~ ']' %}
+{% set renamed = [] %}
+{% for column in columns if column['source_names'] | length > 1 %}{% do renamed.append(column) %}{% endfor %}
 decoded as (
     select
         records.*,
@@ -48,7 +51,7 @@ parsed as (
         decoded.*,
         json_valid(decoded.value_text) as is_valid,
         case when json_valid(decoded.value_text)
-            then from_json(decoded.value_text, '{{ tojson(envelope) }}')
+            then from_json(decoded.value_text, {{ cdc_history.text_literal(tojson(envelope)) }})
         end as event
     from decoded
 ),
@@ -95,6 +98,10 @@ strict as (
         end as is_json,
         case when named.event.op = 'd' then named.event.before else named.event.after end as row_image,
         named.event.before as before_image
+        {%- for column in renamed %},
+        {{ _duckdb_renamed_value('row', column, column['type']['name'] in text_types) }} as row_of__{{ column['name'] }},
+        {{ _duckdb_renamed_value('before', column, column['type']['name'] in text_types) }} as before_of__{{ column['name'] }}
+        {%- endfor %}
     from named
 ),
 
@@ -123,7 +130,14 @@ events as (
         {%- for image in ['row', 'before'] %}
         case when len(strict.{{ image }}_keys) > 0 and strict.{{ image }}_keys <> {{ names }}
             then nullif(',' || array_to_string(list_filter(
-                {{ names }}, lambda name: not list_contains(strict.{{ image }}_keys, name)
+                {{ names }}, lambda name: not list_has_any(strict.{{ image }}_keys, {% if renamed -%}
+                    case name
+                        {%- for column in renamed %}
+                        when {{ cdc_history.text_literal(column['source_names'][0]) }} then [{{ text_literals(column['source_names']) }}]
+                        {%- endfor %}
+                        else [name]
+                    end
+                {%- else %}[name]{% endif %})
             ), ',') || ',', ',,')
         end as {{ image }}_missing,
         {%- endfor %}
@@ -132,12 +146,13 @@ events as (
         or (len(strict.before_keys) > 0 and strict.before_keys <> {{ names }}) as is_doubtful,
         case when strict.row_keys <> {{ names }}
             then nullif(array_to_string(list_transform(list_sort(list_filter(
-                strict.row_keys, lambda name: not list_contains({{ names }}, name)
+                strict.row_keys, lambda name: not list_contains({{ known }}, name)
             ))[:{{ named_unknown_columns() }}], lambda name: left(name, 250)), ','), '')
         end as unknown_columns
         {%- for column in columns %}
         {%- for image in ['row', 'before'] %}
-        {%- set value = 'strict.' ~ image ~ '_image.' ~ column['source_name'] %}
+        {%- set value = 'strict.' ~ image ~ ('_of__' ~ column['name'] if column in renamed
+            else '_image.' ~ quoted(column['source_names'][0])) %}
         {%- if column['type']['name'] in text_types %},
         case
             when {{ _duckdb_is_unavailable(value) }} then '{{ unavailable_forms()[0] }}'
@@ -156,6 +171,24 @@ events as (
     from strict
 )
 {% endmacro %}
+
+{#- SQL: what the image has under the first of the column's names that it has; a null counts. -#}
+{% macro _duckdb_renamed_value(image, column, is_json) -%}
+    {%- set newest, older = column['source_names'][0], column['source_names'][1:] -%}
+    case
+        when list_contains(named.{{ image }}_keys, {{ cdc_history.text_literal(newest) }})
+            then {% if image == 'row' %}case when named.event.op <> 'd' then named.event.after.{{ quoted(newest) }} else {% endif -%}
+                named.event.before.{{ quoted(newest) }}{{ ' end' if image == 'row' }}
+        {%- for name in older %}
+        {#- as a JSON pointer: names of which only the case differs are one in a struct #}
+        when list_contains(named.{{ image }}_keys, {{ cdc_history.text_literal(name) }})
+            then {{ 'nullif(' if is_json }}named.value_text {{ '->' if is_json else '->>' }} (
+                {{- "case when named.event.op <> 'd' then '/after/' else '/before/' end" if image == 'row' else "'/before/'" }}
+                || {{ cdc_history.text_literal(name | replace('~', '~0') | replace('/', '~1')) }}
+            ){{ ", 'null')" if is_json }}
+        {%- endfor %}
+    end
+{%- endmacro %}
 
 {#-
   The string in a JSON value, parsed again only where it holds an escape; and what else can be read as

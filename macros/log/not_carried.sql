@@ -31,7 +31,7 @@
 
 {#- Boolean SQL, never null: the list (names between commas) has the name. -#}
 {% macro is_listed(name, list) -%}
-    coalesce(strpos({{ list }}, ',{{ name | replace("'", "''") }},') > 0, false)
+    coalesce(strpos({{ list }}, {{ cdc_history.text_literal(',' ~ name ~ ',') }}) > 0, false)
 {%- endmacro %}
 
 {#-
@@ -46,7 +46,7 @@
     {%- set condition %}
                 {{ events }}.row__{{ column['name'] }} = '{{ unavailable_forms()[0] }}'
                 or (
-                    {{ is_listed(column['source_name'], events ~ '.row_missing') }}
+                    {{ is_listed(column['source_names'][0], events ~ '.row_missing') }}
                     and {{ events }}.op <> 'c'
                     {{- '' if column['nullable'] else ' and ' ~ events ~ ".op <> 'r'" }}
                 )
@@ -84,7 +84,7 @@
     {%- set condition %}
                 {%- if key_only %}true{% else %}
                 {{ events }}.before__{{ column['name'] }} = '{{ unavailable_forms()[0] }}'
-                or {{ is_listed(column['source_name'], events ~ '.before_missing') }}
+                or {{ is_listed(column['source_names'][0], events ~ '.before_missing') }}
                 {%- if sqlserver and column['large'] %}
                 or {{ _is_empty(events ~ '.before__' ~ column['name']) }}
                 {%- endif %}
@@ -116,16 +116,21 @@
 -#}
 {% macro names_another_key(events, columns) %}
     {%- set key_text = events ~ '.key_text' %}
-    {%- set names = columns | selectattr('is_key') | map(attribute='source_name') | list -%}
-    {%- if names | join('') != (names | join('')) | replace('"', '') | replace('\\', '') -%}
+    {%- set keys = columns | selectattr('is_key') | map(attribute='source_names') | list -%}
+    {%- set characters = keys | sum(start=[]) | join -%}
+    {%- if '"' in characters or '\\' in characters -%}
     {{ events }}.kafka_key is null
     {%- else -%}
     {{ events }}.kafka_key is null or coalesce(
         {{ key_text }} like '{"%'
         and not (
-            {{ count_matches(key_text, '[{,]"[^"]+":') }} = {{ names | length }}
-            {%- for name in names %}
-            and (strpos({{ key_text }}, '{"{{ name | replace("'", "''") }}":') = 1 or strpos({{ key_text }}, ',"{{ name | replace("'", "''") }}":') > 0)
+            {{ count_matches(key_text, '[{,]"[^"]+":') }} = {{ keys | length }}
+            {%- for names in keys %}
+            and (
+                {%- for name in names %}
+                {{- ' or ' if not loop.first }}strpos({{ key_text }}, {{ cdc_history.text_literal('{"' ~ name ~ '":') }}) = 1 or strpos({{ key_text }}, {{ cdc_history.text_literal(',"' ~ name ~ '":') }}) > 0
+                {%- endfor -%}
+            )
             {%- endfor %}
         ),
         false

@@ -77,9 +77,11 @@ images as (
         {%- for image in ['row', 'before'] %}
         {%- set conditions = {} %}
         {%- for column in columns %}
-        {%- do conditions.update({
-            column['source_name']: 'json_typeof(imaged.' ~ image ~ '_image."' ~ column['source_name'] ~ '") is null'
-        }) %}
+        {%- set absent = [] %}
+        {%- for name in column['source_names'] %}
+        {%- do absent.append('json_typeof(imaged.' ~ image ~ '_image.' ~ quoted(name) ~ ') is null') %}
+        {%- endfor %}
+        {%- do conditions.update({column['source_names'][0]: absent | join(' and ')}) %}
         {%- endfor %},
         case when json_typeof(imaged.{{ image }}_image) = 'object'
             then {{ cdc_history.names_where(conditions) }}
@@ -106,7 +108,7 @@ undeclared as (
             ) as place
         from imaged, unpivot imaged.row_image as attribute_value at attribute
         where cast(attribute as varchar(1000)) not in (
-            '{{ columns | map(attribute="source_name") | join("', '") }}'
+            {{ text_literals(columns | map(attribute='source_names') | sum(start=[])) }}
         )
     ) as named
     where named.place <= {{ named_unknown_columns() }}
@@ -144,7 +146,7 @@ events as (
         undeclared.unknown_columns
         {%- for column in columns %}
         {%- for image in ['row', 'before'] %}
-        {%- set value = 'imaged.' ~ image ~ '_image."' ~ column['source_name'] ~ '"' %}
+        {%- set value = _redshift_value('imaged.' ~ image ~ '_image', column['source_names']) %}
         {%- if column['type']['name'] in ['varchar', 'decimal'] %},
         case when {{ _redshift_is_unavailable(value) }} then '{{ unavailable_forms()[0] }}'
             else {{ _redshift_text(value, column['type']) }}
@@ -166,6 +168,19 @@ events as (
             and imaged.kafka_offset = undeclared.kafka_offset
 )
 {% endmacro %}
+
+{#- SQL: what the image has under the first of the names that it has; a null counts. -#}
+{% macro _redshift_value(image, names) -%}
+    {%- if names | length == 1 -%}
+    {{ image }}.{{ quoted(names[0]) }}
+    {%- else -%}
+    case
+        {%- for name in names %}
+        when json_typeof({{ image }}.{{ quoted(name) }}) is not null then {{ image }}.{{ quoted(name) }}
+        {%- endfor %}
+    end
+    {%- endif -%}
+{%- endmacro %}
 
 {#-
   SQL: a JSON scalar as text; null for absent and JSON null. What no lexical form takes keeps a mark

@@ -30,7 +30,8 @@
         {% do known.update({row[0]: {'declaration': row[1], 'columns': fromjson(row[2])}}) %}
     {% endfor %}
     {% for table in declared_tables() if table in known %}
-        {% set problem = _incompatible_change(known[table]['columns'], declared_columns(table)) %}
+        {% set before, after = known[table]['columns'], declared_columns(table) %}
+        {% set problem = _incompatible_change(before, after) or _read_without_its_name(table, before, after) %}
         {% if problem %}
             {% do cdc_history.refuse_run(
                 "table " ~ table ~ ": " ~ problem ~ ", so rows that are already in staging."
@@ -60,7 +61,7 @@
         values (
             '{{ table }}',
             '{{ declaration_hash(table) }}',
-            '{{ tojson(declared_columns(table)) | replace("'", "''") }}',
+            {{ cdc_history.text_literal(tojson(declared_columns(table))) }},
             {{ cdc_history.utc_now() }}
         )
 {% endmacro %}
@@ -89,8 +90,10 @@
                 ~ " to " ~ _reading(column)) %}
         {% elif old['nullable'] and not column['nullable'] %}
             {% do return("column " ~ old['name'] ~ " is no longer nullable") %}
-        {% elif column['is_key'] != old['is_key'] or column['source_name'] != old['source_name'] %}
-            {% do return("key or source name of column " ~ old['name'] ~ " changed") %}
+        {% elif column['is_key'] != old['is_key'] %}
+            {% do return("the key of column " ~ old['name'] ~ " changed") %}
+        {% elif column['source_names'] | select('in', _source_names(old)) | list != _source_names(old) %}
+            {% do return("a source name of column " ~ old['name'] ~ " changed; a former one stays in the list") %}
         {% elif column['is_tracked'] != old['is_tracked'] %}
             {% do return("column " ~ old['name'] ~ " is " ~ ("now" if column['is_tracked'] else "no longer")
                 ~ " tracked") %}
@@ -98,6 +101,31 @@
     {% endfor %}
     {% for column in new.values() if not column['nullable'] %}
         {% do return("the new column " ~ column['name'] ~ " is not nullable") %}
+    {% endfor %}
+    {% do return(none) %}
+{% endmacro %}
+
+{#- The source's names of a column as a log was built with it; once there was but one. -#}
+{% macro _source_names(column) %}
+    {% do return(column.get('source_names') or [column['source_name']]) %}
+{% endmacro %}
+
+{#- The reason why a source name cannot be added without a rebuild: the log has rows that lack its values. -#}
+{% macro _read_without_its_name(table, before, after) %}
+    {% set names = {} %}
+    {% for column in before %}{% do names.update({column['name']: _source_names(column)}) %}{% endfor %}
+    {% for column in after if column['name'] in names %}
+        {% for name in column['source_names'] if name not in names[column['name']] %}
+            {% set unread %}
+                select 1
+                from {{ graph.nodes['model.' ~ project_name ~ '.' ~ table ~ '__log'].relation_name }}
+                where {{ is_listed(name, "',' || _cdc_unknown_columns || ','") }}
+                limit 1
+            {% endset %}
+            {% if run_query(unread).rows %}
+                {% do return("column " ~ column['name'] ~ " has come as " ~ name ~ ", which was not declared") %}
+            {% endif %}
+        {% endfor %}
     {% endfor %}
     {% do return(none) %}
 {% endmacro %}

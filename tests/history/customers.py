@@ -64,11 +64,13 @@ class Customers:
         before: str = "",
         *,
         without: str = "",
+        spelled: tuple[str, str] = ("", ""),
         ahead_seconds: int = 0,
         key: int = 7,
     ) -> None:
         """Land a change of a customer, its images without a column, its commit ahead of Kafka.
 
+        In the value the first text of `spelled` is replaced by the second.
         `tier=null` and the like break what is declared.
         """
         image = ROWS.row(row, (key,))
@@ -81,9 +83,10 @@ class Customers:
         )
         table = ROWS.table
         seen = replace(table, columns=tuple(c for c in table.columns if c.name != without))
+        written, instead = (text.encode() for text in spelled)
         delivery = Delivery(
             key=key_bytes(image, table, "postgresql"),
-            value=value_bytes(event, seen, "postgresql", "retail"),
+            value=value_bytes(event, seen, "postgresql", "retail").replace(written, instead),
             partition=0,
             timestamp_ms=lsn * 1000,
         )

@@ -23,6 +23,7 @@ from tests.kit.dbt import environment
 from tests.kit.landing import LandingZone
 from tests.kit.named_columns import (
     BASE,
+    ODD_TABLE,
     declare,
     deliveries,
     identifiers,
@@ -104,6 +105,13 @@ def test_a_column_keeps_its_values_under_any_free_name(
     sources = {f"shop_{name}": name for name in sorted(_OWN | reserved_names.RESERVED["DuckDB"])}
     renamed = {"name": "renamed", "key": ["renamed_id"], "others": list(sources)}
     _build(tmp_path / "named", connector, free, keyed, {**renamed, "sources": sources})
+
+
+@pytest.mark.parametrize("connector", ["postgresql", "sqlserver"])
+def test_a_column_keeps_its_values_whatever_the_source_calls_and_called_it(
+    tmp_path: Path, connector: ConnectorName
+) -> None:
+    _build(tmp_path, connector, ODD_TABLE)
 
 
 def test_a_column_called_like_ours_is_repaired_by_another_name_and_a_rebuild(

@@ -94,6 +94,45 @@ def test_a_gained_column_is_null_in_older_versions_until_they_are_read_again(
     assert customers.history() == customers.expected()
 
 
+def renamed(columns: Columns) -> None:
+    names = {"postgresql": ["mobile", "phone"]}
+    columns["phone"]["config"] = {"meta": {"nullable": True, "source_columns": names}}
+
+
+AS_MOBILE = ('"phone":', '"mobile":')
+PHONES = "select phone from history.customers_history order by _cdc_position"
+
+
+def test_a_renamed_column_has_the_values_of_both_names(customers: Customers) -> None:
+    customers.land("c", 10, "tier=bronze, phone=1")
+    customers.build()
+    customers.declare(renamed)
+    customers.land("u", 20, "tier=bronze, phone=2", "tier=bronze, phone=1", spelled=AS_MOBILE)
+    both = ('"phone":', '"phone":"left","mobile":')
+    customers.land("u", 30, "tier=bronze, phone=3", "tier=bronze, phone=2", spelled=both)
+    customers.land("u", 40, "tier=gold, phone=3", "tier=bronze, phone=3", spelled=AS_MOBILE)
+    customers.build("+unknown_columns")
+    assert customers.warehouse.rows(PHONES) == [("1",), ("2",), ("3",), ("3",)]
+    assert customers.history() == customers.expected()
+    assert customers.warehouse.rows("select * from staging.unknown_columns") == []
+    customers.build("--full-refresh")
+    assert customers.history() == customers.expected()
+
+
+def test_what_came_under_a_name_before_it_was_declared_is_read_again(customers: Customers) -> None:
+    customers.land("c", 10, "tier=bronze, phone=1")
+    customers.land("u", 20, "tier=bronze, phone=2", "tier=bronze, phone=1", spelled=AS_MOBILE)
+    customers.build()
+    assert customers.warehouse.rows(PHONES) == [("1",), ("1",)]
+    customers.declare(renamed)
+    stopped = customers.warehouse.invoke("build", "--select", "+customers_history")
+    assert "column phone has come as mobile, which was not declared" in str(stopped.exception)
+    assert "lakehouse rebuild customers" in str(stopped.exception)
+    customers.build("--full-refresh")
+    assert customers.warehouse.rows(PHONES) == [("1",), ("2",)]
+    assert customers.history() == customers.expected()
+
+
 def test_a_changed_type_stops_the_run_with_the_command_that_reads_everything_again(
     customers: Customers,
 ) -> None:

@@ -46,7 +46,7 @@ def columns(names: list[str], pii: Pii) -> tuple[Column, ...]:
             nullable=True,
             pii=pii,
             collation="binary",
-            source_columns={"postgresql": name, "sqlserver": name},
+            source_columns={"postgresql": (name,), "sqlserver": (name,)},
         )
         for number, name in enumerate(names)
     )

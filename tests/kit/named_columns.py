@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import sqlglot
 import yaml
 from sqlglot import exp
 
-from ingestion.declarations import CONNECTORS, Declarations, Table, load
+from ingestion.declarations import CONNECTORS, Column, Declarations, Table, load
 from ingestion.reserved_names import column_taken
 from ingestion.settings import ConnectorName
 from lakehouse.dbt_files import render
@@ -27,13 +28,33 @@ from tests.kit.warehouse import SOURCES
 Rows = Callable[[str], list[tuple[Any, ...]]]
 BASE = {"name": "base", "key": ["base_key_1", "base_key_2"], "others": ["base_1", "base_2"]}
 """A table to find out with which names the SQL has."""
+ODD = (
+    "Order No.", "e-mail", "It's", "1stLine", "VAT %", "Größe", "Item$No_", 'a "b" [c]',
+    "back\\slash", "x/y~z", "{1}", "a, b", "Select", "日本語", "trailing ", "%s", "--", "_cdc_op",
+)  # fmt: skip
+"""What sources call columns."""
+ODD_TABLE: Mapping[str, Any] = {
+    "name": "odd",
+    "key": ["key_1", "key_2", "key_3"],
+    "others": ["by_rule", *(f"column_{number}" for number, _ in enumerate(ODD))],
+    "naming": {"postgresql": "PascalCase", "sqlserver": "snake_case"},
+    "sources": {
+        "key_1": "Order Key.",
+        "key_2": ["Größe's", "GRÖSSE 2"],
+        # of which only the case differs
+        "key_3": ["CustomerId", "CustomerID"],
+        # one in two has another name in run 1
+        **{f"column_{n}": [odd, f"{odd} was/~'"][: n % 2 + 1] for n, odd in enumerate(ODD)},
+    },
+}
+"""A table whose columns have such names, some others in run 1."""
 
 
 def declare(project: Path, *tables: Mapping[str, Any]) -> Declarations:
     """Put `tables` into the declarations of `project`, and write the files that follow.
 
     Each has a name, `key` and `others` (names of columns), and maybe `sources`: what columns are
-    called in both sources.
+    called in both sources, and were called before; or `naming`, the rule by connector.
     """
     file = project / SOURCES
     document = yaml.safe_load(file.read_text("utf-8"))
@@ -48,7 +69,11 @@ def declare(project: Path, *tables: Mapping[str, Any]) -> Declarations:
 
 
 def _declaration(
-    name: str, key: Sequence[str], others: Sequence[str], sources: Mapping[str, str] | None = None
+    name: str,
+    key: Sequence[str],
+    others: Sequence[str],
+    sources: Mapping[str, Any] | None = None,
+    naming: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     def column(called: str) -> dict[str, Any]:
         meta: dict[str, Any] = {"nullable": called not in key}
@@ -69,6 +94,7 @@ def _declaration(
         "partitions": 1,
         "topic_retention_days": 7,
         "landing_retention_days": 7,
+        "column_naming": dict(naming or {}),
     }
     return {
         "name": name,
@@ -79,7 +105,8 @@ def _declaration(
 
 
 def deliveries(table: Table, connector: ConnectorName, run: int) -> list[Delivery]:
-    """Rows a and b are inserted in run 1; in run 2 a is updated and b deleted."""
+    """Rows a and b are inserted in run 1, under former names; in run 2 a is updated, b deleted."""
+    told = table if run == 2 else replace(table, columns=tuple(map(_formerly, table.columns)))
     first, other, second = _rows(table)
     changes: dict[int, list[tuple[str, Row, Row | None, Row | None]]] = {
         1: [("c", first, None, first), ("c", other, None, other)],
@@ -93,10 +120,15 @@ def deliveries(table: Table, connector: ConnectorName, run: int) -> list[Deliver
             else PostgresPlace(number * 10, number * 10 - 1, 1)
         )
         event = Event(op, place, 1_772_359_200_000 + number, row, before)
-        value = value_bytes(event, table, connector, "retail")
-        key_of = key_bytes(key, table, connector)
+        value = value_bytes(event, told, connector, "retail")
+        key_of = key_bytes(key, told, connector)
         delivered.append(Delivery(key_of, value, 0, event.committed_ms))
     return delivered
+
+
+def _formerly(column: Column) -> Column:
+    names = {connector: column.source_names(connector)[-1:] for connector in CONNECTORS}
+    return replace(column, source_columns=names)
 
 
 def _rows(table: Table) -> tuple[Row, Row, Row]:

@@ -373,8 +373,12 @@ def _names_another_key(key: bytes | None, table: Table, connector: ConnectorName
         told = json.loads(key or b"null")
     except ValueError:
         return False
-    expected = {table.column(name).source_name(connector) for name in table.primary_key}
-    return isinstance(told, dict) and bool(told) and set(told) != expected
+    expected = [table.column(name).source_names(connector) for name in table.primary_key]
+    return (
+        isinstance(told, dict)
+        and bool(told)
+        and not (len(told) == len(expected) and all(set(told) & set(names) for names in expected))
+    )
 
 
 @dataclass(frozen=True)
@@ -401,20 +405,21 @@ class _Images:
         return _could_be(value, column, self.table, self.connector)
 
     def _is_lacking(self, column: Column, image: Mapping[str, Any], *, is_before: bool) -> bool:
-        name = column.source_name(self.connector)
-        if name not in image:
+        names = column.source_names(self.connector)
+        if not any(name in image for name in names):
             return self.op in "ud" or (self.op == "r" and column.nullable)
-        if is_placeholder(image[name]):
+        value = _first_of(image, names)
+        if is_placeholder(value):
             return True
         if self.connector == "postgresql":
             is_key_only = is_before and self.table.replica_identity == "default"
-            return is_key_only or (self.op == "d" and not self._could_be(image[name], column))
+            return is_key_only or (self.op == "d" and not self._could_be(value, column))
         if self.op == "d":
             is_left_out = column.large == "text" or column.type.name == "boolean"
-            return is_left_out or not self._could_be(image[name], column)
+            return is_left_out or not self._could_be(value, column)
         if self.op == "u" and column.large is not None:
             before = self.before_image if isinstance(self.before_image, dict) else {}
-            return _is_empty(before.get(name)) and (is_before or _is_empty(image[name]))
+            return _is_empty(_first_of(before, names)) and (is_before or _is_empty(value))
         return False
 
     def before(self) -> tuple[frozenset[int], Row | None]:
@@ -435,11 +440,18 @@ def _read_row(
 ) -> Row:
     """The values of an image; what it does not carry and could not be a value has a filler."""
     return tuple(
-        _standing_value(image.get(column.source_name(connector)), column, table, connector)
+        _standing_value(_first_of(image, column.source_names(connector)), column, table, connector)
         if number in lacks
-        else _lenient_value(image.get(column.source_name(connector)), column, table, connector)
+        else _lenient_value(
+            _first_of(image, column.source_names(connector)), column, table, connector
+        )
         for number, column in enumerate(table.landed_columns)
     )
+
+
+def _first_of(image: Mapping[str, Any], names: Sequence[str]) -> Any:
+    """What the image has under the first of the names that it has."""
+    return next((image[name] for name in names if name in image), None)
 
 
 def _standing_value(value: Any, column: Column, table: Table, connector: ConnectorName) -> Value:

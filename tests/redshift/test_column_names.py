@@ -15,6 +15,7 @@ from redshift_standin.server import StandIn
 from tests.kit.landing import LandingZone
 from tests.kit.named_columns import (
     BASE,
+    ODD_TABLE,
     declare,
     deliveries,
     identifiers,
@@ -55,6 +56,12 @@ def _build(
             for table in declared:
                 assert wrong_values(opened.rows, table) == []
         return list(stand_in.statements.sent)
+
+
+def test_a_column_keeps_its_values_whatever_the_source_calls_and_called_it(
+    redshift_postgres: PostgresServer, clean_broker: KafkaBroker, tmp_path: Path
+) -> None:
+    _build(redshift_postgres, clean_broker, tmp_path / "odd", [ODD_TABLE])
 
 
 @pytest.mark.long

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -278,7 +279,7 @@ def test_a_taken_name_is_refused_with_the_line_that_renames_it(
     renamed = yaml.safe_load(sentence[sentence.index("{") :])
     column = load(_notes(tmp_path, "notes", renamed)).table("notes").columns[1]
     pascal = "".join(part.capitalize() for part in name.split("_"))
-    assert column.source_columns == {"sqlserver": pascal, "postgresql": name}
+    assert column.source_columns == {"sqlserver": (pascal,), "postgresql": (name,)}
 
 
 def test_what_a_mart_shows_is_taken_in_its_own_table_only(tmp_path: Path) -> None:
@@ -320,6 +321,47 @@ def test_two_columns_of_one_source_column_are_refused(tmp_path: Path) -> None:
         load(path)
     assert "column line1: reads 'Line1' of sqlserver, which is column line_1's" in str(caught.value)
     assert "column x: reads 'NOTE_ID' of postgresql, which is column note_id's" in str(caught.value)
+
+
+def _with_meta(path: Path, column: Mapping[str, Any], **of_connectors: str) -> Path:
+    """The declarations in `path` with `column` of customers, and naming rules of connectors."""
+    document = yaml.safe_load(SOURCES_FILE.read_text("utf-8"))
+    meta = document["sources"][0]["config"]["meta"]
+    for connector, rule in of_connectors.items():
+        meta["connectors"][connector]["column_naming"] = rule
+    described = {"name": "new_one", "data_type": "varchar(64)", "description": "A column."}
+    _customers(document)["columns"].append({**described, "config": {"meta": column}})
+    _customers(document)["config"]["meta"]["column_naming"] = {"postgresql": "PascalCase"}
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    return path
+
+
+def test_a_table_a_connector_and_a_column_say_how_the_source_spells(tmp_path: Path) -> None:
+    own = {"source_columns": {"postgresql": ["Newest One", "Old"]}}
+    declared = load(_with_meta(tmp_path / "sources.yml", own, sqlserver="snake_case"))
+    new_one = declared.table("customers").column("new_one")
+    assert new_one.source_names("postgresql") == ("Newest One", "Old")
+    assert new_one.source_names("sqlserver") == ("new_one",)
+    customer_id = declared.table("customers").column("customer_id")
+    assert customer_id.source_name("postgresql") == "CustomerId"
+    assert declared.table("stores").column("store_id").source_name("postgresql") == "store_id"
+    assert declared.table("products").column("sku").source_name("sqlserver") == "SKU"
+
+
+@pytest.mark.parametrize(
+    ("meta", "why"),
+    [
+        ({"source_columns": {"sqlserver": []}}, "at least 1 item"),
+        ({"source_columns": {"sqlserver": ["A", "{{ b }}"]}}, "dbt takes {{, {% and {# for Jinja"),
+        ({"pii": "hash", "source_columns": {"sqlserver": ["A", "B"]}}, "one name a source"),
+        ({"source_columns": {"sqlserver": ["A", "CustomerId"]}}, "which is column customer_id's"),
+    ],
+)
+def test_source_names_that_cannot_be_read_are_refused(
+    tmp_path: Path, meta: Mapping[str, Any], why: str
+) -> None:
+    with pytest.raises(TerminalError, match=f"column new_one.*{re.escape(why)}"):
+        load(_with_meta(tmp_path / "sources.yml", meta))
 
 
 def test_an_epoch_belongs_to_each_prefix(tmp_path: Path) -> None:

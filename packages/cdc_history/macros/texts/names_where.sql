@@ -2,7 +2,7 @@
 {% macro names_where(conditions) -%}
     {%- set parts = ["','"] -%}
     {%- for name, condition in conditions.items() -%}
-        {%- do parts.append("case when " ~ condition ~ " then '" ~ name | replace("'", "''") ~ ",' else '' end") -%}
+        {%- do parts.append("case when " ~ condition ~ " then " ~ cdc_history.text_literal(name ~ ',') ~ " else '' end") -%}
     {%- endfor -%}
     nullif({{ cdc_history.concatenated(parts) }}, ',')
 {%- endmacro %}
