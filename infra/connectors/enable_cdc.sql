@@ -32,7 +32,7 @@ if exists (
 go
 if not exists (
     select 1 from cdc.change_tables
-    where source_object_id = object_id(N'dbo.Customers')
+    where source_object_id = object_id(N'[dbo].[Customers]')
 )
     exec sys.sp_cdc_enable_table
         @source_schema = N'dbo',
@@ -40,13 +40,13 @@ if not exists (
         @capture_instance = N'dbo_Customers_1',
         @role_name = N'cdc_reader',
         @supports_net_changes = 0,
-        @captured_column_list = N'CustomerId, Email, FirstName, LastName, Phone, BirthDate, Tier, MarketingConsent, PreferredStoreId, ErasedAt, CreatedAt, UpdatedAt';
-grant select on object::dbo.Customers to cdc_reader;
+        @captured_column_list = N'[CustomerId], [Email], [FirstName], [LastName], [Phone], [BirthDate], [Tier], [MarketingConsent], [PreferredStoreId], [ErasedAt], [CreatedAt], [UpdatedAt]';
+grant select on object::[dbo].[Customers] to cdc_reader;
 go
 
 if not exists (
     select 1 from cdc.change_tables
-    where source_object_id = object_id(N'dbo.CustomerAddresses')
+    where source_object_id = object_id(N'[dbo].[CustomerAddresses]')
 )
     exec sys.sp_cdc_enable_table
         @source_schema = N'dbo',
@@ -54,13 +54,13 @@ if not exists (
         @capture_instance = N'dbo_CustomerAddresses_1',
         @role_name = N'cdc_reader',
         @supports_net_changes = 0,
-        @captured_column_list = N'CustomerId, AddressNo, IsDefault, Line1, Line2, City, Region, PostalCode, CountryCode, UpdatedAt';
-grant select on object::dbo.CustomerAddresses to cdc_reader;
+        @captured_column_list = N'[CustomerId], [AddressNo], [IsDefault], [Line1], [Line2], [City], [Region], [PostalCode], [CountryCode], [UpdatedAt]';
+grant select on object::[dbo].[CustomerAddresses] to cdc_reader;
 go
 
 if not exists (
     select 1 from cdc.change_tables
-    where source_object_id = object_id(N'dbo.Products')
+    where source_object_id = object_id(N'[dbo].[Products]')
 )
     exec sys.sp_cdc_enable_table
         @source_schema = N'dbo',
@@ -68,13 +68,13 @@ if not exists (
         @capture_instance = N'dbo_Products_1',
         @role_name = N'cdc_reader',
         @supports_net_changes = 0,
-        @captured_column_list = N'ProductId, SKU, Name, CategoryId, Brand, UnitPrice, UnitCost, CurrencyCode, WeightKG, IsDiscontinued, Description, UpdatedAt';
-grant select on object::dbo.Products to cdc_reader;
+        @captured_column_list = N'[ProductId], [SKU], [Name], [CategoryId], [Brand], [UnitPrice], [UnitCost], [CurrencyCode], [WeightKG], [IsDiscontinued], [Description], [UpdatedAt]';
+grant select on object::[dbo].[Products] to cdc_reader;
 go
 
 if not exists (
     select 1 from cdc.change_tables
-    where source_object_id = object_id(N'dbo.ProductCategories')
+    where source_object_id = object_id(N'[dbo].[ProductCategories]')
 )
     exec sys.sp_cdc_enable_table
         @source_schema = N'dbo',
@@ -82,13 +82,13 @@ if not exists (
         @capture_instance = N'dbo_ProductCategories_1',
         @role_name = N'cdc_reader',
         @supports_net_changes = 0,
-        @captured_column_list = N'CategoryId, Name, ParentCategoryId, UpdatedAt';
-grant select on object::dbo.ProductCategories to cdc_reader;
+        @captured_column_list = N'[CategoryId], [Name], [ParentCategoryId], [UpdatedAt]';
+grant select on object::[dbo].[ProductCategories] to cdc_reader;
 go
 
 if not exists (
     select 1 from cdc.change_tables
-    where source_object_id = object_id(N'dbo.Stores')
+    where source_object_id = object_id(N'[dbo].[Stores]')
 )
     exec sys.sp_cdc_enable_table
         @source_schema = N'dbo',
@@ -96,13 +96,13 @@ if not exists (
         @capture_instance = N'dbo_Stores_1',
         @role_name = N'cdc_reader',
         @supports_net_changes = 0,
-        @captured_column_list = N'StoreId, Name, City, CountryCode, TimeZone, CurrencyCode, OpenedOn, ClosedOn, UpdatedAt';
-grant select on object::dbo.Stores to cdc_reader;
+        @captured_column_list = N'[StoreId], [Name], [City], [CountryCode], [TimeZone], [CurrencyCode], [OpenedOn], [ClosedOn], [UpdatedAt]';
+grant select on object::[dbo].[Stores] to cdc_reader;
 go
 
 if not exists (
     select 1 from cdc.change_tables
-    where source_object_id = object_id(N'dbo.Promotions')
+    where source_object_id = object_id(N'[dbo].[Promotions]')
 )
     exec sys.sp_cdc_enable_table
         @source_schema = N'dbo',
@@ -110,13 +110,13 @@ if not exists (
         @capture_instance = N'dbo_Promotions_1',
         @role_name = N'cdc_reader',
         @supports_net_changes = 0,
-        @captured_column_list = N'PromotionCode, Name, DiscountPercent, StartsAt, EndsAt, UpdatedAt';
-grant select on object::dbo.Promotions to cdc_reader;
+        @captured_column_list = N'[PromotionCode], [Name], [DiscountPercent], [StartsAt], [EndsAt], [UpdatedAt]';
+grant select on object::[dbo].[Promotions] to cdc_reader;
 go
 
 if not exists (
     select 1 from cdc.change_tables
-    where source_object_id = object_id(N'dbo.Orders')
+    where source_object_id = object_id(N'[dbo].[Orders]')
 )
     exec sys.sp_cdc_enable_table
         @source_schema = N'dbo',
@@ -124,13 +124,13 @@ if not exists (
         @capture_instance = N'dbo_Orders_1',
         @role_name = N'cdc_reader',
         @supports_net_changes = 0,
-        @captured_column_list = N'OrderId, CustomerId, StoreId, Status, CurrencyCode, PromotionCode, PlacedAt, PaidAt, ShippedAt, DeliveredAt, CancelledAt, ReturnedAt, UpdatedAt';
-grant select on object::dbo.Orders to cdc_reader;
+        @captured_column_list = N'[OrderId], [CustomerId], [StoreId], [Status], [CurrencyCode], [PromotionCode], [PlacedAt], [PaidAt], [ShippedAt], [DeliveredAt], [CancelledAt], [ReturnedAt], [UpdatedAt]';
+grant select on object::[dbo].[Orders] to cdc_reader;
 go
 
 if not exists (
     select 1 from cdc.change_tables
-    where source_object_id = object_id(N'dbo.OrderItems')
+    where source_object_id = object_id(N'[dbo].[OrderItems]')
 )
     exec sys.sp_cdc_enable_table
         @source_schema = N'dbo',
@@ -138,13 +138,13 @@ if not exists (
         @capture_instance = N'dbo_OrderItems_1',
         @role_name = N'cdc_reader',
         @supports_net_changes = 0,
-        @captured_column_list = N'OrderId, LineNo, ProductId, Quantity, UnitPrice, DiscountAmount, TaxAmount, ReturnedQuantity, ReturnedAt, UpdatedAt';
-grant select on object::dbo.OrderItems to cdc_reader;
+        @captured_column_list = N'[OrderId], [LineNo], [ProductId], [Quantity], [UnitPrice], [DiscountAmount], [TaxAmount], [ReturnedQuantity], [ReturnedAt], [UpdatedAt]';
+grant select on object::[dbo].[OrderItems] to cdc_reader;
 go
 
 if not exists (
     select 1 from cdc.change_tables
-    where source_object_id = object_id(N'dbo.Payments')
+    where source_object_id = object_id(N'[dbo].[Payments]')
 )
     exec sys.sp_cdc_enable_table
         @source_schema = N'dbo',
@@ -152,13 +152,13 @@ if not exists (
         @capture_instance = N'dbo_Payments_1',
         @role_name = N'cdc_reader',
         @supports_net_changes = 0,
-        @captured_column_list = N'PaymentId, OrderId, Kind, Method, Amount, CurrencyCode, BookedAt, UpdatedAt';
-grant select on object::dbo.Payments to cdc_reader;
+        @captured_column_list = N'[PaymentId], [OrderId], [Kind], [Method], [Amount], [CurrencyCode], [BookedAt], [UpdatedAt]';
+grant select on object::[dbo].[Payments] to cdc_reader;
 go
 
 if not exists (
     select 1 from cdc.change_tables
-    where source_object_id = object_id(N'dbo.InventoryMovements')
+    where source_object_id = object_id(N'[dbo].[InventoryMovements]')
 )
     exec sys.sp_cdc_enable_table
         @source_schema = N'dbo',
@@ -166,8 +166,8 @@ if not exists (
         @capture_instance = N'dbo_InventoryMovements_1',
         @role_name = N'cdc_reader',
         @supports_net_changes = 0,
-        @captured_column_list = N'MovementId, StoreId, ProductId, Quantity, Reason, OrderId, MovedAt';
-grant select on object::dbo.InventoryMovements to cdc_reader;
+        @captured_column_list = N'[MovementId], [StoreId], [ProductId], [Quantity], [Reason], [OrderId], [MovedAt]';
+grant select on object::[dbo].[InventoryMovements] to cdc_reader;
 go
 
 -- Seven days instead of three: a connector that stands still over a long weekend loses nothing.

@@ -43,24 +43,46 @@ class SourceTable:
         """`schema.table`, as the connectors' lists spell it."""
         return f"{self.schema}.{self.name}"
 
+    @property
+    def bracketed(self) -> str:
+        """`[schema].[table]`, as T-SQL spells it whatever the names are."""
+        return f"{bracketed(self.schema)}.{bracketed(self.name)}"
+
+
+def bracketed(name: str) -> str:
+    """A name of SQL Server as an identifier."""
+    return f"[{name.replace(']', ']]')}]"
+
 
 def source_table(declarations: Declarations, table: Table, connector: ConnectorName) -> SourceTable:
     """Where `connector` reads `table`: Debezium names topics prefix[.database].schema.table.
 
     Raises:
-        TerminalError: the declared topic has not that form.
+        TerminalError: the declared topic has not that form, or is not that of `source_tables`.
     """
     prefix = declarations.connectors[connector].topic_prefix
     topic = table.topics[connector]
     expected = "database.schema.table" if connector == "sqlserver" else "schema.table"
-    parts = topic.removeprefix(f"{prefix}.").split(".")
-    if not topic.startswith(f"{prefix}.") or len(parts) != len(expected.split(".")):
+    told = table.source_tables.get(connector, ())
+    ending = "".join(f".{_in_topic(name)}" for name in told)
+    before = topic.removeprefix(prefix).removesuffix(ending)
+    nothing, *schemas = before.split(".")
+    parts = (*schemas, *told)
+    if nothing or topic != prefix + before + ending or len(parts) != len(expected.split(".")):
+        named = f", of {'.'.join(told)!r} with _ for what no topic can have" if told else ""
         raise TerminalError(
             f"table {table.name}: its {connector} topic is {topic!r}; "
-            f"Debezium writes to {prefix}.<{expected.replace('.', '>.<')}>"
+            f"Debezium writes to {prefix}.<{expected.replace('.', '>.<')}>{named}"
         )
-    database, schema, name = ("", *parts) if connector == "postgresql" else tuple(parts)
+    database, schema, name = ("", *parts) if connector == "postgresql" else parts
     return SourceTable(database, schema, name)
+
+
+def _in_topic(name: str) -> str:
+    """A part of a topic's name (io.debezium.schema.AbstractTopicNamingStrategy), in UTF-16."""
+    return re.sub(
+        r"[^A-Za-z0-9._-]", lambda found: "_" * (len(found[0].encode("utf-16-le")) // 2), name
+    )
 
 
 def render(  # noqa: PLR0913 - what the settings follow from
@@ -185,7 +207,8 @@ def _columns(
         for table in declarations.tables
         for column in table.columns
         if chosen(column)
-        for name in _spellings(column.source_name(connector), connector)
+        for told in column.source_names(connector)
+        for name in _spellings(told, connector)
     ]
 
 
@@ -269,40 +292,47 @@ def _capture(declarations: Declarations, table: Table, computed: Sequence[str]) 
         for column in table.columns
         if column.pii == "hash"
     ]
-    column_list = ", ".join(captured)
+    column_list = ", ".join(map(bracketed, captured))
     return "\n".join(
         [
             *checks,
             "if not exists (",
             "    select 1 from cdc.change_tables",
-            f"    where source_object_id = object_id(N'{place.qualified}')",
+            f"    where source_object_id = object_id({_text(place.bracketed)})",
             ")",
             "    exec sys.sp_cdc_enable_table",
-            f"        @source_schema = N'{place.schema}',",
-            f"        @source_name = N'{place.name}',",
-            f"        @capture_instance = N'{place.schema}_{place.name}_1',",
+            f"        @source_schema = {_text(place.schema)},",
+            f"        @source_name = {_text(place.name)},",
+            f"        @capture_instance = {_text(f'{place.schema}_{place.name}_1')},",
             "        @role_name = N'cdc_reader',",
             "        @supports_net_changes = 0,",
-            f"        @captured_column_list = N'{column_list}';",
-            f"grant select on object::{place.qualified} to cdc_reader;",
+            f"        @captured_column_list = {_text(column_list)};",
+            f"grant select on object::{place.bracketed} to cdc_reader;",
             "go",
             "",
         ]
     )
 
 
+def _text(text: str) -> str:
+    """A text in T-SQL."""
+    return "N'{}'".format(text.replace("'", "''"))
+
+
 def _length_check(place: SourceTable, column: str) -> str:
     """The transform shortens a hash to the column's length; -1 is nvarchar(max)."""
+    too_short = (
+        f"{place.qualified}.{column} is shorter than the 64 characters of its hash; widen it first"
+    )
     return "\n".join(
         [
             "if exists (",
             "    select 1 from information_schema.columns",
-            f"    where table_schema = N'{place.schema}' and table_name = N'{place.name}'",
-            f"        and column_name = N'{column}'",
+            f"    where table_schema = {_text(place.schema)} and table_name = {_text(place.name)}",
+            f"        and column_name = {_text(column)}",
             "        and character_maximum_length between 0 and 63",
             ")",
-            f"    throw 50000, N'{place.qualified}.{column} is shorter than the 64 characters "
-            "of its hash; widen it first', 1;",
+            f"    throw 50000, {_text(too_short)}, 1;",
             "go",
         ]
     )

@@ -36,10 +36,16 @@ def misfits(declarations: Declarations, catalog: Catalog) -> Iterator[Misfit]:
         place = source_table(declarations, table, catalog.connector)
         there = found.get((place.schema, place.name))
         if there is None or place.database not in ("", catalog.database):
+            alike = [
+                f", which has {other}"
+                for other in (f"{each.schema}.{each.name}" for each in catalog.tables)
+                if other != place.qualified and _plain(other) == _plain(place.qualified)
+            ]
             yield Misfit(
                 place.qualified,
-                f"is not in the database {catalog.database}, or its login may not see it: correct "
-                f"topics.{catalog.connector} of table {table.name}, or the login",
+                f"is not in the database {catalog.database}{''.join(alike)}, or its login may not "
+                f"see it: correct topics.{catalog.connector} or source_tables.{catalog.connector} "
+                f"of table {table.name}, or the login",
             )
             continue
         yield from _of_table(place.qualified, table, there, catalog)
@@ -92,13 +98,18 @@ def _of_table(where: str, table: Table, there: CatalogTable, catalog: Catalog) -
     for column in table.columns:
         name = column.source_name(catalog.connector)
         if name not in columns:
+            alike = [f", which has {other}" for other in columns if _plain(other) == _plain(name)]
             yield Misfit(
                 f"{where}.{name}",
-                "is not in the source: correct `source_columns` (upper and lower case count), or "
-                f"leave column {column.name} out of the declaration",
+                f"is not in the source{''.join(alike)}: correct `source_columns` (upper and lower "
+                f"case count), or leave column {column.name} out of the declaration",
             )
         elif column in table.landed_columns:
             yield from _of_column(f"{where}.{name}", column, columns[name], catalog)
+
+
+def _plain(name: str) -> str:
+    return "".join(filter(str.isalnum, name)).lower()
 
 
 def _of_column(

@@ -14,7 +14,7 @@ from typing import Any
 from ingestion.declarations import Column
 from ingestion.errors import TerminalError
 from ingestion.settings import ConnectorName
-from lakehouse.source.connectors import SourceTable
+from lakehouse.source.connectors import SourceTable, bracketed
 from lakehouse.source.database import Database
 from lakehouse.source.positions import lsn_number
 
@@ -121,7 +121,7 @@ class SourceRows:
     def _quoted(self, name: str) -> str:
         name = name.replace("%", "%%")
         if self.database.connector == "sqlserver":
-            return f"[{name.replace(']', ']]')}]"
+            return bracketed(name)
         return '"{}"'.format(name.replace('"', '""'))
 
 
@@ -175,11 +175,11 @@ def newest_commit(database: Database, table: SourceTable) -> tuple[int, int] | N
     Raises:
         TerminalError: the table is not captured.
     """
-    instances = database.rows(_INSTANCE, [table.qualified])
+    instances = database.rows(_INSTANCE, [table.bracketed])
     if not instances:
         raise TerminalError(f"{table.qualified} is not captured: `lakehouse connector cdc-sql`")
-    changes = f"{instances[0][0]}_CT".replace("]", "]]")
-    found = database.rows(_NEWEST_COMMIT.format(changes=f"[{changes}]"))
+    changes = bracketed(f"{instances[0][0]}_CT")
+    found = database.rows(_NEWEST_COMMIT.format(changes=changes))
     return (int(found[0][0], 16), int(found[0][1])) if found else None
 
 

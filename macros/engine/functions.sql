@@ -20,6 +20,11 @@
 {% macro duckdb__count_matches(text, form) -%} len(regexp_extract_all({{ text }}, '{{ form }}')) {%- endmacro %}
 {% macro redshift__count_matches(text, form) -%} regexp_count({{ text }}, '{{ form }}') {%- endmacro %}
 
+{#- A table's name as Debezium has it in that of a topic. -#}
+{% macro in_topic(name) %}{{ return(adapter.dispatch('in_topic')(name)) }}{% endmacro %}
+{% macro duckdb__in_topic(name) -%} regexp_replace({{ name }}, '[^A-Za-z0-9._-]', '_', 'g') {%- endmacro %}
+{% macro redshift__in_topic(name) -%} regexp_replace({{ name }}, '[^A-Za-z0-9._-]', '_') {%- endmacro %}
+
 {#- The first group of the regular expression in `text`; null when it does not match. -#}
 {% macro first_match(text, form) %}{{ return(adapter.dispatch('first_match')(text, form)) }}{% endmacro %}
 {% macro duckdb__first_match(text, form) -%}

@@ -51,6 +51,7 @@ select
     rejected.kafka_offset,
     rejected.kafka_timestamp,
     rejected._cdc_reject_reason,
+    rejected._cdc_unknown_columns,
     rejected.kafka_key,
     rejected.kafka_value,
     rejected._cdc_declaration,

@@ -144,7 +144,8 @@ decided as (
         case when reject_reason is null then row_lacks end as _cdc_not_carried,
         case when reject_reason is null and has_before then before_lacks end as _cdc_before_not_carried,
         case when reject_reason is null then trim(row_missing, ',') end as _cdc_missing_columns,
-        case when reject_reason is null then unknown_columns end as _cdc_unknown_columns,
+        case when reject_reason is null or reject_reason like 'missing_column:%' then unknown_columns end
+            as _cdc_unknown_columns,
         case when reject_reason is null then {{ replaced_columns('typed', columns) }} end as _cdc_replaced_columns,
         case
             when kafka_value is null then 'tombstone'

@@ -119,7 +119,7 @@
             {% set unread %}
                 select 1
                 from {{ graph.nodes['model.' ~ project_name ~ '.' ~ table ~ '__log'].relation_name }}
-                where {{ is_listed(name, "',' || _cdc_unknown_columns || ','") }}
+                where _cdc_status = 'accepted' and {{ is_listed(name, "',' || _cdc_unknown_columns || ','") }}
                 limit 1
             {% endset %}
             {% if run_query(unread).rows %}

@@ -109,7 +109,7 @@ class Customers:
     def quarantined(self) -> list[tuple[Any, ...]]:
         return self.warehouse.rows(
             """
-            select kafka_offset, _cdc_reject_reason
+            select kafka_offset, _cdc_reject_reason, _cdc_unknown_columns
             from staging.quarantine
             where table_name = 'customers'
             """

@@ -29,12 +29,12 @@ def test_a_rejected_record_takes_its_place_when_the_rule_is_fixed(customers: Cus
     customers.land("u", 20, "tier=null", before="tier=bronze")
     customers.land("u", 30, "tier=gold", before="tier=silver")
     customers.build("+quarantine")
-    assert customers.quarantined() == [(1, "missing_column:tier")]
+    assert customers.quarantined() == [(1, "missing_column:tier", None)]
     assert customers.history() == customers.expected()
     assert len(customers.history()) == 2
 
     customers.build()
-    assert customers.quarantined() == [(1, "missing_column:tier")]
+    assert customers.quarantined() == [(1, "missing_column:tier", None)]
 
     customers.declare(nullable_tier)
     customers.build()
@@ -117,6 +117,13 @@ def test_a_renamed_column_has_the_values_of_both_names(customers: Customers) -> 
     assert customers.warehouse.rows("select * from staging.unknown_columns") == []
     customers.build("--full-refresh")
     assert customers.history() == customers.expected()
+
+
+def test_a_record_without_a_column_says_what_it_has_instead(customers: Customers) -> None:
+    customers.land("c", 10, "tier=bronze", spelled=('"tier":', '"Tier":'))
+    customers.build("+quarantine", "+unknown_columns")
+    assert customers.quarantined() == [(0, "missing_column:tier", "Tier")]
+    assert customers.warehouse.rows("select * from staging.unknown_columns") == []
 
 
 def test_what_came_under_a_name_before_it_was_declared_is_read_again(customers: Customers) -> None:

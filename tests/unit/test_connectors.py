@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from ingestion.declarations import Declarations, load
 from ingestion.errors import TerminalError
 from ingestion.kafka.topics import MAX_MESSAGE_BYTES
 from ingestion.settings import ConnectorName, KafkaAuth
-from lakehouse.source.connectors import FOLDER, cdc_sql, render, source_table
+from lakehouse.source.connectors import FOLDER, SourceTable, cdc_sql, render, source_table
 
 CONNECTORS: tuple[ConnectorName, ...] = ("sqlserver", "postgresql")
 
@@ -178,6 +179,61 @@ def test_a_topic_that_debezium_would_never_write_to_is_refused() -> None:
     stores = replace(declarations.table("stores"), topics={"postgresql": "shop.stores"})
     with pytest.raises(TerminalError, match=r"table stores: .*retail\.<schema>\.<table>"):
         source_table(declarations, stores, "postgresql")
+
+
+@pytest.mark.parametrize(
+    ("topic", "told", "place"),
+    [
+        ("retail.retail.dbo.Order_Details", ["Order Details"], ("retail", "dbo", "Order Details")),
+        ("retail.retail.dbo.CRONUS_Item", ["CRONUS$Item"], ("retail", "dbo", "CRONUS$Item")),
+        ("retail.retail.dbo.a.b_", ["a.b]"], ("retail", "dbo", "a.b]")),
+        ("retail.My_Shop.AD_me.T__", ["My Shop", "AD\\me", "T\N{SHOPPING TROLLEY}"], None),
+    ],
+)
+def test_a_table_is_captured_under_the_name_that_it_has(
+    topic: str, told: list[str], place: tuple[str, str, str] | None
+) -> None:
+    """Debezium writes _ where a topic can have no such character, in UTF-16."""
+    declarations = load()
+    stores = declarations.table("stores")
+    odd = replace(
+        stores,
+        topics={**stores.topics, "sqlserver": topic},
+        source_tables={"sqlserver": tuple(told)},
+    )
+    declared = replace(declarations, tables=(odd,))
+    database, schema, name = place or told
+    assert source_table(declared, odd, "sqlserver") == SourceTable(database, schema, name)
+    [captured] = rendered("sqlserver", declared)["table.include.list"].split(",")
+    pattern = re.sub(r"\\x\{(\w+)\}", lambda code: re.escape(chr(int(code[1], 16))), captured)
+    assert re.fullmatch(pattern, f"{schema}.{name}")
+    assert rendered("sqlserver", declared)["database.names"] == database
+    bracketed = f"[{schema}].[{name.replace(']', ']]')}]"
+    script = cdc_sql(declared)
+    assert f"grant select on object::{bracketed} to" in script
+    assert f"object_id(N'{bracketed}')" in script
+
+
+def test_a_table_that_is_not_that_of_its_topic_is_refused() -> None:
+    declarations = load()
+    stores = replace(declarations.table("stores"), source_tables={"sqlserver": ("Order Details",)})
+    with pytest.raises(TerminalError, match="of 'Order Details' with _ for what no topic can have"):
+        source_table(declarations, stores, "sqlserver")
+
+
+def test_the_sql_that_captures_has_names_in_brackets_and_quotes_doubled() -> None:
+    declarations = load()
+    stores = declarations.table("stores")
+    names = ("Order No.", "It's, a note", "a]b")
+    first, second, third = (
+        replace(column, source_columns={"sqlserver": (name,)})
+        for column, name in zip(stores.columns, names, strict=False)
+    )
+    odd = replace(stores, columns=(first, replace(second, pii="hash"), third))
+    script = cdc_sql(replace(declarations, tables=(odd,)))
+    assert "@captured_column_list = N'[Order No.], [It''s, a note], [a]]b]'" in script
+    assert "column_name = N'It''s, a note'" in script
+    assert "throw 50000, N'dbo.Stores.It''s, a note is shorter" in script
 
 
 def test_the_committed_cdc_sql_is_what_the_declarations_give() -> None:

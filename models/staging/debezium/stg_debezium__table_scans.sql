@@ -56,7 +56,7 @@ select
     numbered.notification_id as scan_id,
     snapshots.connector_name as source_name,
     -- Debezium names a table's topic so: prefix, then the table with its database and schema
-    snapshots.connector_name || '.' || numbered.scanned_collection as kafka_topic,
+    snapshots.connector_name || '.' || {{ in_topic('numbered.scanned_collection') }} as kafka_topic,
     numbered.scan_status,
     numbered.row_count,
     snapshots.started_at,

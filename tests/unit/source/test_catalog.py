@@ -175,9 +175,29 @@ def test_a_database_without_capture_is_not_asked_for_its_change_tables() -> None
             id="dropped",
         ),
         pytest.param(
+            lambda source: changed(source, "Stores", "City", "CITY", at=3),
+            "dbo.Stores.City is not in the source, which has CITY: correct `source_columns` (upper "
+            "and lower case count), or leave column city out of the declaration",
+            id="spelled otherwise",
+        ),
+        pytest.param(
+            lambda source: source.answers.update(
+                {
+                    TABLES: [
+                        (row[0], "Sto res" if row[1] == "Stores" else row[1], *row[2:])
+                        for row in source.answers[TABLES]
+                    ]
+                }
+            ),
+            "dbo.Stores is not in the database retail, which has dbo.Sto res, or its login may not "
+            "see it: correct topics.sqlserver or source_tables.sqlserver of table stores, or the "
+            "login",
+            id="table spelled otherwise",
+        ),
+        pytest.param(
             lambda source: without(source, TABLES, "Stores"),
             "dbo.Stores is not in the database retail, or its login may not see it: correct "
-            "topics.sqlserver of table stores, or the login",
+            "topics.sqlserver or source_tables.sqlserver of table stores, or the login",
             id="no table",
         ),
         pytest.param(
@@ -268,7 +288,7 @@ def test_the_script_leaves_computed_columns_out_and_refuses_what_else_differs(
     changed(source, "Stores", "City", True, at=4)
     code, out, err = script(source)
     assert code == 3
-    assert out == cdc_sql(load()).replace("Name, City, CountryCode", "Name, CountryCode")
+    assert out == cdc_sql(load()).replace("[Name], [City], [CountryCode]", "[Name], [CountryCode]")
     assert err.startswith("left out: dbo.Stores.City is computed")
 
     changed(source, "Products", "Name")
