@@ -67,25 +67,10 @@ RESERVED: Mapping[str, frozenset[str]] = {
 }
 # What each row of a table has besides its columns: in DuckDB, and in PostgreSQL and Redshift.
 SYSTEM_COLUMNS = frozenset(("rowid", "ctid", "cmax", "cmin", "tableoid", "xmax", "xmin"))
-# Kafka's and dbt's columns, and the texts that the log decodes before it types them.
-_PREFIXES = (
-    "kafka_",
-    "dbt_",
-    "row__",
-    "before__",
-    "row_is_other__",
-    "before_is_other__",
-    "row_fits__",
-    "before_fits__",
-)
-# Columns of the log's queries, of history, and of the data tests on both.
-LOG_AND_HISTORY = _words("""
-    before_lacks before_missing change_lsn change_position commit_is_known commit_lsn
-    committed_ms event_serial_no has_before has_before_image has_row has_source is_deleted
-    is_doubtful is_json is_utf8 key_text lsn names_another_key next_valid_from op
-    previous_row_hash reject_reason row_lacks row_missing sequence source_epoch source_name
-    total_order tracked_hash_before unknown_columns
-    """)
+# Kafka's and dbt's columns; what else is our own begins with _, as no declared name can.
+_PREFIXES = ("kafka_", "dbt_")
+# What history shows beside a row's columns, and what its queries and data tests add to all of them.
+HISTORY = _words("is_deleted next_valid_from previous_row_hash tracked_hash_before")
 # Columns that queries and tests of history have beside the key, and beside no other column.
 BESIDE_THE_KEY = _words("""
     begins_unknown deliveries first_offset follows_delete image_arrival_1 image_arrival_2
@@ -133,7 +118,7 @@ def column_taken(table: str, name: str, *, is_key: bool) -> str | None:
         return engines
     if name in SYSTEM_COLUMNS:
         return "is a system column of every table in the warehouse"
-    if name in LOG_AND_HISTORY or name.startswith(_PREFIXES):
+    if name in HISTORY or name.startswith(_PREFIXES):
         return "is one of the project's own in log, staging or history, which would take its place"
     if is_key and name in BESIDE_THE_KEY:
         return "is one that queries of history and their tests have beside the key"

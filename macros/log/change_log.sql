@@ -100,11 +100,12 @@ judged as (
     from {{ evaluated_once('described') }}
 ),
 
+-- only the last step names columns as declared: until then they stand beside others
 typed as (
     select
         judged.*
         {%- for column in columns %}
-        {%- for image, name in [('row', column['name']), ('before', '_before_' ~ column['name'])] %},
+        {%- for image, name in [('row', '_row_' ~ column['name']), ('before', '_before_' ~ column['name'])] %},
         case
             when judged.reject_reason is not null
                 or {{ 'judged.kafka_value is null' if image == 'row' else 'not judged.has_before' }}
@@ -126,7 +127,7 @@ typed as (
 decided as (
     select
         {%- for column in columns %}
-        {{ column['name'] }},
+        _row_{{ column['name'] }} as {{ column['name'] }},
         {%- endfor %}
         {%- for column in columns %}
         _before_{{ column['name'] }},
@@ -136,7 +137,7 @@ decided as (
         case when reject_reason is null then commit_is_known end as _cdc_commit_known,
         case when reject_reason is null then {{ from_epoch_ms('committed_ms') }} end as _cdc_committed_at,
         case when reject_reason is null and kafka_value is not null
-            then {{ cdc_history.row_hash(columns) }}
+            then {{ cdc_history.row_hash(columns, prefix='_row_') }}
         end as _cdc_row_hash,
         case when reject_reason is null and has_before
             then {{ cdc_history.row_hash(columns, prefix='_before_') }}

@@ -257,11 +257,9 @@ def _notes(tmp_path: Path, table: str, *columns: dict[str, Any]) -> Path:
     ("name", "why"),
     [
         ("is_deleted", "one of the project's own in log, staging or history"),
-        ("op", "one of the project's own"),
         ("kafka_offset", "one of the project's own"),
         ("kafka_new", "one of the project's own"),
         ("dbt_valid_from", "one of the project's own"),
-        ("row__note_id", "one of the project's own"),
         ("rowid", "a system column"),
         ("order", "a reserved word of Redshift, DuckDB, Spark, PostgreSQL"),
         ("tag", "a reserved word of Redshift;"),
