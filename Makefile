@@ -75,7 +75,7 @@ lock: ## choose the newest allowed versions again: requirements/requirements.txt
 .PHONY: clean
 clean: ## remove what running leaves behind: data, dbt's target, logs, caches
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m playground down; fi
-	rm -rf data target logs build dbt_packages .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf data/* target logs build dbt_packages .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	rm -rf spark-warehouse metastore_db derby.log
 
 .PHONY: help

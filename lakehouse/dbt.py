@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ingestion.errors import TerminalError
+from lakehouse.console import ROOT
 
 
 class Dbt:
     """The project with one target, parsed once for all that it runs."""
 
     def __init__(self, target: str, variables: Mapping[str, Any]) -> None:
-        self._options = ["--quiet", *(["--target", target] if target else [])]
+        self._options = ["--quiet", *(["--target", target] if target else []), *in_project()]
         self._manifest = None
         self._manifest = self.run("parse", variables=variables)
 
@@ -38,6 +40,13 @@ class Dbt:
             told = str(done.exception) if done.exception else "; ".join(filter(None, failed))
             raise TerminalError(f"dbt {' '.join(arguments[:2])} failed: {told}")
         return done.result
+
+
+def in_project() -> list[str]:
+    """The options by which dbt finds the project where it is not the current folder."""
+    if Path("dbt_project.yml").exists():
+        return []
+    return ["--project-dir", str(ROOT), "--profiles-dir", str(ROOT)]
 
 
 def let_go() -> None:

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ingestion.settings import EnvironmentSettings, Settings
+from lakehouse.console import ROOT
 from lakehouse.source.connectors import PII_SALT, SHOP_LOGIN
 
 
@@ -54,6 +56,15 @@ class CommandSettings(Settings):
         "", description="The release that the image was built from, for `lakehouse --version`."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _in_the_project(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """What is not set lies in the project, from wherever the command is run."""
+        if Path("dbt_project.yml").exists():
+            return given
+        places = (cls.model_fields[name] for name in ("landing", "checkpoints", "duckdb"))
+        return {str(at.validation_alias): f"{ROOT}/{at.default}" for at in places} | given
+
 
 def programs() -> dict[str, type[EnvironmentSettings]]:
     """Each program's settings, by the heading of their table."""
@@ -94,10 +105,12 @@ _HEAD = """\
 # Settings
 
 Every setting is an environment variable, read where a program starts. On one machine none has to
-be set: `make up` writes those of its services to `data/services/environment`, and
-`source data/services/environment` points a shell at them. `lakehouse doctor` shows which are set
-and names a misspelt one. These tables are printed from the classes that read the variables, by
-`python -m lakehouse.settings > docs/settings.md`; a test compares."""
+be set (to the command, paths below mean the project's folder from wherever it is run; dbt looks for
+`LAKEHOUSE_LANDING` in the current one): `make up` writes those of its services to
+`data/services/environment`, and `source data/services/environment` points a shell at them.
+`lakehouse doctor` shows which are set and names a misspelt one. These tables are printed from the
+classes that read the variables, by `python -m lakehouse.settings > docs/settings.md`; a test
+compares."""
 
 
 if __name__ == "__main__":

@@ -268,8 +268,14 @@ def open_storage(location: str) -> Storage:
     The S3 client follows the environment (AWS_ENDPOINT_URL, credentials, region).
 
     Raises:
-        TerminalError: it is neither, or a URI that means another prefix to Spark than to S3.
+        TerminalError: it is neither, a URI that means another prefix to Spark than to S3, or one
+            that readers take for a pattern.
     """
+    if found := set("'*?[]{}") & set(location):
+        raise TerminalError(
+            f"{location}: no landing zone or folder above it has {' '.join(sorted(found))} in its "
+            "name, which DuckDB, dbt or Spark would read as a pattern; set LAKEHOUSE_LANDING"
+        )
     for scheme in ("s3a://", "s3://"):
         if location.startswith(scheme):
             import boto3

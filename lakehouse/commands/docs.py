@@ -17,6 +17,7 @@ import typer
 from ingestion.declarations import load
 from ingestion.errors import TerminalError
 from lakehouse.console import say
+from lakehouse.dbt import in_project
 from lakehouse.settings import CommandSettings
 
 _DIAGRAM = Path(__file__).parents[2] / "docs/architecture.svg"
@@ -54,11 +55,12 @@ def docs(
     The columns' types are those of the warehouse; where target local has none yet, one without
     rows is built for it and removed again.
     """
+    output = output.resolve()
     output.mkdir(parents=True, exist_ok=True)
     # A target path of its own: `dbt test` rewrites the manifest without compiled SQL, and with it
     # the lineage of columns would vanish.
     work = output / ".target"
-    options = ("--target", target, "--target-path", str(work))
+    options = ("--target", target, "--target-path", str(work), *in_project())
     variables = dict(os.environ)
     if target == "local" and not CommandSettings.from_environment().duckdb.exists():
         variables |= _empty_landing(work)

@@ -31,7 +31,8 @@
         {% if missing %}
             {% do cdc_history.refuse_run(
                 "nothing of " ~ missing | join(', ') ~ " is in the landing zone " ~ landing
-                ~ ". Run `lakehouse land --once` first, or set LAKEHOUSE_LANDING to where it is."
+                ~ ". Run `lakehouse land --once` first, or set LAKEHOUSE_LANDING to where it is (a path that begins with no"
+                ~ " slash is looked for in the current folder)."
             ) %}
         {% endif %}
     {% endif %}

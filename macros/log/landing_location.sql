@@ -6,6 +6,12 @@
     {% set parsed = declared_sources().values() | map(attribute='config.meta.landing') | first | default('') %}
     {% set landing = env_var('LAKEHOUSE_LANDING', parsed) %}
     {% set location = landing.rstrip('/') | replace('s3a://', 's3://') %}
+    {% if modules.re.search("['*?\\[\\]{}]", location) %}
+        {% do exceptions.raise_compiler_error(
+            "LAKEHOUSE_LANDING is " ~ landing ~ ": none of ' * ? [ ] { } may be in its name, which DuckDB, dbt or"
+            ~ " Spark would read as a pattern."
+        ) %}
+    {% endif %}
     {% if location.startswith('file:') and not location.startswith('file:///') %}
         {% do exceptions.raise_compiler_error(
             "LAKEHOUSE_LANDING is " ~ landing ~ ": write a folder as its path, or as file:///path."

@@ -9,6 +9,7 @@ import pytest
 
 from ingestion.errors import TerminalError
 from ingestion.settings import Settings
+from lakehouse.dbt import in_project
 from lakehouse.settings import CommandSettings, known_variables, page
 from lakehouse.source.msk_connect import Place
 from lakehouse.warehouse.connection import WarehouseSettings
@@ -53,14 +54,26 @@ def test_doctor_knows_what_the_environment_file_sets() -> None:
     assert set_there - known_variables() == set()
 
 
+def test_what_is_not_set_lies_in_the_project_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"LAKEHOUSE_LANDING": "mine"}
+    assert CommandSettings.read({}).duckdb == Path("data/warehouse.duckdb")
+    monkeypatch.chdir(tmp_path)
+    elsewhere = CommandSettings.read(given)
+    assert elsewhere.duckdb == ROOT / "data/warehouse.duckdb"
+    assert (elsewhere.landing, elsewhere.checkpoints) == ("mine", f"{ROOT}/data/checkpoints")
+    assert in_project() == ["--project-dir", str(ROOT), "--profiles-dir", str(ROOT)]
+
+
 def test_dbt_and_the_command_have_the_same_defaults() -> None:
     ours = {**CommandSettings.variables(), **WarehouseSettings.variables()}
     said = {
         pair for text in texts("macros/**/*.sql", "profiles.yml") for pair in DEFAULT.findall(text)
     }
     differing = {name for name, default in said if ours[name][0] != default}
-    # A host has to be named.
-    assert differing == {"LAKEHOUSE_REDSHIFT_HOST"}
+    # A host has to be named, and the warehouse's file is beside the profile.
+    assert differing == {"LAKEHOUSE_REDSHIFT_HOST", "LAKEHOUSE_DUCKDB"}
 
 
 def test_a_statement_s_time_limit_is_the_one_that_dbt_has() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from types import SimpleNamespace
 from typing import Any
 
 import jinja2
@@ -29,6 +31,7 @@ def by_dbt(location: str) -> str:
     context: dict[str, Any] = {
         "env_var": lambda *_: location,
         "declared_sources": dict,
+        "modules": SimpleNamespace(re=re),
         "exceptions": Exceptions(),
         "return": returned.append,
     }
@@ -60,6 +63,16 @@ def test_a_folder_that_others_take_for_another_is_refused_by_both(location: str)
     with pytest.raises(TerminalError, match="file:///path"):
         open_storage(location)
     with pytest.raises(RefusalError, match="file:///path"):
+        by_dbt(location)
+
+
+@pytest.mark.parametrize(
+    "location", ["/home/O'Brien/landing", "/data/[v2]", "s3a://lake/{x}", "landing?", "*"]
+)
+def test_a_name_that_readers_take_for_a_pattern_is_refused_by_both(location: str) -> None:
+    with pytest.raises(TerminalError, match="would read as a pattern"):
+        open_storage(location)
+    with pytest.raises(RefusalError, match="would read as a pattern"):
         by_dbt(location)
 
 
