@@ -160,8 +160,8 @@ class Column:
 
     def source_names(self, connector: ConnectorName) -> tuple[str, ...]:
         """What the source of `connector` calls the column, and called it before, newest first."""
-        rule = _NAMING[connector]
-        return self.source_columns.get(connector) or (_in_source(self.name, rule),)
+        rule = NAMING[connector]
+        return self.source_columns.get(connector) or (in_source(self.name, rule),)
 
     def source_name(self, connector: ConnectorName) -> str:
         """The column's name there now."""
@@ -268,10 +268,10 @@ class Declarations:
         return tuple(self.table(name) for name in names) if names else self.tables
 
 
-_NAMING: Mapping[ConnectorName, Naming] = {"sqlserver": "PascalCase", "postgresql": "snake_case"}
+NAMING: Mapping[ConnectorName, Naming] = {"sqlserver": "PascalCase", "postgresql": "snake_case"}
 
 
-def _in_source(name: str, naming: Naming) -> str:
+def in_source(name: str, naming: Naming) -> str:
     """`customer_id` as the source spells it: `CustomerId` by PascalCase."""
     if naming == "snake_case":
         return name
@@ -292,7 +292,7 @@ def _named(declared: Declarations) -> Declarations:
             replace(
                 column,
                 source_columns={
-                    **{name: (_in_source(column.name, rule),) for name, rule in rules},
+                    **{name: (in_source(column.name, rule),) for name, rule in rules},
                     **column.source_columns,
                 },
             )

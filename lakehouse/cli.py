@@ -21,6 +21,7 @@ from lakehouse.commands.compare import compare
 from lakehouse.commands.docs import docs
 from lakehouse.commands.doctor import doctor
 from lakehouse.commands.land import land
+from lakehouse.commands.onboard import onboard
 from lakehouse.commands.rebuild import diff, rebuild
 from lakehouse.commands.status import status
 from lakehouse.settings import CommandSettings
@@ -33,6 +34,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(declarations.app, name="declarations")
+app.command()(onboard)
 app.add_typer(connector.app, name="connector")
 app.add_typer(topics.app, name="topics")
 app.add_typer(warehouse.app, name="warehouse")

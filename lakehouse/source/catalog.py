@@ -30,6 +30,7 @@ class SourceColumn:
     name: str
     type: str
     computed: bool = False
+    nullable: bool = True
 
     @property
     def large(self) -> Large | None:
@@ -69,8 +70,8 @@ class Catalog:
 
 _FILE = TypeAdapter(Catalog)
 
-# A row of either: schema, table, replica identities, column, whether it is computed, its place in
-# the key or null, type, and the type's size where the engine tells it apart.
+# A row of either: schema, table, replica identities, column, whether it is computed, whether it can
+# be null, its place in the key or null, type, and the type's size where the engine tells it apart.
 #
 # A partitioned table's own replica identity means nothing: what its partitions have counts.
 _POSTGRESQL = """
@@ -88,6 +89,7 @@ select
     ),
     columns.attname,
     columns.attgenerated <> '',
+    not columns.attnotnull,
     array_position(keys.indkey::int2[], columns.attnum),
     format_type(columns.atttypid, columns.atttypmod)
 from pg_class as tables
@@ -111,6 +113,7 @@ select
     '',
     columns.name,
     columns.is_computed,
+    columns.is_nullable,
     key_columns.key_ordinal,
     coalesce(type_name(columns.system_type_id), type_name(columns.user_type_id)),
     columns.max_length,
@@ -165,10 +168,9 @@ def read_catalog(database: Database) -> Catalog:
     for (schema, table, identity), rows in groupby(database.rows(statement), lambda row: row[:3]):
         columns: list[SourceColumn] = []
         key: dict[int, str] = {}
-        for _, _, _, column, is_computed, place_in_key, kind, *size in rows:
-            columns.append(
-                SourceColumn(column, _spelled(kind, *size) if size else kind, bool(is_computed))
-            )
+        for _, _, _, column, is_computed, is_nullable, place_in_key, kind, *size in rows:
+            spelled = _spelled(kind, *size) if size else kind
+            columns.append(SourceColumn(column, spelled, bool(is_computed), bool(is_nullable)))
             if place_in_key is not None:
                 key[place_in_key] = column
         tables.append(

@@ -64,7 +64,7 @@ def source_table(declarations: Declarations, table: Table, connector: ConnectorN
     topic = table.topics[connector]
     expected = "database.schema.table" if connector == "sqlserver" else "schema.table"
     told = table.source_tables.get(connector, ())
-    ending = "".join(f".{_in_topic(name)}" for name in told)
+    ending = "".join(f".{topic_part(name)}" for name in told)
     before = topic.removeprefix(prefix).removesuffix(ending)
     nothing, *schemas = before.split(".")
     parts = (*schemas, *told)
@@ -78,7 +78,7 @@ def source_table(declarations: Declarations, table: Table, connector: ConnectorN
     return SourceTable(database, schema, name)
 
 
-def _in_topic(name: str) -> str:
+def topic_part(name: str) -> str:
     """A part of a topic's name (io.debezium.schema.AbstractTopicNamingStrategy), in UTF-16."""
     return re.sub(
         r"[^A-Za-z0-9._-]", lambda found: "_" * (len(found[0].encode("utf-16-le")) // 2), name

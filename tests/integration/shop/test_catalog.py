@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from ingestion.declarations import load
+from ingestion.declarations import SOURCES_FILE, load
 from ingestion.errors import TerminalError
 from lakehouse.health.checks import check_source
 from lakehouse.source.catalog import Catalog, live_catalog, load_catalog
 from lakehouse.source.misfits import misfits
+from lakehouse.source.onboarding import propose
 from tests.integration.shop.conftest import run, settings_of
 from tests.kit.command_line import CommandLine
 
@@ -44,6 +46,38 @@ def test_the_shop_is_as_declared(empty_shop: str) -> None:
         "ok",
         f"{len(load().tables)} tables in {catalog.database}, as declared",
     )
+
+
+def test_a_table_of_any_types_is_onboarded_and_fits(empty_shop: str, tmp_path: Path) -> None:
+    """The types as PostgreSQL spells them; what fits is what `doctor` says of the same catalog."""
+    run(
+        empty_shop,
+        "create type mood as enum ('good', 'bad')",
+        """
+        create table "Order Lines" (
+            "Order No." bigint not null, "lineNo" smallint not null, "user" varchar(20),
+            price numeric(12, 3) not null, total numeric(15, 3) generated always as (price) stored,
+            weight real, ratio double precision, tags text[], place point, at timestamptz(3),
+            day date, opened time(2), span interval, raw bytea, flag bit, flags bit varying(9),
+            document jsonb, host inet, code uuid, fixed char(3), mood mood, area polygon,
+            period tstzrange, phone varchar(30), paid money,
+            primary key ("Order No.", "lineNo")
+        )
+        """,
+        'alter table "Order Lines" replica identity full',
+    )
+    catalog = catalog_of(empty_shop)
+    sources = Path(shutil.copy(SOURCES_FILE, tmp_path))
+    proposal = propose(catalog, "Order Lines", sources)
+    sources.write_text(proposal.text, "utf-8")
+
+    assert list(misfits(load(sources), catalog)) == []
+    table = load(sources).table("order_lines")
+    names = {column.name for column in table.columns}
+    assert {"order_no", "line_no", "shop_user", "flag", "mood", "period"} <= names
+    assert not {"total", "area"} & names
+    nullable = {column.name for column in table.columns if column.nullable}
+    assert names - nullable == {"order_no", "line_no", "price"}
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,9 @@ def recorded() -> Recorded:
             )
             is_key = column.name in table.primary_key
             order = table.primary_key.index(column.name) + 1 if is_key else None
-            columns.append((place.schema, place.name, "", name, False, order, *told))
+            columns.append(
+                (place.schema, place.name, "", name, False, column.nullable, order, *told)
+            )
             if column in table.landed_columns:
                 captures.append((place.schema, place.name, f"dbo_{place.name}_1", name))
     answers = {
@@ -79,7 +81,7 @@ def recorded() -> Recorded:
     return Recorded("sqlserver", SimpleNamespace(close=lambda: None), (), (), answers)
 
 
-def changed(source: Recorded, table: str, column: str, *values: Any, at: int = 6) -> None:
+def changed(source: Recorded, table: str, column: str, *values: Any, at: int = 7) -> None:
     """Other values from place `at` of the row of a column; without values the row goes."""
     kept = []
     for row in source.answers[TABLES]:
@@ -201,7 +203,7 @@ def test_a_database_without_capture_is_not_asked_for_its_change_tables() -> None
             id="no table",
         ),
         pytest.param(
-            lambda source: changed(source, "Stores", "StoreId", None, at=5),
+            lambda source: changed(source, "Stores", "StoreId", None, at=6),
             "dbo.Stores has no primary key, declared is (StoreId): declare the columns by which "
             "the source tells its rows apart",
             id="no key",

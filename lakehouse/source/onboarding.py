@@ -1,0 +1,410 @@
+"""The declaration of a table as its source's catalog suggests it, in the text of the sources file.
+
+What a catalog cannot know is proposed and said: what is personal data goes by the names of columns,
+descriptions are the source's names. A person reads the difference before it is written.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import indent
+from typing import Any
+
+import yaml
+
+from ingestion.declarations import (
+    CONNECTORS,
+    MAX_PRECISION,
+    MAX_VARCHAR,
+    NAMING,
+    Declarations,
+    Naming,
+    Pii,
+    in_source,
+    load,
+)
+from ingestion.errors import RefusedError, TerminalError
+from ingestion.reserved_names import column_taken, table_taken
+from ingestion.settings import ConnectorName
+from lakehouse.source.catalog import Catalog, CatalogTable, SourceColumn
+from lakehouse.source.connectors import source_table, topic_part
+from lakehouse.source.types import HOMES, NO_HOME, bare_type, is_float
+
+# The longest text of a type that has no length of its own (docs/types.md).
+_LENGTHS = {
+    "time": 17,
+    "time without time zone": 16,
+    "time with time zone": 16,
+    "timestamp": 12,
+    "uniqueidentifier": 36,
+    "uuid": 36,
+    "inet": 43,
+    "cidr": 43,
+    "macaddr": 17,
+    "macaddr8": 23,
+    "int4range": 30,
+    "int8range": 50,
+    "daterange": 40,
+    "tsrange": 80,
+    "tstzrange": 90,
+}
+_FIXED: dict[ConnectorName, dict[str, str]] = {
+    "sqlserver": {
+        "int": "integer",
+        "tinyint": "smallint",
+        "money": "decimal(19,4)",
+        "smallmoney": "decimal(10,4)",
+    },
+    "postgresql": {"oid": "bigint", "interval": "bigint", "money": "decimal(19,2)"},
+}
+# Of any declared type, by what their texts are.
+_TEXTS = (
+    *("char", "varchar", "nchar", "nvarchar", "text", "ntext"),
+    *("character", "character varying", "citext"),
+)
+_PERSONAL: dict[Pii, str] = {
+    "exclude": "password|passwd|pwd|passcode|secret|token|cvv|cvc|ssn",
+    "hash": "phone|telephone|tel|mobile|cellphone|fax|iban|passport",
+    "clear": "e?mail|(first|last|middle|full|family)_?name|surname|forename|birthday|birthdate|dob"
+    "|birth|street|address|gender|login",
+}
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A declaration to be: the table's name, the whole file with it, and what to look at."""
+
+    name: str
+    text: str
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Column:
+    name: str
+    source: str
+    data_type: str
+    meta: dict[str, Any]
+
+
+def propose(catalog: Catalog, place: str, sources: Path, name: str | None = None) -> Proposal:
+    """The file `sources` with the table of the source that `place` names (`[schema.]table`).
+
+    Raises:
+        TerminalError: there is no such table; the message names those that are like it.
+        RefusedError: it is declared already, or cannot be: it has no key, or a part of the key is
+            of a type that no event carries.
+    """
+    declared, there = load(sources), _find(catalog, place)
+    where = f"{there.schema}.{there.name}"
+    for table in declared.tables:
+        known = source_table(declared, table, catalog.connector)
+        if (known.schema, known.name) == (there.schema, there.name):
+            raise RefusedError(f"{where} is declared: table {table.name}")
+    if not there.primary_key:
+        raise RefusedError(
+            f"{where} has no primary key, and nothing else tells its rows apart in the log: give "
+            "it one in the source"
+        )
+    name = name or _free(_snake(there.name), lambda word: table_taken(word) is not None)
+    columns, remarks = _columns(there, name, catalog.connector)
+    entry = _entry(name, there, catalog, declared, columns)
+    lines = sources.read_text(encoding="utf-8").splitlines(keepends=True)
+    end = _tables(sources)[-1].end
+    lines[end:end] = indent(entry, "      ").splitlines(keepends=True)
+    text = "".join(lines)
+    _check(text, sources)
+    return Proposal(name, text, (*remarks, *_of_the_source(there, catalog)))
+
+
+def without(sources: Path, name: str) -> str:
+    """The file `sources` without the table `name`."""
+    load(sources).table(name)
+    [entry] = [table for table in _tables(sources) if table.name == name]
+    lines = sources.read_text(encoding="utf-8").splitlines(keepends=True)
+    del lines[entry.start : entry.end]
+    text = "".join(lines)
+    _check(text, sources)
+    return text
+
+
+def _check(text: str, sources: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, sources.name)
+        file.write_text(text, encoding="utf-8")
+        try:
+            load(file)
+        except TerminalError as error:
+            raise TerminalError(str(error).replace(str(file), f"{sources}, changed")) from error
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """Where a table's entry stands in the file."""
+
+    name: str
+    start: int
+    end: int
+
+
+def _tables(sources: Path) -> list[_Lines]:
+    document = yaml.compose(sources.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    [source] = _value(document, "sources").value
+    found = []
+    for table in _value(source, "tables").value:
+        end = table.end_mark.line
+        found.append(_Lines(_value(table, "name").value, table.start_mark.line, end))
+    return found
+
+
+def _value(node: Any, key: str) -> Any:
+    return next(value for name, value in node.value if name.value == key)
+
+
+def _find(catalog: Catalog, place: str) -> CatalogTable:
+    named = {f"{table.schema}.{table.name}": table for table in catalog.tables}
+    found = [table for table in catalog.tables if place in (table.name, _full(table))]
+    if len(found) == 1:
+        return found[0]
+    alike = [full for full in named if _plain(place) in _plain(full)] or sorted(named)
+    raise TerminalError(
+        f"{place} is {'no table' if not found else 'not one table'} of {catalog.database} that the "
+        f"login may see: {', '.join(alike[:20]) or 'it sees none'}"
+    )
+
+
+def _full(table: CatalogTable) -> str:
+    return f"{table.schema}.{table.name}"
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9.]", "", name.lower())
+
+
+def _snake(name: str) -> str:
+    """`OrderNo.`, `Order No` and `orderNo` as `order_no`; letters without their accents."""
+    plain = unicodedata.normalize("NFKD", name.replace("ß", "ss"))
+    plain = plain.encode("ascii", "ignore").decode()
+    plain = re.sub(r"([a-z0-9])([A-Z])|([A-Z])([A-Z][a-z])", r"\1\3_\2\4", plain)
+    plain = re.sub(r"[^A-Za-z0-9]+", "_", plain).strip("_").lower()[:60].rstrip("_")
+    return plain if re.match("[a-z]", plain) else f"n_{plain}".rstrip("_")
+
+
+def _free(name: str, is_taken: Any) -> str:
+    """`name`, or another one where it is taken."""
+    number = 1
+    wanted = name if not is_taken(name) else f"shop_{name}"
+    while is_taken(wanted):
+        number += 1
+        wanted = f"shop_{name}_{number}"
+    return wanted
+
+
+def _columns(
+    there: CatalogTable, table: str, connector: ConnectorName
+) -> tuple[list[_Column], list[str]]:
+    columns: list[_Column] = []
+    remarks: list[str] = []
+    used: set[str] = set()
+    for column in there.columns:
+        is_key = column.name in there.primary_key
+        home = None if column.computed else _home(column, connector)
+        if home is None:
+            why = "is computed, and" if column.computed else f"is {column.type}, of which"
+            if is_key:
+                raise RefusedError(
+                    f"{_full(there)}.{column.name} {why} no event carries the value, and it is a "
+                    "part of the key"
+                )
+            remarks.append(f"{column.name} {why} no event carries the value: it is left out")
+            continue
+
+        def is_taken(word: str, *, key: bool = is_key) -> bool:
+            return word in used or column_taken(table, word, is_key=key) is not None
+
+        name = _free(_snake(column.name), is_taken)
+        used.add(name)
+        data_type, meta = home
+        said = list(_meta(column, name, data_type, is_key=is_key, connector=connector))
+        for key, value, remark in said:
+            if key == "data_type":
+                data_type = value
+            elif key:
+                meta[key] = value
+            if remark:
+                remarks.append(f"{column.name} {remark}")
+        columns.append(_Column(name, column.name, data_type, meta))
+    return columns, remarks
+
+
+def _meta(
+    column: SourceColumn, name: str, data_type: str, *, is_key: bool, connector: ConnectorName
+) -> Iterator[tuple[str, Any, str]]:
+    """Keys of `config.meta`, their values, and what is said of them."""
+    if column.nullable and not is_key:
+        yield "nullable", True, ""
+    large = column.large if connector == "sqlserver" else None
+    if large:
+        yield "large", large, ""
+    if bare_type(column.type) not in HOMES[connector]:
+        yield "", None, f"is {column.type}, which docs/types.md does not name: declared as a text"
+    if data_type == f"varchar({MAX_VARCHAR})":
+        yield "", None, f"is {column.type}: give it the length that its texts need"
+    if data_type.startswith("decimal(38"):
+        yield "", None, f"is {column.type}: give it the digits that its values need"
+    if pii := _personal(name):
+        if is_key:
+            yield "", None, "looks like personal data, and a key is never hidden: think of it"
+            return
+        if pii == "hash" and (
+            not data_type.startswith("varchar") or (large and not column.nullable)
+        ):
+            pii = "exclude"
+        if pii == "hash":
+            yield "data_type", "varchar(64)", ""
+        yield "pii", pii, f"looks like personal data: declared `pii: {pii}`"
+
+
+def _personal(name: str) -> Pii | None:
+    for pii, words in _PERSONAL.items():
+        if re.search(f"(^|_)({words})(_|$)", name):
+            return pii
+    return None
+
+
+def _home(column: SourceColumn, connector: ConnectorName) -> tuple[str, dict[str, Any]] | None:
+    """The data_type for a column of the source, and what has to be declared beside it."""
+    bare = bare_type(column.type)
+    homes = HOMES[connector].get(bare, ("varchar",))
+    if homes == NO_HOME:
+        return None
+    if is_float(column.type, connector):
+        return "decimal(15,4)", {"from_float": True}
+    sizes = [int(number) for number in re.findall(r"\d+", column.type.partition("(")[2])]
+    is_bits = connector == "postgresql" and bare == "bit" and sizes != [1]
+    if bare in _FIXED[connector]:
+        data_type = _FIXED[connector][bare]
+    elif homes[0] == "decimal":
+        precision, scale = (*sizes, 0)[:2] if sizes else (MAX_PRECISION, 10)
+        fits = precision <= MAX_PRECISION and 0 <= scale <= precision
+        data_type = f"decimal({precision},{scale})" if fits else f"decimal({MAX_PRECISION},10)"
+    elif homes[0] == "varchar" or bare in _TEXTS or is_bits:
+        length = sizes[0] if sizes else _LENGTHS.get(bare, MAX_VARCHAR)
+        if sizes and (is_bits or bare == "bit varying"):
+            length = _base64((length + 7) // 8)
+        elif sizes and bare in ("binary", "varbinary"):
+            length = _base64(length)
+        data_type = f"varchar({min(length, MAX_VARCHAR)})"
+    else:
+        data_type = bare if bare in homes else homes[0]
+    return data_type, {}
+
+
+def _base64(size: int) -> int:
+    return 4 * ((size + 2) // 3)
+
+
+def _entry(
+    name: str,
+    there: CatalogTable,
+    catalog: Catalog,
+    declared: Declarations,
+    columns: Sequence[_Column],
+) -> str:
+    connector = catalog.connector
+    standing: Naming = declared.connectors[connector].column_naming or NAMING[connector]
+    rules: tuple[Naming, ...] = ("snake_case", "PascalCase")
+    rule = max(
+        rules,
+        key=lambda each: (
+            sum(in_source(column.name, each) == column.source for column in columns),
+            each == standing,
+        ),
+    )
+    by_source = {column.source: column.name for column in columns}
+    meta: dict[str, Any] = {
+        "topics": {each: _topic(each, there, catalog, declared, name) for each in CONNECTORS}
+    }
+    if topic_part(there.name) != there.name or "." in there.name:
+        meta["source_tables"] = {connector: there.name}
+    if rule != standing:
+        meta["column_naming"] = {connector: rule}
+    if there.replica_identity == "default":
+        meta["replica_identity"] = "default"
+    key = [by_source[source] for source in there.primary_key]
+    tracked = [
+        column.name
+        for column in columns
+        if column.name not in key and column.meta.get("pii") != "exclude"
+    ]
+    meta["primary_key"] = key
+    meta |= {"history": "all", "tracked_columns": tracked} if tracked else {"history": "current"}
+    meta |= {"partitions": 4, "topic_retention_days": 7, "landing_retention_days": 730}
+    lines = [_line("- name", name), _line("  description", f"{_full(there)} of the source.")]
+    lines += ["  config:", "    meta:", indent(_dump(meta), "      "), "  columns:"]
+    for column in columns:
+        lines += [
+            _line("    - name", column.name),
+            f"      data_type: {column.data_type}",
+            _line("      description", f"{column.source} of {_full(there)}."),
+        ]
+        extra = dict(column.meta)
+        if in_source(column.name, rule) != column.source:
+            extra["source_columns"] = {connector: column.source}
+        if extra:
+            flow = _dump({"config": {"meta": extra}}, flow=True).strip()
+            lines.append(f"      {flow[1:-1]}")
+    return "\n".join(line.rstrip("\n") for line in lines) + "\n"
+
+
+def _topic(
+    connector: ConnectorName,
+    there: CatalogTable,
+    catalog: Catalog,
+    declared: Declarations,
+    name: str,
+) -> str:
+    """The topic of `connector`; of the one that is not there as the first table's is called."""
+    prefix = declared.connectors[connector].topic_prefix
+    if connector == catalog.connector:
+        parts = [there.schema, there.name]
+        if connector == "sqlserver":
+            parts.insert(0, catalog.database)
+        return ".".join([prefix, *map(topic_part, parts)])
+    place = source_table(declared, declared.tables[0], connector)
+    own = in_source(name, NAMING[connector])
+    return ".".join(part for part in (prefix, place.database, place.schema, own) if part)
+
+
+def _line(key: str, text: str) -> str:
+    dumped: str = yaml.safe_dump(text, width=1000, allow_unicode=True)
+    return f"{key}: {dumped.removesuffix(chr(10)).removesuffix(chr(10) + '...')}"
+
+
+def _dump(document: Any, *, flow: bool = False) -> str:
+    """YAML with short lists on their line."""
+    style = True if flow else None
+    dumped: str = yaml.safe_dump(
+        document, default_flow_style=style, sort_keys=False, width=110, allow_unicode=True
+    )
+    return re.sub(r"\n +(?=\S)", " ", dumped) if flow else dumped
+
+
+def _of_the_source(there: CatalogTable, catalog: Catalog) -> Iterable[str]:
+    """What is to be done in the source."""
+    where = _full(there)
+    if catalog.connector == "postgresql" and there.replica_identity not in ("full", "default"):
+        yield (
+            f"{where} has replica identity {there.replica_identity}: "
+            f"`alter table {where} replica identity full`"
+        )
+    elif there.replica_identity == "default":
+        yield (
+            f"{where} has replica identity default: what rows were before a change is not in the "
+            f"log. `alter table {where} replica identity full` tells losses and late reads apart"
+        )

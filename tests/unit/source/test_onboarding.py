@@ -1,0 +1,260 @@
+"""A table of the source becomes a declaration that fits the source, whatever its names and types.
+
+What fits is judged by what `lakehouse doctor` looks at, which knows nothing of proposals.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ingestion import declarations
+from ingestion.declarations import load
+from ingestion.errors import RefusedError, TerminalError
+from lakehouse.commands import onboard as command
+from lakehouse.dbt_files import render
+from lakehouse.source.catalog import Catalog, CatalogTable, SourceColumn, load_catalog
+from lakehouse.source.misfits import misfits
+from lakehouse.source.onboarding import propose, without
+from lakehouse.source.types import HOMES, NO_HOME
+from tests.kit.command_line import CommandLine
+
+
+def columns(text: str) -> tuple[SourceColumn, ...]:
+    """A column a line: its name in quotes where it has blanks, type, `null`, `computed`."""
+    found = []
+    for line in text.strip().splitlines():
+        name, _, rest = line.strip().partition("|")
+        kind, *marks = [part.strip() for part in rest.split("|")]
+        found.append(SourceColumn(name.strip(), kind, "computed" in marks, "null" in marks))
+    return tuple(found)
+
+
+SQLSERVER = Catalog(
+    "sqlserver",
+    "Shop",
+    (
+        CatalogTable(
+            "sales",
+            "Order Details",
+            columns("""
+                Order No.|int
+                Line|tinyint
+                Unit Price|money
+                e-mail|nvarchar(320)|null
+                1st Comment|nvarchar(max)|null
+                Order|nvarchar(20)|null
+                Größe|real|null
+                Line Total|money|computed
+                Location|geography|null
+            """),
+            ("Order No.", "Line"),
+        ),
+        CatalogTable(
+            "dbo",
+            "Employees",
+            columns("""
+                EmployeeID|int
+                LoginName|nvarchar(256)
+                PasswordHash|varbinary(64)
+                HomePhone|varchar(24)|null
+                HiredAt|datetimeoffset(7)
+                Photo|image|null
+                Notes|ntext|null
+                rowguid|uniqueidentifier
+                Version|timestamp
+                IsDeleted|bit
+            """),
+            ("EmployeeID",),
+        ),
+        CatalogTable(
+            "dbo",
+            "CRONUS$Item",
+            columns("no_|varchar(20)\nitem_name|nvarchar(100)\nunit_cost|numeric(38,20)|null"),
+            ("no_",),
+        ),
+        CatalogTable("dbo", "Log", columns("at|datetime2(7)\nmessage|nvarchar(400)"), ()),
+        CatalogTable("dbo", "Nodes", columns("node|hierarchyid\nname|nvarchar(40)"), ("node",)),
+    ),
+)
+POSTGRESQL = Catalog(
+    "postgresql",
+    "shop",
+    (
+        CatalogTable(
+            "public",
+            "warehouseShelves",
+            columns("""
+                shelfId|bigint
+                "tags"|text[]|null
+                attributes|hstore|null
+                weight|double precision|null
+                amount|numeric|null
+                price|money|null
+                flags|bit(12)|null
+                is_open|bit(1)
+                opened|timestamp with time zone|null
+                area|polygon|null
+            """),
+            ("shelfId",),
+            "default",
+        ),
+    ),
+)
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    return Path(shutil.copy(declarations.SOURCES_FILE, tmp_path))
+
+
+def onboarded(catalog: Catalog, place: str, sources: Path) -> tuple[str, tuple[str, ...]]:
+    """The declared name of the table, now in the file, and what was said."""
+    proposal = propose(catalog, place, sources)
+    sources.write_text(proposal.text, encoding="utf-8")
+    return proposal.name, proposal.remarks
+
+
+def told(catalog: Catalog, name: str, sources: Path) -> list[str]:
+    """What does not fit in the declared table."""
+    declared = load(sources)
+    alone = declarations.Declarations((declared.table(name),), declared.connectors)
+    return [str(each) for each in misfits(alone, catalog) if each.kind != "uncaptured"]
+
+
+@pytest.mark.parametrize(
+    ("catalog", "place", "name"),
+    [
+        (SQLSERVER, "sales.Order Details", "order_details"),
+        (SQLSERVER, "Employees", "employees"),
+        (SQLSERVER, "CRONUS$Item", "cronus_item"),
+        (POSTGRESQL, "public.warehouseShelves", "warehouse_shelves"),
+    ],
+)
+def test_what_is_proposed_is_valid_and_fits(
+    catalog: Catalog, place: str, name: str, sources: Path
+) -> None:
+    assert onboarded(catalog, place, sources)[0] == name
+    assert told(catalog, name, sources) == []
+    assert f"snapshots/{name}_history.yml" in map(str, render(load(sources)))
+    with pytest.raises(RefusedError, match=f"is declared: table {name}"):
+        propose(catalog, place, sources)
+
+
+@pytest.mark.parametrize("connector", ["sqlserver", "postgresql"])
+def test_every_type_with_a_home_gets_one(connector: str, sources: Path) -> None:
+    homes = HOMES[connector]  # type: ignore[index]
+    sized = {"decimal": "decimal(9,2)", "varchar": "varchar(30)", "varbinary": "varbinary(20)"}
+    kinds = {kind: sized.get(kind, kind) for kind in homes if kind != "array"}
+    lines = [f"col {number}|{kind}|null" for number, kind in enumerate(kinds.values())]
+    there = CatalogTable("dbo", "Types", columns("\n".join(["Id|int", *lines])), ("Id",), "full")
+    if connector == "postgresql":
+        there = CatalogTable(
+            "dbo", "Types", columns("\n".join(["Id|integer", *lines])), ("Id",), "full"
+        )
+    catalog = Catalog(connector, "Shop", (there,))  # type: ignore[arg-type]
+    name, remarks = onboarded(catalog, "Types", sources)
+    assert told(catalog, name, sources) == []
+    left_out = [remark for remark in remarks if "it is left out" in remark]
+    assert len(left_out) == list(homes.values()).count(NO_HOME)
+
+
+def test_what_is_personal_by_its_name_is_hidden(sources: Path) -> None:
+    name, remarks = onboarded(SQLSERVER, "Employees", sources)
+    declared = load(sources).table(name)
+    assert {column.name: column.pii for column in declared.columns if column.pii} == {
+        "login_name": "clear",
+        "password_hash": "exclude",
+        "home_phone": "hash",
+    }
+    assert "HomePhone looks like personal data: declared `pii: hash`" in remarks
+    assert declared.column("shop_is_deleted").source_name("sqlserver") == "IsDeleted"
+    assert declared.column("photo").large == "text"
+
+
+def test_the_naming_rule_that_fits_most_columns_is_chosen(sources: Path) -> None:
+    name, _ = onboarded(SQLSERVER, "CRONUS$Item", sources)
+    text = sources.read_text("utf-8")
+    assert "column_naming: {sqlserver: snake_case}" in text.partition(f"name: {name}")[2]
+    declared = load(sources).table(name)
+    assert [column.source_name("sqlserver") for column in declared.columns] == [
+        "no_",
+        "item_name",
+        "unit_cost",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("place", "says"),
+    [
+        ("Log", "dbo.Log has no primary key"),
+        ("Nodes", "dbo.Nodes.node is hierarchyid, of which no event carries the value"),
+    ],
+)
+def test_what_no_log_can_tell_is_refused(place: str, says: str, sources: Path) -> None:
+    with pytest.raises(RefusedError, match=says):
+        propose(SQLSERVER, place, sources)
+
+
+def test_a_table_that_is_not_there_is_told_with_those_like_it(sources: Path) -> None:
+    with pytest.raises(TerminalError, match=r"orderdetails is no table of Shop .*: sales\.Order"):
+        propose(SQLSERVER, "orderdetails", sources)
+
+
+def test_a_table_that_leaves_leaves_the_file_as_it_was(sources: Path) -> None:
+    before = sources.read_text("utf-8")
+    for place in ("Employees", "CRONUS$Item"):
+        onboarded(SQLSERVER, place, sources)
+    for name in ("employees", "cronus_item"):
+        sources.write_text(without(sources, name), encoding="utf-8")
+    assert sources.read_text("utf-8") == before
+
+
+def test_the_command_shows_then_writes_then_removes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command_line: CommandLine
+) -> None:
+    for folder in ("models/staging", "snapshots", "infra/connectors"):
+        shutil.copytree(declarations.SOURCES_FILE.parents[3] / folder, tmp_path / folder)
+    file = tmp_path / "models/staging/retail/_retail__sources.yml"
+    (tmp_path / "models/marts").mkdir()
+    mart = tmp_path / "models/marts/dim_employee.sql"
+    mart.write_text("select * from {{ ref('employees_history') }}\n", "utf-8")
+    monkeypatch.setattr(command, "ROOT", tmp_path)
+    monkeypatch.setattr(command, "SOURCES_FILE", file)
+    monkeypatch.setattr(command, "load", lambda: load(file))
+    export = tmp_path / "catalog.json"
+    export.write_text(SQLSERVER.json(), "utf-8")
+    assert load_catalog(export) == SQLSERVER
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()}
+
+    code, out, err = command_line("onboard", "Employees", "--catalog", str(export))
+    assert code == 0
+    assert "+      - name: employees\n" in out
+    assert "nothing is written" in err
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()}
+
+    code, out, err = command_line("onboard", "Employees", "--catalog", str(export), "--write")
+    assert code == 0
+    assert "written: snapshots/employees_history.yml" in out
+    assert "lakehouse topics apply" in err
+    assert "N'Employees'" in (tmp_path / "infra/connectors/enable_cdc.sql").read_text("utf-8")
+
+    code, out, err = command_line("onboard", "employees", "--remove", "--write")
+    assert code == 0
+    assert "removed: snapshots/employees_history.yml" in out
+    assert "models/marts/dim_employee.sql:1" in err
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()}
+
+
+def test_a_catalog_of_before_can_be_read(tmp_path: Path) -> None:
+    """It did not say which columns can be null."""
+    document = json.loads(SQLSERVER.json())
+    for table in document["tables"]:
+        for column in table["columns"]:
+            del column["nullable"]
+    file = tmp_path / "catalog.json"
+    file.write_text(json.dumps(document), "utf-8")
+    assert all(column.nullable for table in load_catalog(file).tables for column in table.columns)
