@@ -46,7 +46,7 @@ def test_a_rejected_record_takes_its_place_when_the_rule_is_fixed(customers: Cus
 def test_a_value_that_is_none_becomes_null_where_that_is_declared(customers: Customers) -> None:
     customers.land("c", 10, f"first_name={'x' * 101}")
     customers.build("+quarantine")
-    assert customers.quarantined() == [(0, "value_too_long:first_name")]
+    assert customers.quarantined() == [(0, "value_too_long:first_name", None)]
 
     def null_when_invalid(columns: Columns) -> None:
         columns["first_name"]["config"]["meta"]["on_invalid"] = None
@@ -111,19 +111,19 @@ def test_a_renamed_column_has_the_values_of_both_names(customers: Customers) -> 
     both = ('"phone":', '"phone":"left","mobile":')
     customers.land("u", 30, "tier=bronze, phone=3", "tier=bronze, phone=2", spelled=both)
     customers.land("u", 40, "tier=gold, phone=3", "tier=bronze, phone=3", spelled=AS_MOBILE)
-    customers.build("+unknown_columns")
+    customers.build("+drift")
     assert customers.warehouse.rows(PHONES) == [("1",), ("2",), ("3",), ("3",)]
     assert customers.history() == customers.expected()
-    assert customers.warehouse.rows("select * from staging.unknown_columns") == []
+    assert customers.warehouse.rows("select * from staging.drift") == []
     customers.build("--full-refresh")
     assert customers.history() == customers.expected()
 
 
 def test_a_record_without_a_column_says_what_it_has_instead(customers: Customers) -> None:
     customers.land("c", 10, "tier=bronze", spelled=('"tier":', '"Tier":'))
-    customers.build("+quarantine", "+unknown_columns")
+    customers.build("+quarantine", "+drift")
     assert customers.quarantined() == [(0, "missing_column:tier", "Tier")]
-    assert customers.warehouse.rows("select * from staging.unknown_columns") == []
+    assert customers.warehouse.rows("select * from staging.drift") == []
 
 
 def test_what_came_under_a_name_before_it_was_declared_is_read_again(customers: Customers) -> None:

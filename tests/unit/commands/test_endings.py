@@ -210,7 +210,7 @@ class World:
         def table(declared: Table) -> CatalogTable:
             place = source_table(load(), declared, "sqlserver")
             names = {column.name: column.source_name("sqlserver") for column in declared.columns}
-            columns = [SourceColumn(name, "int", name in computed) for name in names.values()]
+            columns = [SourceColumn(name, "nchar(9)", name in computed) for name in names.values()]
             key = tuple(names[name] for name in declared.primary_key)
             return CatalogTable(place.schema, place.name, tuple(columns), key)
 
