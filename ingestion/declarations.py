@@ -156,6 +156,7 @@ class Column:
     time_zone: str | None = None
     on_invalid: Annotated[OnInvalid | None, BeforeValidator(lambda given: given or "null")] = None
     too_long: TooLong = "reject"
+    fractional_seconds: Annotated[int, Field(ge=0, le=6, strict=True)] | None = None
     source_columns: Mapping[ConnectorName, _SourceNames] = field(default_factory=dict)
 
     def source_names(self, connector: ConnectorName) -> tuple[str, ...]:
@@ -382,6 +383,13 @@ def _problems_of_table(table: Table) -> Iterator[str]:
             yield f"{where}, column {column.name}: a key column is not large"
         if column.name in table.primary_key and (column.from_float or column.time_zone):
             yield f"{where}, column {column.name}: a key is no float and no local time"
+        is_moment = column.type.name == "timestamp" and column.fractional_seconds is None
+        if column.name in table.primary_key and is_moment:
+            yield (
+                f"{where}, column {column.name}: a timestamp keeps six digits of a second, and two "
+                "keys of seven (SQL Server's datetime2 and datetimeoffset) would be one; declare "
+                "fractional_seconds, up to 6, if the source has no more, else varchar(34)"
+            )
         if column.pii == "hash" and column.large is not None and not column.nullable:
             yield (
                 f"{where}, column {column.name}: pii: hash would hide what SQL Server did not "
@@ -408,6 +416,10 @@ def _problems_of_column(where: str, column: Column) -> Iterator[str]:
         (column.pii == "hash" and length < 64, "pii: hash needs varchar(64) or longer"),
         (column.from_float and digits > 15, "from_float needs decimal(1..15,scale)"),
         (zone and kind.name != "timestamp", "time_zone belongs to timestamp columns"),
+        (
+            column.fractional_seconds is not None and kind.name != "timestamp",
+            "fractional_seconds belongs to timestamp columns",
+        ),
         (zone and zone not in available_timezones(), f"time_zone {zone!r} is none of the IANA's"),
         (column.on_invalid == "null" and not column.nullable, "on_invalid: null needs nullable"),
         # from the length of Debezium's word on, to what is never too long for a SUPER

@@ -14,7 +14,7 @@ from ingestion.declarations import Column, Declarations, Table
 from ingestion.settings import ConnectorName
 from lakehouse.source.catalog import Catalog, CatalogTable, SourceColumn
 from lakehouse.source.connectors import source_table
-from lakehouse.source.types import HOMES, NO_HOME, bare_type, is_float
+from lakehouse.source.types import HOMES, NO_HOME, bare_type, fractional_seconds, is_float
 
 
 @dataclass(frozen=True)
@@ -131,8 +131,18 @@ def _of_column(
     elif catalog.connector == "sqlserver" and there.large != column.large:
         do = f"declare `large: {there.large}`" if there.large else "leave its `large` out"
         yield Misfit(where, f"is {there.type}, declared is large: {column.large or '-'}: {do}")
+    elif column.fractional_seconds is not None and _has_more_digits(column, there):
+        yield Misfit(
+            where,
+            f"is {there.type}, declared is fractional_seconds: {column.fractional_seconds}: "
+            "declare as many as it has; with more than 6 varchar(28), varchar(34) with an offset",
+        )
     elif says := _type_says(column, there, catalog.connector):
         yield Misfit(where, says)
+
+
+def _has_more_digits(column: Column, there: SourceColumn) -> bool:
+    return fractional_seconds(there.type) > (column.fractional_seconds or 0)
 
 
 def _type_says(column: Column, there: SourceColumn, connector: ConnectorName) -> str | None:

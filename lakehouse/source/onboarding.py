@@ -33,7 +33,7 @@ from ingestion.reserved_names import column_taken, table_taken
 from ingestion.settings import ConnectorName
 from lakehouse.source.catalog import Catalog, CatalogTable, SourceColumn
 from lakehouse.source.connectors import source_table, topic_part
-from lakehouse.source.types import HOMES, NO_HOME, bare_type, is_float
+from lakehouse.source.types import HOMES, NO_HOME, bare_type, fractional_seconds, is_float
 
 # The longest text of a type that has no length of its own (docs/types.md).
 _LENGTHS = {
@@ -251,6 +251,13 @@ def _meta(
     large = column.large if connector == "sqlserver" else None
     if large:
         yield "large", large, ""
+    if is_key and data_type == "timestamp":
+        digits = fractional_seconds(column.type)
+        with_offset = bare_type(column.type) == "datetimeoffset"
+        if digits > 6:
+            yield "data_type", "varchar(34)" if with_offset else "varchar(28)", ""
+        else:
+            yield "fractional_seconds", digits, ""
     if bare_type(column.type) not in HOMES[connector]:
         yield "", None, f"is {column.type}, which docs/types.md does not name: declared as a text"
     if data_type == f"varchar({MAX_VARCHAR})":

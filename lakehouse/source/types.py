@@ -64,3 +64,10 @@ def bare_type(spelled: str) -> str:
 def is_float(spelled: str, connector: ConnectorName) -> bool:
     """Whether values come as numbers that have no text of their own."""
     return HOMES[connector].get(bare_type(spelled)) is _FLOAT
+
+
+def fractional_seconds(spelled: str) -> int:
+    """The digits behind the second that values of a type of moments can have."""
+    if told := re.search(r"\((\d)\)", spelled):
+        return int(told[1])
+    return {"smalldatetime": 0, "datetime": 3}.get(spelled, 6)

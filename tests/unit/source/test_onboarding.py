@@ -76,6 +76,12 @@ SQLSERVER = Catalog(
             columns("no_|varchar(20)\nitem_name|nvarchar(100)\nunit_cost|numeric(38,20)|null"),
             ("no_",),
         ),
+        CatalogTable(
+            "dbo",
+            "Readings",
+            columns("Meter|int\nReadAt|datetime2(7)\nSentAt|datetime2(3)\nkWh|decimal(9,3)|null"),
+            ("Meter", "ReadAt", "SentAt"),
+        ),
         CatalogTable("dbo", "Log", columns("at|datetime2(7)\nmessage|nvarchar(400)"), ()),
         CatalogTable("dbo", "Nodes", columns("node|hierarchyid\nname|nvarchar(40)"), ("node",)),
     ),
@@ -131,6 +137,7 @@ def told(catalog: Catalog, name: str, sources: Path) -> list[str]:
         (SQLSERVER, "sales.Order Details", "order_details"),
         (SQLSERVER, "Employees", "employees"),
         (SQLSERVER, "CRONUS$Item", "cronus_item"),
+        (SQLSERVER, "Readings", "readings"),
         (POSTGRESQL, "public.warehouseShelves", "warehouse_shelves"),
     ],
 )
@@ -185,6 +192,20 @@ def test_the_naming_rule_that_fits_most_columns_is_chosen(sources: Path) -> None
         "item_name",
         "unit_cost",
     ]
+
+
+def test_a_moment_in_a_key_keeps_its_digits(sources: Path) -> None:
+    name, _ = onboarded(SQLSERVER, "Readings", sources)
+    declared = load(sources).table(name)
+    assert str(declared.column("read_at").type) == "varchar(28)"
+    assert declared.column("sent_at").fractional_seconds == 3
+    text = sources.read_text("utf-8")
+    sources.write_text(text.replace("fractional_seconds: 3", "fractional_seconds: 0"), "utf-8")
+    [misfit] = told(SQLSERVER, name, sources)
+    assert "SentAt is datetime2(3), declared is fractional_seconds: 0" in misfit
+    sources.write_text(text.replace("fractional_seconds: 3", "nullable: false"), "utf-8")
+    with pytest.raises(TerminalError, match="column sent_at: a timestamp keeps six digits"):
+        load(sources)
 
 
 @pytest.mark.parametrize(
