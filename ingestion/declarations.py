@@ -97,10 +97,13 @@ def _allowed_type(text: Any) -> DataType:
     return data_type
 
 
-def _of_each_connector(given: Mapping[ConnectorName, Any]) -> Mapping[ConnectorName, Any]:
-    if missing := [name for name in CONNECTORS if name not in given]:
-        raise ValueError(f"{', '.join(missing)} is missing")
-    return given
+class _OfConnectors(dict[ConnectorName, Any]):
+    """A value for each connector that the source has."""
+
+    def __missing__(self, name: ConnectorName) -> Any:
+        raise TerminalError(
+            f"{name} is not declared, only {', '.join(self)}: LAKEHOUSE_SOURCE says which is read"
+        )
 
 
 def _within(entry: Any, *keys: str) -> dict[str, Any]:
@@ -182,7 +185,7 @@ class Table:
     ]
     primary_key: Annotated[tuple[str, ...], Field(min_length=1)]
     history: History
-    topics: Annotated[Mapping[ConnectorName, str], AfterValidator(_of_each_connector)]
+    topics: Annotated[Mapping[ConnectorName, str], AfterValidator(_OfConnectors)]
     partitions: _Count
     topic_retention_days: _Count
     landing_retention_days: _Count
@@ -250,7 +253,9 @@ class Declarations:
     """All declared tables of the source `retail`, in the order of the file."""
 
     tables: Annotated[tuple[Annotated[Table, BeforeValidator(_of_table)], ...], Field(min_length=1)]
-    connectors: Annotated[Mapping[ConnectorName, Connector], AfterValidator(_of_each_connector)]
+    connectors: Annotated[
+        Mapping[ConnectorName, Connector], Field(min_length=1), AfterValidator(_OfConnectors)
+    ]
 
     def table(self, name: str) -> Table:
         """The table called `name`.
@@ -347,9 +352,11 @@ def _problems(declared: Declarations) -> Iterator[str]:
     names = [table.name for table in declared.tables]
     yield from _twice(names, "table")
     yield from _like_streams(names)
-    for name in CONNECTORS:
-        yield from _twice([table.topics[name] for table in declared.tables], f"{name} topic")
-        connector = declared.connectors[name]
+    for name, connector in declared.connectors.items():
+        without = [table for table in declared.tables if name not in table.topics]
+        yield from (f"table {table.name}, topics: {name} is missing" for table in without)
+        topics = [table.topics[name] for table in declared.tables if table not in without]
+        yield from _twice(topics, f"{name} topic")
         newest = max(connector.epochs, key=lambda prefix: connector.epochs[prefix])
         numbers = connector.epochs.values()
         if newest != connector.topic_prefix or len(set(numbers)) != len(numbers):

@@ -37,6 +37,10 @@
 
 {% macro source_epochs() %}
     {% set source_meta = (declared_sources().values() | first).source_meta %}
+    {% if source_connector() not in source_meta['connectors'] %}
+        {% do exceptions.raise_compiler_error(
+            "LAKEHOUSE_SOURCE is '" ~ source_connector() ~ "'; declared: " ~ source_meta['connectors'].keys() | join(', ')) %}
+    {% endif %}
     {% do return(source_meta['connectors'][source_connector()]['epochs']) %}
 {% endmacro %}
 
@@ -73,7 +77,7 @@
         {% do return([declared] if declared is string else declared) %}
     {% endif %}
     {% set rule = declared_meta(table).get('column_naming', {}).get(connector)
-        or declared_sources()[table].source_meta['connectors'][connector].get('column_naming')
+        or declared_sources()[table].source_meta['connectors'].get(connector, {}).get('column_naming')
         or ('PascalCase' if connector == 'sqlserver' else 'snake_case') %}
     {% do return([name.split('_') | map('capitalize') | join('') if rule == 'PascalCase' else name]) %}
 {% endmacro %}

@@ -12,6 +12,8 @@ import yaml
 
 from ingestion.declarations import SOURCES_FILE, DataType, load, parse_type
 from ingestion.errors import TerminalError
+from ingestion.kafka.topics import desired_topics
+from ingestion.landing.subscriptions import subscriptions
 from lakehouse.dbt_files import render
 
 _ROOT = SOURCES_FILE.parents[3]
@@ -360,6 +362,20 @@ def test_source_names_that_cannot_be_read_are_refused(
 ) -> None:
     with pytest.raises(TerminalError, match=f"column new_one.*{re.escape(why)}"):
         load(_with_meta(tmp_path / "sources.yml", meta))
+
+
+def test_one_connector_is_enough_and_the_other_is_missed_in_words(tmp_path: Path) -> None:
+    document = yaml.safe_load(SOURCES_FILE.read_text(encoding="utf-8"))
+    del document["sources"][0]["config"]["meta"]["connectors"]["postgresql"]
+    for table in document["sources"][0]["tables"]:
+        del table["config"]["meta"]["topics"]["postgresql"]
+    path = tmp_path / "sources.yml"
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    declared = load(path)
+    assert subscriptions(declared, "sqlserver")
+    for read in (subscriptions, desired_topics):
+        with pytest.raises(TerminalError, match="postgresql is not declared, only sqlserver: LAKE"):
+            read(declared, "postgresql")
 
 
 def test_an_epoch_belongs_to_each_prefix(tmp_path: Path) -> None:
