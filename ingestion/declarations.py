@@ -440,11 +440,6 @@ def _problems_of_column(where: str, column: Column) -> Iterator[str]:
             f"{where}: is computed in the source, and no event carries its value; leave it out "
             "here and derive it in a model"
         )
-    if column.pii == "hash" and any(len(names) > 1 for names in column.source_columns.values()):
-        yield (
-            f"{where}: pii: hash has one name a source, since the connector stops at an event "
-            "without it; declare the other name as a column of its own, nullable"
-        )
 
 
 def _problems_of_names(table: Table) -> Iterator[str]:

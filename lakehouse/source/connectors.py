@@ -143,7 +143,10 @@ def _pseudonyms(
     """The transform that hashes; it lets no event of a topic through that is not listed here."""
     columns = {
         table.topics[connector]: [
-            column.source_name(connector) for column in table.columns if column.pii == "hash"
+            names[0] if len(names) == 1 else names
+            for column in table.columns
+            if column.pii == "hash"
+            for names in [column.source_names(connector)]
         ]
         for table in declarations.tables
     }

@@ -396,6 +396,17 @@ def test_what_is_no_change_passes_and_what_is_not_known_stops() -> None:
         assert "+49" not in found[kind]
 
 
+def test_a_renamed_column_is_replaced_under_each_of_its_names() -> None:
+    def found(*names: str) -> Any:
+        columns = json.dumps({"customers": [list(names)], "stores": []})
+        settings = {"columns": columns, "salt.secret": SALT}
+        return pseudonymised(settings=settings, records=["change"])["records"]["change"]
+
+    assert found("Mobile", "Phone") == found("Phone") == found("Phone", "Mobile")
+    assert found("Phone")[0] == sha256(f"{SALT}+49".encode()).hexdigest()
+    assert "has no column Mobile or Tel, which is declared pii: hash" in found("Mobile", "Tel")
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -403,9 +414,10 @@ def test_what_is_no_change_passes_and_what_is_not_known_stops() -> None:
         ({"columns": TOPICS, "salt.secret": "only-21-characters-ab"}, "at least 22 characters"),
         ({"columns": TOPICS}, "salt.secret"),
         ({"columns": '{"customers": "Phone"}', "salt.secret": SALT}, "it must be JSON"),
+        ({"columns": '{"customers": [[]]}', "salt.secret": SALT}, "it must be JSON"),
         ({"columns": "customers.Phone", "salt.secret": SALT}, "it must be JSON"),
     ],
-    ids=["not replaced", "short", "none", "no list", "no JSON"],
+    ids=["not replaced", "short", "none", "no list", "no name", "no JSON"],
 )
 def test_settings_that_would_not_hide_anything_are_refused(
     settings: dict[str, str], message: str

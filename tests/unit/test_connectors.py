@@ -154,6 +154,20 @@ def test_the_salt_is_a_reference_and_in_no_settings_name() -> None:
     assert not [name for name in settings if "mask" in name]
 
 
+def test_a_renamed_column_with_personal_data_is_meant_under_each_of_its_names() -> None:
+    declarations = load()
+    stores = declarations.table("stores")
+    renamed: dict[ConnectorName, tuple[str, ...]] = {"sqlserver": ("New Name", "Name")}
+    first, second, *others = (replace(c, source_columns=renamed) for c in stores.columns)
+    hidden = (replace(first, pii="hash"), replace(second, pii="exclude"), *others)
+    odd = replace(stores, columns=hidden)
+    settings = rendered("sqlserver", replace(declarations, tables=(odd,)))
+    columns = json.loads(settings["transforms.pseudonyms.columns"])
+    assert columns == {"retail.retail.dbo.Stores": [["New Name", "Name"]]}
+    names = r"dbo\x{2e}Stores\x{2e}New\x{20}Name,dbo\x{2e}Stores\x{2e}Name"
+    assert settings["column.exclude.list"] == settings["column.propagate.source.type"] == names
+
+
 def test_without_a_hashed_column_nothing_transforms() -> None:
     declarations = load()
     tables = tuple(

@@ -353,7 +353,6 @@ def test_a_table_a_connector_and_a_column_say_how_the_source_spells(tmp_path: Pa
     [
         ({"source_columns": {"sqlserver": []}}, "at least 1 item"),
         ({"source_columns": {"sqlserver": ["A", "{{ b }}"]}}, "dbt takes {{, {% and {# for Jinja"),
-        ({"pii": "hash", "source_columns": {"sqlserver": ["A", "B"]}}, "one name a source"),
         ({"source_columns": {"sqlserver": ["A", "CustomerId"]}}, "which is column customer_id's"),
     ],
 )

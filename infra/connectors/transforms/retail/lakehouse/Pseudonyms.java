@@ -6,6 +6,7 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
 import java.util.Base64;
+import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.IdentityHashMap;
 import java.util.List;
@@ -39,7 +40,10 @@ import org.apache.kafka.connect.transforms.Transformation;
  * told of, stops the connector. What is no change event passes unchanged: heartbeats, transactions, schema changes.
  */
 public final class Pseudonyms<R extends ConnectRecord<R>> implements Transformation<R> {
-    /** Column names by topic, as JSON; a topic without such columns has an empty list. */
+    /**
+     * Column names by topic, as JSON; a topic without such columns has an empty list. One that was renamed is a list of
+     * its names: an event has one of them, and each that it has is replaced.
+     */
     private static final String COLUMNS = "columns";
 
     /** Debezium prints its settings when it starts, and masks those whose name ends so. */
@@ -55,7 +59,7 @@ public final class Pseudonyms<R extends ConnectRecord<R>> implements Transformat
                     ConfigDef.NO_DEFAULT_VALUE,
                     (name, value) -> columns(value),
                     Importance.HIGH,
-                    "The columns to replace, by topic, as JSON: {\"topic\": [\"column\"]}.")
+                    "The columns to replace, by topic, as JSON: {\"topic\": [\"column\", [\"new name\", \"old name\"]]}.")
             .define(
                     SALT,
                     Type.PASSWORD,
@@ -85,7 +89,7 @@ public final class Pseudonyms<R extends ConnectRecord<R>> implements Transformat
     private final JsonConverter json = new JsonConverter();
     private final Map<Schema, Schema> envelopes = new IdentityHashMap<>();
     private final Map<Schema, Schema> rows = new IdentityHashMap<>();
-    private Map<String, List<String>> columns;
+    private Map<String, List<List<String>>> columns;
     private byte[] salt;
     private MessageDigest sha256;
 
@@ -114,7 +118,7 @@ public final class Pseudonyms<R extends ConnectRecord<R>> implements Transformat
 
     @Override
     public R apply(R record) {
-        List<String> names = columns.get(record.topic());
+        List<List<String>> names = columns.get(record.topic());
         if (names == null && isChange(record.valueSchema())) {
             throw new DataException("a change event for " + record.topic() + ", a topic that the setting " + COLUMNS
                     + " does not name: whether it holds personal data is not declared. Declare the table's topic"
@@ -138,7 +142,7 @@ public final class Pseudonyms<R extends ConnectRecord<R>> implements Transformat
                 record.timestamp());
     }
 
-    private Struct replacedImages(R record, List<String> names) {
+    private Struct replacedImages(R record, List<List<String>> names) {
         if (!(record.value() instanceof Struct event) || !isChange(event.schema())) {
             throw new DataException("no change event of Debezium on " + record.topic()
                     + ": its columns to replace cannot be found. Nothing else may write there.");
@@ -158,20 +162,20 @@ public final class Pseudonyms<R extends ConnectRecord<R>> implements Transformat
         return replaced;
     }
 
-    private Struct replaced(Struct row, List<String> names) {
+    private Struct replaced(Struct row, List<List<String>> names) {
         Struct replaced = new Struct(rowSchema(row.schema(), names));
         for (Field field : row.schema().fields()) {
             Object value = row.getWithoutDefault(field.name());
-            replaced.put(field.name(), names.contains(field.name()) ? pseudonym(field.schema(), value) : value);
+            replaced.put(field.name(), isNamed(names, field) ? pseudonym(field.schema(), value) : value);
         }
         return replaced;
     }
 
-    private Schema rowSchema(Schema schema, List<String> names) {
+    private Schema rowSchema(Schema schema, List<List<String>> names) {
         return cached(
                 rows,
                 schema,
-                field -> names.contains(field.name()) ? Schema.OPTIONAL_STRING_SCHEMA : field.schema());
+                field -> isNamed(names, field) ? Schema.OPTIONAL_STRING_SCHEMA : field.schema());
     }
 
     private String pseudonym(Schema schema, Object value) {
@@ -209,10 +213,10 @@ public final class Pseudonyms<R extends ConnectRecord<R>> implements Transformat
         return written.startsWith("\"") ? written.substring(1, written.length() - 1) : written;
     }
 
-    private static void requireAll(String topic, Schema row, List<String> names) {
-        for (String name : names) {
-            if (row.field(name) == null) {
-                throw new DataException("an event for " + topic + " has no column " + name
+    private static void requireAll(String topic, Schema row, List<List<String>> names) {
+        for (List<String> column : names) {
+            if (column.stream().allMatch(name -> row.field(name) == null)) {
+                throw new DataException("an event for " + topic + " has no column " + String.join(" or ", column)
                         + ", which is declared pii: hash; what stands in its place could leave in clear. Correct"
                         + " source_columns (upper and lower case count), or take the declaration back, and give"
                         + " the connector its new settings.");
@@ -231,6 +235,10 @@ public final class Pseudonyms<R extends ConnectRecord<R>> implements Transformat
                 }
             }
         }
+    }
+
+    private static boolean isNamed(List<List<String>> names, Field field) {
+        return names.stream().anyMatch(column -> column.contains(field.name()));
     }
 
     private static boolean isChange(Schema schema) {
@@ -262,13 +270,15 @@ public final class Pseudonyms<R extends ConnectRecord<R>> implements Transformat
         return cache.get(schema);
     }
 
-    @SuppressWarnings("unchecked")
-    private static Map<String, List<String>> columns(Object value) {
+    private static Map<String, List<List<String>>> columns(Object value) {
         try (JsonConverter reader = new JsonConverter()) {
             reader.configure(Map.of("schemas.enable", "false"), false);
             Object read = reader.toConnectData("", String.valueOf(value).getBytes(UTF_8)).value();
-            if (read instanceof Map<?, ?> topics && topics.values().stream().allMatch(Pseudonyms::isNames)) {
-                return (Map<String, List<String>>) topics;
+            if (read instanceof Map<?, ?> topics && topics.values().stream().allMatch(List.class::isInstance)) {
+                Map<String, List<List<String>>> columns = new HashMap<>();
+                topics.forEach((topic, each) -> columns.put(
+                        (String) topic, ((List<?>) each).stream().map(Pseudonyms::names).toList()));
+                return columns;
             }
         } catch (DataException error) {
             // Said below.
@@ -276,8 +286,13 @@ public final class Pseudonyms<R extends ConnectRecord<R>> implements Transformat
         throw new ConfigException(COLUMNS, value, "it must be JSON: {\"topic\": [\"column\"]}");
     }
 
-    private static boolean isNames(Object value) {
-        return value instanceof List<?> names && names.stream().allMatch(String.class::isInstance);
+    /** The names of one column. */
+    private static List<String> names(Object value) {
+        List<?> names = value instanceof List<?> several ? several : List.of(value);
+        if (names.isEmpty() || !names.stream().allMatch(String.class::isInstance)) {
+            throw new DataException("no names of a column");
+        }
+        return names.stream().map(String.class::cast).toList();
     }
 
     /** The value never is in the message: a Password shows itself as [hidden]. */
