@@ -112,13 +112,15 @@
 
 {#- The reason why a source name cannot be added without a rebuild: the log has rows that lack its values. -#}
 {% macro _read_without_its_name(table, before, after) %}
+    {% set log = graph.nodes['model.' ~ project_name ~ '.' ~ table ~ '__log'] %}
     {% set names = {} %}
     {% for column in before %}{% do names.update({column['name']: _source_names(column)}) %}{% endfor %}
     {% for column in after if column['name'] in names %}
-        {% for name in column['source_names'] if name not in names[column['name']] %}
+        {% for name in column['source_names']
+            if name not in names[column['name']] and adapter.get_relation(log.database, log.schema, log.alias) %}
             {% set unread %}
                 select 1
-                from {{ graph.nodes['model.' ~ project_name ~ '.' ~ table ~ '__log'].relation_name }}
+                from {{ log.relation_name }}
                 where _cdc_status = 'accepted' and {{ is_listed(name, "',' || _cdc_unknown_columns || ','") }}
                 limit 1
             {% endset %}

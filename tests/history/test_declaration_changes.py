@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from ingestion import declarations
@@ -124,6 +125,26 @@ def test_a_record_without_a_column_says_what_it_has_instead(customers: Customers
     customers.build("+quarantine", "+drift")
     assert customers.quarantined() == [(0, "missing_column:tier", "Tier")]
     assert customers.warehouse.rows("select * from staging.drift") == []
+
+
+def test_a_log_from_when_a_column_had_one_name_goes_on(customers: Customers) -> None:
+    customers.land("c", 10, "tier=bronze, phone=1")
+    customers.build()
+    with duckdb.connect(customers.warehouse.file) as connection:
+        connection.execute(
+            """
+            update operations.declarations
+            set columns = regexp_replace(
+                columns, '"source_names": \\[("[^"]*")\\]', '"source_name": \\1', 'g'
+            )
+            """
+        )
+        told = connection.execute("select columns from operations.declarations").fetchall()
+    assert all('source_name"' in columns and "source_names" not in columns for (columns,) in told)
+    customers.declare(renamed)
+    customers.land("u", 20, "tier=gold, phone=2", "tier=bronze, phone=1", spelled=AS_MOBILE)
+    customers.build()
+    assert customers.history() == customers.expected()
 
 
 def test_what_came_under_a_name_before_it_was_declared_is_read_again(customers: Customers) -> None:
