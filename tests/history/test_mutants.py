@@ -392,7 +392,7 @@ MUTANTS = [
     Mutant(
         "a column that is absent is null",
         LACKS,
-        "{{ is_listed(column['source_name'], events ~ '.row_missing') }}",
+        "{{ is_listed(column['source_names'][0], events ~ '.row_missing') }}",
         "false",
     ),
     Mutant(
@@ -542,7 +542,7 @@ MUTANTS = [
     Mutant(
         "an absent column of a before image is null",
         LACKS,
-        "or {{ is_listed(column['source_name'], events ~ '.before_missing') }}",
+        "or {{ is_listed(column['source_names'][0], events ~ '.before_missing') }}",
         "or false",
     ),
     Mutant(
