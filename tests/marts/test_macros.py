@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from tests.kit.dbt import ROOT
 
-SOURCES = sorted((ROOT / "macros/marts").glob("*.sql"))
+SOURCES = [*sorted((ROOT / "macros/marts").glob("*.sql")), ROOT / "macros/engine/functions.sql"]
 
 
 class RefusalError(Exception):
@@ -57,6 +57,18 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
 
 def decimals(digits: int) -> st.SearchStrategy[Decimal]:
     return st.integers(-(10**digits), 10**digits).map(lambda units: Decimal(units).scaleb(-4))
+
+
+def test_a_table_is_called_in_its_topic_as_debezium_calls_it(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    names = ["dbo.Order Details", "dbo.CRONUS$Item", "a-b.c_d", "größe.[x]"]
+    rows = connection.execute(
+        f"select {macros('duckdb').in_topic('name')} from (select unnest(?) as name)", [names]
+    ).fetchall()
+    assert [topic for (topic,) in rows] == [
+        *("dbo.Order_Details", "dbo.CRONUS_Item", "a-b.c_d", "gr__e._x_")
+    ]
 
 
 @settings(max_examples=200, deadline=None)
