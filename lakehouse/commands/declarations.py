@@ -10,6 +10,7 @@ import typer
 from ingestion.declarations import load
 from lakehouse.console import AsJson, Exit, note, say, show_json
 from lakehouse.dbt_files import render
+from lakehouse.source.connectors import source_table
 
 app = typer.Typer(
     no_args_is_help=True, help="Check the declared tables and what follows from them."
@@ -20,6 +21,9 @@ app = typer.Typer(
 def check(as_json: AsJson = False) -> None:
     """Validate the declarations; each mistake names file, table, column and the allowed values."""
     declarations = load()
+    for connector in declarations.connectors:
+        for table in declarations.tables:
+            source_table(declarations, table, connector)
     columns = sum(len(table.columns) for table in declarations.tables)
     if as_json:
         show_json({"valid": True, "tables": len(declarations.tables), "columns": columns})

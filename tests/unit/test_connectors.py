@@ -13,6 +13,7 @@ from ingestion.declarations import Declarations, load
 from ingestion.errors import TerminalError
 from ingestion.kafka.topics import MAX_MESSAGE_BYTES
 from ingestion.settings import ConnectorName, KafkaAuth
+from lakehouse.commands.declarations import check
 from lakehouse.source.connectors import FOLDER, SourceTable, cdc_sql, render, source_table
 
 CONNECTORS: tuple[ConnectorName, ...] = ("sqlserver", "postgresql")
@@ -228,11 +229,16 @@ def test_a_table_is_captured_under_the_name_that_it_has(
     assert f"object_id(N'{bracketed}')" in script
 
 
-def test_a_table_that_is_not_that_of_its_topic_is_refused() -> None:
+def test_a_table_that_is_not_that_of_its_topic_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     declarations = load()
     stores = replace(declarations.table("stores"), source_tables={"sqlserver": ("Order Details",)})
-    with pytest.raises(TerminalError, match="of 'Order Details' with _ for what no topic can have"):
+    message = "of 'Order Details' with _ for what no topic can have"
+    with pytest.raises(TerminalError, match=message):
         source_table(declarations, stores, "sqlserver")
+    wrong = replace(declarations, tables=(stores,))
+    monkeypatch.setattr("lakehouse.commands.declarations.load", lambda: wrong)
+    with pytest.raises(TerminalError, match=message):
+        check()
 
 
 def test_the_sql_that_captures_has_names_in_brackets_and_quotes_doubled() -> None:
