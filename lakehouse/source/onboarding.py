@@ -18,7 +18,6 @@ from typing import Any
 import yaml
 
 from ingestion.declarations import (
-    CONNECTORS,
     MAX_PRECISION,
     MAX_VARCHAR,
     NAMING,
@@ -101,6 +100,8 @@ def propose(catalog: Catalog, place: str, sources: Path, name: str | None = None
             of a type that no event carries.
     """
     declared, there = load(sources), _find(catalog, place)
+    if catalog.connector not in declared.connectors:
+        raise TerminalError(f"{sources} declares no connector {catalog.connector}")
     where = f"{there.schema}.{there.name}"
     for table in declared.tables:
         known = source_table(declared, table, catalog.connector)
@@ -335,7 +336,9 @@ def _entry(
     )
     by_source = {column.source: column.name for column in columns}
     meta: dict[str, Any] = {
-        "topics": {each: _topic(each, there, catalog, declared, name) for each in CONNECTORS}
+        "topics": {
+            each: _topic(each, there, catalog, declared, name) for each in declared.connectors
+        }
     }
     if topic_part(there.name) != there.name or "." in there.name:
         meta["source_tables"] = {connector: there.name}
