@@ -222,10 +222,12 @@ events as (
 
 {#- Neither a JSON null nor a text that every engine can hold (U+0000 is in none of their texts). -#}
 {% macro _duckdb_is_no_text(json, type) -%}
-    (
-        (not starts_with(cast({{ json }} as varchar), '"') and not ({{ _duckdb_stands_for_text(json, type) }}))
-        or (contains(cast({{ json }} as varchar), '\u0000') and contains({{ json }} ->> '$', chr(0)))
-    )
+    {#- outside a CASE all parts of a condition are computed for every row #}
+    case
+        when starts_with(cast({{ json }} as varchar), '"')
+            then contains(cast({{ json }} as varchar), '\u0000') and contains({{ json }} ->> '$', chr(0))
+        else not ({{ _duckdb_stands_for_text(json, type) }})
+    end
 {%- endmacro %}
 
 {#- Boolean SQL, never null: the value stands for one that was left out. -#}

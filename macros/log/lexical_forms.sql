@@ -54,16 +54,15 @@
         .get(type['name']) -%}
     {%- if largest -%}
         (
-            {#- a bit that became a number -#}
-            {{ text ~ " in ('true', 'false') or (" if not type['is_key'] }}
-            {{ matches(text, _lexical_form(type)) }}
+            {{ '(' if not type['is_key'] }}{{ matches(text, _lexical_form(type)) }}
             and (
                 length({{ text }}) < {{ largest | length }}
                 or length(replace({{ text }}, '-', '')) < {{ largest | length }}
                 or replace({{ text }}, '-', '') <= '{{ largest }}'
                 or {{ text }} = '-{{ largest[:-1] }}8'
             )
-            {{ ')' if not type['is_key'] }}
+            {#- a bit that became a number #}
+            {{ ") or " ~ text ~ " in ('true', 'false')" if not type['is_key'] }}
         )
     {%- elif type['from_float'] -%}
         case
@@ -132,7 +131,7 @@
         end
     {%- else -%}
         case
-            when length({{ text }}) > 19 and left(right({{ text }}, 6), 1) in ('+', '-')
+            when {{ text }} not like '%Z' and length({{ text }}) > 19 and left(right({{ text }}, 6), 1) in ('+', '-')
                 then least(
                     greatest({{ offset_to_utc(text) }}, {{ _edge('timestamp', 'first') }}), {{ _edge('timestamp', 'last') }}
                 )
@@ -145,16 +144,22 @@
 {% macro _nearest(text, type, value) -%}
     {%- if type['has_answer'] -%}
         case
-            -- a date's infinity, as the connector spells it
-            when left({{ text }}, 1) in ('+', 'i') or left({{ text }}, 14) = '-5877611-06-21'
-                then {{ _edge(type['name'], 'last') }}
-            when left({{ text }}, 1) = '-' or left({{ text }}, 4) = '0000' then {{ _edge(type['name'], 'first') }}
+            when {{ _is_beyond(text) }}
+                then case
+                    -- the second is a date's infinity, as the connector spells it
+                    when left({{ text }}, 1) in ('+', 'i') or left({{ text }}, 14) = '-5877611-06-21'
+                        then {{ _edge(type['name'], 'last') }}
+                    else {{ _edge(type['name'], 'first') }}
+                end
             else {{ value }}
         end
     {%- else -%}
         {{ value }}
     {%- endif -%}
 {%- endmacro %}
+
+{#- Boolean SQL: a date or time of its form begins with a sign, with the year 0000, or is a word. -#}
+{% macro _is_beyond(text) -%} ({{ text }} < '0001' or {{ text }} >= 'i') {%- endmacro %}
 
 {% macro _edge(name, which) -%}
     {%- set edges = {'first': ['0001-01-01', '00:00:00'], 'last': ['9999-12-31', '23:59:59.999999']}[which] -%}
@@ -176,9 +181,7 @@
         {%- elif type['has_answer'] and type['name'] == 'decimal' -%}
             {%- do conditions.update({column['name']: _is_no_number(text)}) -%}
         {%- elif type['has_answer'] -%}
-            {%- do conditions.update({column['name']:
-                'left(' ~ text ~ ", 1) in ('+', '-', 'i') or left(" ~ text ~ ", 4) = '0000'"
-            }) -%}
+            {%- do conditions.update({column['name']: _is_beyond(text)}) -%}
         {%- elif type['is_cut'] -%}
             {#- the connector counts characters of four bytes as two -#}
             {%- do conditions.update({column['name']:
