@@ -37,9 +37,11 @@ from (
             count(*) as record_count,
             min(logged.kafka_timestamp) as first_seen_at,
             max(logged.kafka_timestamp) as last_seen_at,
-            max(case when logged._cdc_declaration = '{{ declaration_hash(table) if execute }}' then logged.kafka_timestamp end) as last_read_at,
+            max(case when logged._cdc_declaration = present.declaration then logged.kafka_timestamp end) as last_read_at,
             max(max(logged.kafka_timestamp)) over () as newest_at
         from {{ ref(table ~ '__log').render() }} as logged
+        left join {{ cdc_history.operations_relation('declarations') }} as present
+            on present.table_name = '{{ table }}'
         where logged._cdc_status = 'accepted'
         group by 1, 2, 3
     ) as shapes
