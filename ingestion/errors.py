@@ -11,6 +11,10 @@ class TransientError(LakehouseError):
     """Something that may pass by itself (a broker restarts): the caller may try again."""
 
 
+class OutageError(TransientError):
+    """Something outside is away (a store, a disk, Java): what runs without end waits for it."""
+
+
 class TerminalError(LakehouseError):
     """Something that will not pass by itself: the command stops and a person decides."""
 

@@ -119,6 +119,11 @@ class Settings(EnvironmentSettings):
         description="Spark's working files: a folder or an `s3a://` URI. They may be lost; the "
         "ledger in the landing zone may not.",
     )
+    spark_memory: str = Field(
+        "1g",
+        description="The heap of landing's Java process on one machine; on Glue the worker type "
+        "decides.",
+    )
     environment: str = Field(
         "",
         description="`dev`, `qa` or `prod`: dimension of the metrics, dbt's target in tasks, and "

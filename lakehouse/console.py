@@ -38,6 +38,7 @@ OPTIONAL_PACKAGES = {
     "jinja2",
     "packaging",
     "psycopg2",
+    "py4j",
     "pyarrow",
     "pyspark",
     "pytds",

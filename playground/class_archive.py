@@ -16,10 +16,10 @@ from pathlib import Path
 from confluent_kafka import Producer
 
 from ingestion.declarations import load
-from ingestion.kafka.admin import Topics
-from ingestion.kafka.topics import Topic
 from ingestion.landing.spark import CLASS_ARCHIVE
 from ingestion.settings import Settings
+from lakehouse.kafka.admin import Topics
+from lakehouse.kafka.topics import Topic
 from playground.services import Services
 
 _TABLE = "orders"

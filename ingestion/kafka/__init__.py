@@ -1,1 +1,1 @@
-"""Topics and their brokers: how to connect, what there should be, what there is."""
+"""The brokers: how to connect to them, and what they hold."""

@@ -81,6 +81,20 @@ class Brokers:
             for name, (topic_id, numbers) in ids.items()
         }
 
+    def first_from(
+        self, places: Iterable[tuple[str, int]], at: float
+    ) -> dict[tuple[str, int], int]:
+        """The offset of each partition's first record from `at` (seconds since 1970) on; -1: none.
+
+        Raises:
+            TransientError: the brokers do not answer.
+        """
+        from confluent_kafka import TopicPartition
+        from confluent_kafka.admin import OffsetSpec
+
+        since = OffsetSpec.for_timestamp(round(at * 1000))
+        return self._offsets({TopicPartition(*place): since for place in places})
+
     def topic_ids(self, names: Iterable[str]) -> dict[str, tuple[str, tuple[int, ...]]]:
         """Id and partition numbers of the topics called `names` that exist.
 
@@ -110,7 +124,7 @@ class Brokers:
         )
         found = {}
         for name, future in answers.items():
-            with self.errors("describe the topics", KafkaError.UNKNOWN_TOPIC_OR_PART, refused):
+            with self.errors(f"describe topic {name}", KafkaError.UNKNOWN_TOPIC_OR_PART, refused):
                 found[name] = future.result()
         return found
 

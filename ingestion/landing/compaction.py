@@ -9,18 +9,18 @@ done is read off the names of the files, so a killed compaction leaves nothing t
 from __future__ import annotations
 
 import tempfile
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from itertools import groupby
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from ingestion.errors import TerminalError
 from ingestion.landing import layout
 from ingestion.landing.crash_points import reach
-from ingestion.landing.layout import DataFile
-from ingestion.landing.ledger import Progress
+from ingestion.landing.layout import DataFile, Partition
+from ingestion.landing.ledger import Entry, Progress
 from ingestion.landing.storage import Storage
 
 if TYPE_CHECKING:
@@ -95,9 +95,11 @@ def compact(storage: Storage, progress: Progress, table: str, today: date) -> li
     sizes = {file: storage.size(file.path) for file in settled if _folder(file) in crowded}
     added = []
     for merge in merges(sizes):
-        with tempfile.TemporaryDirectory() as folder:
-            merged = _write(storage, merge, Path(folder))
+        # A file without a name: whatever ends the process, nothing of it stays.
+        with tempfile.TemporaryFile() as merged:
+            _write(storage, merge, merged)
             reach("compaction_staged")
+            merged.seek(0)
             storage.put_file(merged, merge.target.path)
         reach("compaction_visible")
         added.append(merge.target)
@@ -117,9 +119,28 @@ def remove_covered(
     return removed
 
 
-def expire(storage: Storage, table: str, oldest: date) -> list[DataFile]:
-    """Remove the files of `table` with a landing date before `oldest`; returns them."""
-    removed = [file for file in _files(storage, table) if file.landing_date < oldest]
+def expire(
+    storage: Storage, entries: Iterable[Entry], table: str, before: datetime
+) -> list[DataFile]:
+    """Remove the files of `table` whose records were all committed before `before`; returns them.
+
+    `entries` are the ledger's, in order. Its time counts, not the records': one that is dated 1970
+    would take those of today along, one dated 2099 would keep them for ever. A merged file is as
+    old as its newest part, what the ledger does not hold yet is not old.
+    """
+    commits: dict[Partition, list[Entry]] = {}
+    for entry in entries:
+        if entry.table == table and entry.file:
+            commits.setdefault(entry.partition, []).append(entry)
+
+    def is_old(file: DataFile) -> bool:
+        own = commits.get(file.partition, [])
+        first = bisect_right(own, file.from_offset, key=lambda entry: entry.until_offset)
+        last = bisect_left(own, file.until_offset, key=lambda entry: entry.from_offset)
+        times = [datetime.fromisoformat(entry.committed_at) for entry in own[first:last]]
+        return bool(times) and max(times) < before and own[-1].until_offset >= file.until_offset
+
+    removed = [file for file in _files(storage, table) if is_old(file)]
     for file in removed:
         storage.delete(file.path)
     return removed
@@ -134,13 +155,13 @@ def _folder(file: DataFile) -> str:
     return file.folder
 
 
-def _write(storage: Storage, merge: Merge, folder: Path) -> Path:
-    """The merged file, checked: as many rows as its parts, offsets rising, all within its range."""
+def _write(storage: Storage, merge: Merge, target: IO[bytes]) -> None:
+    """Write the merged file, checked: the rows of its parts, offsets rising, all in its range."""
     import pyarrow.parquet as pq
 
     from ingestion.landing.records import arrow_schema
 
-    target, wanted, written, last = folder / "merged.parquet", 0, 0, merge.target.from_offset - 1
+    wanted, written, last = 0, 0, merge.target.from_offset - 1
     with pq.ParquetWriter(
         target,
         arrow_schema(),
@@ -149,21 +170,17 @@ def _write(storage: Storage, merge: Merge, folder: Path) -> Path:
         use_dictionary=["kafka_topic", "kafka_timestamp_type"],
     ) as writer:
         for part in merge.parts:
-            local = storage.fetch(part.path, folder)
-            with pq.ParquetFile(local) as file:
+            with storage.fetch(part.path) as content, pq.ParquetFile(content) as file:
                 wanted += file.metadata.num_rows
                 for group in range(file.num_row_groups):
                     last = _copy(file, group, writer, last, part)
                     written += file.metadata.row_group(group).num_rows
-            if local.parent == folder:
-                local.unlink()
     merged = pq.read_metadata(target).num_rows
     if not wanted == written == merged or last >= merge.target.until_offset:
         raise TerminalError(
             f"compaction of {merge.target.folder} would have changed the records ({wanted} rows "
             f"became {merged}); nothing was replaced"
         )
-    return target
 
 
 def _copy(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import threading
@@ -9,20 +10,34 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ingestion.errors import LakehouseError, RefusedError, TerminalError, TransientError
+from ingestion.errors import (
+    LakehouseError,
+    OutageError,
+    RefusedError,
+    TerminalError,
+    TransientError,
+)
 from ingestion.kafka.brokers import Brokers, Topic
 from ingestion.landing import commit, layout, spark
+from ingestion.landing.attempts import Attempt, Attempts, next_attempt
 from ingestion.landing.crash_points import reach
 from ingestion.landing.lag import Lag, measure
 from ingestion.landing.ledger import Ledger
-from ingestion.landing.plan import Plan, Start, Subscription, plan
+from ingestion.landing.plan import Plan, Start, Subscription, plan, shown
 from ingestion.landing.records import StagedFile, empty_file
-from ingestion.landing.storage import Storage, open_storage
-from ingestion.landing.writers import Registration, register, staging_folder
+from ingestion.landing.storage import Storage, of_system, open_storage
+from ingestion.landing.writers import (
+    Registration,
+    checkpoint_folder,
+    register,
+    remove_orphans,
+    staging_folder,
+)
 from ingestion.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,9 +45,20 @@ if TYPE_CHECKING:
     from pyspark.sql.streaming.query import StreamingQuery
 
 _POLL_SECONDS = 0.2
+# Between two looks whether what is away is back.
+_LOOK_SECONDS = 1.0
 _LONGEST_PAUSE = 30.0
-# So many failures in a row, without a batch between and with brokers that answer, do not pass.
+# So long a job that is to end waits for what is away, and so often it tries.
+_PATIENCE_SECONDS = 30.0
 _PATIENCE = 5
+# What Java gives on of the system's errors, as text.
+_SYSTEM_SAYS = {
+    "No space left on device": errno.ENOSPC,
+    "Disk quota exceeded": errno.EDQUOT,
+    "Read-only file system": errno.EROFS,
+}
+# So often a single offset is tried that does no more fail by chance.
+_LAST_ATTEMPT = 6
 # After an unclean restart a broker may report its end too low for a moment.
 _TRUNCATION_PATIENCE = 4
 
@@ -89,74 +115,132 @@ class Landing:
                 f"the checkpoints in {checkpoints.uri} are new: "
                 "landing goes on where the ledger ends"
             )
-        with ThreadPoolExecutor(1) as pool:
-            session = pool.submit(self._start_spark)
+        java = _Java(self._start_spark)
+        try:
             while not self._stopping.is_set():
-                subscriptions = tuple(self._job.subscriptions())
-                for subscription in subscriptions:
-                    storage.put_if_absent(layout.schema_file(subscription.table), empty_file())
-                tables = {subscription.table for subscription in subscriptions}
-                registration = register(storage, tables, self._job.takeover_after, self._notice)
                 try:
-                    self._land(subscriptions, storage, checkpoints, registration, session.result)
-                finally:
-                    registration.release()
+                    self._work(storage, checkpoints, java)
+                except TransientError as error:
+                    self._recover(error, 1, lambda: storage.list_files(layout.WRITERS))
+                    continue
                 if self._job.once:
                     break
+        finally:
+            java.close()
         self._notice(f"stopped; {self.landed_rows:,} records landed")
 
-    def _land(
-        self,
-        subscriptions: tuple[Subscription, ...],
-        storage: Storage,
-        checkpoints: Storage,
-        registration: Registration,
-        spark_session: Callable[[], SparkSession],
-    ) -> None:
-        """Land `subscriptions` until stopped, done (`once`) or they have changed."""
-        failures, outages = 0, 0
-        for number in itertools.count(1):
-            if self._stopping.is_set() or tuple(self._job.subscriptions()) != subscriptions:
-                return
-            session = _Session(
-                self._job,
-                subscriptions,
-                storage,
-                checkpoints,
-                registration,
-                self._brokers,
-                self._notice,
-                number,
-            )
-            try:
-                if session.run(spark_session, self._stopping):
-                    return
-                failures, outages = 0, 0
-            except TransientError as error:
-                if session.landed_rows:
-                    failures, outages = 0, 0
-                if self._brokers_answer(subscriptions):
-                    failures += 1
-                else:
-                    outages += 1
-                # An endless job waits for its brokers however long they are away.
-                if failures >= _PATIENCE or (self._job.once and outages >= _PATIENCE):
-                    raise TerminalError(
-                        f"landing stops after {failures + outages} attempts: {error}"
-                    ) from error
-                pause = min(2.0 ** (failures + outages), _LONGEST_PAUSE)
-                self._notice(f"{error}; trying again in {pause:.0f} s")
-                self._stopping.wait(pause)
-            finally:
-                self.landed_rows += session.landed_rows
-                session.remove_checkpoint()
+    def _work(self, storage: Storage, checkpoints: Storage, java: _Java) -> None:
+        """Land the subscriptions of now until stopped, done (`once`) or they have changed."""
+        subscriptions = tuple(self._job.subscriptions())
+        tables = {subscription.table for subscription in subscriptions}
+        registration = register(
+            storage, tables, self._job.takeover_after, self._notice, self._stopping
+        )
+        if registration is None:
+            return
 
-    def _brokers_answer(self, subscriptions: tuple[Subscription, ...]) -> bool:
-        try:
+        def look() -> None:
             self._brokers.topic_ids({s.topic for s in subscriptions})
-        except TransientError:
-            return False
-        return True
+            registration.check()
+            registration.beat()
+            checkpoints.list_files(layout.WRITERS)
+
+        attempts, failures = Attempts(checkpoints, tables), 0
+        try:
+            for number in itertools.count(1):
+                if self._stopping.is_set() or tuple(self._job.subscriptions()) != subscriptions:
+                    return
+                session = _Session(
+                    self._job,
+                    subscriptions,
+                    storage,
+                    checkpoints,
+                    registration,
+                    self._brokers,
+                    self._notice,
+                    number,
+                )
+                try:
+                    if session.run(java.session, attempts, self._stopping):
+                        return
+                    failures = 0
+                except TransientError as error:
+                    # What has begun to read is tried with less each time, until it is one offset.
+                    failures = 1 if session.has_begun else failures + 1
+                    if isinstance(error, JavaGoneError):
+                        java.start_anew()
+                    if self._recover(error, failures, look):
+                        # It was not the batch's doing.
+                        session.take_back(attempts)
+                    elif session.cannot_land is not None and not session.landed_rows:
+                        raise RefusedError(f"{session.cannot_land} ({error})") from error
+                finally:
+                    self.landed_rows += session.landed_rows
+                    session.remove_checkpoint()
+        finally:
+            registration.release()
+
+    def _recover(self, error: TransientError, failures: int, look: Callable[[], object]) -> bool:
+        """Return when it is worth trying again; True if something was away.
+
+        `look` raises what is away now. An endless job waits for it however long it takes.
+
+        Raises:
+            TerminalError: the job is to end (`once`), and has waited or tried long enough.
+        """
+        problem, told, was_away = error, "", isinstance(error, OutageError)
+        began, pause = time.monotonic(), min(2.0 ** (failures - 1), _LONGEST_PAUSE)
+        while True:
+            away = False
+            try:
+                look()
+            except TransientError as found:
+                problem, away, was_away = found, True, True
+            waited = time.monotonic() - began
+            if not away and waited >= pause:
+                return was_away
+            if self._job.once and (waited >= _PATIENCE_SECONDS or failures >= _PATIENCE):
+                raise TerminalError(
+                    f"landing stops after {failures} attempts: {problem}"
+                ) from error
+            if told != str(problem):
+                told = str(problem)
+                how = "waits for it and goes on by itself" if away else "tries again"
+                self._notice(f"{problem}; landing {how}")
+            if self._stopping.wait(min(pause, _LOOK_SECONDS)):
+                return was_away
+
+
+class JavaGoneError(TransientError):
+    """Spark's Java process has ended."""
+
+
+class _Java:
+    """Spark, started ahead of its first use, and anew when its Java process has ended."""
+
+    def __init__(self, start: Callable[[], SparkSession]) -> None:
+        self._start = start
+        self._pool = ThreadPoolExecutor(1)
+        self._started = self._pool.submit(start)
+
+    def session(self) -> SparkSession:
+        """The session, once it is there."""
+        return self._started.result()
+
+    def start_anew(self) -> None:
+        """Start another Java process.
+
+        Raises:
+            TerminalError: there can be no other (on Glue it is the job itself).
+        """
+        gone = self.session()
+        self._started = self._pool.submit(self._start)
+        if self.session() is gone:
+            raise TerminalError("Spark's Java process has ended, and the job ends with it")
+
+    def close(self) -> None:
+        """Wait for what is being started."""
+        self._pool.shutdown()
 
 
 class _Session:
@@ -179,17 +263,24 @@ class _Session:
         self._registration = registration
         self._brokers = brokers
         self._notice = notice
-        self._ledger = Ledger(storage)
-        self._checkpoint = f"landing/{registration.writer.session}-{number}"
+        self._number = number
+        self._checkpoint = checkpoint_folder(registration.writer.session, number)
         self._staging = f"{staging_folder(registration.writer.session)}/{number}"
         self._starts: dict[commit.Place, Start] = {}
         self._subscriptions = subscriptions
         self._in_batch = threading.Lock()
         self._refused = False
         self._failure: LakehouseError | None = None
+        self._tried: dict[commit.Place, tuple[int, int]] = {}
+        self.cannot_land: str | None = None
         self.landed_rows = 0
 
-    def run(self, spark_session: Callable[[], SparkSession], stopping: threading.Event) -> bool:
+    def run(
+        self,
+        spark_session: Callable[[], SparkSession],
+        attempts: Attempts,
+        stopping: threading.Event,
+    ) -> bool:
         """Land; True when there is nothing more to do, False when a new plan is due.
 
         Raises:
@@ -197,37 +288,87 @@ class _Session:
             TransientError: it may work again later.
         """
         first = self._plan()
-        if not first.starts:
+        self._tried = attempts.tried()
+        attempt = next_attempt(first.starts, self._tried, self._job.max_offsets)
+        if not attempt.starts:
             if not self._job.once:
                 stopping.wait(self._job.refresh)
             return self._job.once
-        self._starts = {(s.topic, s.partition.number): s for s in first.starts}
-        stream = spark.read_stream(
-            spark_session(), self._job.settings, first.starts, self._job.max_offsets
+        attempts.begin(self._tried, attempt)
+        self._starts = {(s.topic, s.partition.number): s for s in attempt.starts}
+        if attempt.size.is_alone:
+            self._announce(attempt)
+        try:
+            self._query(spark_session(), attempt, first, stopping)
+        except LakehouseError:
+            raise
+        except Exception as error:
+            raise _explain(error) from error
+        attempts.keep({p: t for p, t in self._tried.items() if p not in self._starts})
+        return self._job.once and not attempt.size.is_alone
+
+    def _announce(self, attempt: Attempt) -> None:
+        (start,) = attempt.starts
+        place = f"topic {start.topic} partition {start.partition.number}"
+        self._notice(
+            f"{place}: it has failed {attempt.number - 1} times from offset {start.from_offset} "
+            f"on; it is landed alone, {attempt.size.max_offsets:,} offsets at a time"
         )
+        if attempt.number >= _LAST_ATTEMPT:
+            self.cannot_land = (
+                f"{place}: the record at offset {start.from_offset} cannot be landed, though it "
+                "was tried alone. Nothing of the partition was landed past it.\n  Land it as it "
+                "is, without Spark, and start landing again:\n  lakehouse landing land-record "
+                f"{start.partition.table} --partition {start.partition.number} "
+                f"--offset {start.from_offset}\n "
+            )
+
+    def _query(
+        self, session: SparkSession, attempt: Attempt, first: Plan, stopping: threading.Event
+    ) -> None:
+        """Run the query until it ends, or should."""
+        stream = spark.read_stream(session, self._job.settings, attempt.starts, attempt.size)
+        ends = self._job.once or attempt.size.is_alone
         query = spark.start_query(
             stream,
             self._land,
             f"{self._checkpoints.uri}/{self._checkpoint}",
-            None if self._job.once else self._job.interval,
+            None if ends else self._job.interval,
         )
         try:
-            self._watch(query, stopping, {s.topic for s in first.absent})
+            self._watch(query, stopping, {s.topic for s in first.absent}, ends=ends)
         finally:
             self._close(query)
         if self._failure is not None:
             raise self._failure
         error = query.exception()
         if error is not None and not self._refused:
-            raise _explain(str(error))
-        return self._job.once
+            raise _explain(error)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it has come so far as to read."""
+        return bool(self._starts)
+
+    def take_back(self, attempts: Attempts) -> None:
+        """The session has failed by something else than what it was to land."""
+        with suppress(TransientError):
+            attempts.keep(self._tried)
 
     def remove_checkpoint(self) -> None:
         """Remove Spark's checkpoint of this session: the next one starts where the ledger ends."""
-        self._checkpoints.delete_folder(self._checkpoint)
+        with suppress(TransientError):  # the next start does
+            self._checkpoints.delete_folder(self._checkpoint)
 
     def _plan(self) -> Plan:
+        self._registration.check()
+        if self._number == 1:
+            remove_orphans(self._storage, self._checkpoints)
+        self._ledger = Ledger(self._storage)
         tables = {s.table for s in self._subscriptions}
+        # What was landed before has it: a store is not asked for each of hundreds of tables.
+        for table in tables - {partition.table for partition in self._ledger.progress.positions}:
+            self._storage.put_if_absent(layout.schema_file(table), empty_file())
         commit.check_ledger_is_there(self._storage, self._ledger, tables)
         adopted = commit.adopt(self._storage, self._ledger, tables, _now())
         for entry in adopted:
@@ -242,15 +383,18 @@ class _Session:
             evidence = [entry for stop in decided.stops for entry in stop.evidence]
             if evidence:
                 self._ledger.append(evidence)
-            raise RefusedError("\n".join(stop.message for stop in decided.stops))
+            raise RefusedError(shown(decided.stops))
         if decided.openings:
             self._ledger.append(decided.openings)
             reach("partition_opened")
         return decided
 
-    def _watch(self, query: StreamingQuery, stopping: threading.Event, absent: set[str]) -> None:
+    def _watch(
+        self, query: StreamingQuery, stopping: threading.Event, absent: set[str], *, ends: bool
+    ) -> None:
         """Return when the query has ended, or should."""
         known = set(self._starts)
+        ids = {start.topic: start.topic_id for start in self._starts.values()}
         refreshed = observed = time.monotonic()
         while query.isActive:
             if stopping.wait(_POLL_SECONDS):
@@ -258,7 +402,7 @@ class _Session:
             if time.monotonic() - observed >= self._job.observe_every:
                 observed = time.monotonic()
                 self._observe()
-            if self._job.once or time.monotonic() - refreshed < self._job.refresh:
+            if ends or time.monotonic() - refreshed < self._job.refresh:
                 continue
             refreshed = time.monotonic()
             self._registration.check()
@@ -273,6 +417,10 @@ class _Session:
             if now - known:
                 self._notice("new topics or partitions: planning again")
                 return
+            for topic, topic_id in ids.items():
+                if topic in found and found[topic][0] != topic_id:
+                    self._notice(f"topic {topic} was deleted and created again: planning again")
+                    return
 
     def _observe(self) -> None:
         """Tell the lag to whoever watches; that it cannot be told now stops nothing."""
@@ -280,7 +428,7 @@ class _Session:
             return
         landed = {place: start.from_offset for place, start in self._starts.items()}
         try:
-            self._job.observe(measure(self._job.settings, self._brokers, landed, time.time()))
+            self._job.observe(measure(self._brokers, landed, time.time()))
         except TransientError as error:
             self._notice(f"the lag is not reported this time: {error}")
 
@@ -300,7 +448,7 @@ class _Session:
             self._failure = error
             raise
         except Exception as error:
-            self._failure = _explain(str(error))
+            self._failure = _explain(error)
             raise
         finally:
             self._in_batch.release()
@@ -437,16 +585,24 @@ def bind(landing: Storage, checkpoints: Storage) -> bool:
     return False
 
 
-def _explain(error: str) -> LakehouseError:
-    """Spark's error as ours: its first telling line, transient unless waiting cannot help."""
-    for line in error.splitlines():
-        if "No space left on device" in line or "Disk quota exceeded" in line:
-            return TerminalError(
-                "the disk is full (No space left on device): the batch in hand was not landed and "
-                "nothing is lost. Make room and start landing again."
-            )
-    telling = [line.strip() for line in error.splitlines() if "Caused by" in line]
-    reason = telling[-1] if telling else error.strip().splitlines()[0]
+def _explain(error: Exception) -> LakehouseError:
+    """Spark's error as ours: its first telling line, and whether it passes."""
+    from py4j.protocol import Py4JError, Py4JJavaError
+
+    if isinstance(error, ConnectionError) or (
+        isinstance(error, Py4JError) and not isinstance(error, Py4JJavaError)
+    ):
+        return JavaGoneError(
+            "Spark's Java process has ended (killed, or out of memory: LAKEHOUSE_SPARK_MEMORY)"
+        )
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    for line in lines:
+        for system, number in _SYSTEM_SAYS.items():
+            if system in line:
+                said = OSError(number, system)
+                return of_system(said, "the landing zone or the checkpoints")
+    telling = [line.strip() for line in lines if "Caused by" in line]
+    reason = telling[-1] if telling else lines[0]
     return TransientError(f"Spark could not land the batch: {reason[:500]}")
 
 

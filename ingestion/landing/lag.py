@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ingestion.kafka.brokers import Brokers
-from ingestion.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -17,9 +16,7 @@ class Lag:
     seconds: float
 
 
-def measure(
-    settings: Settings, brokers: Brokers, landed: Mapping[tuple[str, int], int], now: float
-) -> Lag:
+def measure(brokers: Brokers, landed: Mapping[tuple[str, int], int], now: float) -> Lag:
     """The lag of the partitions (topic, number) of `landed`, each with its first offset to land.
 
     `now` is in seconds since 1970; the records' times are Kafka's, so clocks that differ count.
@@ -27,8 +24,6 @@ def measure(
     Raises:
         TransientError: the brokers do not answer.
     """
-    from ingestion.kafka.records import first_timestamps
-
     topics = brokers.topics({topic for topic, _ in landed})
     behind = {
         (topic, number): offset
@@ -41,5 +36,25 @@ def measure(
         topics[topic].partitions[number].latest - offset
         for (topic, number), offset in behind.items()
     )
-    oldest = min(first_timestamps(settings, behind).values(), default=now) if behind else now
-    return Lag(records, max(0.0, now - oldest))
+    return Lag(records, _age(brokers, behind, now) if behind else 0.0)
+
+
+def _age(brokers: Brokers, behind: Mapping[tuple[str, int], int], now: float) -> float:
+    """How old the oldest record at these offsets is, to a hundredth; brokers find offsets by time.
+
+    A time is not after the oldest where the first record from it on is none of the later ones.
+    """
+
+    def is_older(age: float) -> bool:
+        found = brokers.first_from(behind, now - age)
+        return all(0 <= found[place] <= offset for place, offset in behind.items())
+
+    younger, older = 0.0, 1.0
+    while not is_older(older):
+        younger, older = older, older * 4
+        if older > now:
+            return 0.0  # nothing but the markers of transactions
+    while older - younger > max(0.05, younger / 100):
+        middle = (younger + older) / 2
+        younger, older = (younger, middle) if is_older(middle) else (middle, older)
+    return older

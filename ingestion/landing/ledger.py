@@ -238,6 +238,13 @@ class Ledger:
         self.progress = fold(_read(self._storage, map(_commit_file, behind)), progress)
         self._sequence = sequence + len(behind)
 
+    def entries(self) -> list[Entry]:
+        """All that is committed, in order; what a roll-up holds, as ranges by landing date."""
+        newest = max(_sequences(self._storage, _ROLL_UP), default=0)
+        files = [_roll_up_file(newest)] if newest else []
+        files += [_commit_file(number) for number in range(newest + 1, self._sequence + 1)]
+        return _read(self._storage, files)
+
     def append(self, entries: Sequence[Entry]) -> None:
         """Commit `entries` as one file, all or none.
 
@@ -277,10 +284,7 @@ class Ledger:
         Raises:
             TerminalError: they would not say the same as the commits; nothing was written.
         """
-        newest = max(_sequences(self._storage, _ROLL_UP), default=0)
-        files = [_roll_up_file(newest)] if newest else []
-        files += [_commit_file(number) for number in range(newest + 1, self._sequence + 1)]
-        rolled = roll_up(_read(self._storage, files))
+        rolled = roll_up(self.entries())
         if fold(rolled) != self.progress:
             raise TerminalError(
                 f"{_roll_up_file(self._sequence)} would not say what the ledger says; it was not "

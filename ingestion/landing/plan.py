@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -21,13 +22,14 @@ class Subscription:
 
 @dataclass(frozen=True)
 class Start:
-    """A partition that can be read from `from_offset` on."""
+    """A partition that can be read from `from_offset` on; `until` is where it ends now."""
 
     partition: Partition
     topic: str
     topic_id: str
     from_offset: int
     landing_date: date | None
+    until: int = 0
 
 
 @dataclass(frozen=True)
@@ -46,13 +48,26 @@ class Stop:
     may_pass: bool = False
     evidence: tuple[Entry, ...] = ()
 
-    @property
-    def message(self) -> str:
-        """What happened and what to do, for a person."""
-        return (
-            f"{self.reason}\n  Nothing was landed past this point. If the loss is real, accept and "
-            f"record it with:\n  lakehouse landing accept-loss {' '.join(self.arguments)}"
-        )
+
+def shown(stops: Sequence[Stop]) -> str:
+    """What happened and what to do, for a person: one command, which accepts this and no more."""
+    (first, *others) = stops
+    if others:
+        tables = ",".join(dict.fromkeys(stop.arguments[0] for stop in stops))
+        arguments: tuple[str, ...] = (tables, "--all-shown", digest(stops))
+    else:
+        arguments = first.arguments
+    reasons = "\n".join(stop.reason for stop in stops)
+    return (
+        f"{reasons}\n  Nothing was landed past this point. If the loss is real, accept and "
+        f"record it with:\n  lakehouse landing accept-loss {' '.join(arguments)}"
+    )
+
+
+def digest(stops: Iterable[Stop]) -> str:
+    """What tells the losses that were shown from any others."""
+    told = "\n".join(sorted(" ".join(stop.arguments) for stop in stops))
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -302,4 +317,5 @@ def _start(
         topic_id=topic.topic_id,
         from_offset=from_offset,
         landing_date=position.landing_date if position else None,
+        until=topic.partitions[partition.number].latest,
     )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # A footer of one to a few row groups of eight columns has 2-10 kB.
 _FOOTER_GUESS = 64 * 1024
+_DAY_MICROSECONDS = 86_400_000_000
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,9 @@ def describe(storage: Storage, path: str) -> StagedFile | None:
     if (topic, partition) != (other_topic, other_partition):
         raise TerminalError(f"{storage.uri}/{path} holds records of more than one partition")
     first_offset, last_offset = statistics("kafka_offset")
-    first_at = groups[0].column(columns["kafka_timestamp"]).statistics.min
+    # A producer may give any number: as a number, since not each is a moment to Python.
+    first_at = groups[0].column(columns["kafka_timestamp"]).statistics.min_raw
+    first_day = date(1970, 1, 1).toordinal() + first_at // _DAY_MICROSECONDS
     return StagedFile(
         path=path,
         topic=topic,
@@ -134,5 +137,5 @@ def describe(storage: Storage, path: str) -> StagedFile | None:
         rows=footer.num_rows,
         first_offset=first_offset,
         last_offset=last_offset,
-        first_date=first_at.date(),
+        first_date=date.fromordinal(min(max(1, first_day), date.max.toordinal())),
     )

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import ingestion
 from ingestion.errors import TerminalError, TransientError
 from ingestion.kafka.auth import java_security
+from ingestion.landing.attempts import Size
 from ingestion.landing.plan import Start
 from ingestion.landing.records import landed
 from ingestion.settings import Settings
@@ -47,6 +50,8 @@ SESSION_OPTIONS = {
 JAVA_OPTIONS = (
     "-XX:+UseParallelGC",
     "-XX:-UsePerfData",
+    # Half a Java helps nobody; landing starts another, and takes less at once.
+    "-XX:+ExitOnOutOfMemoryError",
     # Spark's classes need so much; from the usual 21 MB on each step up to it is a full collection.
     "-XX:MetaspaceSize=256m",
     # Compile for speed what runs ten times as often as by default: otherwise much of what only runs
@@ -57,7 +62,6 @@ JAVA_OPTIONS = (
     "-XX:Tier4BackEdgeThreshold=400000",
 )
 LOCAL_OPTIONS = {
-    "spark.driver.memory": "1g",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     # What Spark remembers for a page that nobody opens.
@@ -105,8 +109,12 @@ def local_session(settings: Settings) -> SparkSession:
     from pyspark.java_gateway import launch_gateway
     from pyspark.sql import SparkSession
 
+    # py4j writes a traceback for each call to a Java that has ended; we say it in a sentence.
+    logging.getLogger().addHandler(logging.NullHandler())
+    _forget_java_that_has_ended()
     conf = SparkConf().setMaster("local[2]").setAppName("lakehouse landing")
     options = LOCAL_OPTIONS | s3a_options()
+    options["spark.driver.memory"] = settings.spark_memory
     options["spark.driver.extraClassPath"] = class_path(settings)
     options["spark.driver.extraJavaOptions"] = " ".join([*JAVA_OPTIONS, *_archive_options()])
     conf.setAll(list(options.items()))
@@ -121,6 +129,21 @@ def local_session(settings: Settings) -> SparkSession:
             raise TerminalError(f"Spark's Java process did not start: {why}") from error
     SparkContext(conf=conf, gateway=gateway)
     return configured(SparkSession.builder.getOrCreate())
+
+
+def _forget_java_that_has_ended() -> None:
+    """Let pyspark start another one: it would keep the first for as long as this process lives."""
+    from pyspark import SparkContext
+    from pyspark.sql import SparkSession
+
+    gateway = SparkContext._gateway
+    if gateway is not None:
+        with suppress(Exception):
+            gateway.shutdown()
+        gateway.proc.kill()
+        gateway.proc.wait()
+    SparkContext._gateway = SparkContext._jvm = SparkContext._active_spark_context = None
+    SparkSession._instantiatedSession = SparkSession._activeSession = None
 
 
 def _archive_options() -> list[str]:
@@ -165,17 +188,13 @@ def s3a_options() -> dict[str, str]:
 
 
 def read_stream(
-    spark: SparkSession, settings: Settings, starts: Iterable[Start], max_offsets: int
+    spark: SparkSession, settings: Settings, starts: Iterable[Start], size: Size
 ) -> DataFrame:
     """The stream of exactly the partitions in `starts`, each from its offset on."""
-    return (
-        spark.readStream.format("kafka")
-        .options(**read_options(settings, starts, max_offsets))
-        .load()
-    )
+    return spark.readStream.format("kafka").options(**read_options(settings, starts, size)).load()
 
 
-def read_options(settings: Settings, starts: Iterable[Start], max_offsets: int) -> dict[str, str]:
+def read_options(settings: Settings, starts: Iterable[Start], size: Size) -> dict[str, str]:
     """The options of Spark's Kafka source for it."""
     assigned: dict[str, list[int]] = {}
     offsets: dict[str, dict[str, int]] = {}
@@ -186,14 +205,14 @@ def read_options(settings: Settings, starts: Iterable[Start], max_offsets: int) 
         "kafka.bootstrap.servers": settings.kafka_bootstrap_servers,
         "assign": json.dumps(assigned),
         "startingOffsets": json.dumps(offsets),
-        "maxOffsetsPerTrigger": str(max_offsets),
+        "maxOffsetsPerTrigger": str(size.max_offsets),
         "includeHeaders": "true",
         "failOnDataLoss": "true",
         "groupIdPrefix": "lakehouse-landing",
         "kafka.isolation.level": "read_committed",
-        # Spark asks for a partition's ends at each poll, so it should bring a thousand records; but
-        # what they hold lives on the heap, unpacked, and copying it is the collector's work.
-        "kafka.max.poll.records": "1000",
+        # Spark asks for a partition's ends at each poll, so it should bring many records; but what
+        # they hold lives on the heap, unpacked, and copying it is the collector's work.
+        "kafka.max.poll.records": str(size.poll_records),
         "kafka.max.partition.fetch.bytes": str(4 * 1024 * 1024),
         # Spark polls for records that are there. With the usual half second the consumer's next
         # fetch would wait at the broker for new ones, and that question behind it: a broker answers

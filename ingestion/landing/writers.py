@@ -1,9 +1,11 @@
 """One writer per table: who writes to the landing zone, and how a paused one is kept from it.
 
-A job registers in `_writers/<number>.json`, put-if-absent, with its tables. A second job whose
-tables overlap is told who holds them. A dead one's are taken over: its registration is removed
-first, then all that it has staged. Since a file becomes visible only by moving out of the staging
-folder, a writer that was paused meanwhile finds nothing to publish and no registration: it stops.
+A job registers in `_writers/<number>.json`, put-if-absent, with its tables, and beats its heart in
+a file beside it. A second job whose tables overlap watches that file: where its content changes it
+is told who holds them; where it stays the same for long enough, by the clock of the one that waits,
+or the process has exited, they are taken over. The registration is removed first, then all that it
+has staged. Since a file becomes visible only by moving out of the staging folder, a writer that was
+paused meanwhile finds nothing to publish and no registration: it stops.
 """
 
 from __future__ import annotations
@@ -15,19 +17,23 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ingestion.errors import RefusedError
+from ingestion.errors import LakehouseError, OutageError, RefusedError
 from ingestion.landing import layout
 from ingestion.landing.ledger import FencedError
 from ingestion.landing.storage import Storage
 
+_CHECKPOINTS = "landing"
+_LOOK_SECONDS = 1.0
+
 
 @dataclass(frozen=True)
 class Writer:
-    """A registered job. `process` tells two processes with one pid apart (boot and start time)."""
+    """A registered job. `process` tells two processes with one pid apart; see `_process`."""
 
     session: str
     tables: tuple[str, ...]
@@ -35,7 +41,6 @@ class Writer:
     pid: int
     process: str
     since: str
-    heartbeat_at: float
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}, since {self.since}"
@@ -50,14 +55,18 @@ class Writer:
             pid=os.getpid(),
             process=_process(os.getpid()),
             since=datetime.now(UTC).isoformat(timespec="seconds"),
-            heartbeat_at=time.time(),
         )
 
-    def is_alive(self, takeover_after: float) -> bool:
-        """Whether it may still write: heard of within `takeover_after` seconds, and not exited."""
-        if self.host == socket.gethostname() and _process(self.pid) != self.process:
-            return False
-        return time.time() - self.heartbeat_at < takeover_after
+    def has_exited(self) -> bool:
+        """Whether this machine knows that it is gone.
+
+        Two machines, or two containers of one, may have the same name: what another boot or another
+        PID namespace runs cannot be seen from here.
+        """
+        here = _process(os.getpid()).rpartition(":")[0]
+        return (
+            (self.host, self.process.rpartition(":")[0]) == (socket.gethostname(), here)
+        ) and _process(self.pid) != self.process
 
 
 def staging_folder(session: str) -> str:
@@ -65,22 +74,30 @@ def staging_folder(session: str) -> str:
     return f"{layout.STAGING}/{session}"
 
 
+def checkpoint_folder(session: str, number: int) -> str:
+    """Where the query of this number has Spark's checkpoint, relative to the checkpoints."""
+    return f"{_CHECKPOINTS}/{session}-{number}"
+
+
 def registered(storage: Storage) -> dict[int, Writer]:
-    """All writers by registration number, with their latest heartbeat."""
+    """All writers by registration number."""
     found = {}
     for path in storage.list_files(layout.WRITERS):
         if not path.endswith(".json"):
             continue
-        try:
+        with suppress(FileNotFoundError):  # it has just left
             values = json.loads(storage.read(path))
-            beat = float(storage.read(_heartbeat_file(values["session"])))
-        except FileNotFoundError:
-            continue  # it has just left
-        number = int(path.removeprefix(f"{layout.WRITERS}/").removesuffix(".json"))
-        found[number] = Writer(
-            **(values | {"tables": tuple(values["tables"]), "heartbeat_at": beat})
-        )
+            number = int(path.removeprefix(f"{layout.WRITERS}/").removesuffix(".json"))
+            values.pop("heartbeat_at", None)  # of an earlier release
+            found[number] = Writer(**(values | {"tables": tuple(values["tables"])}))
     return found
+
+
+def heartbeat(storage: Storage, session: str) -> str:
+    """What the heartbeat of `session` says: when it was, in seconds since 1970; empty for none."""
+    with suppress(FileNotFoundError):
+        return storage.read(_heartbeat_file(session)).decode()
+    return ""
 
 
 class Registration:
@@ -92,15 +109,26 @@ class Registration:
         self._file = _writer_file(number)
         self._interval = interval
         self._released = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._thread = threading.Thread(target=self._keep_beating, name="heartbeat", daemon=True)
         self._thread.start()
 
     def check(self) -> None:
-        """Raise FencedError unless this process is still the writer of its tables."""
+        """Return if this process is still the writer of its tables.
+
+        Raises:
+            OutageError: the landing zone cannot be seen, or what is seen is not the landing zone.
+            FencedError: it is not.
+        """
         try:
             holder = json.loads(self._storage.read(self._file))["session"]
         except FileNotFoundError:
             holder = None
+            try:
+                self._storage.read(layout.IDENTITY)
+            except FileNotFoundError:
+                raise OutageError(
+                    f"the landing zone is not in {self._storage.uri}: is its disk mounted?"
+                ) from None
         if holder != self.writer.session:
             raise FencedError(
                 "another job has taken over while this one was paused or out of reach: this one "
@@ -109,23 +137,50 @@ class Registration:
             )
 
     def release(self) -> None:
-        """Leave: the tables are free for another job."""
+        """Leave: the tables are free for another job, which removes what cannot be removed now."""
         self._released.set()
         self._thread.join()
-        self._storage.delete_folder(staging_folder(self.writer.session))
-        try:
+        with suppress(LakehouseError):
+            self._storage.delete_folder(staging_folder(self.writer.session))
             self.check()
-        except FencedError:
-            return
-        self._storage.delete(self._file)
-        self._storage.delete(_heartbeat_file(self.writer.session))
+            self._storage.delete(self._file)
+            self._storage.delete(_heartbeat_file(self.writer.session))
 
-    def _beat(self) -> None:
-        while not self._released.wait(self._interval):
-            try:
-                self._storage.put(_heartbeat_file(self.writer.session), str(time.time()).encode())
-            except Exception:  # noqa: S112 - the next beat, or another job, decides
-                continue
+    def beat(self) -> None:
+        """Tell that this process lives."""
+        self._storage.put(_heartbeat_file(self.writer.session), str(time.time()).encode())
+
+    def _keep_beating(self) -> None:
+        while True:
+            with suppress(LakehouseError):  # the next beat, or another job, decides
+                self.beat()
+            if self._released.wait(self._interval):
+                return
+
+
+@dataclass
+class _Watch:
+    """How long the heartbeats of others have stayed the same, by the clock of this process.
+
+    Only looks count: while the store was out of reach, or this process paused, nothing was seen.
+    """
+
+    seen: dict[str, str] = field(default_factory=dict)
+    silent: dict[str, float] = field(default_factory=dict)
+    looked: float = field(default_factory=time.monotonic)
+
+    def look(self, storage: Storage, sessions: Iterable[str]) -> set[str]:
+        """The sessions of which a heartbeat has come since they were first looked at."""
+        alive = set()
+        now = time.monotonic()
+        passed = min(now - self.looked, 2 * _LOOK_SECONDS)
+        self.looked = now
+        for session in sessions:
+            beat = heartbeat(storage, session)
+            self.silent[session] = self.silent.get(session, -passed) + passed
+            if self.seen.setdefault(session, beat) != beat:
+                alive.add(session)
+        return alive
 
 
 def register(
@@ -133,47 +188,62 @@ def register(
     tables: Iterable[str],
     takeover_after: float,
     notice: Callable[[str], None],
-) -> Registration:
-    """Become the writer of `tables`, taking over those of dead jobs.
+    stopping: threading.Event,
+) -> Registration | None:
+    """Become the writer of `tables`, taking over those of dead jobs; None if told to stop.
 
     Raises:
         RefusedError: a live job writes one of them; the message says who, where and since when.
     """
-    writer = Writer.current(tables)
-    storage.put(_heartbeat_file(writer.session), str(writer.heartbeat_at).encode())
+    writer, watch, announced = Writer.current(tables), _Watch(), False
+    content = json.dumps(asdict(writer)).encode()
     while True:
         others = registered(storage)
-        dead: dict[int, Writer] = {}
-        for number, other in others.items():
-            shared = sorted(set(other.tables) & set(writer.tables))
-            if not shared:
-                continue
-            if other.is_alive(takeover_after):
-                storage.delete(_heartbeat_file(writer.session))
-                raise RefusedError(
-                    f"the landing zone {storage.uri} already has a writer of {', '.join(shared)}: "
-                    f"{other}. Stop it first, or land other tables with --tables. (A job that is "
-                    f"dead or silent for {takeover_after:.0f} s is taken over.)"
-                )
-            dead[number] = other
-        number = 1 + max(others, default=0)
-        content = json.dumps(asdict(writer)).encode()
-        if storage.put_if_absent(_writer_file(number), content):
-            break
-    for old_number, old in dead.items():
+        sharing = {n: w for n, w in others.items() if set(w.tables) & set(writer.tables)}
+        doubtful = {w.session: w for w in sharing.values() if not w.has_exited()}
+        for session in watch.look(storage, doubtful):
+            other = doubtful[session]
+            raise RefusedError(
+                f"the landing zone {storage.uri} already has a writer of "
+                f"{', '.join(sorted(set(other.tables) & set(writer.tables)))}: {other}. Stop it "
+                "first, or land other tables with --tables. (A job that is dead or silent for "
+                f"{takeover_after:.0f} s is taken over.)"
+            )
+        if all(watch.silent[session] >= takeover_after for session in doubtful):
+            number = 1 + max(others, default=0)
+            if storage.put_if_absent(_writer_file(number), content):
+                break
+        if doubtful and not announced:
+            announced = True
+            names = "; ".join(map(str, doubtful.values()))
+            notice(
+                f"waiting up to {takeover_after:.0f} s to see whether the job that is registered "
+                f"for these tables lives: {names}"
+            )
+        if stopping.wait(min(_LOOK_SECONDS, takeover_after / 6)):
+            return None
+    for old_number, old in sharing.items():
         notice(f"taking over from a job that is gone: {old}")
         storage.delete(_writer_file(old_number))
         storage.delete_folder(staging_folder(old.session))
-        storage.delete(_heartbeat_file(old.session))
-    _remove_orphans(storage)
     return Registration(storage, number, writer, interval=takeover_after / 6)
 
 
-def _remove_orphans(storage: Storage) -> None:
-    """Remove what sessions staged that are no longer registered (killed during a takeover)."""
+def remove_orphans(storage: Storage, checkpoints: Storage) -> None:
+    """Remove what sessions have left that are no longer registered: they were killed."""
+    # Listed before the writers are: a session is registered before it leaves anything.
     staged = {path.split("/")[1] for path in storage.list_files(layout.STAGING)}
-    for session in staged - {writer.session for writer in registered(storage).values()}:
+    beating = {path.split("/")[1] for path in storage.list_files(layout.WRITERS)}
+    planned = {path.split("/")[1] for path in checkpoints.list_files(_CHECKPOINTS)}
+    live = {writer.session for writer in registered(storage).values()}
+    for session in staged - live:
         storage.delete_folder(staging_folder(session))
+    for name in beating:
+        if name.endswith(".heartbeat") and name.removesuffix(".heartbeat") not in live:
+            storage.delete(f"{layout.WRITERS}/{name}")
+    for name in planned:
+        if name.rpartition("-")[0] not in live:
+            checkpoints.delete_folder(f"{_CHECKPOINTS}/{name}")
 
 
 def _writer_file(number: int) -> str:
@@ -187,14 +257,15 @@ def _heartbeat_file(session: str) -> str:
 def _process(pid: int) -> str:
     """What identifies the process with `pid` on this machine; empty when there is none.
 
-    Linux: the boot and the process's start in ticks since (proc(5), field 22). Elsewhere a
-    process that exists is taken for the same one.
+    Linux: the boot, the PID namespace and the process's start in ticks since the boot (proc(5),
+    field 22). Elsewhere a process that exists is taken for the same one.
     """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         state, started = (stat.rpartition(")")[2].split()[i] for i in (0, 19))
-        return "" if state == "Z" else f"{boot}:{started}"
+        namespace = Path("/proc/self/ns/pid").readlink()
+        return "" if state == "Z" else f"{boot}:{namespace}:{started}"
     except OSError:
         pass
     if Path("/proc/self/stat").exists():

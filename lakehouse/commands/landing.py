@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -58,13 +58,16 @@ def _open(tables: str = "") -> _Zone:
 def status(tables: _Tables = "", as_json: AsJson = False) -> None:
     """Show who writes, and how far each table has come against Kafka.
 
-    Exit code 3 if a topic is missing.
+    Exit code 3 if a topic is missing, or is another one than the one that was landed.
     """
     from ingestion.kafka.brokers import Brokers
-    from ingestion.landing.writers import registered
+    from ingestion.landing.writers import heartbeat, registered
 
     zone = _open(tables)
-    writers = list(registered(zone.storage).values())
+    writers = [
+        {**asdict(writer), "heartbeat_at": float(heartbeat(zone.storage, writer.session) or 0)}
+        for writer in registered(zone.storage).values()
+    ]
     topics: Mapping[str, Topic] = {}
     unreachable: TransientError | None = None
     try:
@@ -80,16 +83,22 @@ def status(tables: _Tables = "", as_json: AsJson = False) -> None:
             if known and (partition.table, partition.incarnation) == (subscription.table, known[0])
         }
         topic = topics.get(subscription.topic)
+        recreated = topic is not None and known is not None and topic.topic_id != known[1]
+        behind = (
+            sum(o.latest - positions.get(n, 0) for n, o in topic.partitions.items())
+            if topic is not None and not recreated
+            else None
+        )
         rows.append(
             {
                 "table": subscription.table,
                 "topic": subscription.topic,
+                "topic_id": known[1] if known else None,
+                "recreated_as": topic.topic_id if topic is not None and recreated else None,
                 "incarnation": known[0] if known else None,
                 "partitions": len(positions),
                 "landed_until": sum(positions.values()),
-                "lag": sum(o.latest - positions.get(n, 0) for n, o in topic.partitions.items())
-                if topic
-                else None,
+                "lag": behind,
             }
         )
     if as_json:
@@ -97,19 +106,24 @@ def status(tables: _Tables = "", as_json: AsJson = False) -> None:
         show_json({"writers": writers, "tables": rows, "broker_problem": broker})
     else:
         for writer in writers:
-            silent = time.time() - writer.heartbeat_at
-            say(f"writer of {', '.join(writer.tables)}: {writer}, heard of {silent:.0f} s ago")
-        nothing = {"incarnation": "-", "lag": "-" if unreachable else "no topic"}
+            silent = time.time() - writer["heartbeat_at"]
+            say(
+                f"writer of {', '.join(writer['tables'])}: process {writer['pid']} on "
+                f"{writer['host']}, since {writer['since']}, heard of {silent:.0f} s ago"
+            )
+        nothing = {"lag": "-" if unreachable else "no topic"}
         show_table(
             [name.replace("_", " ") for name in rows[0]],
             [
                 [
-                    nothing[k] if v is None else f"{v:,}" if isinstance(v, int) else v
-                    for k, v in row.items()
+                    nothing.get(k, "-") if v is None else f"{v:,}" if isinstance(v, int) else v
+                    for k, v in (
+                        row | ({"lag": "recreated"} if row["recreated_as"] else {})
+                    ).items()
                 ]
                 for row in rows
             ],
-            names=2,
+            names=4,
         )
     if unreachable:
         raise unreachable
@@ -119,7 +133,7 @@ def status(tables: _Tables = "", as_json: AsJson = False) -> None:
 
 @app.command()
 def accept_loss(
-    table: Annotated[str, typer.Argument(help="The table named by the stop.")],
+    table: Annotated[str, typer.Argument(help="The table named by the stop, or the tables.")],
     partition: Annotated[int | None, typer.Option(help="The partition named by the stop.")] = None,
     from_: Annotated[int | None, typer.Option("--from", help="First lost offset.")] = None,
     until: Annotated[int | None, typer.Option(help="First offset that is left.")] = None,
@@ -127,10 +141,14 @@ def accept_loss(
         int | None, typer.Option(help="The landed offset that the topic ended before.")
     ] = None,
     topic_id: Annotated[str | None, typer.Option(help="The new topic's id.")] = None,
+    all_shown: Annotated[
+        str | None, typer.Option(help="All losses of these tables: the digest that was shown.")
+    ] = None,
 ) -> None:
     """Accept and record the loss that landing has stopped at, exactly as it was shown."""
     from ingestion.kafka.brokers import Brokers
     from ingestion.landing.job import decide
+    from ingestion.landing.plan import digest, shown
     from ingestion.metrics import open_metrics
 
     zone = _open(table)
@@ -145,17 +163,21 @@ def accept_loss(
     for name, value in options.items():
         given += [name, str(value)] if value is not None else []
     stops = decide(zone.ledger, zone.subscriptions, Brokers(zone.settings)).stops
-    for stop in stops:
-        if list(stop.arguments) == given:
-            zone.ledger.append(stop.records)
-            say(f"recorded as lost: {stop.reason}")
-            metrics = open_metrics(zone.settings)
-            if metrics is not None:
-                lost = (r.until_offset - r.from_offset for r in stop.records if r.kind == "lost")
-                metrics.put({"LostOffsets": sum(lost)})
-            return
-    now = "\n".join(stop.message for stop in stops) or f"{table} has no loss to accept."
-    raise RefusedError(f"this is not a loss that landing has stopped at. {now}")
+    accepted = [stop for stop in stops if list(stop.arguments) == given]
+    if stops and all_shown == digest(stops) and given == [table]:
+        accepted = list(stops)
+    if not accepted:
+        now = shown(stops) if stops else f"{table} has no loss to accept."
+        raise RefusedError(f"this is not a loss that landing has stopped at. {now}")
+    # Several truncated partitions of a topic open the same new incarnation.
+    records = list(dict.fromkeys(record for stop in accepted for record in stop.records))
+    zone.ledger.append(records)
+    for stop in accepted:
+        say(f"recorded as lost: {stop.reason}")
+    metrics = open_metrics(zone.settings)
+    if metrics is not None:
+        lost = (r.until_offset - r.from_offset for r in records if r.kind == "lost")
+        metrics.put({"LostOffsets": sum(lost)})
 
 
 @app.command()
@@ -165,7 +187,7 @@ def again(
     """Land all that Kafka still holds of a table once more; a change counts once all the same."""
     from ingestion.kafka.brokers import Brokers
     from ingestion.landing.job import decide
-    from ingestion.landing.plan import anew
+    from ingestion.landing.plan import anew, shown
 
     if not table.strip():
         raise TerminalError("name one table: an empty name would mean all of them")
@@ -173,7 +195,7 @@ def again(
     brokers = Brokers(zone.settings)
     stops = decide(zone.ledger, zone.subscriptions, brokers).stops
     if stops:
-        raise RefusedError("\n".join(stop.message for stop in stops))
+        raise RefusedError(shown(stops))
     topics = brokers.topics({subscription.topic for subscription in zone.subscriptions})
     for subscription in zone.subscriptions:
         name, topic_name = subscription.table, subscription.topic
@@ -187,6 +209,39 @@ def again(
             f"{name}: the next start of `lakehouse land` lands all of {topic_name} as incarnation "
             f"{opened[0].incarnation}"
         )
+
+
+@app.command()
+def land_record(
+    table: Annotated[str, typer.Argument(help="The table named by the stop.")],
+    partition: Annotated[int, typer.Option(help="The partition named by the stop.")],
+    offset: Annotated[int, typer.Option(help="The offset named by the stop.")],
+) -> None:
+    """Land the one record that landing has stopped at, as it is, without Spark.
+
+    A time that no year from 1 to 9999 holds is replaced by the nearest that one does.
+    """
+    from ingestion.kafka.brokers import Brokers
+    from ingestion.landing.job import decide
+    from ingestion.landing.writers import registered
+    from lakehouse.kafka.records import messages
+    from lakehouse.kafka.single_record import land_message
+
+    zone = _open(table)
+    for writer in registered(zone.storage).values():
+        if table in writer.tables and not writer.has_exited():
+            raise RefusedError(f"{writer} lands {table}: stop it first")
+    starts = decide(zone.ledger, zone.subscriptions, Brokers(zone.settings)).starts
+    start = next((s for s in starts if s.partition.number == partition), None)
+    if start is None or start.from_offset != offset:
+        now = f"goes on at offset {start.from_offset}" if start else "cannot go on"
+        raise RefusedError(f"{table} partition {partition}: landing {now}, not at {offset}")
+    for message in messages(zone.settings, start.topic, partition, offset, 1):
+        if message.offset() == offset:
+            land_message(zone.storage, zone.ledger, start, message)
+            say(f"topic {start.topic} partition {partition}: offset {offset} is landed")
+            return
+    raise TerminalError(f"topic {start.topic} partition {partition} has no record at {offset}")
 
 
 @app.command()
@@ -214,8 +269,14 @@ def compact(
 
 
 @app.command()
-def expire(tables: _Tables = "") -> None:
-    """Remove the files that are older than their table's declared retention.
+def expire(
+    tables: _Tables = "",
+    grace_hours: Annotated[
+        float,
+        typer.Option(min=0, help="How long past its retention a file stays for who reads it."),
+    ] = 24.0,
+) -> None:
+    """Remove the files whose records were landed longer ago than their table's retention.
 
     Debezium's own topics follow the longest declared retention.
     """
@@ -224,10 +285,12 @@ def expire(tables: _Tables = "") -> None:
     zone = _open(tables)
     days = {table.name: table.landing_retention_days for table in zone.declared.tables}
     longest = max(days.values())
-    today: date = datetime.now(UTC).date()
+    entries = zone.ledger.entries()
+    now = datetime.now(UTC)
     for subscription in zone.subscriptions:
-        oldest = today - timedelta(days=days.get(subscription.table, longest))
-        removed = compaction.expire(zone.storage, subscription.table, oldest)
+        kept = timedelta(days=days.get(subscription.table, longest), hours=grace_hours)
+        removed = compaction.expire(zone.storage, entries, subscription.table, now - kept)
         if removed:
-            say(f"{subscription.table}: {len(removed)} files before {oldest} removed")
+            when = (now - kept).isoformat(timespec="minutes")
+            say(f"{subscription.table}: {len(removed)} files landed before {when} removed")
     say("expired")

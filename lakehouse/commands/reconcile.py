@@ -17,7 +17,7 @@ from lakehouse.console import AsJson, Exit, console, note, say, show_json, show_
 from lakehouse.settings import CommandSettings
 
 if TYPE_CHECKING:
-    from ingestion.kafka.produce import Record
+    from lakehouse.kafka.produce import Record
     from lakehouse.reconcile.findings import Difference, LostDelete, Reconciliation
     from lakehouse.reconcile.rows import TableRows
 
@@ -312,7 +312,7 @@ def _write(
     settings: CommandSettings, records: Sequence[Record], lost: Sequence[LostDelete]
 ) -> None:
     from ingestion.kafka.auth import librdkafka_security
-    from ingestion.kafka.produce import produce
+    from lakehouse.kafka.produce import produce
 
     client = {
         "bootstrap.servers": settings.kafka_bootstrap_servers,

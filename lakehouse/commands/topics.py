@@ -15,8 +15,8 @@ from ingestion.settings import ConnectorName, Settings
 from lakehouse.console import AsJson, Exit, say, show_json, show_table
 
 if TYPE_CHECKING:
-    from ingestion.kafka.admin import Topics
-    from ingestion.kafka.topics import Finding
+    from lakehouse.kafka.admin import Topics
+    from lakehouse.kafka.topics import Finding
 
 app = typer.Typer(no_args_is_help=True, help="Kafka's topics: make, check, look into.")
 
@@ -52,8 +52,8 @@ def apply(
     ] = False,
 ) -> None:
     """Create the topics that are missing; existing ones change only where an option allows it."""
-    from ingestion.kafka.admin import apply as apply_topics
-    from ingestion.kafka.topics import desired_topics
+    from lakehouse.kafka.admin import apply as apply_topics
+    from lakehouse.kafka.topics import desired_topics
 
     topics, connector = _connect(source)
     permits = {
@@ -96,7 +96,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Compare the broker's topics with the declarations; exit code 3 on any difference."""
-    from ingestion.kafka.topics import compare, desired_topics
+    from lakehouse.kafka.topics import compare, desired_topics
 
     topics, connector = _connect(source)
     desired = desired_topics(load(), connector)
@@ -119,7 +119,7 @@ def check(
 @app.command()
 def describe(source: SourceOption = None) -> None:
     """Show the declared topics as the broker has them."""
-    from ingestion.kafka.topics import desired_topics
+    from lakehouse.kafka.topics import desired_topics
 
     topics, connector = _connect(source)
     names = [topic.name for topic in desired_topics(load(), connector)]
@@ -149,7 +149,7 @@ def peek(
     source: SourceOption = None,
 ) -> None:
     """Print records as they are on the broker, with their coordinates, one JSON object each."""
-    from ingestion.kafka.records import read
+    from lakehouse.kafka.records import read
 
     settings = Settings.from_environment()
     declared = {table.name: table.topics for table in load().tables}
@@ -160,14 +160,14 @@ def peek(
 
 
 def _connect(source: ConnectorName | None) -> tuple[Topics, ConnectorName]:
-    from ingestion.kafka.admin import Topics
+    from lakehouse.kafka.admin import Topics
 
     settings = Settings.from_environment()
     return Topics(settings), source or settings.source
 
 
 def _replication_factor(topics: Topics, asked: int | None) -> int:
-    from ingestion.kafka.admin import default_replication_factor
+    from lakehouse.kafka.admin import default_replication_factor
 
     return asked or default_replication_factor(topics.broker_count())
 
@@ -182,7 +182,7 @@ def _show(findings: Iterable[Finding]) -> None:
 
 
 def _days(milliseconds: int) -> str:
-    from ingestion.kafka.topics import DAY_MILLISECONDS
+    from lakehouse.kafka.topics import DAY_MILLISECONDS
 
     return "for ever" if milliseconds < 0 else f"{milliseconds / DAY_MILLISECONDS:g} days"
 

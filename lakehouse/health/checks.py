@@ -169,7 +169,7 @@ def check_jars() -> Result:
 
 def check_broker(settings: CommandSettings) -> Result:
     """Whether the brokers can be reached, step by step: name, port, Kafka."""
-    from ingestion.kafka.admin import Topics
+    from lakehouse.kafka.admin import Topics
 
     for server in settings.kafka_bootstrap_servers.split(","):
         host, _, port = server.strip().rpartition(":")
@@ -189,8 +189,8 @@ def check_broker(settings: CommandSettings) -> Result:
 
 def check_topics(settings: CommandSettings, declarations: Declarations) -> Result:
     """The topics against the declarations."""
-    from ingestion.kafka.admin import Topics, default_replication_factor
-    from ingestion.kafka.topics import compare, desired_topics
+    from lakehouse.kafka.admin import Topics, default_replication_factor
+    from lakehouse.kafka.topics import compare, desired_topics
 
     topics = Topics(settings)
     desired = desired_topics(declarations, settings.source)
@@ -212,7 +212,7 @@ def check_topics(settings: CommandSettings, declarations: Declarations) -> Resul
 
 def check_heartbeat(settings: CommandSettings, declarations: Declarations) -> Result:
     """Whether Debezium has been heard of lately: a quiet source sends heartbeats all the same."""
-    from ingestion.kafka.records import newest_timestamp
+    from lakehouse.kafka.records import newest_timestamp
 
     topic = declarations.connectors[settings.source].heartbeat_topic
     newest = newest_timestamp(settings, topic)
@@ -292,7 +292,7 @@ def check_landing(settings: CommandSettings, declarations: Declarations, *, brok
     """Whether the landing zone can be read and landing would go on from where its ledger ends."""
     from ingestion.kafka.brokers import Brokers
     from ingestion.landing.ledger import Ledger
-    from ingestion.landing.plan import plan
+    from ingestion.landing.plan import plan, shown
     from ingestion.landing.storage import open_storage
     from ingestion.landing.subscriptions import subscriptions
     from ingestion.landing.writers import registered
@@ -305,8 +305,10 @@ def check_landing(settings: CommandSettings, declarations: Declarations, *, brok
         wanted = subscriptions(declarations, settings.source)
         topics = Brokers(settings).topics({subscription.topic for subscription in wanted})
         now = datetime.now(UTC).isoformat()
-        for stop in plan(progress, wanted, topics, now).stops:
-            return Result("landing", "broken", stop.reason, stop.message.splitlines()[-1].strip())
+        stops = plan(progress, wanted, topics, now).stops
+        if stops:
+            command = shown(stops).splitlines()[-1].strip()
+            return Result("landing", "broken", stops[0].reason, command)
     if not progress.positions:
         return Result("landing", "attention", found, "run `lakehouse land`")
     return Result("landing", "ok", found)

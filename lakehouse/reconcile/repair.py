@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 
 from ingestion.declarations import Declarations, Table
 from ingestion.errors import TerminalError
-from ingestion.kafka.produce import Record
 from ingestion.settings import ConnectorName
+from lakehouse.kafka.produce import Record
 from lakehouse.reconcile.findings import LostDelete
 from lakehouse.reconcile.star import MARTS
 from lakehouse.source.envelopes import Event, key_bytes, value_bytes

@@ -10,8 +10,8 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from ingestion.kafka.admin import Topics
 from ingestion.settings import Settings
+from lakehouse.kafka.admin import Topics
 from playground.services.errors import ServiceError
 from playground.services.java import java_command
 from playground.services.process import LOOPBACK, Process, free_port, listens

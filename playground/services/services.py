@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from ingestion.declarations import Declarations, load
-from ingestion.kafka.admin import Topics, apply
-from ingestion.kafka.topics import desired_topics
 from ingestion.settings import ConnectorName, Settings
+from lakehouse.kafka.admin import Topics, apply
+from lakehouse.kafka.topics import desired_topics
 from playground.services.capture import SALT, Capture
 from playground.services.connect import ConnectWorker
 from playground.services.errors import ServiceError

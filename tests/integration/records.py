@@ -7,9 +7,9 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from ingestion.kafka.admin import Topics
-from ingestion.kafka.topics import Topic
 from ingestion.settings import Settings
+from lakehouse.kafka.admin import Topics
+from lakehouse.kafka.topics import Topic
 from playground.services.kafka import KafkaBroker
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from ingestion.declarations import load
-from ingestion.kafka.admin import Topics
 from lakehouse.console import Exit
 from lakehouse.health import checks
+from lakehouse.kafka.admin import Topics
 from lakehouse.settings import CommandSettings
 from playground.services import Services
 from playground.services.kafka import KafkaBroker

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from ingestion.declarations import Column, DataType, Declarations, Pii, load
-from ingestion.kafka.admin import Topics
 from ingestion.settings import ConnectorName
+from lakehouse.kafka.admin import Topics
 from lakehouse.source.connectors import PSEUDONYMS, render
 from playground.services import ServiceError, Services, connect
 from playground.services.capture import SALT, Capture

@@ -9,10 +9,10 @@ from functools import partial
 import pytest
 
 from ingestion.declarations import load
-from ingestion.kafka.admin import Topics
-from ingestion.kafka.topics import DAY_MILLISECONDS, ActualTopic, Topic, desired_topics
 from ingestion.settings import ConnectorName
 from lakehouse.console import Exit
+from lakehouse.kafka.admin import Topics
+from lakehouse.kafka.topics import DAY_MILLISECONDS, ActualTopic, Topic, desired_topics
 from playground.services.kafka import KafkaBroker
 from tests.integration.records import settings_of, write
 from tests.kit.command_line import CommandLine
@@ -152,7 +152,7 @@ def test_peek_shows_records_with_their_coordinates(
 def test_a_broker_that_is_not_there_is_named(
     command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingestion.kafka.admin.Topics", partial(Topics, timeout=1))
+    monkeypatch.setattr("lakehouse.kafka.admin.Topics", partial(Topics, timeout=1))
     monkeypatch.setenv("LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
     code, out, err = command_line("topics", "check")
     assert (code, out) == (Exit.ERROR, "")

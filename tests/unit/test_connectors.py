@@ -11,9 +11,9 @@ import pytest
 
 from ingestion.declarations import Declarations, load
 from ingestion.errors import TerminalError
-from ingestion.kafka.topics import MAX_MESSAGE_BYTES
 from ingestion.settings import ConnectorName, KafkaAuth
 from lakehouse.commands.declarations import check
+from lakehouse.kafka.topics import MAX_MESSAGE_BYTES
 from lakehouse.source.connectors import FOLDER, SourceTable, cdc_sql, render, source_table
 
 CONNECTORS: tuple[ConnectorName, ...] = ("sqlserver", "postgresql")

@@ -12,9 +12,9 @@ import yaml
 
 from ingestion.declarations import SOURCES_FILE, DataType, load, parse_type
 from ingestion.errors import TerminalError
-from ingestion.kafka.topics import desired_topics
 from ingestion.landing.subscriptions import subscriptions
 from lakehouse.dbt_files import render
+from lakehouse.kafka.topics import desired_topics
 
 _ROOT = SOURCES_FILE.parents[3]
 

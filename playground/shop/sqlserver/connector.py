@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ingestion.declarations import Declarations
-from ingestion.kafka.produce import Record
+from lakehouse.kafka.produce import Record
 from lakehouse.source.envelopes import InTransaction, Origin, encode
 from lakehouse.source.positions import SqlServerPlace, lsn_text
 from playground.shop.sqlserver.layout import (

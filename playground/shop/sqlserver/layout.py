@@ -13,8 +13,8 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from ingestion.declarations import Column, Declarations, Table
-from ingestion.kafka.produce import Record
 from ingestion.settings import ConnectorName
+from lakehouse.kafka.produce import Record
 from lakehouse.source.connectors import source_table
 from lakehouse.source.envelopes import (
     Headers,

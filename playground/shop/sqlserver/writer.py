@@ -15,7 +15,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg
 
 from ingestion.declarations import Declarations, load
 from ingestion.errors import LakehouseError, TerminalError
-from ingestion.kafka.produce import Record, produce
+from lakehouse.kafka.produce import Record, produce
 from playground.shop.sqlserver.connector import Change, Connector, Progress, Quirks, Transaction
 from playground.shop.sqlserver.layout import Image, key_of
 

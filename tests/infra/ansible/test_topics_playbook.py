@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ingestion.declarations import load
-from ingestion.kafka.admin import Topics
-from ingestion.kafka.topics import desired_topics
 from ingestion.settings import Settings
+from lakehouse.kafka.admin import Topics
+from lakehouse.kafka.topics import desired_topics
 from playground.services.kafka import KafkaBroker
 from tests.infra.ansible.conftest import RunPlaybook
 

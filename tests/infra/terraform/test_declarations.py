@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from ingestion import declarations
-from ingestion.kafka import topics
 from ingestion.settings import ConnectorName
+from lakehouse.kafka import topics
 from tests.infra.terraform import harness
 from tests.infra.terraform.harness import Terraform
 

@@ -17,10 +17,10 @@ import duckdb
 import pytest
 
 from ingestion.declarations import load as load_declarations
-from ingestion.kafka.admin import Topics
-from ingestion.kafka.topics import desired_topics
 from ingestion.settings import Settings
 from lakehouse.delivery import environment, glue
+from lakehouse.kafka.admin import Topics
+from lakehouse.kafka.topics import desired_topics
 from playground.services.kafka import KafkaBroker
 from tests.infra.workflows.cloud import CREDENTIALS, Account, Cloud, create_account
 from tests.infra.workflows.github_stand_in import TOKEN, GitHub, github_api

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ingestion.errors import TerminalError
-from ingestion.landing import layout
+from ingestion.landing import job, layout
 from ingestion.landing.crash_points import CRASH_POINTS
 from ingestion.landing.ledger import Ledger
 from tests.integration.landing.conftest import TABLE, Feed, Zone, wait_for
@@ -193,7 +193,7 @@ def test_a_graceful_stop_and_a_broker_that_restarts(zone: Zone, feed: Feed) -> N
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small tmpfs")
-def test_a_full_disk(zone: Zone, feed: Feed) -> None:
+def test_a_full_disk(zone: Zone, feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = Path(zone.landing)
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)]
@@ -204,6 +204,7 @@ def test_a_full_disk(zone: Zone, feed: Feed) -> None:
         feed.produce(20)
         zone.land(feed.topic)
         feed.send(*((b"%d" % n, os.urandom(500_000)) for n in range(10)))
+        monkeypatch.setattr(job, "_PATIENCE", 2)
         with pytest.raises(TerminalError, match="the disk is full"):
             zone.land(feed.topic)
         assert_prefix(zone, feed)

@@ -18,6 +18,7 @@ import pytest
 
 from ingestion import declarations
 from ingestion.errors import TerminalError
+from ingestion.landing.attempts import Size
 from ingestion.landing.job import Landing
 from ingestion.landing.lag import Lag
 from ingestion.landing.plan import Subscription
@@ -179,7 +180,7 @@ def test_jobs_land_any_group_of_tables_with_iam(zone: Zone) -> None:
     job = landing.parse(landing.DEFAULTS | resolved, {"AWS_REGION": "eu-central-1"}).job
     assert [s.table for s in job.subscriptions()] == ["customers", "customer_addresses"]
     assert job.settings.aws_region == "eu-central-1"
-    options = read_options(job.settings, [], 10)
+    options = read_options(job.settings, [], Size(10, 1))
     assert options["kafka.sasl.mechanism"] == "AWS_MSK_IAM"
     assert options["kafka.security.protocol"] == "SASL_SSL"
 

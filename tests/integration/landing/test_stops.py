@@ -11,33 +11,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from ingestion.errors import TerminalError, TransientError
 from ingestion.kafka.brokers import Brokers
 from ingestion.landing import job as landing_job
-from ingestion.landing import subscriptions as landing_subscriptions
-from ingestion.landing.plan import Subscription
-from lakehouse.commands import landing as landing_commands
 from tests.integration.landing.conftest import TABLE, Feed, Zone, wait_for
-
-
-@pytest.fixture
-def command(zone: Zone, feed: Feed, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """Run `lakehouse landing` on the zone and the feed; returns what it prints or complains."""
-    monkeypatch.setenv("LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS", zone.broker.bootstrap_servers)
-    monkeypatch.setenv("LAKEHOUSE_LANDING", zone.landing)
-    monkeypatch.setattr(
-        landing_subscriptions,
-        "subscriptions",
-        lambda *_: (Subscription(TABLE, feed.topic),),
-    )
-
-    def run(*arguments: str) -> str:
-        result = CliRunner().invoke(landing_commands.app, arguments)
-        return result.output + str(result.exception or "")
-
-    return run
 
 
 @pytest.fixture
@@ -77,6 +55,27 @@ def test_retention_past_the_ledger(zone: Zone, feed: Feed, accept: Callable[[str
     lost = [e for e in zone.ledger() if e.kind == "lost"]
     assert [(e.kafka_partition, e.from_offset, e.until_offset) for e in lost] == [(1, 20, 25)]
     assert zone.landed() == kept | feed.truth()
+
+
+def test_one_command_accepts_all_that_was_shown_and_no_more(
+    zone: Zone, feed: Feed, accept: Callable[[str], str]
+) -> None:
+    feed.create(3)
+    for partition in range(3):
+        feed.produce(10, partition=partition)
+    zone.land(feed.topic)
+    landed = zone.landed()
+    for partition in range(3):
+        feed.produce(10, partition=partition, start=10)
+    for partition in (0, 1):
+        feed.delete_before(partition, 15)
+    message = stop(zone, feed)
+    feed.delete_before(2, 13)
+    assert "not a loss that landing has stopped at" in accept(message), "there is one more now"
+    said = accept(stop(zone, feed))
+    assert said.count("recorded as lost") == 3
+    assert zone.land(feed.topic) == 5 + 5 + 7
+    assert zone.landed() == landed | feed.truth()
 
 
 @pytest.mark.parametrize("again", [3, 5, 9], ids=["lower", "equal", "higher"])

@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 
 from ingestion.declarations import load
 from ingestion.errors import TerminalError
-from ingestion.kafka.admin import Topics, apply
-from ingestion.kafka.topics import desired_topics
 from ingestion.settings import Settings
+from lakehouse.kafka.admin import Topics, apply
+from lakehouse.kafka.topics import desired_topics
 from playground.services.kafka import KafkaBroker
 from playground.shop.commands import app
 from tests.integration.shop.conftest import rows

@@ -12,9 +12,9 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from ingestion.declarations import Declarations, Table, load
 from ingestion.errors import TerminalError
-from ingestion.kafka.admin import Topics, apply
-from ingestion.kafka.topics import desired_topics
 from ingestion.settings import Settings
+from lakehouse.kafka.admin import Topics, apply
+from lakehouse.kafka.topics import desired_topics
 from lakehouse.source.envelopes import Origin
 from lakehouse.source.positions import SqlServerPlace, lsn_text
 from playground.services.kafka import KafkaBroker

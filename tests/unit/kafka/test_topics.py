@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from ingestion.declarations import load
-from ingestion.kafka.topics import (
+from ingestion.settings import ConnectorName
+from lakehouse.kafka.topics import (
     DAY_MILLISECONDS,
     FOR_EVER,
     ActualTopic,
@@ -15,7 +16,6 @@ from ingestion.kafka.topics import (
     compare,
     desired_topics,
 )
-from ingestion.settings import ConnectorName
 
 CUSTOMERS = Topic("retail.public.customers", 4, 7 * DAY_MILLISECONDS)
 

@@ -27,4 +27,4 @@ def write(storage: Storage, folder: Path, target: DataFile, offsets: list[int]) 
     ]
     path = folder / "source.parquet"
     pq.write_table(pa.Table.from_pylist(rows, arrow_schema()), path)
-    storage.put_file(path, target.path)
+    storage.put(target.path, path.read_bytes())

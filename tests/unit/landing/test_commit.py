@@ -90,7 +90,7 @@ def test_the_twin_of_a_task_that_ran_twice_is_left_behind(storage: Storage, tmp_
     for twin in ("a", "b"):
         write(storage, tmp_path, DataFile(PARTITION, DAY, 0, 5), [0, 1, 4])
         source = DataFile(PARTITION, DAY, 0, 5).path
-        storage.put_file(storage.fetch(source, tmp_path), f"_staging/s/0/part-{twin}.parquet")
+        storage.put_file(storage.fetch(source), f"_staging/s/0/part-{twin}.parquet")
     storage.put("_staging/s/0/_SUCCESS", b"")
     assert commit.staged_files(storage, "_staging/s/0", 3)[PLACE].rows == 3
 
@@ -99,7 +99,7 @@ def test_twins_that_differ_are_refused(storage: Storage, tmp_path: Path) -> None
     for twin, offsets in (("a", [0, 1]), ("b", [0, 1, 2])):
         target = DataFile(PARTITION, DAY, 0, 5)
         write(storage, tmp_path, target, offsets)
-        storage.put_file(storage.fetch(target.path, tmp_path), f"_staging/s/0/part-{twin}.parquet")
+        storage.put_file(storage.fetch(target.path), f"_staging/s/0/part-{twin}.parquet")
     storage.put("_staging/s/0/_SUCCESS", b"")
     with pytest.raises(TerminalError, match="two tasks read different records"):
         commit.staged_files(storage, "_staging/s/0", 3)
@@ -120,7 +120,7 @@ def test_files_with_other_records_than_spark_wrote_are_refused(
 ) -> None:
     target = DataFile(PARTITION, DAY, 0, 5)
     write(storage, tmp_path, target, [0, 1, 4])
-    storage.put_file(storage.fetch(target.path, tmp_path), "_staging/s/0/part-a.parquet")
+    storage.put_file(storage.fetch(target.path), "_staging/s/0/part-a.parquet")
     storage.put("_staging/s/0/_SUCCESS", b"")
     with pytest.raises(commit.IncompleteError, match=f"written {written} records .* hold 3"):
         commit.staged_files(storage, "_staging/s/0", written)
@@ -131,7 +131,7 @@ def test_a_file_of_two_partitions_is_refused(storage: Storage, tmp_path: Path) -
         {"kafka_topic": TOPIC, "kafka_partition": number, "kafka_offset": 0} for number in (0, 1)
     ]
     pq.write_table(pa.Table.from_pylist(rows, arrow_schema()), tmp_path / "mixed.parquet")
-    storage.put_file(tmp_path / "mixed.parquet", "_staging/s/0/part-a.parquet")
+    storage.put("_staging/s/0/part-a.parquet", (tmp_path / "mixed.parquet").read_bytes())
     storage.put("_staging/s/0/_SUCCESS", b"")
     with pytest.raises(TerminalError, match="more than one partition"):
         commit.staged_files(storage, "_staging/s/0", 2)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from ingestion.declarations import load
 from ingestion.errors import TerminalError
 from ingestion.landing import compaction
 from ingestion.landing.layout import DataFile, Partition
-from ingestion.landing.ledger import fold
+from ingestion.landing.ledger import Entry, Ledger, fold
 from ingestion.landing.storage import Storage, open_storage
 from lakehouse.commands import landing as landing_commands
 from tests.kit.ledger import entry
@@ -132,22 +133,39 @@ def test_a_file_whose_offsets_do_not_rise_is_not_compacted(
     assert len(storage.list_files("orders")) == 2
 
 
-def test_retention_removes_only_older_dates(storage: Storage, tmp_path: Path) -> None:
-    write(storage, tmp_path, file(0, 5), [0])
-    write(storage, tmp_path, file(5, 9, TODAY), [5])
-    assert compaction.expire(storage, "orders", TODAY) == [file(0, 5)]
-    assert landed_offsets(storage) == [5]
+def committed(at: datetime, *ranges: tuple[int, int]) -> list[Entry]:
+    return [replace(entry(*each), committed_at=at.isoformat()) for each in ranges]
 
 
-def test_the_command_keeps_what_the_declarations_say(
+def test_retention_goes_by_the_time_of_the_commit(storage: Storage, tmp_path: Path) -> None:
+    """Not by the records': the first files hold one of 1970, the last ones one of 2099."""
+    now = datetime(2026, 3, 10, tzinfo=UTC)
+    old, new = now - timedelta(days=9), now - timedelta(hours=1)
+    entries = committed(old, (0, 5), (5, 9)) + committed(new, (9, 12), (12, 15))
+    for each in (file(0, 5, DAY), file(9, 12, date(1970, 1, 1)), file(20, 25, date(1970, 1, 1))):
+        write(storage, tmp_path, each, [each.from_offset])
+    expired = [file(0, 5), file(5, 9, date(2099, 12, 31))]
+    write(storage, tmp_path, expired[1], [5])
+    merged = file(5, 12)
+    write(storage, tmp_path, merged, [5])
+    before = now - timedelta(days=1)
+    assert compaction.expire(storage, entries, "orders", before) == expired
+    assert landed_offsets(storage) == [9, 20, 5], "what is newer, partly newer, or not committed"
+    assert compaction.expire(storage, entries, "payments", now) == []
+
+
+def test_the_command_keeps_what_the_declarations_say_and_a_grace(
     storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    days = load().table("orders").landing_retention_days
-    today = datetime.now(UTC).date()
-    kept, gone = file(5, 9, today - timedelta(days=days)), file(0, 5, today - timedelta(days + 1))
-    write(storage, tmp_path, gone, [0])
-    write(storage, tmp_path, kept, [5])
+    retention = timedelta(days=load().table("orders").landing_retention_days)
+    now = datetime.now(UTC)
+    ledger = Ledger(storage)
+    ages = (retention + timedelta(hours=25), retention + timedelta(hours=23), timedelta(0))
+    files = [file(0, 5), file(5, 9), file(9, 12)]
+    for age, each in zip(ages, files, strict=True):
+        write(storage, tmp_path, each, [each.from_offset])
+        ledger.append(committed(now - age, (each.from_offset, each.until_offset)))
     monkeypatch.setenv("LAKEHOUSE_LANDING", storage.uri)
     said = CliRunner().invoke(landing_commands.app, ["expire", "--tables", "orders"])
-    assert f"orders: 1 files before {kept.landing_date} removed" in said.output
-    assert storage.list_files("orders") == [kept.path]
+    assert "orders: 1 files landed before" in said.output
+    assert storage.list_files("orders") == [each.path for each in files[1:]]

@@ -3,7 +3,7 @@ from __future__ import annotations
 from ingestion.kafka.brokers import Offsets, Topic
 from ingestion.landing.layout import Partition
 from ingestion.landing.ledger import Progress, fold
-from ingestion.landing.plan import Plan, Subscription, anew, plan
+from ingestion.landing.plan import Plan, Subscription, anew, digest, plan, shown
 from tests.kit.ledger import entry
 
 ORDERS = Subscription("orders", "retail.public.orders")
@@ -55,9 +55,9 @@ def test_retention_up_to_the_ledgers_end_is_harmless() -> None:
 def test_retention_past_the_ledger_stops_and_is_accepted_by_its_range() -> None:
     progress = fold([entry(0, 5)])
     decided = decide(progress, topic((8, 10)))
-    assert "topic retail.public.orders partition 0: offsets 5 to 8" in decided.stops[0].message
+    assert "topic retail.public.orders partition 0: offsets 5 to 8" in shown(decided.stops)
     command = "lakehouse landing accept-loss orders --partition 0 --from 5 --until 8"
-    assert decided.stops[0].message.endswith(command)
+    assert shown(decided.stops).endswith(command)
     assert starts(decide(accept(progress, decided), topic((8, 10)))) == {0: (1, 8)}
 
 
@@ -70,7 +70,7 @@ def test_a_new_partition_is_read_from_its_beginning() -> None:
 def test_a_new_partition_that_already_lost_records_stops() -> None:
     progress = fold([entry(0, 5)])
     decided = decide(progress, topic((0, 5), (2, 3)))
-    assert "partition 1: offsets 0 to 2" in decided.stops[0].message
+    assert "partition 1: offsets 0 to 2" in shown(decided.stops)
     assert starts(decide(accept(progress, decided), topic((0, 5), (2, 3)))) == {
         0: (1, 5),
         1: (1, 2),
@@ -81,8 +81,8 @@ def test_a_recreated_topic_stops_whatever_its_offsets() -> None:
     progress = fold([entry(0, 5)])
     for latest in (3, 5, 9):
         decided = decide(progress, topic((0, latest), topic_id="B"))
-        assert "topic id A became B" in decided.stops[0].message
-        assert "partition 0 from offset 5" in decided.stops[0].message
+        assert "topic id A became B" in shown(decided.stops)
+        assert "partition 0 from offset 5" in shown(decided.stops)
         assert decided.stops[0].arguments == ("orders", "--topic-id", "B")
         after = decide(accept(progress, decided), topic((0, latest), topic_id="B"))
         assert (starts(after), after.stops) == ({0: (2, 0)}, ())
@@ -91,7 +91,7 @@ def test_a_recreated_topic_stops_whatever_its_offsets() -> None:
 def test_a_truncated_topic_stops_and_is_landed_anew_as_a_new_incarnation() -> None:
     progress = fold([entry(0, 5), entry(0, 7, number=1)])
     decided = decide(progress, topic((0, 3), (2, 9)))
-    assert "ends at offset 3, but offsets up to 5 are landed" in decided.stops[0].message
+    assert "ends at offset 3, but offsets up to 5 are landed" in shown(decided.stops)
     assert decided.stops[0].may_pass
     after = decide(accept(progress, decided), topic((0, 4), (2, 9)))
     assert (starts(after), after.stops) == ({0: (2, 0), 1: (2, 2)}, ())
@@ -102,7 +102,7 @@ def test_a_truncated_topic_that_has_grown_again_still_stops() -> None:
     first = decide(progress, topic((0, 3)))
     remembered = fold(first.stops[0].evidence, progress)
     grown = decide(remembered, topic((0, 9)))
-    assert "ended before offset 5" in grown.stops[0].message
+    assert "ended before offset 5" in shown(grown.stops)
     assert grown.stops[0].arguments == first.stops[0].arguments
     assert (grown.stops[0].may_pass, grown.stops[0].evidence) == (False, ())
     after = decide(accept(remembered, grown), topic((0, 9)))
@@ -136,3 +136,27 @@ def test_the_other_connectors_topic_of_a_table_is_another_incarnation() -> None:
     assert [(s.partition, s.from_offset) for s in decided.starts] == [
         (Partition("orders", 2, 0), 0)
     ]
+
+
+def test_several_losses_are_accepted_by_one_command_that_names_them_all() -> None:
+    payments = Subscription("payments", "retail.public.payments")
+    progress = fold([entry(0, 5), entry(0, 5, "payments")])
+    held = {s.topic: Topic(s.topic, "A", {0: Offsets(8, 9)}) for s in (ORDERS, payments)}
+    both = plan(progress, [ORDERS, payments], held, NOW).stops
+    message = shown(both)
+    assert all(
+        f"topic {s.topic} partition 0: offsets 5 to 8" in message for s in (ORDERS, payments)
+    )
+    assert message.count("lakehouse landing") == 1
+    assert message.endswith(f"accept-loss orders,payments --all-shown {digest(both)}")
+    assert digest(both) == digest(both[::-1]) != digest(both[:1])
+
+
+def test_truncated_partitions_of_a_topic_are_accepted_together() -> None:
+    progress = fold([entry(0, 5), entry(0, 5, number=1)])
+    held = {ORDERS.topic: Topic(ORDERS.topic, "A", {n: Offsets(0, 3) for n in (0, 1)})}
+    stops = plan(progress, [ORDERS], held, NOW).stops
+    assert len(stops) == 2
+    records = dict.fromkeys(record for stop in stops for record in stop.records)
+    opened = fold(records, progress).positions
+    assert {p.number for p in opened if p.incarnation == 2} == {0, 1}

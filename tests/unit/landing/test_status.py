@@ -7,6 +7,8 @@ from typer.testing import CliRunner
 
 from ingestion.declarations import load
 from ingestion.kafka import brokers
+from ingestion.landing.ledger import Entry, Ledger
+from ingestion.landing.storage import open_storage
 from lakehouse.commands import landing as landing_commands
 
 
@@ -26,3 +28,26 @@ def test_no_name_is_cut_where_the_output_is_narrow(
     said = CliRunner().invoke(landing_commands.app, ["status"]).output
     for table in load().tables:
         assert table.topics["sqlserver"] in said
+
+
+def test_a_topic_that_is_another_one_has_no_lag(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its end minus what is landed of the old one may be 0, and would say that all is well."""
+    table = load().table("stores")
+    name = table.topics["postgresql"]
+
+    class Recreated:
+        def __init__(self, settings: object) -> None: ...
+
+        def topics(self, names: set[str]) -> dict[str, brokers.Topic]:
+            return {n: brokers.Topic(n, "new id", {0: brokers.Offsets(0, 5)}) for n in names}
+
+    monkeypatch.setattr(brokers, "Brokers", Recreated)
+    monkeypatch.setenv("LAKEHOUSE_LANDING", str(tmp_path))
+    monkeypatch.setenv("LAKEHOUSE_SOURCE", "postgresql")
+    landed = Entry("stores", name, "old id", 1, 0, 0, 5, 5, "landed", "2026-03-01", None)
+    Ledger(open_storage(str(tmp_path))).append([landed])
+    ended = CliRunner().invoke(landing_commands.app, ["status", "--tables", "stores"])
+    assert ended.exit_code == 3
+    assert all(part in ended.output for part in ("old id", "new id", "recreated"))

@@ -63,8 +63,11 @@ def test_nothing_can_be_published_once_the_staging_folder_is_removed(any_storage
 def test_a_local_file_appears_whole(any_storage: Storage, tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_bytes(b"x" * 100_000)
-    any_storage.put_file(source, "t/0-5.parquet")
-    assert any_storage.fetch("t/0-5.parquet", tmp_path).read_bytes() == source.read_bytes()
+    with source.open("rb") as file:
+        any_storage.put_file(file, "t/0-5.parquet")
+    with any_storage.fetch("t/0-5.parquet") as found:
+        assert found.read() == source.read_bytes()
+    assert any_storage.list_files("t") == ["t/0-5.parquet"]
 
 
 def test_other_places_than_folders_and_s3_are_refused() -> None:

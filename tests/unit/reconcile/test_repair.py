@@ -11,8 +11,8 @@ import pytest
 
 from ingestion.declarations import Column, Declarations, load
 from ingestion.errors import TerminalError
-from ingestion.kafka import produce
 from ingestion.settings import ConnectorName
+from lakehouse.kafka import produce
 from lakehouse.reconcile.findings import LostDelete
 from lakehouse.reconcile.repair import HEADER, absence_records, delete_records
 from tests.kit.reference import Change, Record, Source, Tombstone, judge

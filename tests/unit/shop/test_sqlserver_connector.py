@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ingestion.declarations import load
-from ingestion.kafka.produce import Record
+from lakehouse.kafka.produce import Record
 from playground.shop.sqlserver.connector import Change, Connector, Progress, Quirks, Transaction
 from playground.shop.sqlserver.layout import Image
 

@@ -8,7 +8,7 @@ locals {
     "min.insync.replicas"            = "2"
     "unclean.leader.election.enable" = "false"
     "log.retention.hours"            = tostring(var.default_retention_hours)
-    # The largest record that landing is proved with, with room (ingestion/kafka/topics.py).
+    # The largest record that landing is proved with, with room (lakehouse/kafka/topics.py).
     "message.max.bytes"       = "10485760"
     "replica.fetch.max.bytes" = "10485760"
   }

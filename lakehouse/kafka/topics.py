@@ -1,7 +1,7 @@
 """The topics that follow from the declarations, and how those of a broker differ from them.
 
 Pure: what there is goes in, what is wrong and what may be done about it comes out;
-`ingestion.kafka.admin` asks the broker and changes it.
+`lakehouse.kafka.admin` asks the broker and changes it.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from confluent_kafka.admin import (
 
 from ingestion.errors import TransientError
 from ingestion.kafka.brokers import Brokers
-from ingestion.kafka.topics import ActualTopic, Finding, Topic, compare
+from lakehouse.kafka.topics import ActualTopic, Finding, Topic, compare
 
 
 class Topics(Brokers):

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from ingestion.errors import TerminalError, TransientError
+from ingestion.errors import TerminalError
 from ingestion.kafka.auth import librdkafka_security
 from ingestion.settings import Settings
 
 TIMEOUT_SECONDS = 10
-# Behind a last record there may be transaction markers only: nobody waits for them.
-FIRST_RECORD_SECONDS = 5
 # A partition that is new, or whose broker has just gone, gets its leader in a moment.
 _BETWEEN_LEADERS = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
 
@@ -32,34 +30,6 @@ def newest_timestamp(settings: Settings, topic: str) -> float | None:
     return None
 
 
-def first_timestamps(
-    settings: Settings, places: Mapping[tuple[str, int], int]
-) -> dict[tuple[str, int], float]:
-    """When the first record at or after each offset was written, in seconds since 1970.
-
-    `places` are offsets by topic and partition; one without a record (only transaction markers lie
-    behind the offset) is absent from the result.
-
-    Raises:
-        TransientError: the brokers do not answer.
-    """
-    found: dict[tuple[str, int], float] = {}
-    with _consumer(settings) as consumer:
-        consumer.assign([TopicPartition(*place, offset) for place, offset in places.items()])
-        deadline = time.monotonic() + FIRST_RECORD_SECONDS
-        while len(found) < len(places) and time.monotonic() < deadline:
-            message = consumer.poll(0.5)
-            if message is None:
-                continue
-            error = message.error()
-            if error is not None:
-                raise TransientError(f"cannot read from {message.topic()}: {error.str()}")
-            place = (str(message.topic()), int(message.partition() or 0))
-            found.setdefault(place, message.timestamp()[1] / 1000)
-            consumer.pause([TopicPartition(*place)])
-    return found
-
-
 def read(
     settings: Settings, topic: str, partition: int, offset: int, count: int
 ) -> Iterator[dict[str, Any]]:
@@ -68,6 +38,22 @@ def read(
     Raises:
         TerminalError: the broker does not answer or has no such partition.
     """
+    for message in messages(settings, topic, partition, offset, count):
+        yield {
+            "topic": topic,
+            "partition": partition,
+            "offset": message.offset(),
+            "timestamp": message.timestamp()[1],
+            "headers": _headers(message),
+            "key": message.key(),
+            "value": message.value(),
+        }
+
+
+def messages(
+    settings: Settings, topic: str, partition: int, offset: int, count: int
+) -> Iterator[Message]:
+    """The same records as they are. Raises TerminalError as `read` does."""
     with _consumer(settings) as consumer:
         place = TopicPartition(topic, partition)
         first, last = _bounds(consumer, settings, place)
@@ -81,15 +67,7 @@ def read(
             if message is None or message.error():
                 continue
             count -= 1
-            yield {
-                "topic": topic,
-                "partition": partition,
-                "offset": message.offset(),
-                "timestamp": message.timestamp()[1],
-                "headers": _headers(message),
-                "key": message.key(),
-                "value": message.value(),
-            }
+            yield message
 
 
 @contextmanager

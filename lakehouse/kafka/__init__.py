@@ -1,0 +1,1 @@
+"""Kafka as people look after it: topics as declared, records read and written."""
