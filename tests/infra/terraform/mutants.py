@@ -87,6 +87,11 @@ MUTANTS: dict[str, tuple[Mutant, ...]] = {
             'for_each = each.key == "logs" ? ["logs"] : []',
             'for_each = ["logs"]',
         ),
+        Mutant(
+            "versions of what passes are kept for a day",
+            '"${var.landing_prefix}/_writers/"',
+            '"${var.landing_prefix}/_ledger/"',
+        ),
         Mutant("abandoned uploads go", "days_after_initiation = 7", "days_after_initiation = 700"),
     ),
     "network": (

@@ -15,6 +15,10 @@ locals {
   # by table and kept by `lakehouse`, which knows the ledger; a lifecycle rule would also remove each
   # table's zero-row schema file.
   infrequent_prefixes = { for table in var.tables : table => "${var.landing_prefix}/${table}/" }
+
+  # What is overwritten or moved all day long, and nobody restores: each staged file is copied to its
+  # name and removed, a heartbeat comes every ten seconds. Their versions would double the storage.
+  passing_prefixes = toset(["${var.landing_prefix}/_staging/", "${var.landing_prefix}/_writers/", "checkpoints/"])
 }
 
 resource "aws_s3_bucket" "this" {
@@ -174,6 +178,23 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
       transition {
         days          = local.zones[each.key].infrequent_after_days
         storage_class = "STANDARD_IA"
+      }
+    }
+  }
+
+  dynamic "rule" {
+    for_each = each.key == "landing" ? local.passing_prefixes : []
+
+    content {
+      id     = "passing-${rule.value}"
+      status = "Enabled"
+
+      filter {
+        prefix = rule.value
+      }
+
+      noncurrent_version_expiration {
+        noncurrent_days = 1
       }
     }
   }

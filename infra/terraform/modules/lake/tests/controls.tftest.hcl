@@ -89,6 +89,14 @@ run "buckets" {
   }
 
   assert {
+    condition = toset([
+      for rule in aws_s3_bucket_lifecycle_configuration.this["landing"].rule : rule.filter[0].prefix
+      if try(rule.noncurrent_version_expiration[0].noncurrent_days, 0) == 1
+    ]) == toset(["landing/_staging/", "landing/_writers/", "checkpoints/"])
+    error_message = "control: versions of what passes are kept for a day"
+  }
+
+  assert {
     condition     = alltrue([for lifecycle in aws_s3_bucket_lifecycle_configuration.this : lifecycle.rule[0].abort_incomplete_multipart_upload[0].days_after_initiation == 7])
     error_message = "control: abandoned uploads go"
   }
