@@ -191,7 +191,9 @@ class Zone:
         run.run()
         return run.landed_rows
 
-    def process(self, *topics: str, crash_at: str = "", **options: Any) -> subprocess.Popen[str]:
+    def process(
+        self, *topics: str, crash_at: str = "", in_a_storm: bool = False, **options: Any
+    ) -> subprocess.Popen[str]:
         """Land in a process of its own, which may be killed."""
         arguments = json.dumps(
             {
@@ -201,6 +203,7 @@ class Zone:
                 "subscriptions": [
                     (TABLE if n == 0 else f"{TABLE}_{n}", topic) for n, topic in enumerate(topics)
                 ],
+                "in_a_storm": in_a_storm,
                 "options": {"once": True} | options,
             }
         )
@@ -212,6 +215,7 @@ class Zone:
             | self.environment
             | crash
             | {"JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1"},
+            stdin=subprocess.PIPE if in_a_storm else None,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -343,6 +347,15 @@ def any_zone(request: pytest.FixtureRequest) -> Zone:
     """A landing zone on disk, and one on S3, for runs in processes of their own."""
     chosen: Zone = request.getfixturevalue(request.param)
     return chosen
+
+
+def java_of(pid: int) -> int:
+    """The number of the Java process that the process `pid` has started."""
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in children.read_text().split():
+            if "java" in Path(f"/proc/{child}/cmdline").read_text():
+                return int(child)
+    raise AssertionError("no Java")
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 240) -> None:

@@ -1,4 +1,8 @@
-"""A landing job as a process of its own, for tests that kill, pause or signal it."""
+"""A landing job as a process of its own, for tests that kill, pause or signal it.
+
+In a storm it stops at one point (`window`) when it is told by a line on stdin, says so on stdout,
+and goes on at the next line; another line makes its clock jump.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,46 @@ import json
 import signal
 import sys
 import threading
+import time
 
 from ingestion.errors import LakehouseError
+from ingestion.landing import commit
+from ingestion.landing import job as landing_job
+from ingestion.landing.crash_points import reach
 from ingestion.landing.job import Job, Landing
 from ingestion.landing.plan import Subscription
 from ingestion.landing.spark import local_session
 from ingestion.settings import Settings
+
+
+def listen() -> None:
+    """Obey the storm's controller."""
+    windows: set[str] = set()
+    going_on = threading.Event()
+    clock, jumped = time.time, [0.0]
+    time.time = lambda: clock() + jumped[0]
+
+    def pass_or_wait(point: str) -> None:
+        if point in windows:
+            windows.discard(point)
+            going_on.clear()
+            print(f"reached {point}", flush=True)
+            going_on.wait()
+        reach(point)  # type: ignore[arg-type]
+
+    def obey() -> None:
+        for line in sys.stdin:
+            order, _, what = line.strip().partition(" ")
+            if order == "window":
+                windows.add(what)
+            elif order == "go":
+                going_on.set()
+            else:
+                jumped[0] += float(what)
+
+    for module in (commit, landing_job):
+        vars(module)["reach"] = pass_or_wait
+    threading.Thread(target=obey, daemon=True).start()
 
 
 def main() -> int:
@@ -26,6 +64,8 @@ def main() -> int:
     subscriptions = [Subscription(*pair) for pair in given["subscriptions"]]
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    if given["in_a_storm"]:
+        listen()
     job = Job(settings, lambda: subscriptions, **given["options"])
     try:
         Landing(

@@ -16,7 +16,7 @@ import pytest
 from ingestion.errors import LakehouseError, RefusedError, TransientError
 from ingestion.landing import layout, spark
 from ingestion.landing.job import Landing
-from tests.integration.landing.conftest import TABLE, Feed, Zone, wait_for
+from tests.integration.landing.conftest import TABLE, Feed, Zone, java_of, wait_for
 from tests.kit.relay import Relay
 
 if TYPE_CHECKING:
@@ -54,15 +54,6 @@ def said(zone: Zone, words: str) -> bool:
     return any(words in line for line in zone.said)
 
 
-def java_of(process: subprocess.Popen[str]) -> int:
-    """The number of the job's Java process."""
-    for children in Path(f"/proc/{process.pid}/task").glob("*/children"):
-        for child in children.read_text().split():
-            if "java" in Path(f"/proc/{child}/cmdline").read_text():
-                return int(child)
-    raise AssertionError("no Java")
-
-
 def test_a_topic_recreated_with_as_many_records_while_landing_runs(zone: Zone, feed: Feed) -> None:
     feed.create(1).produce(5)
     with running(zone, feed) as failures:
@@ -79,7 +70,7 @@ def test_java_alone_is_killed(zone: Zone, feed: Feed) -> None:
     process = zone.process(feed.topic, once=False, interval=0.2, refresh=1)
     try:
         wait_for(lambda: landed(zone) == 20)
-        subprocess.run(["kill", "-9", str(java_of(process))], check=True)
+        subprocess.run(["kill", "-9", str(java_of(process.pid))], check=True)
         feed.produce(20, start=20)
         wait_for(lambda: landed(zone) == 40 or process.poll() is not None)
         process.send_signal(signal.SIGTERM)
