@@ -68,6 +68,7 @@ def _log(table: Table) -> dict[str, Any]:
         ),
         "data_tests": [
             "each_record_once",
+            "holds_what_was_landed",
             _stored("one_change_one_value", table),
         ],
     }

@@ -36,20 +36,24 @@ class Brokers:
     """The brokers, asked through Kafka's admin interface. Creating it connects to nothing."""
 
     def __init__(self, settings: Settings, timeout: float = TIMEOUT_SECONDS) -> None:
-        from confluent_kafka.admin import AdminClient
-
+        self._settings = settings
         self._servers = settings.kafka_bootstrap_servers
         self._timeout = timeout
+        self._connect()
+
+    def _connect(self) -> None:
+        from confluent_kafka.admin import AdminClient
+
         self._admin = AdminClient(
             {
                 "bootstrap.servers": self._servers,
                 # Refused connections are raised as errors; each attempt would be printed as well.
                 "log_level": 0,
                 "reconnect.backoff.max.ms": 1000,
-                **librdkafka_security(settings),
+                **librdkafka_security(self._settings),
             }
         )
-        if settings.kafka_auth == "iam":
+        if self._settings.kafka_auth == "iam":
             self._admin.poll(0)  # only a poll fetches the first token
 
     def topics(self, names: Iterable[str]) -> dict[str, Topic]:
@@ -159,6 +163,9 @@ class Brokers:
             if cause.code() == harmless:
                 return
             if cause.retriable() or cause.code() in (KafkaError._TRANSPORT, KafkaError._TIMED_OUT):
+                # A client that has seen a cluster without a controller may wait for minutes after
+                # there is one again ("Failed while waiting for controller").
+                self._connect()
                 raise TransientError(
                     f"cannot {doing}: no answer from the Kafka brokers at {self._servers}. Do they "
                     "run, and does LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS name them? `lakehouse doctor` "

@@ -16,13 +16,10 @@ from ingestion.landing.layout import DataFile, Partition
 from ingestion.landing.ledger import Entry, Ledger, Progress
 from ingestion.landing.plan import Start
 from ingestion.landing.records import StagedFile, describe, read_footer
-from ingestion.landing.storage import Storage
+from ingestion.landing.storage import AT_ONCE, Storage
 from ingestion.landing.writers import Registration
 
 Place = tuple[str, int]  # topic and partition number
-
-# Requests to the store at a time; boto3 keeps ten connections.
-_AT_ONCE = 8
 
 
 class IncompleteError(TransientError):
@@ -56,7 +53,7 @@ def staged_files(storage: Storage, folder: str, written: int) -> dict[Place, Sta
             f"not there, only {len(listed)} other files"
         )
     paths = [path for path in listed if path.endswith(".parquet")]
-    with ThreadPool(min(_AT_ONCE, len(paths) or 1)) as pool:
+    with ThreadPool(min(AT_ONCE, len(paths) or 1)) as pool:
         described = pool.map(partial(describe, storage), paths)
     found: dict[Place, StagedFile] = {}
     for file in described:
@@ -191,7 +188,7 @@ def publish(
         reach("file_visible")
 
     # A store answers within some 10 ms, whatever the size; a batch of all tables has 40 files.
-    with ThreadPool(min(_AT_ONCE, len(files) or 1)) as pool:
+    with ThreadPool(min(AT_ONCE, len(files) or 1)) as pool:
         pool.map(reveal, files)
     if committed:
         ledger.append(committed)
@@ -258,9 +255,8 @@ def _visible_files(
             day = f"{folder}/landing_date={position.landing_date or date.min}"
             oldest[folder] = min(day, oldest.get(folder, day))
     files: dict[tuple[Partition, int], DataFile] = {}
-    for folder, day in oldest.items():
-        for path in storage.list_files(folder, after=day):
-            file = layout.parse(path)
-            if file is not None:
+    with ThreadPool(AT_ONCE) as pool:
+        for paths in pool.starmap(storage.list_files, oldest.items()):
+            for file in filter(None, map(layout.parse, paths)):
                 files[file.partition, file.from_offset] = file
     return files

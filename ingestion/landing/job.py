@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from multiprocessing.pool import ThreadPool
 from typing import TYPE_CHECKING
 
 from ingestion.errors import (
@@ -30,7 +31,7 @@ from ingestion.landing.lag import Lag, measure
 from ingestion.landing.ledger import Ledger
 from ingestion.landing.plan import Plan, Start, Subscription, plan, shown
 from ingestion.landing.records import StagedFile, empty_file
-from ingestion.landing.storage import Storage, of_system, open_storage
+from ingestion.landing.storage import AT_ONCE, Storage, of_system, open_storage
 from ingestion.landing.writers import (
     Registration,
     checkpoint_folder,
@@ -221,22 +222,24 @@ class _Java:
     def __init__(self, start: Callable[[], SparkSession]) -> None:
         self._start = start
         self._pool = ThreadPoolExecutor(1)
+        self._gone: SparkSession | None = None
         self._started = self._pool.submit(start)
 
     def session(self) -> SparkSession:
-        """The session, once it is there."""
-        return self._started.result()
-
-    def start_anew(self) -> None:
-        """Start another Java process.
+        """The session, once it is there.
 
         Raises:
-            TerminalError: there can be no other (on Glue it is the job itself).
+            TerminalError: there can be no other than the one that has ended (on Glue).
         """
-        gone = self.session()
-        self._started = self._pool.submit(self._start)
-        if self.session() is gone:
+        session = self._started.result()
+        if session is self._gone:
             raise TerminalError("Spark's Java process has ended, and the job ends with it")
+        return session
+
+    def start_anew(self) -> None:
+        """Start another Java process in the place of the one that has ended."""
+        self._gone = self.session()
+        self._started = self._pool.submit(self._start)
 
     def close(self) -> None:
         """Wait for what is being started."""
@@ -367,8 +370,12 @@ class _Session:
         self._ledger = Ledger(self._storage)
         tables = {s.table for s in self._subscriptions}
         # What was landed before has it: a store is not asked for each of hundreds of tables.
-        for table in tables - {partition.table for partition in self._ledger.progress.positions}:
-            self._storage.put_if_absent(layout.schema_file(table), empty_file())
+        new = tables - {partition.table for partition in self._ledger.progress.positions}
+        with ThreadPool(AT_ONCE) as pool:
+            pool.map(
+                lambda table: self._storage.put_if_absent(layout.schema_file(table), empty_file()),
+                new,
+            )
         commit.check_ledger_is_there(self._storage, self._ledger, tables)
         adopted = commit.adopt(self._storage, self._ledger, tables, _now())
         for entry in adopted:
@@ -511,7 +518,9 @@ class _Session:
         """Where the batch ends in each partition, from Spark's offset log.
 
         The records alone do not tell: behind the last one there may be transaction markers, which
-        would look like a loss when retention has removed them.
+        would look like a loss when retention has removed them. No page describes the file; but
+        what Spark tells of a batch otherwise (its progress) comes when the batch is over, and a
+        file of another form stops landing before anything of it is visible.
         """
         log = self._checkpoints.read(f"{self._checkpoint}/offsets/{batch_id}").decode()
         ends = json.loads(log.splitlines()[-1])

@@ -24,14 +24,12 @@ from ingestion.errors import TerminalError
 from ingestion.landing import layout
 from ingestion.landing.crash_points import reach
 from ingestion.landing.layout import DataFile, Partition
-from ingestion.landing.storage import Storage
+from ingestion.landing.storage import AT_ONCE, Storage
 
 # Readers open no more commits than these, and as many again while one rolls them up.
 ROLL_UP_EVERY = 1000
 # Longer than any reader takes from listing the commits to having read them.
 KEEP_ROLLED_UP_SECONDS = 24 * 3600.0
-# Requests to the store at a time; boto3 keeps ten connections.
-_AT_ONCE = 8
 _COMMIT = re.compile(rf"{layout.LEDGER}/(\d{{20}})\.jsonl")
 _ROLL_UP = re.compile(rf"{layout.ROLLED_UP}/(\d{{20}})\.jsonl")
 
@@ -313,7 +311,7 @@ def retire(storage: Storage, now: float) -> None:
         storage.delete(path)
         reach("ledger_retiring")
 
-    with ThreadPool(_AT_ONCE) as pool:
+    with ThreadPool(AT_ONCE) as pool:
         pool.map(remove, doomed)
 
 
@@ -326,7 +324,7 @@ def _sequences(storage: Storage, kind: re.Pattern[str], after: str = "") -> list
 
 def _read(storage: Storage, files: Iterable[str]) -> list[Entry]:
     paths = list(files)
-    with ThreadPool(min(_AT_ONCE, len(paths) or 1)) as pool:
+    with ThreadPool(min(AT_ONCE, len(paths) or 1)) as pool:
         contents = pool.map(storage.read, paths)
     return [
         entry

@@ -20,6 +20,8 @@ from typing import IO, Any, Protocol
 
 from ingestion.errors import LakehouseError, OutageError, TerminalError
 
+# Requests to a store at a time; boto3 keeps ten connections.
+AT_ONCE = 8
 # What is being written on a disk, and what is being removed, lies in this folder of the root.
 _TEMPORARY = ".temporary"
 # No file takes longer to be written: what is older was left by a process that was killed.

@@ -269,6 +269,28 @@ def compact(
 
 
 @app.command()
+def verify(tables: _Tables = "") -> None:
+    """Compare the records of the files that are there with the ledger. Exit code 3: some are gone.
+
+    What retention has removed, or will within two days, is not looked at.
+    """
+    from ingestion.landing import verification
+
+    zone = _open(tables)
+    days = {table.name: table.landing_retention_days for table in zone.declared.tables}
+    entries, now, gone = zone.ledger.entries(), datetime.now(UTC), 0
+    for subscription in zone.subscriptions:
+        kept = timedelta(days=days.get(subscription.table, max(days.values())) - 2)
+        found = verification.verify(zone.storage, entries, subscription.table, now - kept)
+        gone += len(found)
+        for difference in found:
+            say(str(difference))
+    if gone:
+        raise typer.Exit(Exit.ATTENTION)
+    say("the files hold what the ledger says")
+
+
+@app.command()
 def expire(
     tables: _Tables = "",
     grace_hours: Annotated[

@@ -20,6 +20,10 @@ BAD_DATA = {
         insert into staging.customers__log
         select * from staging.customers__log where _cdc_status = 'accepted' limit 1
         """,
+    "holds_what_was_landed": """
+        delete from staging.orders__log
+        where kafka_offset = (select max(kafka_offset) - 1 from staging.orders__log)
+        """,
     "one_change_one_value": """
         insert into staging.orders__log
         select * replace ('another' as _cdc_row_hash)

@@ -17,6 +17,7 @@ from ingestion.landing import layout
 from ingestion.landing.job import Landing
 from ingestion.landing.plan import Subscription
 from ingestion.landing.records import arrow_schema
+from ingestion.landing.storage import _LocalStorage
 from tests.integration.landing.conftest import TABLE, Feed, Zone, wait_for
 
 
@@ -51,6 +52,25 @@ def test_files_have_the_declared_types_from_the_first_day(zone: Zone, feed: Feed
     for path in [*written, empty]:
         assert pq.ParquetFile(path).schema_arrow.equals(arrow_schema()), path
     assert pq.read_metadata(empty).num_rows == 0
+
+
+def test_a_start_looks_after_no_table_that_was_landed_before(
+    zone: Zone, feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three hundred tables are as many requests to a store, or as many waits for a disk."""
+    feed.create(1)
+    written: list[str] = []
+    put = _LocalStorage.put_if_absent
+
+    def put_and_tell(self: _LocalStorage, path: str, content: bytes) -> bool:
+        written.append(path)
+        return put(self, path, content)
+
+    monkeypatch.setattr(_LocalStorage, "put_if_absent", put_and_tell)
+    for expected in ([layout.schema_file(TABLE)], []):
+        written.clear()
+        zone.land(feed.topic)
+        assert [path for path in written if path.startswith(TABLE)] == expected
 
 
 def test_each_run_lands_what_is_new_once(zone: Zone, feed: Feed) -> None:

@@ -200,7 +200,8 @@ class World:
         """A topic that is not the one of which records are landed."""
         self.broker(has_topics=True)
         topic = load().table("stores").topics["postgresql"]
-        landed = Entry("stores", topic, "another id", 1, 0, 0, 5, 5, "landed", "2026-03-01", None)
+        now = datetime.now(UTC).isoformat()
+        landed = Entry("stores", topic, "another id", 1, 0, 0, 5, 5, "landed", now, None)
         Ledger(open_storage(str(self.folder / "landing"))).append([landed])
 
     def catalog(self, *computed: str, tables: int | None = None) -> None:
@@ -301,6 +302,7 @@ CASES: dict[tuple[int, str], Case] = {
     (0, "landing status"): ("", lambda world: world.broker(has_topics=True)),
     (3, "landing status"): ("", lambda world: world.broker(has_topics=False)),
     (4, "landing accept-loss"): ("stores", lambda world: world.broker(has_topics=True)),
+    (3, "landing verify"): ("--tables stores", World.recreated),
     (4, "landing land-record"): (
         "stores --partition 0 --offset 7",
         lambda world: world.broker(has_topics=True),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ingestion.errors import TerminalError, TransientError
+from ingestion.errors import OutageError, TerminalError, TransientError
 from ingestion.landing.storage import Storage, open_storage
 
 
@@ -119,3 +121,57 @@ def test_a_folder_that_cannot_be_listed_is_not_empty(
     monkeypatch.setattr(os, "scandir", fail)
     with pytest.raises(TransientError, match=f"/{refused} cannot be listed: Permission denied"):
         storage.list_files("a")
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "words"),
+    [
+        (errno.ENOSPC, OutageError, "the disk is full"),
+        (errno.EROFS, OutageError, "cannot be reached or written: Read-only file system"),
+        (errno.EIO, OutageError, "cannot be reached or written: Input/output error"),
+        (errno.EACCES, TerminalError, "Permission denied. Give the user that runs this the right"),
+    ],
+)
+def test_what_the_disk_complains_of_is_a_sentence(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    kind: type[Exception],
+    words: str,
+) -> None:
+    storage = open_storage(str(tmp_path))
+
+    def fail(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(kind, match=words):
+        storage.put("a/1", b"{}")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_folder_that_is_away_is_not_made_anew(tmp_path: Path) -> None:
+    """What is written into an empty mount point is hidden when the disk is back."""
+    storage = open_storage(str(tmp_path / "landing"))
+    (tmp_path / "landing").rename(tmp_path / "unplugged")
+    for call in (
+        lambda: storage.put("a/1", b"{}"),
+        lambda: storage.put_if_absent("a/1", b"{}"),
+        lambda: storage.list_files("a"),
+        lambda: storage.publish("_staging/1", "a/1"),
+    ):
+        with pytest.raises(OutageError):
+            call()
+    assert not (tmp_path / "landing").exists()
+
+
+def test_what_a_kill_left_half_written_goes_at_the_next_start(tmp_path: Path) -> None:
+    folder = tmp_path / ".temporary"
+    (folder / "removing/deep").mkdir(parents=True)
+    for name in ("old", "removing/deep/file", "new"):
+        (folder / name).write_bytes(b"half")
+    hours_ago = time.time() - 7200
+    for name in ("old", "removing"):
+        os.utime(folder / name, (hours_ago, hours_ago))
+    assert open_storage(str(tmp_path)).list_files("") == []
+    assert [path.name for path in folder.iterdir()] == ["new"], "somebody may still write it"

@@ -1,0 +1,98 @@
+"""The records that are there held against the ledger: what is gone, though it was landed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from multiprocessing.pool import ThreadPool
+from typing import NamedTuple
+
+from ingestion.errors import TerminalError
+from ingestion.landing.compaction import covered
+from ingestion.landing.layout import DataFile, Partition, parse
+from ingestion.landing.ledger import Entry
+from ingestion.landing.records import read_footer
+from ingestion.landing.storage import AT_ONCE, Storage
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A range of offsets of which the files hold other records than the ledger says."""
+
+    topic: str
+    partition: Partition
+    from_offset: int
+    until_offset: int
+    landed: int
+    found: int
+
+    def __str__(self) -> str:
+        return (
+            f"topic {self.topic}, {self.partition}, offsets {self.from_offset} to "
+            f"{self.until_offset}: {self.landed:,} records were landed, the files hold "
+            f"{self.found:,}"
+        )
+
+
+def verify(
+    storage: Storage, entries: Iterable[Entry], table: str, since: datetime
+) -> list[Difference]:
+    """The ranges of `table`, committed since then, that the files do not hold as they should.
+
+    `entries` are the ledger's, in order; what is older has been, or may be, removed by retention.
+    Only the footers of files are read: each is whole, or no Parquet file.
+    """
+    files = [file for path in storage.list_files(table) if (file := parse(path)) is not None]
+    outer = sorted(set(files) - covered(files).keys())
+    with ThreadPool(AT_ONCE) as pool:
+        rows = pool.map(lambda file: _rows(storage, file), outer)
+    pieces: dict[Partition, list[_Piece]] = {}
+    for file, found in zip(outer, rows, strict=True):
+        piece = _Piece(file.from_offset, file.until_offset, found, None)
+        pieces.setdefault(file.partition, []).append(piece)
+    for entry in entries:
+        if entry.table == table and entry.rows:
+            piece = _Piece(entry.from_offset, entry.until_offset, entry.rows, entry)
+            pieces.setdefault(entry.partition, []).append(piece)
+    return [
+        difference
+        for partition, found in sorted(pieces.items())
+        for difference in _differences(found, since)
+    ]
+
+
+class _Piece(NamedTuple):
+    """A file's range and rows, or a ledger entry's."""
+
+    from_offset: int
+    until_offset: int
+    rows: int
+    entry: Entry | None
+
+
+def _differences(pieces: list[_Piece], since: datetime) -> Iterator[Difference]:
+    """Compare what overlaps: merged files hold several ranges, rolled up ranges several files."""
+    together: list[_Piece] = []
+    for piece in [*sorted(pieces, key=lambda piece: piece[:2]), None]:
+        end = max((p.until_offset for p in together), default=0)
+        if together and (piece is None or piece.from_offset >= end):
+            entries = [p.entry for p in together if p.entry is not None]
+            landed = sum(entry.rows for entry in entries)
+            found = sum(p.rows for p in together if p.entry is None)
+            is_kept = all(datetime.fromisoformat(e.committed_at) >= since for e in entries)
+            if entries and is_kept and landed != found:
+                first = entries[0]
+                yield Difference(
+                    first.topic, first.partition, together[0].from_offset, end, landed, found
+                )
+            together = []
+        together += [piece] if piece is not None else []
+
+
+def _rows(storage: Storage, file: DataFile) -> int:
+    """How many records the file holds; none if it is gone or no whole Parquet file."""
+    try:
+        return int(read_footer(storage, file.path).num_rows)
+    except (FileNotFoundError, TerminalError):
+        return 0
