@@ -53,6 +53,7 @@ down: setup ## stop them; the data stays in data/
 .PHONY: bench
 bench: setup ## how fast landing, history and the whole pipeline are on this machine
 	@$(PYTHON) -m benchmarks.landing 20000000 3
+	@$(PYTHON) -m benchmarks.recovery
 	@$(PYTHON) -m benchmarks.history
 	@$(PYTHON) -m benchmarks.history --keys 10000000 --recent
 	@$(PYTHON) -m benchmarks.pipeline --events 1000000
