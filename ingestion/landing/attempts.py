@@ -44,7 +44,7 @@ def next_attempt(
     """What to try, after `tried`: by partition an offset, and how often it was begun there."""
     sizes = (
         Size(max_offsets, 1000),
-        Size(max_offsets, 20),
+        Size(max_offsets, 100),
         Size(max(1, max_offsets // 100), 1, is_alone=True),
         Size(max(1, max_offsets // 10_000), 1, is_alone=True),
         Size(1, 1, is_alone=True),

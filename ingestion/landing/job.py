@@ -166,11 +166,12 @@ class Landing:
                         return
                     failures = 0
                 except TransientError as error:
-                    # What has begun to read is tried with less each time, until it is one offset.
-                    failures = 1 if session.has_begun else failures + 1
+                    failures = 1 if session.landed_rows else failures + 1
                     if isinstance(error, JavaGoneError):
                         java.start_anew()
-                    if self._recover(error, failures, look):
+                    # What has begun to read is tried with less each time, until it is one offset.
+                    ends = session.has_begun and not isinstance(error, OutageError)
+                    if self._recover(error, 1 if ends else failures, look):
                         # It was not the batch's doing.
                         session.take_back(attempts)
                     elif session.cannot_land is not None and not session.landed_rows:
@@ -331,7 +332,8 @@ class _Session:
     ) -> None:
         """Run the query until it ends, or should."""
         stream = spark.read_stream(session, self._job.settings, attempt.starts, attempt.size)
-        ends = self._job.once or attempt.size.is_alone
+        # What takes less than usual ends with what is there: then the usual goes on.
+        ends = self._job.once or attempt.number > 1
         query = spark.start_query(
             stream,
             self._land,
@@ -350,8 +352,8 @@ class _Session:
 
     @property
     def has_begun(self) -> bool:
-        """Whether it has come so far as to read."""
-        return bool(self._starts)
+        """Whether it has come so far as to read something."""
+        return any(start.until > start.from_offset for start in self._starts.values())
 
     def take_back(self, attempts: Attempts) -> None:
         """The session has failed by something else than what it was to land."""
@@ -360,7 +362,7 @@ class _Session:
 
     def remove_checkpoint(self) -> None:
         """Remove Spark's checkpoint of this session: the next one starts where the ledger ends."""
-        with suppress(TransientError):  # the next start does
+        with suppress(LakehouseError):  # the next start does
             self._checkpoints.delete_folder(self._checkpoint)
 
     def _plan(self) -> Plan:

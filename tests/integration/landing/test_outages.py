@@ -103,6 +103,7 @@ def test_a_landing_zone_that_is_away_for_a_while(zone: Zone, feed: Feed) -> None
     assert zone.landed() == feed.truth()
 
 
+@pytest.mark.long
 def test_a_store_that_is_away_for_a_while(
     s3_zone: Zone, s3_endpoint: str, feed: Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
