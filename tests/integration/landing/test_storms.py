@@ -200,7 +200,7 @@ def drawn(seed: int, kinds: tuple[str, ...], count: int) -> list[tuple[str, str,
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seed", range(14))
+@pytest.mark.parametrize("seed", range(15))
 def test_many_storms(storm: Storm, seed: int) -> None:
     weather(storm, seed, *drawn(seed, KINDS[1:], 12))
 
@@ -208,4 +208,4 @@ def test_many_storms(storm: Storm, seed: int) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(4))
 def test_many_storms_at_the_store(storm_at_the_store: Storm, seed: int) -> None:
-    weather(storm_at_the_store, seed, *drawn(seed, ("store", "store", "java", "job"), 9))
+    weather(storm_at_the_store, seed, *drawn(seed, ("store", "store", "store", "job"), 10))
