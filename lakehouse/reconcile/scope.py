@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Context, Decimal
 from hashlib import md5, sha256
+from math import floor, isfinite
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from ingestion.declarations import Column, Table
 
@@ -94,12 +96,32 @@ def canonical(value: Any, column: Column) -> str | None:
             return "true" if value else "false"
         case "decimal":
             unit, exact = Decimal(1).scaleb(-(column.type.scale or 0)), Context(prec=99)
-            return f"{exact.plus(Decimal(value).quantize(unit, context=exact)):f}"
+            number = _rounded(value, unit) if column.from_float else Decimal(value)
+            if not number.is_finite():
+                return None  # NaN and the infinities of PostgreSQL
+            return f"{exact.plus(number.quantize(unit, context=exact)):f}"
         case "timestamp" if isinstance(value, datetime):
-            moment = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
-            return moment.isoformat(sep=" ", timespec="microseconds")
+            return _in_utc(value, column).isoformat(sep=" ", timespec="microseconds")
     # SQL Server's connector spells these in capitals
     return str(value).upper() if isinstance(value, UUID) else str(value)
+
+
+def _rounded(value: Any, unit: Decimal) -> Decimal:
+    """A float as the log rounds it (docs/types.md), in doubles."""
+    number = float(value)
+    if not isfinite(number):
+        return Decimal(number)
+    return floor(abs(number) * float(1 / unit) + 0.5) * unit * (-1 if number < 0 else 1)
+
+
+def _in_utc(moment: datetime, column: Column) -> datetime:
+    """A time of the source as the log has it: of an hour that comes twice the second one."""
+    if moment.tzinfo:
+        return moment.astimezone(UTC).replace(tzinfo=None)
+    if column.time_zone is None or not 1970 <= moment.year < 9999:
+        return moment
+    local = moment.replace(tzinfo=ZoneInfo(column.time_zone))
+    return max(local.replace(fold=fold).astimezone(UTC) for fold in (0, 1)).replace(tzinfo=None)
 
 
 def _escaped(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestion.declarations import load
+from ingestion.declarations import DataType, load
 from ingestion.settings import ConnectorName
 from lakehouse.health.waiting import AT_ONCE
 from lakehouse.reconcile import rows
@@ -268,6 +268,40 @@ def test_a_value_of_the_driver_has_the_text_of_the_log(
     column = DECLARED.table(table).column(name)
     assert canonical(value, column) == text
     assert canonical(None, column) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.1, "0.1000"),
+        (-2.5e-4, "-0.0003"),
+        (1.00005, "1.0001"),
+        (float("nan"), None),
+        (float("-inf"), None),
+    ],
+)
+def test_a_float_is_rounded_as_in_the_log(value: float, text: str | None) -> None:
+    column = replace(
+        DECLARED.table("order_items").column("unit_price"),
+        type=DataType("decimal", precision=15, scale=4),
+        from_float=True,
+    )
+    assert canonical(value, column) == text
+
+
+@pytest.mark.parametrize(
+    ("moment", "text"),
+    [
+        (datetime(2024, 7, 1, 12), "2024-07-01 10:00:00.000000"),
+        (datetime(2024, 3, 31, 2, 30), "2024-03-31 01:30:00.000000"),
+        (datetime(2024, 10, 27, 2, 30), "2024-10-27 01:30:00.000000"),
+        (datetime(1900, 1, 1), "1900-01-01 00:00:00.000000"),
+        (datetime(9999, 12, 31), "9999-12-31 00:00:00.000000"),
+    ],
+)
+def test_a_local_time_is_moved_as_in_the_log(moment: datetime, text: str) -> None:
+    column = replace(DECLARED.table("customers").column("created_at"), time_zone="Europe/Berlin")
+    assert canonical(moment, column) == text
 
 
 def test_a_hashed_value_is_hashed_as_the_connector_does_it() -> None:
