@@ -47,21 +47,26 @@
 {% macro declared_columns(table) %}
     {% set columns = [] %}
     {% if execute %}
-        {% set key = declared_meta(table)['primary_key'] %}
-        {% set tracked = declared_meta(table).get('tracked_columns', []) %}
-        {% for column in declared_sources()[table].columns.values() %}
+        {#- asked once: each look at dbt's graph writes every source out -#}
+        {% set declared, connector = declared_sources()[table], source_connector() %}
+        {% set of_table = declared.config.meta %}
+        {% set naming = of_table.get('column_naming', {}).get(connector)
+            or declared.source_meta['connectors'].get(connector, {}).get('column_naming')
+            or ('PascalCase' if connector == 'sqlserver' else 'snake_case') %}
+        {% for column in declared.columns.values() %}
             {% set meta = column.config.meta %}
             {% if meta.get('pii') != 'exclude' %}
+                {% set is_key = column.name in of_table['primary_key'] %}
                 {% do columns.append({
                     'name': column.name,
                     'data_type': column.data_type,
-                    'type': _declared_type(column, column.name in key),
+                    'type': _declared_type(column, is_key, connector),
                     'nullable': meta.get('nullable', false),
-                    'is_key': column.name in key,
-                    'is_tracked': column.name in tracked,
+                    'is_key': is_key,
+                    'is_tracked': column.name in of_table.get('tracked_columns', []),
                     'collation': meta.get('collation', 'binary'),
                     'large': meta.get('large'),
-                    'source_names': _source_column_names(table, column.name, meta),
+                    'source_names': _source_column_names(column.name, meta.get('source_columns', {}).get(connector), naming),
                 }) %}
             {% endif %}
         {% endfor %}
@@ -70,16 +75,11 @@
 {% endmacro %}
 
 {#- What the source calls the column, and called it, newest first. -#}
-{% macro _source_column_names(table, name, meta) %}
-    {% set connector = source_connector() %}
-    {% set declared = meta.get('source_columns', {}).get(connector) %}
+{% macro _source_column_names(name, declared, naming) %}
     {% if declared %}
         {% do return([declared] if declared is string else declared) %}
     {% endif %}
-    {% set rule = declared_meta(table).get('column_naming', {}).get(connector)
-        or declared_sources()[table].source_meta['connectors'].get(connector, {}).get('column_naming')
-        or ('PascalCase' if connector == 'sqlserver' else 'snake_case') %}
-    {% do return([name.split('_') | map('capitalize') | join('') if rule == 'PascalCase' else name]) %}
+    {% do return([name.split('_') | map('capitalize') | join('') if naming == 'PascalCase' else name]) %}
 {% endmacro %}
 
 {% macro _parse_data_type(data_type) %}
@@ -96,7 +96,7 @@
 {% endmacro %}
 
 {#- The type, and what else decides how a text is read as a value of it. -#}
-{% macro _declared_type(column, is_key) %}
+{% macro _declared_type(column, is_key, connector) %}
     {% set type = _parse_data_type(column.data_type) %}
     {% set meta = column.config.meta %}
     {#- `on_invalid: null` is YAML's null -#}
@@ -107,7 +107,7 @@
         'time_zone': meta.get('time_zone'),
         'on_invalid': on_invalid,
         'is_cut': meta.get('too_long') == 'truncate',
-        'has_answer': source_connector() == 'postgresql' and not is_key and on_invalid is none
+        'has_answer': connector == 'postgresql' and not is_key and on_invalid is none
             and (type['name'] in ['date', 'timestamp'] or (type['name'] == 'decimal' and meta.get('nullable', false))),
     } %}
     {#- What is not set is left out: operations.declarations has 65,535 bytes for a table. -#}
