@@ -7,7 +7,7 @@ kind share is in dbt_project.yml. Columns are described in the declarations and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,15 @@ def render(declarations: Declarations) -> dict[Path, str]:
         entries = [described(table) for table in declarations.tables]
         files[STAGING / f"{kind}/_retail__{kind}.yml"] = _yaml({"models": entries})
     return files
+
+
+def out_of_date(files: Mapping[Path, str], root: Path) -> dict[Path, str]:
+    """Those of `files` that below `root` are not there, or have another content."""
+    return {
+        path: content
+        for path, content in files.items()
+        if not (root / path).exists() or (root / path).read_text(encoding="utf-8") != content
+    }
 
 
 def _log_sql(table: Table) -> str:

@@ -9,7 +9,7 @@ import typer
 
 from ingestion.declarations import load
 from lakehouse.console import AsJson, Exit, note, say, show_json
-from lakehouse.dbt_files import render
+from lakehouse.dbt_files import out_of_date, render
 from lakehouse.source.connectors import source_table
 
 app = typer.Typer(
@@ -38,11 +38,7 @@ def generate(
     ] = False,
 ) -> None:
     """Write the dbt files that follow from the declarations: logs, staging, histories, docs."""
-    stale = {
-        path: content
-        for path, content in render(load()).items()
-        if not path.exists() or path.read_text(encoding="utf-8") != content
-    }
+    stale = out_of_date(render(load()), Path())
     if stale and check_only:
         say(f"out of date: {', '.join(map(str, stale))}")
         note("Run `lakehouse declarations generate`.")

@@ -10,7 +10,7 @@ import typer
 
 from ingestion.declarations import SOURCES_FILE, load
 from lakehouse.console import ROOT, note, say
-from lakehouse.dbt_files import render
+from lakehouse.dbt_files import out_of_date, render
 from lakehouse.settings import CommandSettings
 
 _FILE = SOURCES_FILE.relative_to(ROOT)
@@ -72,10 +72,9 @@ def onboard(
     for path in sorted(stale - set(files)):
         (ROOT / path).unlink(missing_ok=True)
         say(f"removed: {path}")
-    for path, content in files.items():
-        if not (ROOT / path).exists() or (ROOT / path).read_text(encoding="utf-8") != content:
-            (ROOT / path).write_text(content, encoding="utf-8")
-            say(f"written: {path}")
+    for path, content in out_of_date(files, ROOT).items():
+        (ROOT / path).write_text(content, encoding="utf-8")
+        say(f"written: {path}")
     for line in _left(declared_name) if remove else _next(declared_name):
         note(line)
 

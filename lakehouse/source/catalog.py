@@ -54,6 +54,11 @@ class CatalogTable:
     replica_identity: str = ""
     capture_instances: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+    @property
+    def qualified(self) -> str:
+        """`schema.table`."""
+        return f"{self.schema}.{self.name}"
+
 
 @dataclass(frozen=True)
 class Catalog:
@@ -143,6 +148,11 @@ inner join sys.tables as tables on tables.object_id = captures.source_object_id
 inner join cdc.captured_columns as columns on columns.object_id = captures.object_id
 order by captures.create_date, captures.capture_instance, columns.column_ordinal
 """
+
+
+def plain_name(name: str) -> str:
+    """What is left of a name when its spelling is set aside: letters and digits, in lower case."""
+    return "".join(filter(str.isalnum, name)).lower()
 
 
 def live_catalog(settings: CommandSettings) -> Catalog:

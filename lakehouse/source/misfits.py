@@ -12,7 +12,7 @@ from typing import Literal
 
 from ingestion.declarations import Column, Declarations, Table
 from ingestion.settings import ConnectorName
-from lakehouse.source.catalog import Catalog, CatalogTable, SourceColumn
+from lakehouse.source.catalog import Catalog, CatalogTable, SourceColumn, plain_name
 from lakehouse.source.connectors import source_table
 from lakehouse.source.types import HOMES, NO_HOME, bare_type, fractional_seconds, is_float
 
@@ -38,8 +38,8 @@ def misfits(declarations: Declarations, catalog: Catalog) -> Iterator[Misfit]:
         if there is None or place.database not in ("", catalog.database):
             alike = [
                 f", which has {other}"
-                for other in (f"{each.schema}.{each.name}" for each in catalog.tables)
-                if other != place.qualified and _plain(other) == _plain(place.qualified)
+                for other in (each.qualified for each in catalog.tables)
+                if other != place.qualified and plain_name(other) == plain_name(place.qualified)
             ]
             yield Misfit(
                 place.qualified,
@@ -98,7 +98,9 @@ def _of_table(where: str, table: Table, there: CatalogTable, catalog: Catalog) -
     for column in table.columns:
         name = column.source_name(catalog.connector)
         if name not in columns:
-            alike = [f", which has {other}" for other in columns if _plain(other) == _plain(name)]
+            alike = [
+                f", which has {other}" for other in columns if plain_name(other) == plain_name(name)
+            ]
             yield Misfit(
                 f"{where}.{name}",
                 f"is not in the source{''.join(alike)}: correct `source_columns` (upper and lower "
@@ -106,10 +108,6 @@ def _of_table(where: str, table: Table, there: CatalogTable, catalog: Catalog) -
             )
         elif column in table.landed_columns:
             yield from _of_column(f"{where}.{name}", column, columns[name], catalog)
-
-
-def _plain(name: str) -> str:
-    return "".join(filter(str.isalnum, name)).lower()
 
 
 def _of_column(

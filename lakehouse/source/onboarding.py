@@ -30,7 +30,7 @@ from ingestion.declarations import (
 from ingestion.errors import RefusedError, TerminalError
 from ingestion.reserved_names import column_taken, table_taken
 from ingestion.settings import ConnectorName
-from lakehouse.source.catalog import Catalog, CatalogTable, SourceColumn
+from lakehouse.source.catalog import Catalog, CatalogTable, SourceColumn, plain_name
 from lakehouse.source.connectors import source_table, topic_part
 from lakehouse.source.types import HOMES, NO_HOME, bare_type, fractional_seconds, is_float
 
@@ -102,7 +102,7 @@ def propose(catalog: Catalog, place: str, sources: Path, name: str | None = None
     declared, there = load(sources), _find(catalog, place)
     if catalog.connector not in declared.connectors:
         raise TerminalError(f"{sources} declares no connector {catalog.connector}")
-    where = f"{there.schema}.{there.name}"
+    where = there.qualified
     for table in declared.tables:
         known = source_table(declared, table, catalog.connector)
         if (known.schema, known.name) == (there.schema, there.name):
@@ -168,23 +168,15 @@ def _value(node: Any, key: str) -> Any:
 
 
 def _find(catalog: Catalog, place: str) -> CatalogTable:
-    named = {f"{table.schema}.{table.name}": table for table in catalog.tables}
-    found = [table for table in catalog.tables if place in (table.name, _full(table))]
+    named = [table.qualified for table in catalog.tables]
+    found = [table for table in catalog.tables if place in (table.name, table.qualified)]
     if len(found) == 1:
         return found[0]
-    alike = [full for full in named if _plain(place) in _plain(full)] or sorted(named)
+    alike = [full for full in named if plain_name(place) in plain_name(full)] or sorted(named)
     raise TerminalError(
         f"{place} is {'no table' if not found else 'not one table'} of {catalog.database} that the "
         f"login may see: {', '.join(alike[:20]) or 'it sees none'}"
     )
-
-
-def _full(table: CatalogTable) -> str:
-    return f"{table.schema}.{table.name}"
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9.]", "", name.lower())
 
 
 def _snake(name: str) -> str:
@@ -219,8 +211,8 @@ def _columns(
             why = "is computed, and" if column.computed else f"is {column.type}, of which"
             if is_key:
                 raise RefusedError(
-                    f"{_full(there)}.{column.name} {why} no event carries the value, and it is a "
-                    "part of the key"
+                    f"{there.qualified}.{column.name} {why} no event carries the value, and it is "
+                    "a part of the key"
                 )
             remarks.append(f"{column.name} {why} no event carries the value: it is left out")
             continue
@@ -355,13 +347,13 @@ def _entry(
     meta["primary_key"] = key
     meta |= {"history": "all", "tracked_columns": tracked} if tracked else {"history": "current"}
     meta |= {"partitions": 4, "topic_retention_days": 7, "landing_retention_days": 730}
-    lines = [_line("- name", name), _line("  description", f"{_full(there)} of the source.")]
+    lines = [_line("- name", name), _line("  description", f"{there.qualified} of the source.")]
     lines += ["  config:", "    meta:", indent(_dump(meta), "      "), "  columns:"]
     for column in columns:
         lines += [
             _line("    - name", column.name),
             f"      data_type: {column.data_type}",
-            _line("      description", f"{column.source} of {_full(there)}."),
+            _line("      description", f"{column.source} of {there.qualified}."),
         ]
         extra = dict(column.meta)
         if in_source(column.name, rule) != column.source:
@@ -407,7 +399,7 @@ def _dump(document: Any, *, flow: bool = False) -> str:
 
 def _of_the_source(there: CatalogTable, catalog: Catalog) -> Iterable[str]:
     """What is to be done in the source."""
-    where = _full(there)
+    where = there.qualified
     if catalog.connector == "postgresql" and there.replica_identity not in ("full", "default"):
         yield (
             f"{where} has replica identity {there.replica_identity}: "
