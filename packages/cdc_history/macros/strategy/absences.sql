@@ -28,11 +28,11 @@ around_absences as (
         heard._cdc_is_absence,
         {{ 'heard._cdc_commit_known' if options['floats'] else 'true' }} as _cdc_commit_known,
         lag(heard._cdc_op) over (
-            partition by {% for key in keys %}heard.{{ key }}{{ ', ' if not loop.last }}{% endfor %}
+            partition by {{ cdc_history._keys_of(keys, 'heard') }}
             order by heard._cdc_place
         ) as _cdc_op_before,
         sum(case when heard._cdc_op = 'r' or heard._cdc_is_absence then 0 else 1 end) over (
-            partition by {% for key in keys %}heard.{{ key }}{{ ', ' if not loop.last }}{% endfor %}
+            partition by {{ cdc_history._keys_of(keys, 'heard') }}
             order by heard._cdc_place desc rows between unbounded preceding and current row
         ) as _cdc_commits_from_here
     from heard

@@ -27,7 +27,7 @@
 {% set image = cdc_history._image_columns(options).keys() | list %}
 {% set unsettled = options['floats'] or options['fills'] or options['commits'] %}
 {% set by_delivery -%}
-    partition by {% for key in keys %}changes.{{ key }}{{ ', ' if not loop.last }}{% endfor %}
+    partition by {{ cdc_history._keys_of(keys, 'changes') }}
     order by
         changes.{{ sequence }} asc, {{ cdc_history.operation_rank('changes._cdc_op') }} asc, changes._cdc_op asc,
         changes.{{ committed }} desc{% for column in options['arrival'] %}, changes.{{ adapter.quote(column) }} desc{% endfor %}
@@ -100,7 +100,7 @@ numbered as (
     select
         delivered.*,
         row_number() over (
-            partition by {% for key in keys %}delivered.{{ key }}{{ ', ' if not loop.last }}{% endfor %}
+            partition by {{ cdc_history._keys_of(keys, 'delivered') }}
             order by delivered._cdc_place
         ) as _cdc_step
     from delivered
@@ -132,7 +132,7 @@ standing_steps as (
     select
         lined_up.*,
         row_number() over (
-            partition by {% for key in keys %}lined_up.{{ key }}{{ ', ' if not loop.last }}{% endfor %}
+            partition by {{ cdc_history._keys_of(keys, 'lined_up') }}
             order by lined_up._cdc_step
         ) as _cdc_stand
     from lined_up
@@ -249,6 +249,11 @@ touched as (
 {% endif %}
 {% endmacro %}
 
+{#- SQL: the keys beside an alias, as a list. -#}
+{% macro _keys_of(keys, alias) -%}
+    {% for key in keys %}{{ alias }}.{{ key }}{{ ', ' if not loop.last }}{% endfor %}
+{%- endmacro %}
+
 {% macro _same_keys(keys, a, b) -%}
     {% for key in keys %}{{ ' and ' if not loop.first }}{{ a }}.{{ key }} = {{ b }}.{{ key }}{% endfor %}
 {%- endmacro %}
@@ -293,7 +298,7 @@ imaged as (
     {%- if not options['arrival_is_unique'] %}
     qualify
         row_number() over (
-            partition by {% for key in keys %}numbered.{{ key }}, {% endfor %}numbered._cdc_step order by numbered._cdc_step
+            partition by {{ cdc_history._keys_of(keys, 'numbered') }}, numbered._cdc_step order by numbered._cdc_step
         ) = 1
     {%- endif %}
 )
@@ -386,7 +391,7 @@ decided as (
                 when commits._cdc_inserts < commits._cdc_deletes then 2 * numbered._cdc_step
             end
         ) over (
-            partition by {% for key in keys %}numbered.{{ key }}{{ ', ' if not loop.last }}{% endfor %}
+            partition by {{ cdc_history._keys_of(keys, 'numbered') }}
             order by numbered._cdc_step rows between unbounded preceding and 1 preceding
         ) as _cdc_life_before
     from numbered
@@ -476,7 +481,7 @@ islands as (
         lined_up.*,
         sum(case when lined_up._cdc_commit_known and lined_up._cdc_op <> 'r' then 1 else 0 end)
             over (
-                partition by {% for key in keys %}lined_up.{{ key }}{{ ', ' if not loop.last }}{% endfor %}
+                partition by {{ cdc_history._keys_of(keys, 'lined_up') }}
                 order by lined_up._cdc_step rows between unbounded preceding and current row
             ) as _cdc_island
     from lined_up
@@ -500,7 +505,7 @@ stale_reads as (
         and not overtaken_by._cdc_commit_known
         and overtaken_by._cdc_step < snapshot_read._cdc_step
         and {{ cdc_history._agrees(options, 'overtaken_by', 'before', 'snapshot_read', 'row') }}
-    group by {% for key in keys %}snapshot_read.{{ key }}, {% endfor %}snapshot_read._cdc_step
+    group by {{ cdc_history._keys_of(keys, 'snapshot_read') }}, snapshot_read._cdc_step
 )
 {% endmacro %}
 
@@ -523,7 +528,7 @@ lives as (
     select
         standing_steps.*,
         sum(case when standing_steps._cdc_op = 'c' then 1 else 0 end) over (
-            partition by {% for key in keys %}standing_steps.{{ key }}{{ ', ' if not loop.last }}{% endfor %}
+            partition by {{ cdc_history._keys_of(keys, 'standing_steps') }}
             order by standing_steps._cdc_stand rows between unbounded preceding and current row
         ) as _cdc_life
     from standing_steps
@@ -551,7 +556,7 @@ told_values as (
                 then lives._cdc_stand
             end
         ) over (
-            partition by {% for key in keys %}lives.{{ key }}, {% endfor %}lives._cdc_life
+            partition by {{ cdc_history._keys_of(keys, 'lives') }}, lives._cdc_life
             order by lives._cdc_stand rows between unbounded preceding and current row
         ) as _cdc_told_at_{{ loop.index }}
         {%- endfor %}
@@ -576,7 +581,7 @@ filled_rows as (
             when own._cdc_told_at_{{ loop.index }} is null then own.{{ column['column'] }}
             -- the first of the rows that it tells is the one that tells
             else first_value(own.{{ column['column'] }}) over (
-                partition by {% for key in keys %}own.{{ key }}, {% endfor %}own._cdc_told_at_{{ loop.index }}
+                partition by {{ cdc_history._keys_of(keys, 'own') }}, own._cdc_told_at_{{ loop.index }}
                 order by own._cdc_stand rows between unbounded preceding and current row
             )
         end as {{ column['column'] }},
