@@ -18,6 +18,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,11 +41,23 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 TABLE = "orders"
-Record = tuple[str, int, int, str]  # topic, partition, offset, hash of key and value
+Record = tuple[str, int, int, str]  # topic, partition, offset, hash of all else
+Headers = dict[str, str | bytes | None] | list[tuple[str, str | bytes | None]]
+TIMESTAMP_TYPES = "UCL"  # not available, of the producer (create), of the broker (log append)
 
 
-def fingerprint(key: bytes | None, value: bytes | None) -> str:
-    return hashlib.sha256(repr((key, value)).encode()).hexdigest()
+def fingerprint(
+    key: bytes | None, value: bytes | None, time: tuple[str, int], headers: Headers | None
+) -> str:
+    """A record's; `time` is its type and microseconds since 1970."""
+    return hashlib.sha256(repr((key, value, time, headers or [])).encode()).hexdigest()
+
+
+def _microseconds(milliseconds: int) -> int:
+    """The time as it is landed; `land-record` takes what no 64 bits hold for the last moment."""
+    microseconds = milliseconds * 1000
+    last = (datetime.max - datetime(1970, 1, 1)) // timedelta(milliseconds=1)
+    return microseconds if microseconds < 2**63 else last * 1000
 
 
 @dataclass
@@ -148,7 +161,13 @@ class Feed:
                     assert error.code() == KafkaError._PARTITION_EOF, error
                     ended.add(partition)
                     continue
-                record = fingerprint(message.key(), message.value())
+                kind, milliseconds = message.timestamp()
+                record = fingerprint(
+                    message.key(),
+                    message.value(),
+                    (TIMESTAMP_TYPES[kind], _microseconds(milliseconds)),
+                    message.headers(),
+                )
                 found[self.topic, partition, offset, record] += 1
         consumer.close()
         return found
@@ -225,15 +244,21 @@ class Zone:
         """Every record in the visible files of all tables, once for each time it is there."""
         found: Counter[Record] = Counter()
         for path in self.files():
-            # Without the times: not each is a moment to Python.
-            names = ["kafka_topic", "kafka_partition", "kafka_offset", "kafka_key", "kafka_value"]
-            table = pq.read_table(io.BytesIO(self.storage.read(path)), columns=names)
-            for row in table.to_pylist():
+            table = pq.read_table(io.BytesIO(self.storage.read(path)))
+            # Times as numbers: not each is a moment to Python.
+            times = table["kafka_timestamp"].cast("int64").to_pylist()
+            for row, at in zip(table.drop("kafka_timestamp").to_pylist(), times, strict=True):
+                headers = [(each["key"], each["value"]) for each in row["kafka_headers"] or []]
                 found[
                     row["kafka_topic"],
                     row["kafka_partition"],
                     row["kafka_offset"],
-                    fingerprint(row["kafka_key"], row["kafka_value"]),
+                    fingerprint(
+                        row["kafka_key"],
+                        row["kafka_value"],
+                        (row["kafka_timestamp_type"], at),
+                        headers,
+                    ),
                 ] += 1
         return found
 
