@@ -138,6 +138,20 @@ def test_a_store_that_is_away_for_a_while(
     assert s3_zone.landed() == feed.truth()
 
 
+@pytest.mark.long
+def test_records_that_kill_java_where_they_are_unpacked(zone: Zone, feed: Feed) -> None:
+    """1.2 GB of zeros are some kilobytes to the broker; Java's heap has 1 GB."""
+    feed.create(1).produce(10)
+    bomb, options = bytes(990_000), {"compression.type": "zstd", "linger.ms": 500}
+    feed.send(*((b"bomb", bomb) for _ in range(1_200)), **options)
+    feed.produce(10, start=10)
+    process = zone.process(feed.topic)
+    output, _ = process.communicate(timeout=500)
+    assert process.returncode == 0, output
+    assert "Spark's Java process has ended" in output
+    assert zone.landed() == feed.truth()
+
+
 @pytest.fixture
 def poisoned(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int, int], list[int]]:
     """Let Spark fail at each batch that holds one record."""
