@@ -112,6 +112,7 @@ def local_session(settings: Settings) -> SparkSession:
     # py4j writes a traceback for each call to a Java that has ended; we say it in a sentence.
     logging.getLogger().addHandler(logging.NullHandler())
     _forget_java_that_has_ended()
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")  # a container's own name may not resolve
     conf = SparkConf().setMaster("local[2]").setAppName("lakehouse landing")
     options = LOCAL_OPTIONS | s3a_options()
     options["spark.driver.memory"] = settings.spark_memory

@@ -211,9 +211,14 @@ class Zone:
         return run.landed_rows
 
     def process(
-        self, *topics: str, crash_at: str = "", in_a_storm: bool = False, **options: Any
+        self,
+        *topics: str,
+        crash_at: str = "",
+        in_a_storm: bool = False,
+        inside: Sequence[str] = (),
+        **options: Any,
     ) -> subprocess.Popen[str]:
-        """Land in a process of its own, which may be killed."""
+        """Land in a process of its own, which may be killed; `inside` is a command to start it."""
         arguments = json.dumps(
             {
                 "servers": self.broker.bootstrap_servers,
@@ -228,7 +233,7 @@ class Zone:
         )
         crash = {"LAKEHOUSE_CRASH_POINT": crash_at} if crash_at else {}
         return subprocess.Popen(
-            [sys.executable, "-m", "tests.integration.landing.run_landing", arguments],
+            [*inside, sys.executable, "-m", "tests.integration.landing.run_landing", arguments],
             # Short runs: what the second compiler would gain is never earned back.
             env=os.environ
             | self.environment

@@ -171,6 +171,38 @@ def test_a_second_writer_is_refused_and_a_paused_one_is_fenced(zone: Zone, feed:
             first.communicate()
 
 
+ELSEWHERE = {
+    "another PID namespace": ["unshare", "--pid", "--fork", "--mount-proc"],
+    "another host": ["unshare", "--uts", "sh", "-c", 'hostname elsewhere && exec "$@"', "sh"],
+}
+
+
+@pytest.mark.long
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a namespace")
+@pytest.mark.parametrize("inside", ELSEWHERE.values(), ids=ELSEWHERE)
+def test_a_writer_elsewhere_is_judged_by_its_heartbeat(
+    zone: Zone, feed: Feed, inside: list[str]
+) -> None:
+    """Its process cannot be seen: neither that it lives, nor that it is gone."""
+    feed.create(2).produce(20)
+    first = zone.process(feed.topic, once=False, interval=0.2, takeover_after=6)
+    try:
+        wait_for(lambda: sum(zone.landed().values()) == 20)
+        second = zone.process(feed.topic, inside=inside, takeover_after=6)
+        output, _ = second.communicate(timeout=400)
+        assert second.returncode == 1
+        assert f"already has a writer of {TABLE}: process {first.pid} on" in output
+        feed.produce(20, start=20)
+        wait_for(lambda: sum(zone.landed().values()) == 40)
+    finally:
+        first.kill()
+        first.communicate()
+    output = assert_finished(zone.process(feed.topic, inside=inside, takeover_after=6))
+    assert "waiting up to 6 s to see whether the job that is registered" in output
+    assert "taking over from a job that is gone" in output
+    assert zone.landed() == feed.truth()
+
+
 def test_a_graceful_stop_and_a_broker_that_restarts(zone: Zone, feed: Feed) -> None:
     feed.create(2).produce(20)
     process = zone.process(feed.topic, once=False, interval=0.2, refresh=1)

@@ -142,7 +142,8 @@ def test_a_store_that_is_away_for_a_while(
 def test_records_that_kill_java_where_they_are_unpacked(zone: Zone, feed: Feed) -> None:
     """1.2 GB of zeros are some kilobytes to the broker; Java's heap has 1 GB."""
     feed.create(1).produce(10)
-    bomb, options = bytes(990_000), {"compression.type": "zstd", "linger.ms": 500}
+    bomb = bytes(990_000)
+    options: dict[str, Any] = {"compression.type": "zstd", "linger.ms": 500}
     feed.send(*((b"bomb", bomb) for _ in range(1_200)), **options)
     feed.produce(10, start=10)
     process = zone.process(feed.topic)
