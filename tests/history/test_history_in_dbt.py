@@ -153,7 +153,7 @@ def check_batch(workshop: Workshop, logs: Sequence[WorkedHistory], random: Rando
 def test_random_and_worked_logs_in_random_runs(
     connector: ConnectorName, workshop: Workshop
 ) -> None:
-    logs = [*worked_histories(connector), *random_logs(connector, number=1, of=160)]
+    logs = [*worked_histories(connector), *random_logs(connector, number=1, of=80)]
     if connector == "sqlserver":
         logs += pairs_in_commits()
     check_batch(workshop, logs, Random(1))
@@ -164,7 +164,7 @@ def test_random_logs_of_images_that_lack_what_the_declarations_say(
     connector: ConnectorName, described_workshop: Workshop
 ) -> None:
     declared = described_workshop.declarations
-    logs = random_logs(connector, number=1, of=80, declarations=declared)
+    logs = random_logs(connector, number=1, of=40, declarations=declared)
     check_batch(described_workshop, logs, Random(1))
 
 
