@@ -95,11 +95,13 @@ def test_a_column_keeps_its_values_under_any_free_name(
     words = duckdb.sql(
         "select keyword_name from duckdb_keywords() where keyword_category = 'column_name'"
     ).fetchall()
-    free, keyed = tables_of(used | {word for (word,) in words}, at_most=1000)
+    # a column costs time: DuckDB's own words are tried in the long run
+    names = used | {word for (word,) in words} if connector == "sqlserver" else used
+    free, keyed = tables_of(names, at_most=1000)
     of_the_log = {"op", "source_name", "total_order", "is_json", "reject_reason", "unknown_columns"}
     assert of_the_log < set(free["others"]) & set(keyed["key"])
-    assert {"valid_from", "before", "source", "name", "coalesce"} < set(free["others"])
-    assert {"before", "source", "name", "coalesce"} < set(keyed["key"])
+    assert {"valid_from", "before", "source", "name"} < set(free["others"])
+    assert {"before", "source", "name"} < set(keyed["key"])
     sources = {f"shop_{name}": name for name in sorted(_OWN | reserved_names.RESERVED["DuckDB"])}
     renamed = {"name": "renamed", "key": ["renamed_id"], "others": list(sources)}
     _build(tmp_path / "named", connector, free, keyed, {**renamed, "sources": sources})
