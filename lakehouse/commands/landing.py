@@ -274,7 +274,7 @@ def verify(tables: _Tables = "") -> None:
 
     What retention has removed, or will within two days, is not looked at.
     """
-    from ingestion.landing import verification
+    from lakehouse.health import verification
 
     zone = _open(tables)
     days = {table.name: table.landing_retention_days for table in zone.declared.tables}

@@ -11,7 +11,7 @@ import pytest
 from ingestion.landing.layout import DataFile, Partition
 from ingestion.landing.ledger import Entry, roll_up
 from ingestion.landing.storage import Storage, open_storage
-from ingestion.landing.verification import verify
+from lakehouse.health.verification import verify
 from tests.kit.ledger import entry
 from tests.unit.landing.data_files import write
 
