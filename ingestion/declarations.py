@@ -7,10 +7,10 @@ it by itself, everything in Python reads it through `load`; docs/declarations.md
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 from zoneinfo import available_timezones
 
 import yaml
@@ -95,6 +95,23 @@ def _allowed_type(text: Any) -> DataType:
             f"timestamp, varchar(1..{MAX_VARCHAR}), decimal(1..{MAX_PRECISION},scale)"
         )
     return data_type
+
+
+TENANT = "tenant"  # the first column of every key, where the source has tenants
+
+
+class _OfTenants(Mapping[ConnectorName, Any]):
+    """What each tenant has its own of: nobody gets it without saying whose."""
+
+    def __init__(self, tenants: Iterable[str]) -> None:
+        self._tenants = ", ".join(tenants)
+
+    def _refuse(self, *_: object) -> NoReturn:
+        raise TerminalError(
+            f"the source has tenants ({self._tenants}): say which by --tenant, where that is known"
+        )
+
+    __getitem__ = __iter__ = __len__ = _refuse
 
 
 class _OfConnectors(dict[ConnectorName, Any]):
@@ -216,6 +233,17 @@ class Connector:
         Mapping[str, Annotated[int, Field(ge=1, le=9999, strict=True)]], Field(min_length=1)
     ]
     column_naming: Naming | None = None
+    database: _SourceNames = ()
+
+    def topics(self, declared: str) -> tuple[str, ...]:
+        """A table's topic and those it had; its prefix and database may be the connector's."""
+        prefixes = sorted(self.epochs, key=lambda prefix: -self.epochs[prefix])
+        databases = self.database or ("{database}",)
+        return tuple(
+            declared.replace("{prefix}", prefix).replace("{database}", database)
+            for prefix in prefixes
+            for database in databases
+        )
 
     @property
     def epoch(self) -> int:
@@ -256,6 +284,14 @@ class Declarations:
     connectors: Annotated[
         Mapping[ConnectorName, Connector], Field(min_length=1), AfterValidator(_OfConnectors)
     ]
+    tenants: Mapping[str, Declarations] = field(default_factory=dict)
+    tenant: str = ""
+    """The source as each `tenant` has it; topics and connectors are theirs then."""
+
+    @property
+    def parts(self) -> tuple[Declarations, ...]:
+        """The source by tenant: whose connectors and topics are all that there are."""
+        return tuple(self.tenants.values()) or (self,)
 
     def table(self, name: str) -> Table:
         """The table called `name`.
@@ -304,7 +340,10 @@ def _named(declared: Declarations) -> Declarations:
             )
             for column in table.columns
         ]
-        tables.append(replace(table, columns=tuple(columns)))
+        topics = dict(table.topics)
+        for name in topics.keys() & declared.connectors.keys():
+            topics[name] = declared.connectors[name].topics(topics[name])[0]
+        tables.append(replace(table, columns=tuple(columns), topics=_OfConnectors(topics)))
     return replace(declared, tables=tuple(tables))
 
 
@@ -321,26 +360,72 @@ def load(path: Path = SOURCES_FILE) -> Declarations:
     sources = document.get("sources") if isinstance(document, dict) else None
     if not isinstance(sources, list) or len(sources) != 1:
         raise TerminalError(f"{path}: exactly one entry is expected under `sources`")
-    source = _declared(sources[0])
-    try:
-        declared = _named(_SHAPE.validate_python(source))
-    except ValidationError as error:
-        raise TerminalError(
-            "\n".join(f"{path}: {line}" for line in _explain(source, error))
-        ) from error
-    if problems := list(_problems(declared)):
+    has_tenants = "tenants" in _within(sources[0], "config", "meta")
+    declared, problems = (_read_tenants if has_tenants else _read)(sources[0])
+    if declared is None or problems:
         raise TerminalError("\n".join(f"{path}: {problem}" for problem in problems))
     return declared
+
+
+def _read(source: Any, of_tenant: Any = None) -> tuple[Declarations | None, list[str]]:
+    """The source, or as a tenant has it, and what is wrong with it."""
+    shaped = _declared(source, of_tenant)
+    try:
+        declared = _named(_SHAPE.validate_python(shaped))
+    except ValidationError as error:
+        return None, _explain(shaped, error)
+    return declared, list(_problems(declared))
+
+
+def _read_tenants(source: Any) -> tuple[Declarations | None, list[str]]:
+    """The source with all its tenants, and what is wrong with it."""
+    tenants = source["config"]["meta"]["tenants"]
+    if not isinstance(tenants, dict) or not tenants:
+        return None, [f"tenants: names and what each has of its own are expected: {tenants!r}"]
+    parts: dict[str, Declarations] = {}
+    for name, own in tenants.items():
+        if not (isinstance(name, str) and re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]{0,62}", name)):
+            return None, [
+                f"tenant {name!r}: a name is a text (in quotes: no, 49) of letters, digits, _, -"
+            ]
+        part, problems = _read(source, own)
+        if any("column_naming" in _within(own, each) for each in _within(own)):
+            problems += ["column_naming is a connector's or a table's: tenants spell alike"]
+        if part is None or problems:
+            return None, [f"tenant {name}: {problem}" for problem in problems]
+        parts[name] = replace(part, tenant=name)
+    first = next(iter(parts.values()))
+    problems = [
+        f"table {table.name}, column {TENANT}: the name is that of the tenants' column; give this "
+        f"one another, and say what it is in the source: {_renamed(column)}"
+        for table in first.tables
+        for column in table.columns
+        if column.name == TENANT
+    ]
+    every = dict.fromkeys(name for part in parts.values() for name in part.connectors)
+    for name, part in parts.items():
+        lacking = every.keys() - part.connectors.keys()
+        problems += [f"tenant {name}: connector {each} is missing" for each in sorted(lacking)]
+    for connector in every if not problems else ():
+        declared = [_within(t, "config", "meta", "topics")[connector] for t in source["tables"]]
+        topics: list[str] = []
+        for own in (part.connectors[connector] for part in parts.values()):
+            topics += dict.fromkeys(topic for each in declared for topic in own.topics(each))
+        problems += _twice(topics, f"{connector} topic")
+    owned = _OfTenants(parts)
+    tables = tuple(replace(table, topics=owned) for table in first.tables)
+    return Declarations(tables, owned, parts), problems
 
 
 _SHAPE = TypeAdapter(Declarations)
 
 
-def _declared(source: Any) -> dict[str, Any]:
+def _declared(source: Any, of_tenant: Any) -> dict[str, Any]:
     """Tables and connectors of dbt's source; a connector's name is its key."""
+    common = _within(source, "config", "meta", "connectors")
     connectors = {
-        name: {**entry, "name": name} if isinstance(entry, dict) else entry
-        for name, entry in _within(source, "config", "meta", "connectors").items()
+        name: {**_within(common, name), **_within(of_tenant, name), "name": name}
+        for name in (*common, *_within(of_tenant))
     }
     return {"tables": _within(source).get("tables"), "connectors": connectors}
 
@@ -357,6 +442,11 @@ def _problems(declared: Declarations) -> Iterator[str]:
         yield from (f"table {table.name}, topics: {name} is missing" for table in without)
         topics = [table.topics[name] for table in declared.tables if table not in without]
         yield from _twice(topics, f"{name} topic")
+        odd = (topic for topic in topics if "{" in topic)
+        known = "{prefix}, and {database} if the connector's `database` is declared"
+        yield from (
+            f"{name} topic {topic!r}: of a connector's it may have {known}" for topic in odd
+        )
         newest = max(connector.epochs, key=lambda prefix: connector.epochs[prefix])
         numbers = connector.epochs.values()
         if newest != connector.topic_prefix or len(set(numbers)) != len(numbers):

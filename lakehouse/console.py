@@ -48,6 +48,7 @@ OPTIONAL_PACKAGES = {
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON document, and nothing else on stdout.")
 ]
+Tenant = Annotated[str, typer.Option("--tenant", help="Whose, where the source has tenants.")]
 Part = str | tuple[str, str]
 """A text, or a text and its style."""
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import yaml
 
-from ingestion.declarations import Declarations, Table
+from ingestion.declarations import TENANT, Declarations, Table
+from lakehouse.source.tenants import row_key
 
 STAGING = Path("models/staging/retail")
 SNAPSHOTS = Path("snapshots")
@@ -28,7 +29,7 @@ def render(declarations: Declarations) -> dict[Path, str]:
         files[STAGING / f"changes/stg_retail__{table.name}.sql"] = _sql("{{ accepted_changes() }}")
         if table.history == "all":
             files[SNAPSHOTS / f"{table.name}_history.yml"] = _yaml(
-                {"snapshots": [_snapshot(table)]},
+                {"snapshots": [_snapshot(declarations, table)]},
                 "\n# Redshift: the versions of a row lie together, beside its changes in the log.",
             )
     for model, macro in (
@@ -42,7 +43,7 @@ def render(declarations: Declarations) -> dict[Path, str]:
             )
         )
     for kind, described in (("logs", _log), ("changes", _staging)):
-        entries = [described(table) for table in declarations.tables]
+        entries = [described(declarations, table) for table in declarations.tables]
         files[STAGING / f"{kind}/_retail__{kind}.yml"] = _yaml({"models": entries})
     return files
 
@@ -68,7 +69,7 @@ def _distributed_by(table: Table) -> str:
     return f'"{column}"' if column in ("auto", "even") else column
 
 
-def _log(table: Table) -> dict[str, Any]:
+def _log(declarations: Declarations, table: Table) -> dict[str, Any]:
     return {
         "name": f"{table.name}__log",
         "description": (
@@ -78,12 +79,12 @@ def _log(table: Table) -> dict[str, Any]:
         "data_tests": [
             "each_record_once",
             "holds_what_was_landed",
-            _stored("one_change_one_value", table),
+            _stored("one_change_one_value", declarations, table),
         ],
     }
 
 
-def _staging(table: Table) -> dict[str, Any]:
+def _staging(_: Declarations, table: Table) -> dict[str, Any]:
     return {
         "name": f"stg_retail__{table.name}",
         "description": (
@@ -93,8 +94,8 @@ def _staging(table: Table) -> dict[str, Any]:
     }
 
 
-def _snapshot(table: Table) -> dict[str, Any]:
-    key = list(table.primary_key)
+def _snapshot(declarations: Declarations, table: Table) -> dict[str, Any]:
+    key = list(row_key(declarations, table))
     log = f"ref('stg_retail__{table.name}')"
     return {
         "name": f"{table.name}_history",
@@ -118,10 +119,10 @@ def _snapshot(table: Table) -> dict[str, Any]:
         "data_tests": [
             {"cdc_history.unbroken_history": {"arguments": {"key": key}}},
             {"cdc_history.every_change_has_its_version": {"arguments": {"key": key, "log": log}}},
-            _stored("before_images_chain", table, "cdc_history.", log=log),
+            _stored("before_images_chain", declarations, table, "cdc_history.", log=log),
         ],
         "columns": [
-            *_row_columns(table),
+            *_row_columns(declarations, table),
             *_lineage(
                 "_cdc_position",
                 "_cdc_order",
@@ -142,15 +143,19 @@ def _snapshot(table: Table) -> dict[str, Any]:
     }
 
 
-def _stored(test: str, table: Table, package: str = "", **arguments: str) -> dict[str, Any]:
+def _stored(
+    test: str, declarations: Declarations, table: Table, package: str = "", **arguments: str
+) -> dict[str, Any]:
     """A test whose failures are stored, under a name that people find in schema `operations`."""
     name = f"{test}_{table.name}"
-    key = list(table.primary_key)
+    key = list(row_key(declarations, table))
     return {package + test: {"name": name, "arguments": {"key": key, **arguments}}}
 
 
-def _row_columns(table: Table) -> Iterable[dict[str, Any]]:
-    return [_Column(name=each.name, description=each.description) for each in table.landed_columns]
+def _row_columns(declarations: Declarations, table: Table) -> Iterable[dict[str, Any]]:
+    tenant = _lineage(TENANT) if declarations.tenants else []
+    own = [_Column(name=each.name, description=each.description) for each in table.landed_columns]
+    return tenant + own
 
 
 def _lineage(*names: str) -> list[dict[str, Any]]:

@@ -153,7 +153,7 @@ module "iam" {
   secret_arns              = module.secrets.arns
   msk_cluster_arn          = module.msk.cluster_arn
   topics                   = module.declarations.topics
-  table_topics             = [for table in module.declarations.tables : table.topic]
+  table_topics             = flatten([for table in module.declarations.tables : table.topics])
   connector_topics         = values(module.declarations.connector_topics)
   schema_history_topic     = module.declarations.schema_history_topic
   topic_prefix             = module.declarations.topic_prefix

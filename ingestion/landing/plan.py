@@ -107,6 +107,10 @@ def plan(
             absent=whole.absent + part.absent,
             notices=whole.notices + part.notices,
         )
+        # the next topic of the same table gets another number
+        said = (*part.openings, *(record for stop in part.stops for record in stop.records))
+        opened = {e.partition: Position(e.topic, e.topic_id, 0, None) for e in said}
+        progress = replace(progress, positions={**opened, **progress.positions})
     return whole
 
 

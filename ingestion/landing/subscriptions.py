@@ -18,16 +18,22 @@ def subscriptions(
     Raises:
         TerminalError: no such table; the message lists those there are.
     """
-    connector = declarations.connectors[source]
-    every = (
-        *(Subscription(table.name, table.topics[source]) for table in declarations.tables),
-        Subscription("debezium_heartbeat", connector.heartbeat_topic),
-        Subscription("debezium_transaction", connector.transaction_topic),
-        Subscription("debezium_notification", connector.notification_topic),
-        Subscription("debezium_schema_changes", connector.schema_change_topic),
+    every = dict.fromkeys(
+        subscription
+        for part in declarations.parts
+        for connector in [part.connectors[source]]
+        for subscription in (
+            *(Subscription(table.name, table.topics[source]) for table in part.tables),
+            Subscription("debezium_heartbeat", connector.heartbeat_topic),
+            Subscription("debezium_transaction", connector.transaction_topic),
+            Subscription("debezium_notification", connector.notification_topic),
+            Subscription("debezium_schema_changes", connector.schema_change_topic),
+        )
     )
-    known = {subscription.table: subscription for subscription in every}
+    known = dict.fromkeys(subscription.table for subscription in every)
     for name in names:
         if name not in known:
             raise TerminalError(f"no table {name!r} to land; there are: {', '.join(known)}")
-    return tuple(known[name] for name in dict.fromkeys(names)) if names else every
+    return tuple(
+        each for name in dict.fromkeys(names or known) for each in every if each.table == name
+    )

@@ -12,7 +12,8 @@ import typer
 from ingestion import declarations
 from ingestion.errors import RefusedError, TerminalError, TransientError
 from ingestion.settings import Settings
-from lakehouse.console import AsJson, Exit, say, show_json, show_table
+from lakehouse.console import AsJson, Exit, Tenant, say, show_json, show_table
+from lakehouse.source.tenants import of_tenant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,14 +36,19 @@ class _Zone:
     storage: Storage
     ledger: Ledger
 
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The subscribed tables, each once whatever topics it has."""
+        return tuple(dict.fromkeys(subscription.table for subscription in self.subscriptions))
 
-def _open(tables: str = "") -> _Zone:
+
+def _open(tables: str = "", tenant: str = "") -> _Zone:
     from ingestion.landing.ledger import Ledger
     from ingestion.landing.storage import open_storage
     from ingestion.landing.subscriptions import subscriptions
 
     settings = Settings.from_environment()
-    declared = declarations.load()
+    declared = of_tenant(declarations.load(), tenant)
     names = [name.strip() for name in tables.split(",") if name.strip()]
     storage = open_storage(settings.landing)
     return _Zone(
@@ -183,6 +189,7 @@ def accept_loss(
 @app.command()
 def again(
     table: Annotated[str, typer.Argument(help="The table whose landed records are doubted.")],
+    tenant: Tenant = "",
 ) -> None:
     """Land all that Kafka still holds of a table once more; a change counts once all the same."""
     from ingestion.kafka.brokers import Brokers
@@ -191,7 +198,7 @@ def again(
 
     if not table.strip():
         raise TerminalError("name one table: an empty name would mean all of them")
-    zone = _open(table)
+    zone = _open(table, tenant)
     brokers = Brokers(zone.settings)
     stops = decide(zone.ledger, zone.subscriptions, brokers).stops
     if stops:
@@ -216,6 +223,7 @@ def land_record(
     table: Annotated[str, typer.Argument(help="The table named by the stop.")],
     partition: Annotated[int, typer.Option(help="The partition named by the stop.")],
     offset: Annotated[int, typer.Option(help="The offset named by the stop.")],
+    tenant: Tenant = "",
 ) -> None:
     """Land the one record that landing has stopped at, as it is, without Spark.
 
@@ -227,7 +235,9 @@ def land_record(
     from lakehouse.kafka.records import messages
     from lakehouse.kafka.single_record import land_message
 
-    zone = _open(table)
+    zone = _open(table, tenant)
+    if len(zone.subscriptions) > 1:
+        raise TerminalError(f"{table} has a topic for each tenant: say which by --tenant")
     for writer in registered(zone.storage).values():
         if table in writer.tables and not writer.has_exited():
             raise RefusedError(f"{writer} lands {table}: stop it first")
@@ -258,8 +268,7 @@ def compact(
     from ingestion.landing import compaction
 
     zone = _open(tables)
-    for subscription in zone.subscriptions:
-        name = subscription.table
+    for name in zone.tables:
         today = datetime.now(UTC).date()
         removed = compaction.remove_covered(zone.storage, name, grace_hours * 3600, time.time())
         added = compaction.compact(zone.storage, zone.ledger.progress, name, today)
@@ -279,9 +288,9 @@ def verify(tables: _Tables = "") -> None:
     zone = _open(tables)
     days = {table.name: table.landing_retention_days for table in zone.declared.tables}
     entries, now, gone = zone.ledger.entries(), datetime.now(UTC), 0
-    for subscription in zone.subscriptions:
-        kept = timedelta(days=days.get(subscription.table, max(days.values())) - 2)
-        found = verification.verify(zone.storage, entries, subscription.table, now - kept)
+    for name in zone.tables:
+        kept = timedelta(days=days.get(name, max(days.values())) - 2)
+        found = verification.verify(zone.storage, entries, name, now - kept)
         gone += len(found)
         for difference in found:
             say(str(difference))
@@ -309,10 +318,10 @@ def expire(
     longest = max(days.values())
     entries = zone.ledger.entries()
     now = datetime.now(UTC)
-    for subscription in zone.subscriptions:
-        kept = timedelta(days=days.get(subscription.table, longest), hours=grace_hours)
-        removed = compaction.expire(zone.storage, entries, subscription.table, now - kept)
+    for name in zone.tables:
+        kept = timedelta(days=days.get(name, longest), hours=grace_hours)
+        removed = compaction.expire(zone.storage, entries, name, now - kept)
         if removed:
             when = (now - kept).isoformat(timespec="minutes")
-            say(f"{subscription.table}: {len(removed)} files landed before {when} removed")
+            say(f"{name}: {len(removed)} files landed before {when} removed")
     say("expired")

@@ -11,9 +11,11 @@ from typing import Annotated, Any
 
 import typer
 
-from ingestion.declarations import Table, load
+from ingestion.declarations import Declarations, Table, load
 from ingestion.errors import RefusedError, TerminalError
+from lakehouse.console import Tenant
 from lakehouse.dbt import Dbt
+from lakehouse.source.tenants import of_tenant
 
 Target = Annotated[str, typer.Option("--target", "-t", help="dbt target; the profile's default.")]
 Side = Annotated[str, typer.Option(help="Prefix of the side schemas (<side>_history, …).")]
@@ -22,8 +24,8 @@ Keys = Annotated[
     typer.Option("--key", help="Only this key, e.g. customer_id=42 or order_id=7,line_no=1."),
 ]
 
-Keyed = dict[str, list[dict[str, str]]]
-"""dbt's variable that limits what is done to some keys; empty for all."""
+Part = dict[str, Any]
+"""dbt's variables that limit what is done to some keys, or to a tenant; empty for all."""
 
 
 def rebuild(
@@ -43,16 +45,18 @@ def rebuild(
         bool, typer.Option(help="With --swap: even if landing no longer holds all live records.")
     ] = False,
     side: Side = "rebuild",
+    tenant: Tenant = "",
     target: Target = "",
 ) -> None:
     """Build logs and histories again from landing into side schemas, and show what differs."""
     if as_of and swap:
         raise TerminalError("a rebuild as of an earlier moment is for looking at: drop --swap")
-    keys = _keys(key)
-    variables: dict[str, Any] = {"side": side, **keys}
+    declared = load()
+    part = _part(declared, key, tenant)
+    variables: dict[str, Any] = {"side": side, **part}
     if as_of:
         variables["as_of"] = as_of
-    selected = load().select(tables)
+    selected = declared.select(tables)
     dbt = Dbt(target, variables)
     for table in selected:
         nodes = [f"{table.name}__log", f"stg_retail__{table.name}"]
@@ -60,9 +64,9 @@ def rebuild(
         options = ["--full-refresh", "--exclude-resource-type", "test", "unit_test"]
         dbt.run("build", *options, "--select", *nodes, variables=variables)
         if table.history == "all":
-            _diff(dbt, table, "live", side, keys)
+            _diff(dbt, table, "live", side, part)
         if swap:
-            _swap(dbt, {"table": table.name, "side": side, "accept_loss": accept_loss}, keys)
+            _swap(dbt, {"table": table.name, "side": side, "accept_loss": accept_loss}, part)
             _operation(dbt, "drop_side", {"side": side}, {})
 
 
@@ -71,38 +75,42 @@ def diff(
     left: Annotated[str, typer.Option(help="'live' or the name of a side build.")] = "live",
     right: Annotated[str, typer.Option(help="'live' or the name of a side build.")] = "rebuild",
     key: Keys = None,
+    tenant: Tenant = "",
     target: Target = "",
 ) -> None:
     """Show the versions that differ between two histories: opened, closed, moved."""
-    selected = load().select(tables)
-    keys = _keys(key)
-    dbt = Dbt(target, keys)
+    declared = load()
+    selected = declared.select(tables)
+    part = _part(declared, key, tenant)
+    dbt = Dbt(target, part)
     for table in selected:
-        _diff(dbt, table, left, right, keys)
+        _diff(dbt, table, left, right, part)
 
 
-def _diff(dbt: Dbt, table: Table, left: str, right: str, keys: Keyed) -> None:
+def _diff(dbt: Dbt, table: Table, left: str, right: str, part: Part) -> None:
     if table.history != "all":
         raise TerminalError(f"table {table.name} keeps no history (it is declared as current)")
-    _operation(dbt, "history_diff", {"table": table.name, "left": left, "right": right}, keys)
+    _operation(dbt, "history_diff", {"table": table.name, "left": left, "right": right}, part)
 
 
-def _swap(dbt: Dbt, arguments: dict[str, Any], keys: Keyed) -> None:
+def _swap(dbt: Dbt, arguments: dict[str, Any], part: Part) -> None:
     """Raises RefusedError where only a person can decide: its message names the option."""
     try:
-        _operation(dbt, "swap_rebuilt", arguments, keys)
+        _operation(dbt, "swap_rebuilt", arguments, part)
     except TerminalError as error:
         if "--accept-loss" in str(error):
             raise RefusedError(str(error)) from error
         raise
 
 
-def _operation(dbt: Dbt, name: str, arguments: dict[str, Any], keys: Keyed) -> None:
-    dbt.run("run-operation", name, "--args", json.dumps(arguments), variables=keys)
+def _operation(dbt: Dbt, name: str, arguments: dict[str, Any], part: Part) -> None:
+    dbt.run("run-operation", name, "--args", json.dumps(arguments), variables=part)
 
 
-def _keys(texts: list[str] | None) -> Keyed:
-    return {"keys": [parse_key(text) for text in texts]} if texts else {}
+def _part(declared: Declarations, keys: list[str] | None, tenant: str) -> Part:
+    """Raises TerminalError where there is no such tenant."""
+    part: Part = {"keys": [parse_key(text) for text in keys]} if keys else {}
+    return part | ({"tenant": of_tenant(declared, tenant).tenant} if tenant else {})
 
 
 def parse_key(text: str) -> dict[str, str]:

@@ -58,14 +58,19 @@ def reconcile(
 
     if context.invoked_subcommand:
         return
-    settings = CommandSettings.from_environment()
+    settings, declared = CommandSettings.from_environment(), load()
+    if declared.tenants:
+        raise TerminalError(
+            "the audit and the marts are of a shop without tenants; `lakehouse reconcile rows "
+            "--tenant` compares a tenant's tables"
+        )
     if not settings.source_dsn:
         raise TerminalError(
             "which source? Set LAKEHOUSE_SOURCE_DSN to the shop's PostgreSQL database"
         )
     with console(stderr=True).status(Text("reconciling")) as status:
         result = compare(
-            load(),
+            declared,
             dsn=settings.source_dsn,
             warehouse=settings.duckdb,
             salt=salt or settings.pii_salt,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,7 +16,7 @@ from lakehouse.console import AsJson, Exit, say, show_json, show_table
 from lakehouse.settings import CommandSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from ingestion.kafka.brokers import Topic
     from lakehouse.health.status import TableStatus
@@ -63,11 +65,12 @@ def status(as_json: AsJson = False) -> None:
         raise typer.Exit(Exit.ATTENTION)
 
 
-def _show(rows: Iterable[TableStatus], warehouse: Warehouse) -> None:
+def _show(rows: Sequence[TableStatus], warehouse: Warehouse) -> None:
     now = datetime.now(UTC)
+    several = Counter(row.table for row in rows)
     show_table(
         ("table", "landed", "lag", "age", "unbuilt", "newest", "rejected"),
-        [_cells(row, now) for row in rows],
+        [_cells(row, now, several[row.table] > 1) for row in rows],
         names=1,
     )
     say("landed until, not yet landed (lag) and landed but not built: offsets")
@@ -76,7 +79,7 @@ def _show(rows: Iterable[TableStatus], warehouse: Warehouse) -> None:
     for row in rows:
         if row.problem:
             say((row.table, "red"), f", topic {row.topic}: {row.problem}")
-    for row in rows:
+    for row in {row.table: row for row in rows}.values():
         if row.older_declarations:
             say(
                 (row.table, "yellow"),
@@ -93,9 +96,10 @@ _DRIFT = {
 }
 
 
-def _cells(row: TableStatus, now: datetime) -> tuple[str | Text, ...]:
+def _cells(row: TableStatus, now: datetime, has_topics: bool) -> tuple[str | Text, ...]:
+    """A row of the table; `has_topics`: the declared table has several, one each tenant."""
     return (
-        Text(row.table, "red" if row.problem else ""),
+        Text(row.topic if has_topics else row.table, "red" if row.problem else ""),
         f"{row.landed_until:,}",
         _count(row.not_landed),
         _age(row.landed_at, now),

@@ -12,7 +12,8 @@ from rich.text import Text
 from ingestion.declarations import load
 from ingestion.errors import RefusedError
 from ingestion.settings import ConnectorName, Settings
-from lakehouse.console import AsJson, Exit, say, show_json, show_table
+from lakehouse.console import AsJson, Exit, Tenant, say, show_json, show_table
+from lakehouse.source.tenants import of_tenant
 
 if TYPE_CHECKING:
     from lakehouse.kafka.admin import Topics
@@ -147,12 +148,13 @@ def peek(
     offset: Annotated[int, typer.Option(min=0, help="The first offset to show.")] = 0,
     count: Annotated[int, typer.Option(min=1)] = 1,
     source: SourceOption = None,
+    tenant: Tenant = "",
 ) -> None:
     """Print records as they are on the broker, with their coordinates, one JSON object each."""
     from lakehouse.kafka.records import read
 
     settings = Settings.from_environment()
-    declared = {table.name: table.topics for table in load().tables}
+    declared = {table.name: table.topics for table in of_tenant(load(), tenant).tables}
     name = declared[topic][source or settings.source] if topic in declared else topic
     for record in read(settings, name, partition, offset, count):
         shown = record | {"key": _readable(record["key"]), "value": _readable(record["value"])}

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from ingestion.declarations import Declarations, Table
 from ingestion.errors import TerminalError, TransientError
 from lakehouse.settings import CommandSettings
+from lakehouse.source.tenants import row_key
 
 Kind = Literal["break", "record", "drift"]
 
@@ -79,12 +80,13 @@ class Findings:
 
     def _breaks(self, table: Table, stored: str) -> Iterator[Finding]:
         # Names come from the declarations, which allow letters, digits and _ only.
-        columns = ", ".join(table.primary_key)
+        names = row_key(self.declared, table)
+        columns = ", ".join(names)
         for *key, name, position, operation in self.run(
             f"select {columns}, dbt_scd_id, _cdc_position, _cdc_op from {stored}"
             f" order by {columns}, _cdc_position"
         ):
-            values = dict(zip(table.primary_key, map(str, key), strict=True))
+            values = dict(zip(names, map(str, key), strict=True))
             yield Finding("break", table.name, name, f"{operation} at {position}", values)
 
     def _records(self, view: str, what: str) -> Iterator[Finding]:

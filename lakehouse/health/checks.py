@@ -214,16 +214,17 @@ def check_heartbeat(settings: CommandSettings, declarations: Declarations) -> Re
     """Whether Debezium has been heard of lately: a quiet source sends heartbeats all the same."""
     from lakehouse.kafka.records import newest_timestamp
 
-    topic = declarations.connectors[settings.source].heartbeat_topic
-    newest = newest_timestamp(settings, topic)
-    if newest is None:
-        return Result(
-            "heartbeat",
-            "attention",
-            f"none yet in {topic}",
-            "is the connector created and running?",
-        )
-    age = time.time() - newest
+    age = 0.0
+    for topic in {part.connectors[settings.source].heartbeat_topic for part in declarations.parts}:
+        newest = newest_timestamp(settings, topic)
+        if newest is None:
+            return Result(
+                "heartbeat",
+                "attention",
+                f"none yet in {topic}",
+                "is the connector created and running?",
+            )
+        age = max(age, time.time() - newest)
     if age > HEARTBEAT_SECONDS:
         return Result(
             "heartbeat",

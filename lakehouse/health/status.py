@@ -40,9 +40,10 @@ def table_statuses(
     logs: Mapping[str, LogState],
 ) -> tuple[TableStatus, ...]:
     """The status of each subscription; `topics` is None when the broker does not answer."""
+    wanted = tuple(subscriptions)
     return tuple(
-        _status(subscription, progress, topics, logs.get(subscription.table))
-        for subscription in subscriptions
+        _status(subscription, progress, topics, logs.get(subscription.table), wanted)
+        for subscription in wanted
     )
 
 
@@ -51,11 +52,15 @@ def _status(
     progress: Progress,
     topics: Mapping[str, Topic] | None,
     log: LogState | None,
+    wanted: Iterable[Subscription],
 ) -> TableStatus:
+    others = {each.topic for each in wanted if each.table == subscription.table} - {
+        subscription.topic
+    }
     positions = {
         (partition.incarnation, partition.number): position
         for partition, position in progress.positions.items()
-        if partition.table == subscription.table
+        if partition.table == subscription.table and position.topic not in others
     }
     known = progress.incarnation(subscription.table, subscription.topic)
     newest = known[0] if known else 0

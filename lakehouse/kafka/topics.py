@@ -74,7 +74,8 @@ class Finding:
 def desired_topics(declarations: Declarations, connector: ConnectorName) -> tuple[Topic, ...]:
     """The topics of `connector`: a table each, then those of the connector itself.
 
-    The connector's own ones have one partition: the order within them is their meaning.
+    Where the source has tenants, those of all. The connector's own ones have one partition: the
+    order within them is their meaning.
     """
     tables = tuple(
         Topic(
@@ -82,22 +83,22 @@ def desired_topics(declarations: Declarations, connector: ConnectorName) -> tupl
             table.partitions,
             table.topic_retention_days * DAY_MILLISECONDS,
         )
-        for table in declarations.tables
+        for part in declarations.parts
+        for table in part.tables
     )
-    own = declarations.connectors[connector]
-    names = (
-        own.heartbeat_topic,
-        own.transaction_topic,
-        own.notification_topic,
-        own.schema_change_topic,
-    )
-    topics = tables + tuple(
-        Topic(name, 1, CONNECTOR_RETENTION_DAYS * DAY_MILLISECONDS) for name in names
-    )
-    if connector == "sqlserver":
-        # Without its beginning the connector cannot start again (Debezium, "schema history").
-        topics += (Topic(own.schema_history_topic, 1, FOR_EVER),)
-    return topics
+    topics: dict[str, int] = {}
+    for own in (part.connectors[connector] for part in declarations.parts):
+        names = (
+            own.heartbeat_topic,
+            own.transaction_topic,
+            own.notification_topic,
+            own.schema_change_topic,
+        )
+        topics |= dict.fromkeys(names, CONNECTOR_RETENTION_DAYS * DAY_MILLISECONDS)
+        if connector == "sqlserver":
+            # Without its beginning the connector cannot start again (Debezium, "schema history").
+            topics[own.schema_history_topic] = FOR_EVER
+    return tables + tuple(Topic(name, 1, retention) for name, retention in topics.items())
 
 
 def compare(

@@ -1,10 +1,10 @@
 {% macro accepted_changes() %}
 {%- set table = declared_table() %}
 select
-    {%- for column in declared_columns(table) %}
+    {%- for column in logged_columns(table) %}
     {{ column['name'] }},
     {%- endfor %}
-    {%- for column in declared_columns(table) %}
+    {%- for column in logged_columns(table) %}
     _before_{{ column['name'] }},
     {%- endfor %}
     _cdc_op,

@@ -18,7 +18,7 @@
 {% endmacro %}
 
 {% macro _change_log_sql(table) %}
-{% set columns = declared_columns(table) %}
+{% set columns, logged, origins = declared_columns(table), logged_columns(table), record_origins(table) %}
 with
 
 landed as (
@@ -68,7 +68,10 @@ rows_as_text as (
         events.*,
         {{ position_expression('events') }} as change_position,
         {{ commit_is_known('events') }} as commit_is_known,
-        {{ epoch_expression('events') }} as source_epoch,
+        {{ epoch_expression('events', origins) }} as source_epoch,
+        {%- if origins['topics'] %}
+        {{ tenant_expression('events', origins) }} as source_tenant,
+        {%- endif %}
         {{ names_another_key('events', columns) }} as names_another_key
         {%- for column in columns %}
         {%- for image in ['row', 'before'] %},
@@ -104,6 +107,11 @@ judged as (
 typed as (
     select
         judged.*
+        {%- if origins['topics'] %},
+        cast(judged.source_tenant as varchar(63)) as _row_tenant,
+        cast(case when judged.reject_reason is null and judged.has_before then judged.source_tenant end as varchar(63))
+            as _before_tenant
+        {%- endif %}
         {%- for column in columns %}
         {%- for image, name in [('row', '_row_' ~ column['name']), ('before', '_before_' ~ column['name'])] %},
         case
@@ -126,10 +134,10 @@ typed as (
 
 decided as (
     select
-        {%- for column in columns %}
+        {%- for column in logged %}
         _row_{{ column['name'] }} as {{ column['name'] }},
         {%- endfor %}
-        {%- for column in columns %}
+        {%- for column in logged %}
         _before_{{ column['name'] }},
         {%- endfor %}
         case when reject_reason is null then op end as _cdc_op,
@@ -137,10 +145,10 @@ decided as (
         case when reject_reason is null then commit_is_known end as _cdc_commit_known,
         case when reject_reason is null then {{ from_epoch_ms('committed_ms') }} end as _cdc_committed_at,
         case when reject_reason is null and kafka_value is not null
-            then {{ cdc_history.row_hash(columns, prefix='_row_') }}
+            then {{ cdc_history.row_hash(logged, prefix='_row_') }}
         end as _cdc_row_hash,
         case when reject_reason is null and has_before
-            then {{ cdc_history.row_hash(columns, prefix='_before_') }}
+            then {{ cdc_history.row_hash(logged, prefix='_before_') }}
         end as _cdc_before_hash,
         case when reject_reason is null then row_lacks end as _cdc_not_carried,
         case when reject_reason is null and has_before then before_lacks end as _cdc_before_not_carried,

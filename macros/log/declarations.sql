@@ -35,16 +35,50 @@
     {% do return(name) %}
 {% endmacro %}
 
-{% macro source_epochs() %}
-    {% set source_meta = (declared_sources().values() | first).source_meta %}
-    {% if source_connector() not in source_meta['connectors'] %}
+{#-
+  Whose records the table's topics have: `epochs` of each prefix of the source; or, where it has tenants, of
+  `topics`, each with its tenant, and the prefix and epoch of what comes there. Never does a record say itself
+  whose it is.
+-#}
+{% macro record_origins(table) %}
+    {% set declared, connector = declared_sources()[table], source_connector() %}
+    {% set common, tenants = declared.source_meta['connectors'], declared.source_meta.get('tenants', {}) %}
+    {% if connector not in common and connector not in (tenants.values() | first or {}) %}
         {% do exceptions.raise_compiler_error(
-            "LAKEHOUSE_SOURCE is '" ~ source_connector() ~ "'; declared: " ~ source_meta['connectors'].keys() | join(', ')) %}
+            "LAKEHOUSE_SOURCE is '" ~ connector ~ "'; declared: " ~ common.keys() | join(', ')) %}
     {% endif %}
-    {% do return(source_meta['connectors'][source_connector()]['epochs']) %}
+    {% if not tenants %}
+        {% do return({'epochs': common[connector]['epochs'], 'topics': []}) %}
+    {% endif %}
+    {% set topics = [] %}
+    {% for tenant, own in tenants.items() %}
+        {% set of_tenant = dict(common.get(connector, {}), **own.get(connector, {})) %}
+        {% set databases = of_tenant.get('database', '{database}') %}
+        {% for prefix, epoch in of_tenant['epochs'].items() %}
+            {% for database in ([databases] if databases is string else databases) %}
+                {% set topic = declared.config.meta['topics'][connector] %}
+                {% do topics.append({
+                    'topic': topic | replace('{prefix}', prefix) | replace('{database}', database),
+                    'tenant': tenant, 'prefix': prefix, 'epoch': epoch,
+                }) %}
+            {% endfor %}
+        {% endfor %}
+    {% endfor %}
+    {% do return({'epochs': {}, 'topics': topics}) %}
 {% endmacro %}
 
-{% macro declared_columns(table) %}
+{#- The columns of the table's rows in the warehouse: the declared ones, behind the tenant where there are any. -#}
+{% macro logged_columns(table) %}
+    {% do return(declared_columns(table, with_tenant=true)) %}
+{% endmacro %}
+
+{#- The key of the table's rows there. -#}
+{% macro row_key(table) %}
+    {% set declared = declared_sources()[table] %}
+    {% do return((['tenant'] if declared.source_meta.get('tenants') else []) + declared.config.meta['primary_key']) %}
+{% endmacro %}
+
+{% macro declared_columns(table, with_tenant=false) %}
     {% set columns = [] %}
     {% if execute %}
         {#- asked once: each look at dbt's graph writes every source out -#}
@@ -53,6 +87,19 @@
         {% set naming = of_table.get('column_naming', {}).get(connector)
             or declared.source_meta['connectors'].get(connector, {}).get('column_naming')
             or ('PascalCase' if connector == 'sqlserver' else 'snake_case') %}
+        {% if with_tenant and declared.source_meta.get('tenants') %}
+            {% do columns.append({
+                'name': 'tenant',
+                'data_type': 'varchar(63)',
+                'type': _parse_data_type('varchar(63)'),
+                'nullable': false,
+                'is_key': true,
+                'is_tracked': false,
+                'collation': 'binary',
+                'large': none,
+                'source_names': [],
+            }) %}
+        {% endif %}
         {% for column in declared.columns.values() %}
             {% set meta = column.config.meta %}
             {% if meta.get('pii') != 'exclude' %}
@@ -121,10 +168,12 @@
   Raise `rules` whenever a change of these macros accepts or rejects other records than before.
 -#}
 {% macro declaration_hash(table) %}
-    {% set rules = 3 %}
+    {% set rules, origins = 3, record_origins(table) %}
+    {#- another tenant changes nothing for the records of those that there are -#}
+    {% set later = origins['topics'] | selectattr('epoch', 'gt', 1) | list %}
     {% do return(local_md5(tojson(
         [
-            rules, source_connector(), source_epochs(), declared_columns(table),
+            rules, source_connector(), origins['epochs'] or later, declared_columns(table),
             declared_meta(table).get('replica_identity', 'full'),
         ],
         sort_keys=true

@@ -77,12 +77,29 @@
     {{ first_match(events ~ '.sequence', '^\\["([1-9][0-9]{0,17})"') }}
 {%- endmacro %}
 
-{#- SQL: the epoch of the source, which leads its positions; null when no prefix that is declared names it. -#}
-{% macro epoch_expression(events) %}
+{#-
+  SQL: the epoch of the source, which leads its positions; null when no prefix that is declared names it, or
+  not that of the tenant whose topic it is.
+-#}
+{% macro epoch_expression(events, origins) %}
         case
-            {% for prefix, epoch in source_epochs().items() %}
+            {% for of_tenant in origins['topics'] %}
+            when {{ events }}.kafka_topic = '{{ of_tenant['topic'] }}' and {{ events }}.source_name = '{{ of_tenant['prefix'] }}'
+                then '{{ '%04d' % of_tenant['epoch'] }}'
+            {% else -%}
+            {% for prefix, epoch in origins['epochs'].items() %}
             when {{ events }}.source_name = '{{ prefix }}' then '{{ '%04d' % epoch }}'
             {% endfor %}
+            {%- endfor %}
+        end
+{%- endmacro %}
+
+{#- SQL: the tenant whose topic a record was read from; null for a topic that is nobody's. -#}
+{% macro tenant_expression(events, origins) -%}
+        case {{ events }}.kafka_topic
+            {%- for of_tenant in origins['topics'] %}
+            when '{{ of_tenant['topic'] }}' then '{{ of_tenant['tenant'] }}'
+            {%- endfor %}
         end
 {%- endmacro %}
 

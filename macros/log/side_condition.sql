@@ -1,12 +1,12 @@
 {#-
   What a build into side schemas (`--vars '{side: …}'`) leaves out of the logs: nothing, or all but
-  chosen keys (var `keys`), or all after a moment (var `as_of`).
+  chosen keys or a tenant (vars `keys`, `tenant`), or all after a moment (var `as_of`).
 -#}
 
 {% macro side_condition(table) -%}
     {%- set conditions = [] -%}
-    {%- if var('side', none) and var('keys', none) -%}
-        {%- do conditions.append('(' ~ key_condition(table, var('keys')) ~ ')') -%}
+    {%- if var('side', none) and part_condition(table) -%}
+        {%- do conditions.append(part_condition(table)) -%}
     {%- endif -%}
     {%- if var('side', none) and var('as_of', none) -%}
         {%- do conditions.append(_as_of_condition(var('as_of') | string)) -%}
@@ -14,9 +14,20 @@
     {{- conditions | join(' and ') or '1 = 1' -}}
 {%- endmacro %}
 
+{% macro part_condition(table) %}
+    {% set conditions = [] %}
+    {% if var('keys', none) %}
+        {% do conditions.append('(' ~ key_condition(table, var('keys')) ~ ')') %}
+    {% endif %}
+    {% if var('tenant', none) %}
+        {% do conditions.append('tenant = ' ~ cdc_history.text_literal(var('tenant'))) %}
+    {% endif %}
+    {% do return(conditions | join(' and ')) %}
+{% endmacro %}
+
 {% macro key_condition(table, keys, relation='') %}
     {% set types = {} %}
-    {% for column in declared_columns(table) if column['is_key'] %}
+    {% for column in logged_columns(table) if column['is_key'] %}
         {% do types.update({column['name']: column['data_type']}) %}
     {% endfor %}
     {% set alternatives = [] %}

@@ -30,7 +30,7 @@
         {% do known.update({row[0]: {'declaration': row[1], 'columns': fromjson(row[2])}}) %}
     {% endfor %}
     {% for table in declared_tables() if table in known %}
-        {% set before, after = known[table]['columns'], declared_columns(table) %}
+        {% set before, after = known[table]['columns'], logged_columns(table) %}
         {% set problem = _incompatible_change(before, after) or _read_without_its_name(table, before, after) %}
         {% if problem %}
             {% do cdc_history.refuse_run(
@@ -61,7 +61,7 @@
         values (
             '{{ table }}',
             '{{ declaration_hash(table) }}',
-            {{ cdc_history.text_literal(tojson(declared_columns(table))) }},
+            {{ cdc_history.text_literal(tojson(logged_columns(table))) }},
             {{ cdc_history.utc_now() }}
         )
 {% endmacro %}
@@ -107,7 +107,7 @@
 
 {#- The source's names of a column as a log was built with it; once there was but one. -#}
 {% macro _source_names(column) %}
-    {% do return(column.get('source_names') or [column['source_name']]) %}
+    {% do return(column.get('source_names', [column['source_name']])) %}
 {% endmacro %}
 
 {#- The reason why a source name cannot be added without a rebuild: the log has rows that lack its values. -#}

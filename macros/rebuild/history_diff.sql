@@ -7,8 +7,7 @@
   right   side name, or 'live'
 -#}
 {% macro _history_diff_sql(table, left, right) %}
-    {% set names = declared_columns(table) | map(attribute='name') | list %}
-    {% set key = declared_meta(table)['primary_key'] %}
+    {% set key = row_key(table) %}
     select
         case
             when left_side.dbt_scd_id is null then 'opened'
@@ -26,7 +25,7 @@
         right_side.dbt_valid_to as right_valid_to
     from (
         select * from {{ history_relation(table, left) }}
-        where {{ key_condition(table, var('keys')) if var('keys', none) else '1 = 1' }}
+        where {{ part_condition(table) or '1 = 1' }}
     ) as left_side
     full outer join {{ history_relation(table, right) }} as right_side
         on left_side.dbt_scd_id = right_side.dbt_scd_id
@@ -69,7 +68,7 @@
         ~ found['closed'] ~ " closed, " ~ found['moved'] ~ " moved") %}
     {% set first_sql %}
         select * from ({{ _history_diff_sql(table, left, right) }}) as differences
-        order by {{ declared_meta(table)['primary_key'] | join(', ') }}, _cdc_position, _cdc_op
+        order by {{ row_key(table) | join(', ') }}, _cdc_position, _cdc_op
         limit {{ first | int }}
     {% endset %}
     {% if found['opened'] + found['closed'] + found['moved'] > 0 %}

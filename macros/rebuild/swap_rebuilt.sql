@@ -1,6 +1,6 @@
 {#-
   Operation: puts the log and the history of a side build in the place of the live ones, as a whole or
-  for the chosen keys (var `keys`), in one transaction and under the run lock. The rows get a new run
+  for the chosen keys or tenant (vars `keys`, `tenant`), in one transaction and under the run lock. The rows get a new run
   number, so everything that reads them follows in the next build. Refused when live holds records that
   landing no longer has (their versions would be lost), unless accept_loss says so.
 
@@ -16,7 +16,8 @@
         {% do exceptions.raise_compiler_error(
             side_log ~ " does not exist: build it first (lakehouse rebuild " ~ table ~ ")") %}
     {% endif %}
-    {% set in_scope = key_condition(table, var('keys')) if var('keys', none) else '1 = 1' %}
+    {% set part = part_condition(table) %}
+    {% set in_scope = part or '1 = 1' %}
     {% set missing = run_query(_missing_records_sql(live_log, side_log, in_scope)).rows[0][0] | int %}
     {% if missing > 0 and not accept_loss %}
         {% do exceptions.raise_compiler_error(
@@ -38,7 +39,7 @@
     {% do cdc_history.start_run(writes=true) %}
     {% set swap_sql %}
         begin;
-        {% if var('keys', none) %}
+        {% if part %}
         {% for relation, columns in new_columns.items() %}
         {% for column in columns %}
         alter table {{ relation }} add column {{ column.name }} {{ column.data_type }};
@@ -62,7 +63,7 @@
         {% else %}
         {{ _made_anew(live_log, side_log, log_columns) }}
         {% endif %}
-        {% if history and var('keys', none) %}
+        {% if history and part %}
         delete from {{ live_history }} where {{ in_scope }};
         insert into {{ live_history }} ({{ versions | join(', ') }})
         select {{ _with_this_run(versions) }} from {{ side_history }};

@@ -37,12 +37,16 @@ class Batch:
     declarations: Declarations
     logs: Sequence[WorkedHistory]
     warehouse: Warehouse
+    incarnations_before: int = 0
+    """Those that another batch in the same landing zone has."""
     landed: dict[int, list[Record]] = field(default_factory=lambda: defaultdict(list), init=False)
     _zone: LandingZone = field(init=False)
 
     def __post_init__(self) -> None:
         connector = self.warehouse.connector
-        self._zone = LandingZone(self.warehouse.landing, self.declarations, connector)
+        self._zone = LandingZone(
+            self.warehouse.landing, self.declarations, connector, self.incarnations_before
+        )
 
     def over(self, warehouse: Warehouse) -> Batch:
         """The same logs, landed as far as here, with another warehouse."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid5
@@ -63,10 +63,11 @@ class LandingZone:
     root: Path
     declarations: Declarations
     connector: ConnectorName
+    incarnations_before: int = 0
+    """Those of other topics of the same tables."""
     _next_offset: dict[tuple[str, int, int], int] = field(
         default_factory=lambda: defaultdict(int), init=False
     )
-    _batches: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         for table in (*(table.name for table in self.declarations.tables), NOTIFICATIONS):
@@ -85,7 +86,9 @@ class LandingZone:
     def _land(self, table: str, topic: str, deliveries: Sequence[Delivery]) -> list[Record]:
         by_partition: dict[tuple[int, int], list[Delivery]] = defaultdict(list)
         for delivery in deliveries:
-            by_partition[delivery.incarnation, delivery.partition].append(delivery)
+            incarnation = self.incarnations_before + delivery.incarnation
+            numbered = replace(delivery, incarnation=incarnation)
+            by_partition[incarnation, delivery.partition].append(numbered)
         landed: list[Record] = []
         entries = []
         for (incarnation, partition), batch in sorted(by_partition.items()):
@@ -130,10 +133,10 @@ class LandingZone:
     def _write_ledger(self, entries: Sequence[dict[str, object]]) -> None:
         if not entries:
             return
-        ledger = self.root / "_ledger" / f"{self._batches:020d}.jsonl"
-        ledger.parent.mkdir(parents=True, exist_ok=True)
+        folder = self.root / "_ledger"
+        folder.mkdir(parents=True, exist_ok=True)
+        ledger = folder / f"{len(list(folder.glob('*.jsonl'))):020d}.jsonl"
         ledger.write_text("".join(json.dumps(entry) + "\n" for entry in entries), "utf-8")
-        self._batches += 1
 
     def _write(self, path: Path, records: Iterable[Record]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

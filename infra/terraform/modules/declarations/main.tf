@@ -2,14 +2,26 @@
 # They are declared once, for dbt. Everything that Terraform makes for a table or a topic is read from
 # that file, so that a new table needs no change here.
 locals {
-  declared  = yamldecode(file("${path.module}/../../../../models/staging/retail/_retail__sources.yml"))
-  source    = one([for source in local.declared.sources : source if source.name == "retail"])
-  connector = local.source.config.meta.connectors[var.connector]
+  declared = yamldecode(file("${path.module}/../../../../models/staging/retail/_retail__sources.yml"))
+  source   = one([for source in local.declared.sources : source if source.name == "retail"])
+  meta     = local.source.config.meta
+
+  # A source without tenants is one that has no name.
+  connectors = {
+    for tenant, own in try(local.meta.tenants, { "" = {} }) :
+    tenant => merge(try(local.meta.connectors[var.connector], {}), try(own[var.connector], {}))
+  }
+  connector = values(local.connectors)[0]
 
   tables = {
     for table in local.source.tables : table.name => {
-      description            = table.description
-      topic                  = table.config.meta.topics[var.connector]
+      description = table.description
+      topics = [
+        for own in local.connectors : replace(
+          replace(table.config.meta.topics[var.connector], "{prefix}", own.topic_prefix),
+          "{database}", try(own.database[0], own.database, "{database}")
+        )
+      ]
       partitions             = table.config.meta.partitions
       topic_retention_days   = table.config.meta.topic_retention_days
       landing_retention_days = table.config.meta.landing_retention_days

@@ -1,5 +1,5 @@
 output "tables" {
-  description = "Declared tables by name: description, topic, partitions, retention of topic and landing zone in days."
+  description = "Declared tables by name: description, topics (one a tenant), partitions, retention of topic and landing zone in days."
   value       = local.tables
 }
 
@@ -16,12 +16,17 @@ output "schema_history_topic" {
 output "topic_prefix" {
   description = "Prefix of all topics of the connector."
   value       = local.connector.topic_prefix
+
+  precondition {
+    condition     = length(distinct([for own in local.connectors : own.topic_prefix])) == 1
+    error_message = "One connector is made: the tenants of the source need one topic_prefix, and a database each."
+  }
 }
 
 output "topics" {
   description = "Names of all topics of the connector, sorted: a table each, then the connector's own."
   value = sort(concat(
-    [for table in local.tables : table.topic],
+    flatten([for table in local.tables : table.topics]),
     values(local.connector_topics),
     var.connector == "sqlserver" ? ["schema-history.${local.connector.topic_prefix}"] : [],
   ))

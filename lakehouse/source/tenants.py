@@ -1,0 +1,23 @@
+"""The tenants of a source: several databases with the same tables, declared once."""
+
+from __future__ import annotations
+
+from ingestion.declarations import TENANT, Declarations, Table
+from ingestion.errors import TerminalError
+
+
+def of_tenant(declared: Declarations, name: str) -> Declarations:
+    """The source as the tenant has it, with topics and connectors; itself for an empty name.
+
+    Raises:
+        TerminalError: no such tenant; the message lists those there are.
+    """
+    if name and name not in declared.tenants:
+        known = ", ".join(declared.tenants) or "none"
+        raise TerminalError(f"tenant {name!r} is not declared; declared tenants: {known}")
+    return declared.tenants[name] if name else declared
+
+
+def row_key(declared: Declarations, table: Table) -> tuple[str, ...]:
+    """The key of the table's rows in the warehouse: the tenant first, where there are any."""
+    return (TENANT, *table.primary_key) if declared.tenants else table.primary_key

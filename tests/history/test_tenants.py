@@ -1,0 +1,105 @@
+"""Tenants never mix: with equal keys and equal positions, each history is as if it were alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from random import Random
+
+import duckdb
+import pytest
+
+from ingestion.declarations import load
+from ingestion.settings import ConnectorName
+from lakehouse.commands import rebuild
+from tests.kit import reference
+from tests.kit.batches import Batch, HistoryLine, expected_line, history_lines
+from tests.kit.dbt import environment
+from tests.kit.logs import random_logs
+from tests.kit.tenants import declare_tenants, in_warehouse, of_tenant
+from tests.kit.warehouse import SOURCES, Warehouse, copy_project
+from tests.kit.worked import EPOCHS
+
+TENANTS = ("de", "fr")
+
+
+def batches(folder: Path, connector: ConnectorName) -> Mapping[str, Batch]:
+    """Logs of each tenant, with the same keys, positions, partitions and offsets."""
+    project = copy_project(folder / "project", EPOCHS)
+    declared = declare_tenants(project)
+    warehouse = Warehouse(project, folder / "landing", folder / "w.duckdb", connector).parsed()
+    return {
+        tenant: Batch(
+            declared.tenants[tenant],
+            random_logs(connector, number, of=40),
+            warehouse,
+            incarnations_before=100 * number,
+        )
+        for number, tenant in enumerate(TENANTS, start=1)
+    }
+
+
+def expected(tenant: str, batch: Batch) -> dict[str, set[HistoryLine]]:
+    """What the reference model makes of the tenant's records alone, by table."""
+    lines: dict[str, set[HistoryLine]] = {}
+    for number, log in enumerate(batch.logs):
+        own = lines.setdefault(log.table.name, set())
+        for rows in reference.history(batch.changes(number)).values():
+            own |= {expected_line(of_tenant(row, tenant), in_warehouse(log.table)) for row in rows}
+    return lines
+
+
+@pytest.mark.parametrize(
+    "connector", ["sqlserver", pytest.param("postgresql", marks=pytest.mark.long)]
+)
+def test_each_tenant_is_as_if_it_were_alone(
+    tmp_path: Path, connector: ConnectorName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random, tenants = Random(1), batches(tmp_path, connector)
+    warehouse, tables = tenants["de"].warehouse, tenants["de"].tables
+    steps = [(run, random.random(), tenant) for tenant in TENANTS for run in tenants[tenant].runs]
+    for number, (run, _, tenant) in enumerate(sorted(steps), start=1):
+        tenants[tenant].land(run)
+        if number in {len(steps) // 2, len(steps)}:
+            warehouse.build(*tenants["de"].selection)
+    for table in tables:
+        lines = history_lines(warehouse, in_warehouse(table))
+        assert len(lines) == len(set(lines))
+        for tenant, batch in tenants.items():
+            own = {line for line in lines if line[0] == tenant}
+            assert own == expected(tenant, batch)[table.name], (table.name, tenant)
+        read = warehouse.rows(
+            f"select tenant, _cdc_incarnation >= 200 from staging.{table.name}__log group by all"
+        )
+        assert set(read) == {("de", False), ("fr", True)}
+    both = """
+        select count(*) from staging.stg_retail__customers as a
+        inner join staging.stg_retail__customers as b
+            on a.tenant < b.tenant and a.customer_id = b.customer_id
+            and a._cdc_position = b._cdc_position and a.kafka_offset = b.kafka_offset
+        """
+    assert warehouse.rows(both)[0][0] > 0, "nothing could have been mixed"
+    proofs = {
+        "log": ("each_record_once", "holds_what_was_landed"),
+        "history": ("unbroken_history",),
+    }
+    selected = [
+        f"test_name:{proof},{table.name}_{'_' * (kind == 'log')}{kind}"
+        for table in tables
+        for kind, names in proofs.items()
+        for proof in names
+    ]
+    warehouse.dbt.run("test", "--vars", "audit: full", "--select", *selected)
+
+    monkeypatch.chdir(warehouse.project)
+    monkeypatch.setattr(rebuild, "load", lambda: load(warehouse.project / SOURCES))
+    for damaged in ("staging.customers__log", "history.customers_history"):
+        with duckdb.connect(warehouse.file) as file:
+            file.execute(f"delete from {damaged} where customer_id % 2 = 0")
+    table = in_warehouse(tenants["de"].declarations.table("customers"))
+    left = {line for line in history_lines(warehouse, table) if line[0] == "fr"}
+    assert 0 < len(left) < len(expected("fr", tenants["fr"])["customers"])
+    with environment(warehouse.dbt.settings):
+        rebuild.rebuild(["customers"], swap=True, tenant="de")
+    whole = expected("de", tenants["de"])["customers"]
+    assert set(history_lines(warehouse, table)) == whole | left

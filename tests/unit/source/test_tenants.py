@@ -1,0 +1,171 @@
+"""Several databases with the same tables: what is declared once, and how each mistake is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ingestion.declarations import SOURCES_FILE, Declarations, load
+from ingestion.errors import TerminalError
+from ingestion.kafka.brokers import Offsets, Topic
+from ingestion.landing.ledger import Progress
+from ingestion.landing.plan import plan
+from ingestion.landing.subscriptions import subscriptions
+from lakehouse.dbt_files import render
+from lakehouse.kafka.topics import desired_topics
+from lakehouse.source.tenants import of_tenant
+
+Meta = dict[str, Any]
+TENANTS: Meta = {
+    "de": {
+        "sqlserver": {"database": ["ShopDE2", "ShopDE"]},
+        "postgresql": {"topic_prefix": "shop_de", "epochs": {"shop_de": 1}},
+    },
+    "fr": {
+        "sqlserver": {"database": "ShopFR"},
+        "postgresql": {"topic_prefix": "shop_fr2", "epochs": {"shop_fr": 1, "shop_fr2": 2}},
+    },
+}
+
+
+def declared(
+    folder: Path, change: Callable[[Meta, Meta], None] = lambda _, __: None
+) -> Declarations:
+    """Customers and stores of two tenants: in SQL Server one connector reads both."""
+    document = yaml.safe_load(SOURCES_FILE.read_text("utf-8"))
+    source = document["sources"][0]
+    meta = source["config"]["meta"]
+    source["tables"] = [t for t in source["tables"] if t["name"] in ("customers", "stores")]
+    meta["tenants"] = yaml.safe_load(yaml.safe_dump(TENANTS))
+    del meta["connectors"]["postgresql"]
+    for table in source["tables"]:
+        name = table["name"]
+        table["config"]["meta"]["topics"] = {
+            "sqlserver": f"{{prefix}}.{{database}}.dbo.{name.capitalize()}",
+            "postgresql": f"{{prefix}}.public.{name}",
+        }
+    change(meta, source["tables"][0])
+    path = folder / "sources.yml"
+    path.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
+    return load(path)
+
+
+def test_topics_follow_from_prefix_and_database(tmp_path: Path) -> None:
+    found = declared(tmp_path)
+    assert {name: part.table("stores").topics for name, part in found.tenants.items()} == {
+        "de": {"sqlserver": "retail.ShopDE2.dbo.Stores", "postgresql": "shop_de.public.stores"},
+        "fr": {"sqlserver": "retail.ShopFR.dbo.Stores", "postgresql": "shop_fr2.public.stores"},
+    }
+    names = [topic.name for topic in desired_topics(found, "sqlserver")]
+    assert len(names) == len(set(names)) == 2 * 2 + 5
+    assert len(desired_topics(found, "postgresql")) == 2 * 2 + 2 * 4
+    landed = [s.topic for s in subscriptions(found, "postgresql", ["stores", "debezium_heartbeat"])]
+    assert landed == [
+        "shop_de.public.stores", "shop_fr2.public.stores",
+        "__debezium-heartbeat.shop_de", "__debezium-heartbeat.shop_fr2",
+    ]  # fmt: skip
+
+
+def test_the_tenant_leads_each_key_and_distributes_nothing(tmp_path: Path) -> None:
+    files = {path.name: text for path, text in render(declared(tmp_path)).items()}
+    config = yaml.safe_load(files["customers_history.yml"])["snapshots"][0]["config"]
+    assert (config["unique_key"], config["dist"]) == (["tenant", "customer_id"], "customer_id")
+    assert "dist='customer_id'" in files["customers__log.sql"]
+
+
+def test_topics_of_one_table_are_landed_under_numbers_of_their_own(tmp_path: Path) -> None:
+    wanted = subscriptions(declared(tmp_path), "postgresql", ["stores"])
+    topics = {s.topic: Topic(s.topic, f"id {s.topic}", {0: Offsets(0, 3)}) for s in wanted}
+    openings = plan(Progress(), wanted, topics, "2026-03-01T00:00:00+00:00").openings
+    assert [(entry.topic, entry.incarnation) for entry in openings] == [
+        ("shop_de.public.stores", 1),
+        ("shop_fr2.public.stores", 2),
+    ]
+
+
+def test_who_names_no_tenant_gets_nobodys_topics(tmp_path: Path) -> None:
+    found = declared(tmp_path)
+    for asks in (
+        lambda: found.table("stores").topics["sqlserver"],
+        lambda: list(found.connectors),
+        lambda: len(found.connectors),
+    ):
+        with pytest.raises(TerminalError, match=r"the source has tenants \(de, fr\).*--tenant"):
+            asks()
+    assert of_tenant(found, "fr").connectors["postgresql"].epoch == 2
+    with pytest.raises(TerminalError, match="'xx' is not declared; declared tenants: de, fr"):
+        of_tenant(found, "xx")
+    with pytest.raises(TerminalError, match="'xx' is not declared; declared tenants: none"):
+        of_tenant(load(), "xx")
+
+
+def no_names(meta: Meta, _: Meta) -> None:
+    meta["tenants"] = []
+
+
+def norway(meta: Meta, _: Meta) -> None:
+    meta["tenants"][False] = meta["tenants"].pop("fr")
+
+
+def quoted(meta: Meta, _: Meta) -> None:
+    meta["tenants"]["d'e"] = meta["tenants"].pop("fr")
+
+
+def no_database(meta: Meta, _: Meta) -> None:
+    del meta["tenants"]["fr"]["sqlserver"]["database"]
+
+
+def same_database(meta: Meta, _: Meta) -> None:
+    meta["tenants"]["fr"]["sqlserver"]["database"] = "ShopDE2"
+
+
+def former_database(meta: Meta, _: Meta) -> None:
+    meta["tenants"]["fr"]["sqlserver"]["database"] = "ShopDE"
+
+
+def one_without(meta: Meta, _: Meta) -> None:
+    del meta["tenants"]["fr"]["postgresql"]
+
+
+def unknown_key(meta: Meta, _: Meta) -> None:
+    meta["tenants"]["fr"]["sqlserver"]["databse"] = "ShopFR"
+
+
+def unknown_connector(meta: Meta, _: Meta) -> None:
+    meta["tenants"]["fr"]["mysql"] = {"database": "ShopFR"}
+
+
+def own_names(meta: Meta, _: Meta) -> None:
+    meta["tenants"]["fr"]["postgresql"]["column_naming"] = "PascalCase"
+
+
+def called_tenant(_: Meta, table: Meta) -> None:
+    table["columns"][4]["name"] = "tenant"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (no_names, "tenants: names and what each has of its own are expected: []"),
+        (norway, "tenant False: a name is a text (in quotes: no, 49) of"),
+        (quoted, 'tenant "d\'e": a name is a text'),
+        (no_database, "tenant fr: sqlserver topic 'retail.{database}.dbo.Customers': "),
+        (same_database, "sqlserver topic 'retail.ShopDE2.dbo.Customers' is declared twice"),
+        (former_database, "sqlserver topic 'retail.ShopDE.dbo.Customers' is declared twice"),
+        (one_without, "tenant fr: connector postgresql is missing"),
+        (unknown_key, "tenant fr: connectors, sqlserver, databse: there is no such key"),
+        (unknown_connector, "tenant fr: connectors, mysql"),
+        (own_names, "tenant fr: column_naming is a connector's or a table's"),
+        (called_tenant, "column tenant: the name is that of the tenants' column"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_named(
+    tmp_path: Path, change: Callable[[Meta, Meta], None], said: str
+) -> None:
+    with pytest.raises(TerminalError) as error:
+        declared(tmp_path, change)
+    assert said in str(error.value)
