@@ -12,9 +12,10 @@ import typer
 from ingestion.declarations import load
 from ingestion.errors import RefusedError, TerminalError
 from ingestion.settings import ConnectorName
-from lakehouse.console import Exit, note
+from lakehouse.console import Exit, Tenant, note
 from lakehouse.settings import CommandSettings
 from lakehouse.source.connectors import cdc_sql, render
+from lakehouse.source.tenants import of_tenant
 
 if TYPE_CHECKING:
     from lakehouse.source.misfits import Misfit
@@ -35,10 +36,11 @@ def render_settings(
             "table holds now; for a table with rows that is captured anew.",
         ),
     ] = None,
+    tenant: Tenant = "",
 ) -> None:
     """Print the connector's settings as JSON; secrets are references in them."""
     settings = CommandSettings.from_environment()
-    rendered = _rendered(settings, source or settings.source, snapshot_of or ())
+    rendered = _rendered(settings, source or settings.source, tenant, snapshot_of or ())
     typer.echo(json.dumps(rendered, indent=2))
 
 
@@ -48,6 +50,7 @@ def deploy(
         bool,
         typer.Option("--replace", help="Delete it and make it again; it goes on where it stopped."),
     ] = False,
+    tenant: Tenant = "",
 ) -> None:
     """Make the connector on Amazon MSK Connect, or change it to what the declarations say.
 
@@ -62,7 +65,7 @@ def deploy(
     settings = CommandSettings.from_environment()
     place = Place.read()
     session = boto3.Session(region_name=settings.aws_region)
-    rendered = _rendered(settings, "sqlserver")
+    rendered = _rendered(settings, "sqlserver", tenant)
     # MSK Connect would restart the connector again and again to look for new secrets (MSK Developer
     # Guide, "Using a configuration provider to externalize secrets").
     rendered["config.action.reload"] = "none"
@@ -77,7 +80,10 @@ def deploy(
 
 
 def _rendered(
-    settings: CommandSettings, source: ConnectorName, snapshot_of: Sequence[str] = ()
+    settings: CommandSettings,
+    source: ConnectorName,
+    tenant: str,
+    snapshot_of: Sequence[str] = (),
 ) -> dict[str, str]:
     return render(
         load(),
@@ -85,6 +91,7 @@ def _rendered(
         bootstrap_servers=settings.kafka_bootstrap_servers,
         auth=settings.kafka_auth,
         snapshot_of=snapshot_of,
+        tenant=tenant,
         shop_login=settings.shop_database_secret,
         pii_salt=settings.pii_salt_secret,
     )
@@ -107,6 +114,7 @@ def print_cdc_sql(
             "is asked where LAKEHOUSE_SOURCE is `sqlserver` and LAKEHOUSE_SOURCE_DSN is set.",
         ),
     ] = None,
+    tenant: Tenant = "",
 ) -> None:
     """Print the T-SQL that enables change capture on Azure SQL: infra/connectors/enable_cdc.sql.
 
@@ -116,7 +124,7 @@ def print_cdc_sql(
     from lakehouse.source.catalog import live_catalog, load_catalog
     from lakehouse.source.misfits import misfits
 
-    settings, declared = CommandSettings.from_environment(), load()
+    settings, declared = CommandSettings.from_environment(), of_tenant(load(), tenant)
     computed: list[Misfit] = []
     if catalog or (settings.source == "sqlserver" and settings.source_dsn):
         source = load_catalog(catalog) if catalog else live_catalog(settings)

@@ -7,21 +7,26 @@ import os
 import typer
 
 from ingestion.declarations import load
-from lakehouse.console import AsJson, Exit, say, show_json
+from lakehouse.console import AsJson, Exit, Tenant, say, show_json
 from lakehouse.settings import CommandSettings
+from lakehouse.source.tenants import of_tenant
 
 _STYLES = {"ok": "green", "attention": "yellow", "broken": "bold red", "skipped": "dim"}
 
 
-def doctor(as_json: AsJson = False) -> None:
+def doctor(tenant: Tenant = "", as_json: AsJson = False) -> None:
     """Check settings, programs, broker, connector, landing and warehouse; say what to do.
+
+    Where the source has tenants, its database is that of the one named.
 
     Exit code 3 if something is broken or asks for attention.
     """
     from lakehouse.health.checks import check_all
 
     results = []
-    for result in check_all(CommandSettings.from_environment(), load(), dict(os.environ)):
+    declared, settings = load(), CommandSettings.from_environment()
+    of_source = of_tenant(declared, tenant)
+    for result in check_all(settings, declared, of_source, dict(os.environ)):
         results.append(result)
         if as_json:
             continue

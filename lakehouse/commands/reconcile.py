@@ -13,8 +13,9 @@ from rich.text import Text
 
 from ingestion.declarations import load
 from ingestion.errors import RefusedError, TerminalError
-from lakehouse.console import AsJson, Exit, console, note, say, show_json, show_table
+from lakehouse.console import AsJson, Exit, Tenant, console, note, say, show_json, show_table
 from lakehouse.settings import CommandSettings
+from lakehouse.source.tenants import of_tenant
 
 if TYPE_CHECKING:
     from lakehouse.kafka.produce import Record
@@ -115,6 +116,7 @@ def absences(
         bool, typer.Option("--repair", help="Write a delete for each of them to Kafka.")
     ] = False,
     at_most: AtMost = 1_000,
+    tenant: Tenant = "",
     as_json: AsJson = False,
 ) -> None:
     """Find rows that live in the log and that a complete snapshot of the table did not read.
@@ -130,7 +132,7 @@ def absences(
     from lakehouse.reconcile.repair import absence_records
     from lakehouse.source.connectors import render
 
-    settings, declared = CommandSettings.from_environment(), load()
+    settings, declared = CommandSettings.from_environment(), of_tenant(load(), tenant)
     own = render(
         declared,
         settings.source,
@@ -187,6 +189,7 @@ def rows(
         ),
     ] = "",
     salt: Salt = "",
+    tenant: Tenant = "",
     as_json: AsJson = False,
 ) -> None:
     """Compare the rows that the source's own tables hold with the current ones of the log.
@@ -202,7 +205,7 @@ def rows(
     from lakehouse.source.connectors import render
     from lakehouse.source.database import open_database
 
-    settings, declared = CommandSettings.from_environment(), load()
+    settings, declared = CommandSettings.from_environment(), of_tenant(load(), tenant)
     selected = declared.select(tables or [])
     salt = salt or settings.pii_salt
     rendered = render(
@@ -235,6 +238,7 @@ def rows(
     if repair and len(extra) < len(found):
         names = list(dict.fromkeys(row.table.name for row in found if not row.extra))
         options = " ".join(f"--snapshot-of {name}" for name in names)
+        options += f" --tenant {tenant}" if tenant else ""
         raise RefusedError(
             f"{len(found) - len(extra):,} rows are missing or wrong ({', '.join(names)}), and only "
             "the source can say what they are: read these tables anew with a second connector, "

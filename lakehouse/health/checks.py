@@ -47,9 +47,15 @@ class Result:
 
 
 def check_all(
-    settings: CommandSettings, declarations: Declarations, environment: dict[str, str]
+    settings: CommandSettings,
+    declarations: Declarations,
+    of_source: Declarations,
+    environment: dict[str, str],
 ) -> Iterator[Result]:
-    """All checks in the order in which data flows; what needs the broker is skipped without it."""
+    """All checks in the order in which data flows; what needs the broker is skipped without it.
+
+    `of_source` are the declarations as those of the source that is asked, a tenant's maybe.
+    """
     yield from check_settings(environment)
     yield check_python()
     yield _guarded("versions", check_versions)
@@ -64,7 +70,7 @@ def check_all(
         yield _guarded(name, check) if broker.state == "ok" else _skipped(name, "no broker")
     asked = "LAKEHOUSE_KAFKA_CONNECT_URL" in environment
     yield _guarded("connector", lambda: check_connector(settings.kafka_connect_url, asked=asked))
-    yield _guarded("source", lambda: check_source(settings, declarations))
+    yield _guarded("source", lambda: check_source(settings, of_source))
     yield _guarded(
         "landing", lambda: check_landing(settings, declarations, broker=broker.state == "ok")
     )
@@ -281,6 +287,8 @@ def check_source(settings: CommandSettings, declarations: Declarations) -> Resul
 
     if not settings.source_dsn:
         return _skipped("source", "LAKEHOUSE_SOURCE_DSN is not set")
+    if declarations.tenants:
+        return _skipped("source", "--tenant has to say whose database LAKEHOUSE_SOURCE_DSN is")
     catalog = live_catalog(settings)
     if found := [str(misfit) for misfit in misfits(declarations, catalog)]:
         told = f"{catalog.database} is not as declared in {len(found)} points"

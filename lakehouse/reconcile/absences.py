@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ingestion.declarations import Declarations, Table
+from ingestion.declarations import TENANT, Declarations, Table
 from ingestion.errors import RefusedError, TerminalError
 from ingestion.landing.ledger import Entry
 from ingestion.settings import ConnectorName
@@ -64,6 +64,12 @@ class Log:
     def topic(self) -> str:
         """The table's topic."""
         return self.table.topics[self.connector]
+
+    @property
+    def mine(self) -> str:
+        """SQL on changes: they are of the tenant whose rows are meant, where there are any."""
+        tenant = self.declarations.tenant
+        return f"{TENANT} = '{tenant}'" if tenant else "true"
 
     @property
     def changes(self) -> str:
@@ -146,7 +152,7 @@ def find_absences(
     accepted = _count(
         log,
         f"select {', '.join(log.table.primary_key)} from {log.changes}"
-        f" where _cdc_op = 'r' and _cdc_position = '{scan.position}'"
+        f" where {log.mine} and _cdc_op = 'r' and _cdc_position = '{scan.position}'"
         f" group by {', '.join(log.table.primary_key)}",
     )
     if accepted + len(rejected) != scan.rows:
@@ -231,7 +237,8 @@ def _scan(log: Log, snapshot: str) -> Scan:
         for table in tables
         for position, read_at in log.query(
             f"select _cdc_position, max(_cdc_committed_at) from {log.changes_of(table)}"
-            f" where _cdc_op = 'r' and _cdc_position like '{epoch:04d}:%' and {window}"
+            f" where {log.mine} and _cdc_op = 'r' and _cdc_position like '{epoch:04d}:%'"
+            f" and {window}"
             " group by _cdc_position"
         )
     }
@@ -269,7 +276,7 @@ def _require_new_slot(log: Log, scan: Scan, began: datetime) -> None:
     epoch, _, _ = scan.position.partition(":")
     if _count(
         log,
-        f"select 1 from {log.changes} where _cdc_op <> 'r' and _cdc_commit_known"
+        f"select 1 from {log.changes} where {log.mine} and _cdc_op <> 'r' and _cdc_commit_known"
         " and not _cdc_is_absence"
         f" and _cdc_position between '{epoch}:' and '{scan.position}'"
         f" and kafka_timestamp > timestamp '{began}'",
@@ -331,7 +338,8 @@ def _require_no_loss(log: Log, scan: Scan, ledger: Iterable[Entry]) -> None:
         (incarnation, partition): (first, last)
         for incarnation, partition, first, last in log.query(
             "select _cdc_incarnation, kafka_partition, min(kafka_offset), max(kafka_offset)"
-            f" from {log.changes} where _cdc_op = 'r' and _cdc_position = '{scan.position}'"
+            f" from {log.changes} where {log.mine} and _cdc_op = 'r'"
+            f" and _cdc_position = '{scan.position}'"
             " group by _cdc_incarnation, kafka_partition"
         )
     }
@@ -370,7 +378,7 @@ def _alive_and_unread(log: Log, scan: Scan) -> str:
     )
     return f"""
         with changes as (
-            select changes.*, {", ".join(key)} from {log.changes} as changes
+            select changes.*, {", ".join(key)} from {log.changes} as changes where {log.mine}
         ),
         past as (
             select

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ingestion.declarations import TENANT
 from lakehouse.dbt import Dbt
 from lakehouse.reconcile.absences import Log, key_expressions
 from lakehouse.reconcile.scope import Scope
@@ -59,6 +60,10 @@ def _template(scope: Scope) -> str:
         {"expression": expression, "data_type": str(table.column(name).type)}
         for name, expression in zip(table.primary_key, key_expressions(table), strict=True)
     ]
+    mine = "true"
+    if scope.tenant:
+        parts.insert(0, {"expression": TENANT, "data_type": "varchar(63)"})
+        mine = f"keyed.{TENANT} = '{scope.tenant}'"
     columns = [{"name": column.name, "data_type": str(column.type)} for column in scope.columns]
     key = f"cdc_history.key_hash({parts})"
     names = ", ".join(column.name for column in table.landed_columns)
@@ -81,6 +86,7 @@ def _template(scope: Scope) -> str:
             select {names}, _cdc_op, _cdc_not_carried, keyed._cdc_key, _cdc_fingerprint, _cdc_last
             from keyed
             inner join ends on keyed._cdc_key = ends._cdc_key
+            where {mine}
         )"""
 
 

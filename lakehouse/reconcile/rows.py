@@ -270,7 +270,8 @@ def compare_rows(  # noqa: PLR0913 - what it is asked with
         names = [comparison.scope.table.name for comparison in comparisons]
         await_built(settings, declared, names, patience)
 
-    scopes = [Scope(table, salt) for table in tables]
+    require_own_database(declared, database)
+    scopes = [Scope(table, salt, declared.tenant) for table in tables]
     patience.tell("asking dbt for the rules")
     ctes = compiled(settings.environment, scopes)
     comparisons = [
@@ -291,6 +292,21 @@ def compare_rows(  # noqa: PLR0913 - what it is asked with
     return tuple(ask(comparison.scope.table, comparison.judge) for comparison in comparisons)
 
 
+def require_own_database(declared: Declarations, database: Database) -> None:
+    """Raises RefusedError where a tenant is held against another one's database of SQL Server.
+
+    On PostgreSQL the slot belongs to a database.
+    """
+    if declared.tenant and database.connector == "sqlserver":
+        wanted = source_table(declared, declared.tables[0], "sqlserver").database
+        [(name,)] = database.rows("select db_name()")
+        if name.lower() != wanted.lower():
+            raise RefusedError(
+                f"LAKEHOUSE_SOURCE_DSN is of the database {name}, and that of the tenant "
+                f"{declared.tenant} is {wanted}"
+            )
+
+
 def _source_rows(scope: Scope, declared: Declarations, database: Database) -> SourceRows:
     key = tuple(scope.table.column(name) for name in scope.table.primary_key)
     others = tuple(column for column in scope.columns if column not in key)
@@ -305,7 +321,7 @@ def log_behind(log: Log, commit: tuple[int, int]) -> str:
     [(newest, count)] = log.query(
         "select max(_cdc_commit),"
         f" count(distinct case when _cdc_commit = '{wanted}' then _cdc_position || _cdc_op end)"
-        f" from {log.changes} where _cdc_op <> 'r' and not _cdc_is_absence"
+        f" from {log.changes} where {log.mine} and _cdc_op <> 'r' and not _cdc_is_absence"
     )
     if newest is not None and (newest > wanted or (newest == wanted and count >= events)):
         return ""

@@ -34,6 +34,8 @@ class Scope:
 
     table: Table
     salt: str
+    tenant: str = ""
+    """Whose rows they are, where the source has tenants."""
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -79,7 +81,7 @@ class Scope:
 
     def key_hash(self, texts: Mapping[str, str | None]) -> str:
         """The hash of the key (C3), of its one spelling where upper and lower case are one."""
-        parts = []
+        parts = [_escaped(self.tenant)] if self.tenant else []
         for name in self.table.primary_key:
             text = texts[name] or ""
             folds = self.table.column(name).collation == "case_insensitive"

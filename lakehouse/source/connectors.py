@@ -17,6 +17,7 @@ from ingestion.declarations import Column, DataType, Declarations, Table
 from ingestion.errors import TerminalError
 from ingestion.kafka.auth import java_security
 from ingestion.settings import ConnectorName, KafkaAuth
+from lakehouse.source.tenants import of_tenant, read_together
 
 FOLDER = Path(__file__).parents[2] / "infra/connectors"
 
@@ -92,6 +93,7 @@ def render(  # noqa: PLR0913 - what the settings follow from
     bootstrap_servers: str,
     auth: KafkaAuth,
     snapshot_of: Sequence[str] = (),
+    tenant: str = "",
     shop_login: str = SHOP_LOGIN,
     pii_salt: str = PII_SALT,
 ) -> dict[str, str]:
@@ -100,11 +102,14 @@ def render(  # noqa: PLR0913 - what the settings follow from
     Secrets stay references to a configuration provider of the Connect worker; `shop_login` and
     `pii_salt` are the names of those with the source's login and with the hashed columns' salt.
     With `snapshot_of` they are those of a second connector beside it, which only reads the rows
-    that these tables hold now.
+    that these tables hold now, where there are tenants those of `tenant`; the connector itself
+    reads the databases of all that have its prefix.
 
     Raises:
-        TerminalError: there is no such table.
+        TerminalError: there is no such table or tenant.
     """
+    together = read_together(declarations, connector, tenant)
+    declarations = of_tenant(declarations, tenant)
     template = json.loads((FOLDER / f"{connector}.json").read_text(encoding="utf-8"))
     settings = {name: value.replace(SHOP_LOGIN, shop_login) for name, value in template.items()}
     places = {
@@ -121,12 +126,16 @@ def render(  # noqa: PLR0913 - what the settings follow from
     settings |= _truncated(declarations, connector)
     hashed = _columns(declarations, connector, lambda column: column.pii == "hash")
     if hashed:
-        settings |= _pseudonyms(declarations, connector, pii_salt)
+        settings |= _pseudonyms(together, connector, pii_salt)
         # The transform sees no length but in what this adds to a field's schema.
         settings["column.propagate.source.type"] = _patterns(hashed)
     if connector == "sqlserver":
-        databases = sorted({place.database for place in places.values()})
-        settings["database.names"] = ",".join(databases)
+        databases = {
+            source_table(part, table, connector).database
+            for part in ((declarations,) if snapshot_of else together)
+            for table in part.tables
+        }
+        settings["database.names"] = ",".join(sorted(databases))
         settings |= _schema_history(declarations, connector, bootstrap_servers, auth)
     else:
         # Names of slots and publications allow lower-case letters, digits and _ only.
@@ -138,7 +147,7 @@ def render(  # noqa: PLR0913 - what the settings follow from
 
 
 def _pseudonyms(
-    declarations: Declarations, connector: ConnectorName, pii_salt: str
+    parts: Iterable[Declarations], connector: ConnectorName, pii_salt: str
 ) -> dict[str, str]:
     """The transform that hashes; it lets no event of a topic through that is not listed here."""
     columns = {
@@ -148,7 +157,8 @@ def _pseudonyms(
             if column.pii == "hash"
             for names in [column.source_names(connector)]
         ]
-        for table in declarations.tables
+        for part in parts
+        for table in part.tables
     }
     return {
         "transforms": "pseudonyms",

@@ -31,7 +31,8 @@ _LOG_END: dict[ConnectorName, str] = {
 # that it is past what was committed before, also where the shop rests.
 _MARK = "select pg_logical_emit_message(true, 'lakehouse', 'reconcile') - '0/0'::pg_lsn"
 _CONFIRMED = (
-    "select confirmed_flush_lsn - '0/0'::pg_lsn from pg_replication_slots where slot_name = %s"
+    "select confirmed_flush_lsn - '0/0'::pg_lsn from pg_replication_slots"
+    " where slot_name = %s and database = current_database()"
 )
 _CAPTURED = "select convert(varchar(22), sys.fn_cdc_get_max_lsn(), 2)"
 _INSTANCE = (

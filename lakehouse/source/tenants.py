@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ingestion.declarations import TENANT, Declarations, Table
 from ingestion.errors import TerminalError
+from ingestion.settings import ConnectorName
 
 
 def of_tenant(declared: Declarations, name: str) -> Declarations:
@@ -16,6 +17,15 @@ def of_tenant(declared: Declarations, name: str) -> Declarations:
         known = ", ".join(declared.tenants) or "none"
         raise TerminalError(f"tenant {name!r} is not declared; declared tenants: {known}")
     return declared.tenants[name] if name else declared
+
+
+def read_together(
+    declared: Declarations, connector: ConnectorName, tenant: str
+) -> tuple[Declarations, ...]:
+    """The tenants whose databases the connector of `tenant` reads, having one topic prefix."""
+    prefix = of_tenant(declared, tenant).connectors[connector].topic_prefix
+    parts = declared.parts
+    return tuple(part for part in parts if part.connectors[connector].topic_prefix == prefix)
 
 
 def row_key(declared: Declarations, table: Table) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 {#- A view limits nothing with --empty, and takes no alias of a limited relation. -#}
 {#- A unit test has no graph, so no declarations: there the records' own columns are all. -#}
 {% set columns = logged_columns(table) if 'sources' in graph or not execute else [] %}
-{%- if columns and columns[0]['source_names'] == [] and '.tenant' not in key %}
+{%- if columns and columns[0]['source_names'] == [] and 'tenant' not in key %}
     {% do exceptions.raise_compiler_error(
         "last_changes: " ~ table ~ " has tenants, so equal keys are other rows: let the key begin with"
         ~ " changes.tenant, e.g. changes.tenant || '/' || changes.id, not " ~ key) %}

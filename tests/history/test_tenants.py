@@ -12,9 +12,13 @@ import pytest
 from ingestion.declarations import load
 from ingestion.settings import ConnectorName
 from lakehouse.commands import rebuild
+from lakehouse.reconcile.absences import Log
+from lakehouse.reconcile.current import all_current, compiled
+from lakehouse.reconcile.scope import Scope
 from tests.kit import reference
 from tests.kit.batches import Batch, HistoryLine, expected_line, history_lines
 from tests.kit.dbt import environment
+from tests.kit.declared import CONNECTORS
 from tests.kit.logs import random_logs
 from tests.kit.tenants import declare_tenants, in_warehouse, of_tenant
 from tests.kit.warehouse import SOURCES, Warehouse, copy_project
@@ -103,3 +107,35 @@ def test_each_tenant_is_as_if_it_were_alone(
         rebuild.rebuild(["customers"], swap=True, tenant="de")
     whole = expected("de", tenants["de"])["customers"]
     assert set(history_lines(warehouse, table)) == whole | left
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("connector", CONNECTORS)
+def test_the_log_says_of_each_tenant_which_of_its_rows_are_there(
+    tmp_path: Path, connector: ConnectorName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `reconcile rows` asks it, by keys that it has from the source, where no tenant is."""
+    tenants = batches(tmp_path, connector)
+    warehouse = tenants["de"].warehouse
+    for batch in tenants.values():
+        for run in batch.runs:
+            batch.land(run)
+    warehouse.build(*tenants["de"].selection)
+    monkeypatch.chdir(warehouse.project)
+    for tenant, batch in tenants.items():
+        table = batch.declarations.table("customers")
+        scope = Scope(table, "", tenant)
+        with environment(warehouse.dbt.settings):
+            ctes = compiled("", [scope])["customers"]
+        log = Log(warehouse.rows, "staging", batch.declarations, connector, table)
+        found = all_current(log, ctes)
+        logs = [number for number, log in enumerate(batch.logs) if log.table.name == "customers"]
+        last = {
+            key[0]: rows[-1]
+            for number in logs
+            for key, rows in reference.history(batch.changes(number)).items()
+        }
+        assert {key: current.alive for (key,), current in found.values()} == {
+            key: not row.is_deleted for key, row in last.items()
+        }
+        assert set(found) == {scope.key_hash({"customer_id": str(key)}) for key in last}

@@ -164,7 +164,7 @@ def test_a_damaged_ledger_is_broken_and_the_other_checks_still_run(
     storage.delete("_ledger/00000000000000000001.jsonl")
     results = {
         result.name: result
-        for result in checks.check_all(settings, load(), {"LAKEHOUSE_LANDING": "x"})
+        for result in checks.check_all(settings, load(), load(), {"LAKEHOUSE_LANDING": "x"})
     }
     assert results["landing"].state == "broken"
     assert "00000000000000000001.jsonl is missing" in results["landing"].found

@@ -128,12 +128,12 @@ class World:
             list(row.values()),
         )
 
-    def absent(self, snapshot: str = NEWEST) -> list[str]:
+    def absent(self, snapshot: str = NEWEST, tenant: str = "") -> list[str]:
         """The keys that are found."""
         log = Log(
             lambda sql: self.connection.execute(sql).fetchall(),
             "staging",
-            DECLARED,
+            replace(DECLARED, tenant=tenant),
             self.connector,
             DECLARED.table(self.table),
         )
@@ -159,6 +159,19 @@ def world(empty: World) -> World:
 
 def test_a_row_that_lived_and_was_not_read(world: World) -> None:
     assert world.absent() == world.absent("one") == ["2"]
+
+
+def test_what_another_tenant_has_proves_nothing_and_hides_nothing(world: World) -> None:
+    """Equal keys at equal places; the other one's row 2 was read, its row 3 was not."""
+    world.connection.execute(
+        "alter table staging.stg_retail__stores add column tenant text default 'de'"
+    )
+    world.change("c", 3, BEFORE, tenant="fr")
+    world.change("r", 2, AT, tenant="fr")
+    world.change("u", 2, BEHIND, tenant="fr")
+    assert world.absent(tenant="de") == ["2"]
+    world.change("d", 2, PLACES[world.connector][BEFORE][:-1] + "2", tenant="fr")
+    assert world.absent(tenant="de") == ["2"]
 
 
 def test_a_row_whose_delete_has_been_landed_is_no_finding(world: World) -> None:

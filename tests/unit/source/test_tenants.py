@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +12,24 @@ import pytest
 import yaml
 
 from ingestion.declarations import SOURCES_FILE, Declarations, load
-from ingestion.errors import TerminalError
+from ingestion.errors import RefusedError, TerminalError
 from ingestion.kafka.brokers import Offsets, Topic
 from ingestion.landing.ledger import Progress
 from ingestion.landing.plan import plan
 from ingestion.landing.subscriptions import subscriptions
+from ingestion.settings import ConnectorName
 from lakehouse.dbt_files import render
 from lakehouse.kafka.topics import desired_topics
+from lakehouse.reconcile.rows import require_own_database
+from lakehouse.source.catalog import Catalog
+from lakehouse.source.connectors import cdc_sql, source_table
+from lakehouse.source.connectors import render as render_connector
+from lakehouse.source.database import Database
+from lakehouse.source.misfits import misfits
 from lakehouse.source.tenants import of_tenant
 
 Meta = dict[str, Any]
+TABLES = ("Customers", "Stores")
 TENANTS: Meta = {
     "de": {
         "sqlserver": {"database": ["ShopDE2", "ShopDE"]},
@@ -101,6 +111,72 @@ def test_who_names_no_tenant_gets_nobodys_topics(tmp_path: Path) -> None:
         of_tenant(found, "xx")
     with pytest.raises(TerminalError, match="'xx' is not declared; declared tenants: none"):
         of_tenant(load(), "xx")
+
+
+def settings(found: Declarations, connector: ConnectorName, **other: Any) -> dict[str, str]:
+    return render_connector(found, connector, bootstrap_servers="", auth="none", **other)
+
+
+def test_one_connector_reads_the_databases_of_its_prefix_and_a_snapshot_one(tmp_path: Path) -> None:
+    found = declared(tmp_path)
+    both = settings(found, "sqlserver", tenant="fr")
+    assert both["database.names"] == "ShopDE2,ShopFR"
+    assert both == settings(found, "sqlserver", tenant="de")
+    hashed = json.loads(both["transforms.pseudonyms.columns"])
+    assert set(hashed) == {f"retail.{d}.dbo.{t}" for d in ("ShopDE2", "ShopFR") for t in TABLES}
+    again = settings(found, "sqlserver", tenant="fr", snapshot_of=["stores"])
+    assert again["database.names"] == "ShopFR"
+    for tenant, name in (("de", "shop_de"), ("fr", "shop_fr2")):
+        own = settings(found, "postgresql", tenant=tenant)
+        assert (own["topic.prefix"], own["slot.name"]) == (name, name)
+        assert set(json.loads(own["transforms.pseudonyms.columns"])) == {
+            f"{name}.public.{table}" for table in ("customers", "stores")
+        }
+    with pytest.raises(TerminalError, match="--tenant"):
+        settings(found, "sqlserver")
+
+
+def test_the_source_of_a_tenant_is_its_own_database(tmp_path: Path) -> None:
+    found = declared(tmp_path)
+    stores = of_tenant(found, "fr").table("stores")
+    place = source_table(of_tenant(found, "fr"), stores, "sqlserver")
+    assert (place.database, place.qualified) == ("ShopFR", "dbo.Stores")
+    assert cdc_sql(of_tenant(found, "de")) == cdc_sql(of_tenant(found, "fr"))
+    other = Catalog("sqlserver", "ShopDE2", ())
+    said = [str(misfit) for misfit in misfits(of_tenant(found, "fr"), other)]
+    assert len(said) == 2 and all("is not in the database ShopDE2" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_refused"), [("ShopFR", False), ("shopfr", False), ("ShopDE2", True)]
+)
+def test_rows_are_not_compared_with_another_tenants_database(
+    tmp_path: Path, name: str, is_refused: bool
+) -> None:
+    """Its rows would look lost, and --repair write their deletes."""
+    with closing(Answers([(name,)])) as connection:
+        database = Database("sqlserver", connection, (), ())
+        refused = pytest.raises(RefusedError, match=r"of the database ShopDE2.*fr is ShopFR")
+        with refused if is_refused else nullcontext():
+            require_own_database(of_tenant(declared(tmp_path), "fr"), database)
+
+
+class Answers:
+    """A connection, and its cursor, that answers everything with the same rows."""
+
+    description = "rows"
+
+    def __init__(self, rows: list[tuple[str]]) -> None:
+        self.fetchall = lambda: rows
+
+    def cursor(self) -> Answers:
+        return self
+
+    def execute(self, *_: object) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
 
 
 def no_names(meta: Meta, _: Meta) -> None:
