@@ -1,7 +1,7 @@
 """The declarations: what the dbt sources YAML says about each table of the shop, as values.
 
-`models/staging/retail/_retail__sources.yml` is the only place where a table is declared; dbt reads
-it by itself, everything in Python reads it through `load`; docs/declarations.md explains each key.
+`SOURCES_FILE`, dbt's source with `connectors`, is the only place where a table is declared; dbt
+reads it by itself, Python through `load` (on Glue it is named); docs/declarations.md has the keys.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ from ingestion.errors import TerminalError
 from ingestion.reserved_names import column_taken, table_taken
 from ingestion.settings import ConnectorName
 
-SOURCES_FILE = Path(__file__).parent.parent / "models/staging/retail/_retail__sources.yml"
+_STAGING = Path(__file__).parent.parent / "models/staging"
+_OURS = (f for f in _STAGING.glob("*/_*__sources.yml") if "connectors:" in f.read_text("utf-8"))
+SOURCES_FILE = next(_OURS, _STAGING / "<source>/_<source>__sources.yml")
 CONNECTORS: tuple[ConnectorName, ...] = ("sqlserver", "postgresql")
 
 History = Literal["all", "current"]
@@ -278,7 +280,7 @@ class Connector:
 
 @dataclass(frozen=True)
 class Declarations:
-    """All declared tables of the source `retail`, in the order of the file."""
+    """All declared tables of the source, in the order of the file."""
 
     tables: Annotated[tuple[Annotated[Table, BeforeValidator(_of_table)], ...], Field(min_length=1)]
     connectors: Annotated[

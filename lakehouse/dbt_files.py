@@ -13,12 +13,20 @@ from typing import Any
 
 import yaml
 
-from ingestion.declarations import TENANT, Declarations, Table
+from ingestion.declarations import SOURCES_FILE, TENANT, Declarations, Table
+from lakehouse.console import ROOT
 from lakehouse.source.tenants import row_key
 
-STAGING = Path("models/staging/retail")
+SOURCE = SOURCES_FILE.parent.name
+"""dbt's source: its name is in those of its folder, files and staging views."""
+STAGING = SOURCES_FILE.parent.relative_to(ROOT)
 SNAPSHOTS = Path("snapshots")
-_NOTE = "Written by `lakehouse declarations generate` from _retail__sources.yml; do not edit."
+_NOTE = f"Written by `lakehouse declarations generate` from {SOURCES_FILE.name}; do not edit."
+
+
+def staging_view(table: Table) -> str:
+    """The view of the table's accepted changes."""
+    return f"stg_{SOURCE}__{table.name}"
 
 
 def render(declarations: Declarations) -> dict[Path, str]:
@@ -26,7 +34,7 @@ def render(declarations: Declarations) -> dict[Path, str]:
     files: dict[Path, str] = {}
     for table in declarations.tables:
         files[STAGING / f"logs/{table.name}__log.sql"] = _log_sql(table)
-        files[STAGING / f"changes/stg_retail__{table.name}.sql"] = _sql("{{ accepted_changes() }}")
+        files[STAGING / f"changes/{staging_view(table)}.sql"] = _sql("{{ accepted_changes() }}")
         if table.history == "all":
             files[SNAPSHOTS / f"{table.name}_history.yml"] = _yaml(
                 {"snapshots": [_snapshot(declarations, table)]},
@@ -44,7 +52,7 @@ def render(declarations: Declarations) -> dict[Path, str]:
         )
     for kind, described in (("logs", _log), ("changes", _staging)):
         entries = [described(declarations, table) for table in declarations.tables]
-        files[STAGING / f"{kind}/_retail__{kind}.yml"] = _yaml({"models": entries})
+        files[STAGING / f"{kind}/_{SOURCE}__{kind}.yml"] = _yaml({"models": entries})
     return files
 
 
@@ -86,7 +94,7 @@ def _log(declarations: Declarations, table: Table) -> dict[str, Any]:
 
 def _staging(_: Declarations, table: Table) -> dict[str, Any]:
     return {
-        "name": f"stg_retail__{table.name}",
+        "name": staging_view(table),
         "description": (
             f"The accepted changes of `{table.name}`, a row per record, typed as declared: "
             f"{table.description[0].lower()}{table.description[1:]}"
@@ -96,10 +104,10 @@ def _staging(_: Declarations, table: Table) -> dict[str, Any]:
 
 def _snapshot(declarations: Declarations, table: Table) -> dict[str, Any]:
     key = list(row_key(declarations, table))
-    log = f"ref('stg_retail__{table.name}')"
+    log = f"ref('{staging_view(table)}')"
     return {
         "name": f"{table.name}_history",
-        "relation": f"ref('stg_retail__{table.name}')",
+        "relation": log,
         "description": (
             f"Every committed version of every row of `{table.name}` with the time in which it was "
             "valid: no-op updates, several versions of one transaction and deletes included."

@@ -200,6 +200,7 @@ module "glue" {
   logs_kms_key_arn  = module.encryption.key_arns["logs"]
   bucket_names      = module.lake.bucket_names
   role_arns         = module.iam.role_arns
+  declarations_file = module.declarations.file
   tables            = local.landing_tables
   streaming_groups  = var.streaming_groups
   batch_jobs        = var.lake_target.batch_jobs

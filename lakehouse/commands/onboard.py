@@ -10,7 +10,7 @@ import typer
 
 from ingestion.declarations import SOURCES_FILE, load
 from lakehouse.console import ROOT, note, say
-from lakehouse.dbt_files import out_of_date, render
+from lakehouse.dbt_files import SOURCE, out_of_date, render
 from lakehouse.settings import CommandSettings
 
 _FILE = SOURCES_FILE.relative_to(ROOT)
@@ -109,4 +109,4 @@ def _left(name: str) -> list[str]:
 
 
 def _nodes(name: str) -> tuple[str, ...]:
-    return f"{name}__log", f"stg_retail__{name}", f"{name}_history"
+    return f"{name}__log", f"stg_{SOURCE}__{name}", f"{name}_history"

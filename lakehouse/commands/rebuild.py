@@ -15,6 +15,7 @@ from ingestion.declarations import Declarations, Table, load
 from ingestion.errors import RefusedError, TerminalError
 from lakehouse.console import Tenant
 from lakehouse.dbt import Dbt
+from lakehouse.dbt_files import staging_view
 from lakehouse.source.tenants import of_tenant
 
 Target = Annotated[str, typer.Option("--target", "-t", help="dbt target; the profile's default.")]
@@ -59,7 +60,7 @@ def rebuild(
     selected = declared.select(tables)
     dbt = Dbt(target, variables)
     for table in selected:
-        nodes = [f"{table.name}__log", f"stg_retail__{table.name}"]
+        nodes = [f"{table.name}__log", staging_view(table)]
         nodes += [f"{table.name}_history"] if table.history == "all" else []
         options = ["--full-refresh", "--exclude-resource-type", "test", "unit_test"]
         dbt.run("build", *options, "--select", *nodes, variables=variables)

@@ -15,7 +15,7 @@ python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-iso
 for script in ingestion/glue/[!_]*.py; do
     cp "$script" "$output"
 done
-cp models/staging/retail/_retail__sources.yml "$output"
+cp "$(grep -l connectors: models/staging/*/_*__sources.yml)" "$output"
 # Glue 6.0: Python 3.13 on x86, glibc 2.34 (Amazon Linux 2023).
 python -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes \
     --only-binary :all: --python-version 3.13 --implementation cp \

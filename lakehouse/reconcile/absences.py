@@ -21,6 +21,7 @@ from ingestion.declarations import TENANT, Declarations, Table
 from ingestion.errors import RefusedError, TerminalError
 from ingestion.landing.ledger import Entry
 from ingestion.settings import ConnectorName
+from lakehouse.dbt_files import staging_view
 from lakehouse.reconcile.findings import LostDelete
 from lakehouse.reconcile.run import open_warehouse
 from lakehouse.settings import CommandSettings
@@ -78,7 +79,7 @@ class Log:
 
     def changes_of(self, table: Table) -> str:
         """The view of another table's accepted changes."""
-        return f"{self.staging}.stg_retail__{table.name}"
+        return f"{self.staging}.{staging_view(table)}"
 
     def spelled(self, key: Mapping[str, Any]) -> str:
         """A record's key (by the source's names) as one text, spelled as `key_expressions` does."""

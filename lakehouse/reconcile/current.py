@@ -12,6 +12,7 @@ from typing import Any
 
 from ingestion.declarations import TENANT
 from lakehouse.dbt import Dbt
+from lakehouse.dbt_files import staging_view
 from lakehouse.reconcile.absences import Log, key_expressions
 from lakehouse.reconcile.scope import Scope
 
@@ -72,7 +73,7 @@ def _template(scope: Scope) -> str:
         {{{{ last_changes('current_rows', '{table.name}', {key}) }}}},
         ends as (
             select {{{{ {key} }}}} as _cdc_key, max(changes._cdc_position) as _cdc_last
-            from {{{{ ref('stg_retail__{table.name}') }}}} as changes
+            from {{{{ ref('{staging_view(table)}') }}}} as changes
             group by {{{{ {key} }}}}
         ),
         keyed as (

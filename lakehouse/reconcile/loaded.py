@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from lakehouse.dbt_files import staging_view
 from lakehouse.reconcile.scope import Scope
 from lakehouse.reconcile.source import MEASURES, Group
 
@@ -62,7 +63,7 @@ def load_rows(connection: duckdb.DuckDBPyConnection, scope: Scope) -> None:
         union all
         select {names}, true from (
             select distinct on ({keys}) {names}
-            from staging.stg_retail__{scope.table.name} as changes
+            from staging.{staging_view(scope.table)} as changes
             anti join alive using ({keys})
             where _cdc_op = 'd'
             order by {keys}, _cdc_position desc

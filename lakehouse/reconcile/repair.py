@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from ingestion.declarations import Declarations, Table
 from ingestion.errors import TerminalError
 from ingestion.settings import ConnectorName
+from lakehouse.dbt_files import staging_view
 from lakehouse.kafka.produce import Record
 from lakehouse.reconcile.findings import LostDelete
 from lakehouse.reconcile.star import MARTS
@@ -53,7 +54,7 @@ def lost_deletes(connection: duckdb.DuckDBPyConnection, table: Table) -> tuple[L
     found = connection.execute(
         f"""
         select distinct on ({keys}) {", ".join(names)}, _cdc_position
-        from staging.stg_retail__{table.name}
+        from staging.{staging_view(table)}
         semi join (select {keys} from {shown[0]}) using ({keys})
         anti join (select {keys} from {table.name} where not is_deleted) using ({keys})
         order by {keys}, _cdc_position desc

@@ -7,7 +7,7 @@
 {% macro change_log() %}
 {% set table = declared_table() %}
 {#- While dbt parses, there is no declaration yet: only the dependency counts. -#}
-{% do source('retail', table) %}
+{% do source(var('source'), table) %}
 {% if execute and flags.WHICH == 'show' %}
     {% do exceptions.raise_compiler_error(
         "dbt show cannot preview " ~ this.identifier ~ ": which records come next is chosen when it is built. For the"

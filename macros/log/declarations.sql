@@ -1,12 +1,12 @@
 {#-
-  The declarations as dbt sees them: models/staging/retail/_retail__sources.yml through the graph.
+  The declarations as dbt sees them: the source of dbt_project.yml's `source` through the graph.
   While dbt parses, the graph is empty and these return empty lists.
 -#}
 
 {% macro declared_sources() %}
     {% set found = {} %}
     {% if execute %}
-        {% for node in graph.sources.values() if node.source_name == 'retail' %}
+        {% for node in graph.sources.values() if node.source_name == var('source') %}
             {% do found.update({node.name: node}) %}
         {% endfor %}
     {% endif %}
@@ -14,7 +14,7 @@
 {% endmacro %}
 
 {% macro declared_table() %}
-    {% do return(model['name'].removeprefix('stg_retail__').removesuffix('__log')) %}
+    {% do return(model['name'].removeprefix('stg_' ~ var('source') ~ '__').removesuffix('__log')) %}
 {% endmacro %}
 
 {% macro declared_tables() %}

@@ -19,7 +19,7 @@
         landed.kafka_timestamp,
         landed.kafka_key,
         landed.kafka_value
-    from {{ source('retail', table) }} as landed
+    from {{ source(var('source'), table) }} as landed
     left join
         (select unnest(getvariable('landing_ranges_{{ table }}'), recursive := true)) as ranges
         on landed.filename = ranges.file

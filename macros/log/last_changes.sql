@@ -7,7 +7,7 @@
         "last_changes: " ~ table ~ " has tenants, so equal keys are other rows: let the key begin with"
         ~ " changes.tenant, e.g. changes.tenant || '/' || changes.id, not " ~ key) %}
 {% endif %}
-{% set changes = ref('stg_retail__' ~ table) %}
+{% set changes = ref('stg_' ~ var('source') ~ '__' ~ table) %}
 {{ cdc_history.last_changes(
     name,
     changes.render() if config.get('materialized') == 'view' else changes,

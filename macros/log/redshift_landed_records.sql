@@ -53,7 +53,7 @@
                 landed.kafka_key,
                 landed.kafka_value,
                 2 as path_rank
-            from {{ source('retail', table) }} as landed
+            from {{ source(var('source'), table) }} as landed
             inner join {{ ranges_relation(table) }} as ranges
                 on
                     landed.incarnation = ranges.incarnation

@@ -1,3 +1,8 @@
+output "file" {
+  description = "Name of the file with the declarations, beside a release's other files."
+  value       = local.file
+}
+
 output "tables" {
   description = "Declared tables by name: description, topics (one a tenant), partitions, retention of topic and landing zone in days."
   value       = local.tables

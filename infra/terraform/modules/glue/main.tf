@@ -119,8 +119,8 @@ resource "aws_glue_job" "landing" {
       "--enable-continuous-cloudwatch-log" = "true"
       "--release"                          = var.release
       "--tables"                           = join(",", each.value.tables)
-      "--extra-files"                      = "${local.release}/_retail__sources.yml"
-      "--declarations"                     = "_retail__sources.yml"
+      "--extra-files"                      = "${local.release}/${var.declarations_file}"
+      "--declarations"                     = var.declarations_file
     },
     local.dependencies,
     { for key, value in var.job_arguments : "--${key}" => value },

@@ -69,6 +69,12 @@ variable "role_arns" {
   }
 }
 
+variable "declarations_file" {
+  description = "Name of the file with the declarations, beside a release's other files."
+  type        = string
+  nullable    = false
+}
+
 variable "tables" {
   description = "Folders of the landing zone and their descriptions: the declared tables and the connector's own topics."
   type        = map(string)

@@ -11,6 +11,7 @@ variables {
   logs_kms_key_arn  = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
   bucket_names      = { landing = "landing", artifacts = "artifacts" }
   role_arns         = { landing = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x" }
+  declarations_file = "_retail__sources.yml"
   tables            = { customers = "Customers.", orders = "Orders.", payments = "Payments." }
   streaming_groups  = { customer-cdc = { tables = ["customers"] }, order-cdc = {} }
   job_arguments     = { bootstrap_servers = "b-1:9098", kafka_auth = "iam", source = "sqlserver", landing = "s3a://landing/landing", checkpoints = "s3a://landing/checkpoints" }
