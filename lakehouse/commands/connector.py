@@ -98,11 +98,22 @@ def _rendered(
 
 
 @app.command("catalog")
-def print_catalog() -> None:
+def print_catalog(
+    print_query: Annotated[
+        ConnectorName | None,
+        typer.Option(
+            help="Print instead the query whose answer somebody who may log in saves for "
+            "`--catalog`: from SSMS (the whole grid, or results to file), sqlcmd -y 0, psql."
+        ),
+    ] = None,
+) -> None:
     """Print what the source's database says of its tables, as JSON (LAKEHOUSE_SOURCE_DSN)."""
-    from lakehouse.source.catalog import live_catalog
+    from lakehouse.source.catalog import catalog_query, live_catalog
 
-    typer.echo(live_catalog(CommandSettings.from_environment()).json())
+    if print_query:
+        typer.echo(catalog_query(print_query), nl=False)
+    else:
+        typer.echo(live_catalog(CommandSettings.from_environment()).json())
 
 
 @app.command("cdc-sql")

@@ -1,18 +1,20 @@
 """What a source's database says of its tables: read from it, or from a file that tells the same.
 
-`lakehouse connector catalog` prints the file, for a source that cannot be reached from where one
-works.
+For a source that cannot be reached from where one works, `lakehouse connector catalog` prints the
+file where it can; or with `--print-query` a query, whose answer somebody else saves as a file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from ingestion.declarations import Large
 from ingestion.errors import TerminalError
@@ -81,8 +83,8 @@ _FILE = TypeAdapter(Catalog)
 # A partitioned table's own replica identity means nothing: what its partitions have counts.
 _POSTGRESQL = """
 select
-    namespaces.nspname,
-    tables.relname,
+    namespaces.nspname as "schema",
+    tables.relname as "table",
     coalesce(
         (
             select string_agg(distinct leaves.relreplident::text, '')
@@ -91,12 +93,12 @@ select
             where parts.isleaf
         ),
         tables.relreplident::text
-    ),
-    columns.attname,
-    columns.attgenerated <> '',
-    not columns.attnotnull,
-    array_position(keys.indkey::int2[], columns.attnum),
-    format_type(columns.atttypid, columns.atttypmod)
+    ) as replica_identity,
+    columns.attname as "column",
+    columns.attgenerated <> '' as is_computed,
+    not columns.attnotnull as is_nullable,
+    array_position(keys.indkey::int2[], columns.attnum) as place_in_key,
+    format_type(columns.atttypid, columns.atttypmod) as type
 from pg_class as tables
 inner join pg_namespace as namespaces on namespaces.oid = tables.relnamespace
 inner join pg_attribute as columns
@@ -113,14 +115,14 @@ _IDENTITIES = {"f": "full", "d": "default", "n": "nothing", "i": "index"}
 # An alias type is told by the type that it stands for; only CLR types have none.
 _SQLSERVER = """
 select
-    schema_name(tables.schema_id),
-    tables.name,
-    '',
-    columns.name,
+    schema_name(tables.schema_id) as [schema],
+    tables.name as [table],
+    '' as replica_identity,
+    columns.name as [column],
     columns.is_computed,
     columns.is_nullable,
-    key_columns.key_ordinal,
-    coalesce(type_name(columns.system_type_id), type_name(columns.user_type_id)),
+    key_columns.key_ordinal as place_in_key,
+    coalesce(type_name(columns.system_type_id), type_name(columns.user_type_id)) as type,
     columns.max_length,
     columns.precision,
     columns.scale
@@ -135,6 +137,11 @@ left join sys.index_columns as key_columns
 where tables.is_ms_shipped = 0
 order by schema_name(tables.schema_id), tables.name, columns.column_id
 """
+_COLUMNS = (
+    *("schema", "table", "replica_identity", "column", "is_computed", "is_nullable"),
+    *("place_in_key", "type"),
+)
+_SIZES = ("max_length", "precision", "scale")
 # The schema cdc is there once capture has been enabled for the database.
 _IS_CAPTURED = "select object_id(N'cdc.change_tables')"
 _CAPTURES = """
@@ -168,14 +175,26 @@ def live_catalog(settings: CommandSettings) -> Catalog:
 def read_catalog(database: Database) -> Catalog:
     """What an open database says; see `live_catalog`."""
     is_postgresql = database.connector == "postgresql"
+    statement = _POSTGRESQL if is_postgresql else _SQLSERVER
     instances: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {}
     if not is_postgresql and database.rows(_IS_CAPTURED) != [(None,)]:
         for *place, instance, column in database.rows(_CAPTURES):
             of_table = instances.setdefault((place[0], place[1]), {})
             of_table[instance] = (*of_table.get(instance, ()), column)
+    answer = database.rows(statement)
+    [(name,)] = database.rows("select current_database()" if is_postgresql else "select db_name()")
+    return _told(database.connector, name, answer, instances)
+
+
+def _told(
+    connector: ConnectorName,
+    database: str,
+    answer: Iterable[tuple[Any, ...]],
+    instances: Mapping[tuple[str, str], Mapping[str, tuple[str, ...]]],
+) -> Catalog:
+    """What the answer to the connector's query tells, which has a row for each column."""
     tables = []
-    statement = _POSTGRESQL if is_postgresql else _SQLSERVER
-    for (schema, table, identity), rows in groupby(database.rows(statement), lambda row: row[:3]):
+    for (schema, table, identity), rows in groupby(answer, lambda row: row[:3]):
         columns: list[SourceColumn] = []
         key: dict[int, str] = {}
         for _, _, _, column, is_computed, is_nullable, place_in_key, kind, *size in rows:
@@ -193,23 +212,59 @@ def read_catalog(database: Database) -> Catalog:
                 instances.get((schema, table), {}),
             )
         )
-    [(name,)] = database.rows("select current_database()" if is_postgresql else "select db_name()")
-    return Catalog(database.connector, name, tuple(tables))
+    return Catalog(connector, database, tuple(tables))
+
+
+def catalog_query(connector: ConnectorName) -> str:
+    """A query whose answer, one JSON text, `load_catalog` reads; it only reads the catalog."""
+    if connector == "postgresql":
+        told = _POSTGRESQL.replace("select", "select current_database() as database,", 1)
+        # As jsonb, which has no line breaks.
+        return f"select json_agg(told)::jsonb from ({told}) as told;\n"
+    told = _SQLSERVER.replace("select", "select\n    db_name() as [database],", 1)
+    # What is null would be left out.
+    return f"{told.strip()}\nfor json path, include_null_values;\n"
 
 
 def load_catalog(path: Path) -> Catalog:
-    """Read the file that `lakehouse connector catalog` has printed.
+    """Read what `lakehouse connector catalog` has printed, or the answer to `catalog_query`.
 
     Raises:
         TerminalError: it is not there, or no such file.
     """
     try:
-        return _FILE.validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
+        content = path.read_bytes()
+        text = content.decode(
+            "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+        )
+        if text.lstrip().startswith("{"):
+            return _FILE.validate_json(text)
+        return _answered(text)
+    except (OSError, ValueError, KeyError) as error:
         raise TerminalError(
-            f"{path} cannot be read as a source's catalog; `lakehouse connector catalog > {path}` "
-            f"writes it: {error}"
+            f"{path} cannot be read as a source's catalog: `lakehouse connector catalog > {path}` "
+            "writes it, and with --print-query a query whose whole answer it may hold as well: "
+            f"{error}"
         ) from error
+
+
+def _answered(text: str) -> Catalog:
+    """The catalog in a saved answer to `catalog_query`, with what the client wrote around it.
+
+    SQL Server gives a row for each 2,033 characters (FOR JSON), and SSMS saves a grid as CSV.
+    No text in JSON has a line break of its own.
+    """
+    start, end = text.index("["), text.rindex("]") + 1
+    lines = re.split(r"[\r\n]+", text[start:end])
+    joined = "".join(lines)
+    if re.match(r'\[\s*\{\s*""', joined):
+        joined = "".join(line.removesuffix('"').removeprefix('"') for line in lines)
+        joined = joined.replace('""', '"')
+    rows = json.loads(joined)
+    [database] = {row["database"] for row in rows}
+    connector: ConnectorName = "sqlserver" if _SIZES[0] in rows[0] else "postgresql"
+    names = (*_COLUMNS, *(_SIZES if connector == "sqlserver" else ()))
+    return _told(connector, database, [tuple(row[name] for name in names) for row in rows], {})
 
 
 def _spelled(name: str, length: int, precision: int, scale: int) -> str:

@@ -11,6 +11,7 @@ from ingestion.declarations import SOURCES_FILE, load
 from ingestion.errors import TerminalError
 from lakehouse.health.checks import check_source
 from lakehouse.source.catalog import Catalog, live_catalog, load_catalog
+from lakehouse.source.database import connect_postgresql
 from lakehouse.source.misfits import misfits
 from lakehouse.source.onboarding import propose
 from tests.integration.shop.conftest import run, settings_of
@@ -78,6 +79,24 @@ def test_a_table_of_any_types_is_onboarded_and_fits(empty_shop: str, tmp_path: P
     assert not {"total", "area"} & names
     nullable = {column.name for column in table.columns if column.nullable}
     assert names - nullable == {"order_no", "line_no", "price"}
+
+
+def test_the_answer_to_the_printed_query_is_the_same_catalog(
+    empty_shop: str, tmp_path: Path, command_line: CommandLine
+) -> None:
+    run(
+        empty_shop,
+        'create table "Odd ""]" (id integer primary key, "a ""b"" [c]" numeric(9, 2), note text)',
+    )
+    _, query, _ = command_line("connector", "catalog", "--print-query", "postgresql")
+    with connect_postgresql(empty_shop) as connection, connection.cursor() as cursor:
+        cursor.execute("select (" + query.replace(";", "") + ")::text")
+        [(answer,)] = cursor.fetchall()
+    file = tmp_path / "catalog.json"
+    # as psql shows it
+    file.write_text(f" json_agg\n{'-' * 40}\n {answer}\n(1 row)\n\n", "utf-8")
+
+    assert load_catalog(file) == catalog_of(empty_shop)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ statement without an answer is an error.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,11 +17,12 @@ import pytest
 import sqlglot
 
 from ingestion.declarations import Declarations, load
+from ingestion.errors import TerminalError
 from lakehouse.health.checks import check_source
 from lakehouse.settings import CommandSettings
 from lakehouse.source import catalog as catalog_module
 from lakehouse.source import database as database_module
-from lakehouse.source.catalog import Catalog, SourceColumn, read_catalog
+from lakehouse.source.catalog import Catalog, SourceColumn, load_catalog, read_catalog
 from lakehouse.source.connectors import cdc_sql, source_table
 from lakehouse.source.database import Database
 from lakehouse.source.misfits import misfits
@@ -331,3 +333,64 @@ def test_the_doctor_names_what_it_finds(monkeypatch: pytest.MonkeyPatch) -> None
     assert (result.state, result.found) == ("attention", "retail is not as declared in 2 points")
     for place in ("dbo.Stores.City is ntext", "; dbo.Products.Name is not in the source"):
         assert place in f"; {result.advice}"
+
+
+def for_json(rows: Rows) -> str:
+    """What SQL Server answers to the printed query, as one text; it escapes `/`."""
+    names = ("database", *catalog_module._COLUMNS, *catalog_module._SIZES)
+    told = [dict(zip(names, ("retail", *row), strict=True)) for row in rows]
+    text = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("/", "\\/")
+
+
+def in_rows(text: str) -> list[str]:
+    """A row for each 2,033 characters."""
+    return [text[start : start + 2033] for start in range(0, len(text), 2033)]
+
+
+# How clients save the rows of the answer.
+SAVED: dict[str, Callable[[str], bytes]] = {
+    "sqlcmd -y 0": lambda text: (
+        "\n".join([*in_rows(text), "", "(101 rows affected)", ""])
+    ).encode(),
+    "SSMS to file": lambda text: (
+        "\r\n".join(["JSON_F52E2B61-18A1-11d1-B105-00805F49916B", "-" * 40, *in_rows(text), ""])
+    ).encode("utf-16"),
+    "SSMS, a grid as CSV": lambda text: "\r\n".join(
+        '"' + row.replace('"', '""') + '"' for row in in_rows(text)
+    ).encode("utf-8-sig"),
+    "the text alone": lambda text: json.dumps(json.loads(text), indent=4).encode("utf-8-sig"),
+}
+
+
+@pytest.mark.parametrize("client", SAVED)
+def test_an_answer_that_somebody_saved_is_the_catalog(client: str, tmp_path: Path) -> None:
+    source = recorded()
+    odd = 'a "b" [c]/\u2028Größe, {1}+'
+    rows = source.answers[TABLES]
+    rows.append(("retail", "Odd ]", "", odd, False, True, None, "nvarchar", -1, 0, 0))
+    source.answers[CAPTURES] = []
+    expected = read_catalog(source)
+    file = tmp_path / "catalog.json"
+
+    file.write_bytes(SAVED[client](for_json(rows)))
+
+    assert load_catalog(file) == expected
+    assert expected.tables[-1].columns == (SourceColumn(odd, "nvarchar(max)"),)
+
+
+def test_half_an_answer_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "catalog.json"
+    file.write_text(in_rows(for_json(recorded().answers[TABLES]))[0], "utf-8")
+    with pytest.raises(TerminalError, match="--print-query a query whose whole answer"):
+        load_catalog(file)
+
+
+def test_the_printed_query_is_one_statement_of_the_engine(command_line: CommandLine) -> None:
+    code, query, _ = command_line("connector", "catalog", "--print-query", "sqlserver")
+    assert code == 0
+    [statement] = sqlglot.parse(query, dialect="tsql")
+    assert isinstance(statement, sqlglot.exp.Select)
+    names = [column.alias_or_name for column in statement.selects]
+    assert names == ["database", *catalog_module._COLUMNS, *catalog_module._SIZES]
+    assert query.endswith("for json path, include_null_values;\n")
