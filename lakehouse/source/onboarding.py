@@ -116,7 +116,7 @@ def propose(catalog: Catalog, place: str, sources: Path, name: str | None = None
     columns, remarks = _columns(there, name, catalog.connector)
     entry = _entry(name, there, catalog, declared, columns)
     lines = sources.read_text(encoding="utf-8").splitlines(keepends=True)
-    end = _tables(sources)[-1].end
+    end = _end(sources)
     lines[end:end] = indent(entry, "      ").splitlines(keepends=True)
     text = "".join(lines)
     _check(text, sources)
@@ -161,6 +161,15 @@ def _tables(sources: Path) -> list[_Lines]:
         end = table.end_mark.line
         found.append(_Lines(_value(table, "name").value, table.start_mark.line, end))
     return found
+
+
+def _end(sources: Path) -> int:
+    """The line behind the last table, or behind the key where there is none yet."""
+    if tables := _tables(sources):
+        return tables[-1].end
+    document = yaml.compose(sources.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    line: int = _value(_value(document, "sources").value[0], "tables").start_mark.line
+    return line + 1
 
 
 def _value(node: Any, key: str) -> Any:
@@ -294,7 +303,8 @@ def _home(column: SourceColumn, connector: ConnectorName) -> tuple[str, dict[str
         fits = precision <= MAX_PRECISION and 0 <= scale <= precision
         data_type = f"decimal({precision},{scale})" if fits else f"decimal({MAX_PRECISION},10)"
     elif homes[0] == "varchar" or bare in _TEXTS or is_bits:
-        length = sizes[0] if sizes else _LENGTHS.get(bare, MAX_VARCHAR)
+        # The digits in the brackets of a time are no length.
+        length = _LENGTHS.get(bare) or (sizes[0] if sizes else MAX_VARCHAR)
         if sizes and (is_bits or bare == "bit varying"):
             length = _base64((length + 7) // 8)
         elif sizes and bare in ("binary", "varbinary"):
@@ -378,8 +388,14 @@ def _topic(
         if connector == "sqlserver":
             parts.insert(0, catalog.database)
         return ".".join([prefix, *map(topic_part, parts)])
-    place = source_table(declared, declared.tables[0], connector)
     own = in_source(name, NAMING[connector])
+    if not declared.tables:
+        return (
+            f"{prefix}.public.{own}"
+            if connector == "postgresql"
+            else f"{prefix}.{prefix}.dbo.{own}"
+        )
+    place = source_table(declared, declared.tables[0], connector)
     return ".".join(part for part in (prefix, place.database, place.schema, own) if part)
 
 
