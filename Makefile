@@ -10,60 +10,27 @@ PYTHON := $(BIN)/python
 # dbt would send usage statistics; nothing here talks to anyone but your own services.
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
-.PHONY: demo
-demo: setup ## the whole pipeline once: shop, Debezium, Kafka, lake, star schema, reconciled
-	@$(PYTHON) -m playground demo
+# A project of `lakehouse init` has neither the playground nor the proofs of the code.
+LINTS := lint-sql
+PREPARED := .jars/.transforms
+PARSE := --warn-error-options '{"error": "all", "silence": ["UnusedResourceConfigPath"]}' parse
+-include playground/playground.mk tests/tests.mk
 
 .PHONY: test
 test: lint ## lint, then all tests but the long ones (TESTS=path chooses)
 	@if command -v terraform >/dev/null; then $(MAKE) -f infra/infra.mk checkov; fi
 	@scripts/test "not long and not aws" $(TESTS)
 
-.PHONY: test-long
-test-long: setup ## the proofs that take minutes
-	@scripts/test long $(TESTS)
-
-.PHONY: test-aws
-test-aws: setup ## does a real Redshift do what the tests' stand-in does? Skipped where there is none
-	@$(BIN)/pytest -m aws -rs tests/aws
-
-.PHONY: lint lint-python lint-sql
-lint: setup ## ruff, mypy, imports, yamllint, dbt's own warnings, sqlfluff
+.PHONY: lint lint-sql
+lint: setup ## generated files, yamllint, dbt's own warnings, sqlfluff
 	@mkdir -p build/lint
-	@$(MAKE) --jobs 2 lint-python lint-sql
-lint-python:
-	@$(BIN)/ruff check --quiet
-	@$(BIN)/ruff format --check --quiet
-	@$(BIN)/mypy
-	@$(BIN)/lint-imports --cache-dir build/lint > build/lint/imports.log || { cat build/lint/imports.log; exit 1; }
-	@$(BIN)/yamllint --strict .
+	@$(MAKE) --jobs 2 $(LINTS)
 lint-sql:
+	@$(BIN)/lakehouse declarations generate --check
+	@$(BIN)/yamllint --strict .
 	@export LAKEHOUSE_DUCKDB=:memory: DBT_TARGET_PATH=build/lint DBT_LOG_PATH=build/lint; \
-		$(BIN)/dbt --quiet --warn-error parse --no-partial-parse && \
+		$(BIN)/dbt --quiet $(PARSE) --no-partial-parse && \
 		$(BIN)/sqlfluff lint --disable-progress-bar models analyses tests/data/[!g]*/
-
-.PHONY: up
-up: setup ## start the services and the shop in the background, to play with
-	@$(PYTHON) -m playground up
-
-.PHONY: down
-down: setup ## stop them; the data stays in data/
-	@$(PYTHON) -m playground down
-
-.PHONY: bench
-bench: setup ## how fast landing, history and the whole pipeline are on this machine
-	@$(PYTHON) -m benchmarks.landing 20000000 3
-	@$(PYTHON) -m benchmarks.recovery
-	@$(PYTHON) -m benchmarks.history
-	@$(PYTHON) -m benchmarks.history --keys 10000000 --recent
-	@$(PYTHON) -m benchmarks.pipeline --events 1000000
-	@$(PYTHON) -m benchmarks.pipeline --events 10000000 --latency-seconds 0
-
-.PHONY: redshift-sql
-redshift-sql: setup ## the SQL that Redshift would be sent, a file per node, in build/redshift-sql
-	@rm -rf build/redshift-sql
-	@$(PYTHON) -m tests.redshift.sent_sql build/redshift-sql
-	@find build/redshift-sql -name '*.sql' | wc -l | xargs printf '%s files in build/redshift-sql\n'
 
 .PHONY: docs
 docs: setup ## the documentation and the column lineage as a static site
@@ -75,19 +42,17 @@ lock: ## choose the newest allowed versions again: requirements/requirements.txt
 
 .PHONY: clean
 clean: ## remove what running leaves behind: data, dbt's target, logs, caches
-	@if [ -x $(PYTHON) ]; then $(PYTHON) -m playground down; fi
 	rm -rf data/* target logs build dbt_packages .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	rm -rf spark-warehouse metastore_db derby.log
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # Set-up. Each step leaves a stamp, newer than what it was made from.
 .PHONY: setup
 setup: ## install everything that the other targets need
-	@$(MAKE) --jobs 2 .venv/.project dbt_packages/.installed .jars/.transforms
-	@$(MAKE) .jars/.archived
+	@$(MAKE) --jobs 2 .venv/.project dbt_packages/.installed $(PREPARED)
 
 .PHONY: jars
 jars: .jars/.transforms
@@ -114,8 +79,4 @@ dbt_packages/.installed: packages.yml package-lock.yml .venv/.packages
 
 .jars/.transforms: .jars/.copied $(shell find infra/connectors/transforms -type f)
 	@scripts/setup transforms
-	@touch $@
-
-.jars/.archived: .venv/.packages .jars/.copied
-	@scripts/setup archive
 	@touch $@

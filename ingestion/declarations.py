@@ -282,7 +282,7 @@ class Connector:
 class Declarations:
     """All declared tables of the source, in the order of the file."""
 
-    tables: Annotated[tuple[Annotated[Table, BeforeValidator(_of_table)], ...], Field(min_length=1)]
+    tables: tuple[Annotated[Table, BeforeValidator(_of_table)], ...]
     connectors: Annotated[
         Mapping[ConnectorName, Connector], Field(min_length=1), AfterValidator(_OfConnectors)
     ]
@@ -429,7 +429,8 @@ def _declared(source: Any, of_tenant: Any) -> dict[str, Any]:
         name: {**_within(common, name), **_within(of_tenant, name), "name": name}
         for name in (*common, *_within(of_tenant))
     }
-    return {"tables": _within(source).get("tables"), "connectors": connectors}
+    tables = {key: given or () for key, given in _within(source).items() if key == "tables"}
+    return {**tables, "connectors": connectors}
 
 
 def _problems(declared: Declarations) -> Iterator[str]:

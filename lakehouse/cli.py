@@ -20,6 +20,7 @@ from lakehouse.commands import (
 from lakehouse.commands.compare import compare
 from lakehouse.commands.docs import docs
 from lakehouse.commands.doctor import doctor
+from lakehouse.commands.init import init
 from lakehouse.commands.land import land
 from lakehouse.commands.onboard import onboard
 from lakehouse.commands.rebuild import diff, rebuild
@@ -33,6 +34,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(init)
 app.add_typer(declarations.app, name="declarations")
 app.command()(onboard)
 app.add_typer(connector.app, name="connector")

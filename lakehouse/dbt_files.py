@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from ingestion.declarations import SOURCES_FILE, TENANT, Declarations, Table
-from lakehouse.console import ROOT
+from lakehouse.console import ROOT, say
 from lakehouse.source.tenants import row_key
 
 SOURCE = SOURCES_FILE.parent.name
@@ -32,6 +32,8 @@ def staging_view(table: Table) -> str:
 def render(declarations: Declarations) -> dict[Path, str]:
     """Path (relative to the project's root) and content of every generated file."""
     files: dict[Path, str] = {}
+    if not declarations.tables:
+        return files
     for table in declarations.tables:
         files[STAGING / f"logs/{table.name}__log.sql"] = _log_sql(table)
         files[STAGING / f"changes/{staging_view(table)}.sql"] = _sql("{{ accepted_changes() }}")
@@ -63,6 +65,14 @@ def out_of_date(files: Mapping[Path, str], root: Path) -> dict[Path, str]:
         for path, content in files.items()
         if not (root / path).exists() or (root / path).read_text(encoding="utf-8") != content
     }
+
+
+def write_files(files: Mapping[Path, str], root: Path) -> None:
+    """Write `files` below `root`, and say so."""
+    for path, content in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(content, encoding="utf-8")
+        say(f"written: {path}")
 
 
 def _log_sql(table: Table) -> str:

@@ -9,7 +9,7 @@ import typer
 
 from ingestion.declarations import load
 from lakehouse.console import AsJson, Exit, note, say, show_json
-from lakehouse.dbt_files import out_of_date, render
+from lakehouse.dbt_files import out_of_date, render, write_files
 from lakehouse.source.connectors import source_table
 
 app = typer.Typer(
@@ -43,8 +43,6 @@ def generate(
         say(f"out of date: {', '.join(map(str, stale))}")
         note("Run `lakehouse declarations generate`.")
         raise typer.Exit(Exit.ATTENTION)
-    for path, content in stale.items():
-        Path(path).write_text(content, encoding="utf-8")
-        say(f"written: {path}")
+    write_files(stale, Path())
     if not stale:
         say("every generated file is up to date")

@@ -10,7 +10,7 @@ import typer
 
 from ingestion.declarations import SOURCES_FILE, load
 from lakehouse.console import ROOT, note, say
-from lakehouse.dbt_files import SOURCE, out_of_date, render
+from lakehouse.dbt_files import SOURCE, out_of_date, render, write_files
 from lakehouse.settings import CommandSettings
 
 _FILE = SOURCES_FILE.relative_to(ROOT)
@@ -68,13 +68,13 @@ def onboard(
     stale = set(render(load()))
     SOURCES_FILE.write_text(text, encoding="utf-8")
     declared = load()
-    files = {**render(declared), _CDC_SQL: cdc_sql(declared)}
+    files = render(declared)
+    if "sqlserver" in declared.connectors:
+        files[_CDC_SQL] = cdc_sql(declared)
     for path in sorted(stale - set(files)):
         (ROOT / path).unlink(missing_ok=True)
         say(f"removed: {path}")
-    for path, content in out_of_date(files, ROOT).items():
-        (ROOT / path).write_text(content, encoding="utf-8")
-        say(f"written: {path}")
+    write_files(out_of_date(files, ROOT), ROOT)
     for line in _left(declared_name) if remove else _next(declared_name):
         note(line)
 

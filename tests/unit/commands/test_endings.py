@@ -329,6 +329,7 @@ CASES: dict[tuple[int, str], Case] = {
     (0, "warehouse grants"): ("", World.redshift),
     (0, "accept list"): ("", World.found),
     (3, "accept list"): ("", lambda world: world.found("a")),
+    (4, "init"): (". --name clinic", lambda _: None),
     (4, "onboard"): ("Notes", World.keyless),
     (0, "accept break"): ("orders --all --reason known", lambda world: world.found("a")),
     (4, "accept break"): ("orders --key order_id=2 --reason x", lambda world: world.found("a")),

@@ -94,7 +94,9 @@ def broken_names(page: str, text: str) -> set[str]:
 @cache
 def commands() -> frozenset[str]:
     """What a person can type: our command's subcommands, make's targets, dbt's operations."""
-    known = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.M))
+    makefiles = ("Makefile", "playground/playground.mk", "tests/tests.mk")
+    made = "".join((ROOT / file).read_text("utf-8") for file in makefiles)
+    known = set(re.findall(r"^([a-z-]+):", made, re.M))
     typed = {f"make {target}" for target in known}
     ours: Any = typer.main.get_command(app)
     for name, command in ours.commands.items():

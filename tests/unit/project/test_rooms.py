@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from lakehouse.commands import init
 from tests.unit.project.files import ROOT, project_files
 
 MOST_LINES_OF_INGESTION = 4500
@@ -24,3 +25,11 @@ def test_ingestion_is_thin() -> None:
     ]
     lines = sum(len(path.read_text("utf-8").splitlines()) for path in files)
     assert 1000 < lines <= MOST_LINES_OF_INGESTION
+
+
+def test_what_a_new_project_leaves_out_is_there() -> None:
+    files = [path.as_posix() for path in project_files()]
+    for pattern in (*init._SHOP, init._NAMED):
+        parts = pattern.split("|") if pattern.startswith(r"\.ci") else [pattern]
+        for part in parts:
+            assert any(re.match(part, file) for file in files), part
