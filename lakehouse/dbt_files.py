@@ -7,13 +7,14 @@ kind share is in dbt_project.yml. Columns are described in the declarations and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from ingestion.declarations import SOURCES_FILE, TENANT, Declarations, Table
+from lakehouse.case_folding import compared_key
 from lakehouse.console import ROOT, say
 from lakehouse.source.tenants import row_key
 
@@ -77,14 +78,13 @@ def write_files(files: Mapping[Path, str], root: Path) -> None:
 
 def _log_sql(table: Table) -> str:
     note = "\n    Redshift: distributed by the key, on which history joins the changes of a row."
-    config = f"{{{{ config(dist='{_distributed_by(table)}') }}}}"
+    config = f"{{{{ config(dist='{_distributed_by(table.primary_key)}') }}}}"
     return _sql(f"{config}\n{{{{ change_log() }}}}", note)
 
 
-def _distributed_by(table: Table) -> str:
+def _distributed_by(key: Sequence[str]) -> str:
     """The first key column; in quotes where dbt-redshift would take its name for a style."""
-    column = table.primary_key[0]
-    return f'"{column}"' if column in ("auto", "even") else column
+    return f'"{key[0]}"' if key[0] in ("auto", "even") else key[0]
 
 
 def _log(declarations: Declarations, table: Table) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def _log(declarations: Declarations, table: Table) -> dict[str, Any]:
         "data_tests": [
             "each_record_once",
             "holds_what_was_landed",
-            _stored("one_change_one_value", declarations, table),
+            _stored("one_change_one_value", table, row_key(declarations, table.primary_key)),
         ],
     }
 
@@ -113,7 +113,7 @@ def _staging(_: Declarations, table: Table) -> dict[str, Any]:
 
 
 def _snapshot(declarations: Declarations, table: Table) -> dict[str, Any]:
-    key = list(row_key(declarations, table))
+    key = list(row_key(declarations, compared_key(table)))
     log = f"ref('{staging_view(table)}')"
     return {
         "name": f"{table.name}_history",
@@ -126,7 +126,7 @@ def _snapshot(declarations: Declarations, table: Table) -> dict[str, Any]:
             "strategy": "cdc_history.cdc",
             "unique_key": key[0] if len(key) == 1 else key,
             "updated_at": "_cdc_committed_at",
-            "dist": _distributed_by(table),
+            "dist": _distributed_by(key),
             "sort": key,
             "meta": {
                 "sequence_by": "_cdc_position",
@@ -137,10 +137,11 @@ def _snapshot(declarations: Declarations, table: Table) -> dict[str, Any]:
         "data_tests": [
             {"cdc_history.unbroken_history": {"arguments": {"key": key}}},
             {"cdc_history.every_change_has_its_version": {"arguments": {"key": key, "log": log}}},
-            _stored("before_images_chain", declarations, table, "cdc_history.", log=log),
+            _stored("before_images_chain", table, key, "cdc_history.", log=log),
         ],
         "columns": [
             *_row_columns(declarations, table),
+            *_folded_columns(table),
             *_lineage(
                 "_cdc_position",
                 "_cdc_order",
@@ -162,18 +163,25 @@ def _snapshot(declarations: Declarations, table: Table) -> dict[str, Any]:
 
 
 def _stored(
-    test: str, declarations: Declarations, table: Table, package: str = "", **arguments: str
+    test: str, table: Table, key: Sequence[str], package: str = "", **arguments: str
 ) -> dict[str, Any]:
     """A test whose failures are stored, under a name that people find in schema `operations`."""
     name = f"{test}_{table.name}"
-    key = list(row_key(declarations, table))
-    return {package + test: {"name": name, "arguments": {"key": key, **arguments}}}
+    return {package + test: {"name": name, "arguments": {"key": list(key), **arguments}}}
 
 
 def _row_columns(declarations: Declarations, table: Table) -> Iterable[dict[str, Any]]:
     tenant = _lineage(TENANT) if declarations.tenants else []
     own = [_Column(name=each.name, description=each.description) for each in table.landed_columns]
     return tenant + own
+
+
+def _folded_columns(table: Table) -> Iterable[dict[str, Any]]:
+    return [
+        _Column(name=folded, description=f"`{name}` as it is compared: one spelling of all.")
+        for name, folded in zip(table.primary_key, compared_key(table), strict=True)
+        if name != folded
+    ]
 
 
 def _lineage(*names: str) -> list[dict[str, Any]]:

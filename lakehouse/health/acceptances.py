@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from ingestion.declarations import Declarations, Table
 from ingestion.errors import TerminalError, TransientError
+from lakehouse.case_folding import compared_key
 from lakehouse.settings import CommandSettings
 from lakehouse.source.tenants import row_key
 
@@ -80,7 +81,7 @@ class Findings:
 
     def _breaks(self, table: Table, stored: str) -> Iterator[Finding]:
         # Names come from the declarations, which allow letters, digits and _ only.
-        names = row_key(self.declared, table)
+        names = row_key(self.declared, compared_key(table))
         columns = ", ".join(names)
         for *key, name, position, operation in self.run(
             f"select {columns}, dbt_scd_id, _cdc_position, _cdc_op from {stored}"

@@ -21,6 +21,7 @@ from ingestion.declarations import TENANT, Declarations, Table
 from ingestion.errors import RefusedError, TerminalError
 from ingestion.landing.ledger import Entry
 from ingestion.settings import ConnectorName
+from lakehouse.case_folding import compared_key, folded
 from lakehouse.dbt_files import staging_view
 from lakehouse.reconcile.findings import LostDelete
 from lakehouse.reconcile.run import open_warehouse
@@ -82,28 +83,15 @@ class Log:
         return f"{self.staging}.{staging_view(table)}"
 
     def spelled(self, key: Mapping[str, Any]) -> str:
-        """A record's key (by the source's names) as one text, spelled as `key_expressions` does."""
+        """A record's key (by the source's names) as one text, spelled as it is compared."""
         columns = [self.table.column(name) for name in self.table.primary_key]
         values = [
             next((key[name] for name in column.source_names(self.connector) if name in key), None)
             for column in columns
         ]
         return json.dumps(
-            [
-                value.rstrip(" ").lower()
-                if column.collation == "case_insensitive" and isinstance(value, str)
-                else value
-                for column, value in zip(columns, values, strict=True)
-            ]
+            [folded(value, column) for column, value in zip(columns, values, strict=True)]
         )
-
-
-def key_expressions(table: Table) -> list[str]:
-    """SQL of the key's columns; those that know no upper and lower case in one spelling."""
-    return [
-        f"lower(rtrim({name}))" if table.column(name).collation == "case_insensitive" else name
-        for name in table.primary_key
-    ]
 
 
 @contextmanager
@@ -150,11 +138,12 @@ def find_absences(
     _require_whole_tables(settings, log.connector)
     scan = _scan(log, snapshot)
     rejected = _rejected_keys(log, scan)
+    keys = ", ".join(compared_key(log.table))
     accepted = _count(
         log,
-        f"select {', '.join(log.table.primary_key)} from {log.changes}"
+        f"select {keys} from {log.changes}"
         f" where {log.mine} and _cdc_op = 'r' and _cdc_position = '{scan.position}'"
-        f" group by {', '.join(log.table.primary_key)}",
+        f" group by {keys}",
     )
     if accepted + len(rejected) != scan.rows:
         raise RefusedError(
@@ -362,7 +351,7 @@ def _count(log: Log, query: str) -> int:
 
 def _alive_and_unread(log: Log, scan: Scan) -> str:
     """SQL: the landed columns, as last known, of rows whose delete history would keep (rule 2b)."""
-    key = [f"{expression} as _key_{n}" for n, expression in enumerate(key_expressions(log.table))]
+    key = [f"{expression} as _key_{n}" for n, expression in enumerate(compared_key(log.table))]
     names = [f"_key_{n}" for n, _ in enumerate(key)]
     by_key, same = ", ".join(names), " and ".join(f"past.{n} = {{0}}.{n}" for n in names)
     rank = "case _cdc_op when 'd' then 0 when 'c' then 1 when 'u' then 2 else 3 end"

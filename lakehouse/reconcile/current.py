@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ingestion.declarations import TENANT
+from ingestion.declarations import TENANT, Column
+from lakehouse.case_folding import folds
 from lakehouse.dbt import Dbt
 from lakehouse.dbt_files import staging_view
-from lakehouse.reconcile.absences import Log, key_expressions
+from lakehouse.reconcile.absences import Log
 from lakehouse.reconcile.scope import Scope
 
 _NEXT = "\n-- next table\n"
@@ -58,15 +59,15 @@ def _template(scope: Scope) -> str:
     """Jinja: the current rows of a table, with what is compared of them."""
     table = scope.table
     parts = [
-        {"expression": expression, "data_type": str(table.column(name).type)}
-        for name, expression in zip(table.primary_key, key_expressions(table), strict=True)
+        f"{{'expression': {_compared(column)}, 'data_type': '{column.type}'}}"
+        for column in map(table.column, table.primary_key)
     ]
     mine = "true"
     if scope.tenant:
-        parts.insert(0, {"expression": TENANT, "data_type": "varchar(63)"})
+        parts.insert(0, f"{{'expression': '{TENANT}', 'data_type': 'varchar(63)'}}")
         mine = f"keyed.{TENANT} = '{scope.tenant}'"
     columns = [{"name": column.name, "data_type": str(column.type)} for column in scope.columns]
-    key = f"cdc_history.key_hash({parts})"
+    key = f"cdc_history.key_hash([{', '.join(parts)}])"
     names = ", ".join(column.name for column in table.landed_columns)
     return f"""
         with
@@ -89,6 +90,11 @@ def _template(scope: Scope) -> str:
             inner join ends on keyed._cdc_key = ends._cdc_key
             where {mine}
         )"""
+
+
+def _compared(column: Column) -> str:
+    """Jinja: SQL of a key's column in the spelling in which it is compared."""
+    return f"case_folded('{column.name}')" if folds(column) else f"'{column.name}'"
 
 
 def all_current(log: Log, ctes: str) -> dict[str, tuple[tuple[Any, ...], Current]]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from lakehouse.case_folding import compared_key, with_folded_key
 from lakehouse.dbt_files import staging_view
 from lakehouse.reconcile.scope import Scope
 from lakehouse.reconcile.source import MEASURES, Group
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def load_source(connection: duckdb.DuckDBPyConnection, scope: Scope, changes: pa.Table) -> None:
     """The relation source_versions, from what `Source.changes` returned for the table."""
-    keys = ", ".join(scope.table.primary_key)
+    keys = ", ".join(compared_key(scope.table))
     values = ", ".join(f"{scope.source_value(column)} as {column.name}" for column in scope.columns)
     connection.register("source_text", changes)
     # Within a key the sequence is the order of commits: a row lock is held until its transaction
@@ -33,13 +34,16 @@ def load_source(connection: duckdb.DuckDBPyConnection, scope: Scope, changes: pa
             *,
             row_number() over (partition by {keys} order by _sequence desc, _part desc) as _place
         from (
-            select
-                cast(_sequence as bigint) as _sequence,
-                cast(_part as bigint) as _part,
-                _operation,
-                cast(_committed_ms as bigint) as _committed_ms,
-                {values}
-            from source_text
+            select {with_folded_key(scope.table)}
+            from (
+                select
+                    cast(_sequence as bigint) as _sequence,
+                    cast(_part as bigint) as _part,
+                    _operation,
+                    cast(_committed_ms as bigint) as _committed_ms,
+                    {values}
+                from source_text
+            )
         )
         """
     )
@@ -52,7 +56,7 @@ def load_rows(connection: duckdb.DuckDBPyConnection, scope: Scope) -> None:
     A row that the source has no longer is expected as the last delete that was accepted of it; one
     of which no delete was heard is not expected at all.
     """
-    names, keys = ", ".join(scope.names), ", ".join(scope.table.primary_key)
+    names, keys = ", ".join(scope.names), ", ".join(compared_key(scope.table))
     connection.execute(
         f"""
         create or replace temp table {scope.table.name} as
@@ -64,7 +68,7 @@ def load_rows(connection: duckdb.DuckDBPyConnection, scope: Scope) -> None:
         select {names}, true from (
             select distinct on ({keys}) {names}
             from staging.{staging_view(scope.table)} as changes
-            anti join alive using ({keys})
+            anti join (select {with_folded_key(scope.table)} from alive) using ({keys})
             where _cdc_op = 'd'
             order by {keys}, _cdc_position desc
         )

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from ingestion.declarations import Declarations, Table
 from ingestion.errors import TerminalError
 from ingestion.settings import ConnectorName
+from lakehouse.case_folding import compared_key, with_folded_key
 from lakehouse.dbt_files import staging_view
 from lakehouse.kafka.produce import Record
 from lakehouse.reconcile.findings import LostDelete
@@ -43,7 +44,7 @@ def lost_deletes(connection: duckdb.DuckDBPyConnection, table: Table) -> tuple[L
     are those of the last change. See `star.load_rows` for the source's side.
     """
     names = [column.name for column in table.landed_columns]
-    keys = ", ".join(table.primary_key)
+    keys, spelled = ", ".join(compared_key(table)), ", ".join(table.primary_key)
     shown = [
         f"marts.{mart.name} where not is_deleted" for mart in MARTS if mart.table == table.name
     ]
@@ -55,8 +56,13 @@ def lost_deletes(connection: duckdb.DuckDBPyConnection, table: Table) -> tuple[L
         f"""
         select distinct on ({keys}) {", ".join(names)}, _cdc_position
         from staging.{staging_view(table)}
-        semi join (select {keys} from {shown[0]}) using ({keys})
-        anti join (select {keys} from {table.name} where not is_deleted) using ({keys})
+        semi join (
+            select {with_folded_key(table)} from (select {spelled} from {shown[0]})
+        ) using ({keys})
+        anti join (
+            select {with_folded_key(table)}
+            from (select {spelled} from {table.name} where not is_deleted)
+        ) using ({keys})
         order by {keys}, _cdc_position desc
         """
     ).fetchall()

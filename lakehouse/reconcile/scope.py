@@ -16,6 +16,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from ingestion.declarations import Column, Table
+from lakehouse.case_folding import compared_key, folded
 
 if TYPE_CHECKING:
     import duckdb
@@ -58,6 +59,11 @@ class Scope:
             if column not in self.columns
         )
 
+    @property
+    def compared(self) -> str:
+        """SQL: the compared columns, and the key's where it is compared in another spelling."""
+        return ", ".join(dict.fromkeys((*self.names, *compared_key(self.table))))
+
     def source_value(self, column: Column) -> str:
         """SQL: the source's text as the value that the warehouse should hold."""
         if column.pii == "hash":
@@ -83,9 +89,7 @@ class Scope:
         """The hash of the key (C3), of its one spelling where upper and lower case are one."""
         parts = [_escaped(self.tenant)] if self.tenant else []
         for name in self.table.primary_key:
-            text = texts[name] or ""
-            folds = self.table.column(name).collation == "case_insensitive"
-            parts.append(_escaped(text.rstrip(" ").lower() if folds else text))
+            parts.append(_escaped(folded(texts[name] or "", self.table.column(name))))
         return md5("|".join(parts).encode(), usedforsecurity=False).hexdigest()
 
 

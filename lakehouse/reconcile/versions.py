@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ingestion.declarations import Table
+from lakehouse.case_folding import compared_key
 from lakehouse.reconcile.findings import Difference, HistoryReport, Version, explain
 from lakehouse.reconcile.scope import SHOWN, Scope, differs, key_text, only_row
 from lakehouse.source.positions import IS_DERIVED, LOG_PLACE
@@ -30,7 +31,7 @@ def first_reads(
     found: dict[str, int | None] = {}
     for table in tables:
         if table.history == "all":
-            keys = ", ".join(table.primary_key)
+            keys = ", ".join(compared_key(table))
             row = connection.execute(
                 f"""
                 select min(committed_ms) from (
@@ -58,7 +59,7 @@ def compare_versions(
 ) -> HistoryReport:
     """Compare the history of a table with the relation source_versions (see `load_source`)."""
     _load_versions(connection, scope)
-    keys = scope.table.primary_key
+    keys = compared_key(scope.table)
     key_list = ", ".join(f"coalesce(source.{name}, warehouse.{name}) as {name}" for name in keys)
     join = " and ".join(f"source.{name} = warehouse.{name}" for name in (*keys, "_place"))
     edge = " and ".join(f"source.{name} = edges.{name}" for name in keys)
@@ -139,8 +140,7 @@ def _load_versions(connection: duckdb.DuckDBPyConnection, scope: Scope) -> None:
     SQL Server logs an update of a unique column as a delete and an insert of one key at one place
     of the log: positions that differ in their last part only.
     """
-    keys = ", ".join(scope.table.primary_key)
-    values = ", ".join(scope.names)
+    keys, values = ", ".join(compared_key(scope.table)), scope.compared
     connection.execute(
         f"""
         create or replace temp table warehouse_versions as
@@ -204,7 +204,7 @@ def _versions(
     connection: duckdb.DuckDBPyConnection, scope: Scope, relation: str, key: tuple[Any, ...]
 ) -> list[Version]:
     """The versions of `key` in `relation`, oldest first."""
-    match = " and ".join(f"{name} = ?" for name in scope.table.primary_key)
+    match = " and ".join(f"{name} = ?" for name in compared_key(scope.table))
     rows = connection.execute(
         f"select _operation, _committed_ms, {', '.join(scope.names)} from {relation} "
         f"where {match} order by _place desc",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ingestion.declarations import TENANT, Declarations, Table
+from ingestion.declarations import TENANT, Declarations
 from ingestion.errors import TerminalError
 from ingestion.settings import ConnectorName
 
@@ -28,6 +28,6 @@ def read_together(
     return tuple(part for part in parts if part.connectors[connector].topic_prefix == prefix)
 
 
-def row_key(declared: Declarations, table: Table) -> tuple[str, ...]:
-    """The key of the table's rows in the warehouse: the tenant first, where there are any."""
-    return (TENANT, *table.primary_key) if declared.tenants else table.primary_key
+def row_key(declared: Declarations, key: tuple[str, ...]) -> tuple[str, ...]:
+    """A table's key as its rows in the warehouse have it: the tenant first, where there are any."""
+    return (TENANT, *key) if declared.tenants else key

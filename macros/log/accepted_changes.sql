@@ -7,6 +7,12 @@ select
     {%- for column in logged_columns(table) %}
     _before_{{ column['name'] }},
     {%- endfor %}
+    {%- for column in declared_columns(table) if folds(column) %}
+    {%- for image in ['', '_before_'] %}
+    cast({{ case_folded(image ~ column['name']) }} as varchar({{ varchar_length(column['type']['length']) }}))
+        as {{ image }}_folded_{{ column['name'] }},
+    {%- endfor %}
+    {%- endfor %}
     _cdc_op,
     _cdc_position,
     {%- if source_connector() == 'sqlserver' %}

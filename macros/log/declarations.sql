@@ -121,6 +121,11 @@
     {% do return(columns) %}
 {% endmacro %}
 
+{#- Whether the column is part of a key of which upper and lower case are one: `_folded_<name>` is that. -#}
+{% macro folds(column) %}
+    {% do return(column['is_key'] and column['collation'] == 'case_insensitive') %}
+{% endmacro %}
+
 {#- What the source calls the column, and called it, newest first. -#}
 {% macro _source_column_names(name, declared, naming) %}
     {% if declared %}

@@ -26,9 +26,10 @@
 {% endmacro %}
 
 {% macro key_condition(table, keys, relation='') %}
-    {% set types = {} %}
+    {% set types, folded = {}, [] %}
     {% for column in logged_columns(table) if column['is_key'] %}
         {% do types.update({column['name']: column['data_type']}) %}
+        {% if folds(column) %}{% do folded.append(column['name']) %}{% endif %}
     {% endfor %}
     {% set alternatives = [] %}
     {% for key in keys %}
@@ -39,9 +40,10 @@
         {% endif %}
         {% set parts = [] %}
         {% for name, value in key.items() %}
+            {% set column = (relation ~ '.' if relation else '') ~ name %}
+            {% set wanted = "cast('" ~ (value | string).replace("'", "''") ~ "' as " ~ types[name] ~ ")" %}
             {% do parts.append(
-                (relation ~ '.' if relation else '') ~ name ~ " = cast('"
-                ~ (value | string).replace("'", "''") ~ "' as " ~ types[name] ~ ")") %}
+                case_folded(column) ~ ' = ' ~ case_folded(wanted) if name in folded else column ~ ' = ' ~ wanted) %}
         {% endfor %}
         {% do alternatives.append('(' ~ parts | join(' and ') ~ ')') %}
     {% endfor %}

@@ -92,6 +92,8 @@
             {% do return("column " ~ old['name'] ~ " is no longer nullable") %}
         {% elif column['is_key'] != old['is_key'] %}
             {% do return("the key of column " ~ old['name'] ~ " changed") %}
+        {% elif folds(column) != folds(old) %}
+            {% do return("the collation of key column " ~ old['name'] ~ " changed") %}
         {% elif column['source_names'] | select('in', _source_names(old)) | list != _source_names(old) %}
             {% do return("a source name of column " ~ old['name'] ~ " changed; a former one stays in the list") %}
         {% elif column['is_tracked'] != old['is_tracked'] %}

@@ -138,9 +138,9 @@ MUTANTS = [
     ),
     Mutant(
         "codes are compared as they are spelt",
-        "macros/marts/case_folded.sql",
-        "lower(rtrim({{ text }}))",
-        "{{ text }}",
+        "macros/engine/case_folded.sql",
+        "then lower({{ trimmed }})",
+        "then {{ trimmed }}",
         prove_codes,
     ),
 ]

@@ -681,7 +681,7 @@ def listed(lacks: frozenset[int], table: Table) -> str | None:
 
 def _key(row: Row, table: Table) -> Key:
     names = [column.name for column in table.landed_columns]
-    return tuple(row[names.index(name)] for name in table.primary_key)
+    return compared_key(tuple(row[names.index(name)] for name in table.primary_key), table)
 
 
 # --- History (rules 1 to 9) -----------------------------------------------------------------------
@@ -1030,10 +1030,10 @@ class CurrentRow:
 
 
 def current_rows(changes: Iterable[Change], table: Table) -> dict[Key, CurrentRow]:
-    """Rule D6 for a whole table: the last change of each key, by the key as it is compared."""
+    """Rule D6 for a whole table: the last change of each key."""
     by_key: dict[Key, list[Change]] = defaultdict(list)
     for change in changes:
-        by_key[compared_key(change.key, table)].append(change)
+        by_key[change.key].append(change)
     return {
         key: CurrentRow(last.row, last.op == "d")
         for key, changes in by_key.items()
@@ -1042,13 +1042,21 @@ def current_rows(changes: Iterable[Change], table: Table) -> dict[Key, CurrentRo
 
 
 def compared_key(key: Key, table: Table) -> Key:
-    """The key with one spelling for all that a case-insensitive column takes for the same."""
+    """The key with one spelling for all that a case-insensitive column takes for the same (K1)."""
     return tuple(
-        value.rstrip(" ").lower()
+        "".join(map(_folded, value.rstrip(" ")))
         if isinstance(value, str) and table.column(name).collation == "case_insensitive"
         else value
         for name, value in zip(table.primary_key, key, strict=True)
     )
+
+
+def _folded(letter: str) -> str:
+    """K1: Unicode's simple case folding, in the scripts that the rule names."""
+    if not ("A" <= letter <= "\u058f" or "\u1e00" <= letter <= "\u1eff"):
+        return letter
+    # what folds to several letters simply folds to its small one, if that is one
+    return next((f for f in (letter.casefold(), letter.lower()) if len(f) == 1), letter)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ def golden_values(file: Path = FILE) -> dict[str, str]:
         AssertionError: a hash of the file is not the md5 of its text.
     """
     document = yaml.safe_load(file.read_text("utf-8"))
-    values = {case["name"]: case["text"] for case in document["texts"]}
+    values = {case["name"]: case["text"] for case in [*document["texts"], *document["folds"]]}
     for case in [*document["rows"], *document["keys"]]:
         assert hashlib.md5(case["text"].encode()).hexdigest() == case["hash"], case["name"]
         values[case["name"]] = case["hash"]
@@ -37,6 +37,10 @@ def question(file: Path = FILE) -> str:
             ),
             *(_row(case) for case in document["rows"]),
             *(_key(case) for case in document["keys"]),
+            *(
+                _select(case, f"{{{{ case_folded(\"cast('{case['value']}' as varchar(80))\") }}}}")
+                for case in document["folds"]
+            ),
         ]
     )
 

@@ -15,6 +15,7 @@ from ingestion.declarations import load
 from ingestion.errors import RefusedError, TerminalError
 from ingestion.landing.ledger import Entry
 from ingestion.settings import ConnectorName
+from lakehouse.case_folding import with_folded_key
 from lakehouse.reconcile.absences import NEWEST, Log, find_absences
 from lakehouse.source.connectors import render
 
@@ -72,11 +73,15 @@ class World:
         for table in DECLARED.tables:
             columns = [f"{column.name} {column.type}" for column in table.landed_columns]
             self.connection.execute(
-                f"create table staging.stg_retail__{table.name} ({', '.join(columns)},"
+                f"create table staging.{table.name} ({', '.join(columns)},"
                 " _cdc_op text, _cdc_position text, _cdc_commit_known boolean,"
                 " _cdc_committed_at timestamp, kafka_timestamp timestamp,"
                 " _cdc_is_absence boolean default false, _cdc_incarnation integer,"
                 " kafka_partition integer, kafka_offset bigint)"
+            )
+            self.connection.execute(
+                f"create view staging.stg_retail__{table.name} as"
+                f" select {with_folded_key(table)} from staging.{table.name}"
             )
         self.connection.execute(
             "create table staging.quarantine"
@@ -110,7 +115,7 @@ class World:
             "kafka_partition": 0,
             "kafka_offset": self.offset,
         } | {name: value for name, value in other.items() if name != "table"}
-        self.insert(f"stg_retail__{other.get('table', self.table)}", row)
+        self.insert(other.get("table", self.table), row)
 
     def scan(self, **other: Any) -> None:
         self.insert("stg_debezium__table_scans", SCAN | {"kafka_topic": self.topic} | other)
@@ -301,7 +306,7 @@ def test_reads_of_two_places_in_the_time_of_one_snapshot(world: World) -> None:
 
 def test_reads_within_the_stream_are_no_initial_snapshot(world: World) -> None:
     world.connection.execute(
-        "update staging.stg_retail__stores set _cdc_position = ? where _cdc_op = 'r'",
+        "update staging.stores set _cdc_position = ? where _cdc_op = 'r'",
         [PLACES[world.connector][BEHIND]],
     )
     with pytest.raises(RefusedError, match="incremental and blocking"):

@@ -6,6 +6,7 @@ Both sides are written by hand as small tables of things: key, place in the log,
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from hashlib import sha256
 
 import duckdb
@@ -355,3 +356,35 @@ def test_twenty_keys_are_shown_and_all_are_counted(connection: duckdb.DuckDBPyCo
     report = compare(connection, [*SOURCE, *many], HISTORY)
 
     assert (report.differing_keys, len(report.differences)) == (30, 20)
+
+
+def test_a_key_whose_spelling_changed_is_one_key(connection: duckdb.DuckDBPyConnection) -> None:
+    """And the spelling is a value: one that the warehouse has otherwise is told."""
+    code = Column(
+        "code", DataType("varchar", length=20), "", nullable=False, collation="case_insensitive"
+    )
+    codes = replace(THINGS, name="codes", columns=(code,), primary_key=("code",))
+    source = [("1", "c", "Ab"), ("2", "u", "AB "), ("3", "c", "é"), ("4", "d", "É")]
+    names = ("_sequence", "_operation", "code")
+    told = {name: [row[number] for row in source] for number, name in enumerate(names)}
+    milliseconds = [f"{number}00" for number in told["_sequence"]]
+    connection.execute(
+        """
+        create table history.codes_history as
+        select
+            '000' || _sequence as _cdc_position, _cdc_position as _cdc_order, _cdc_op, code,
+            _folded_code, make_timestamp(_sequence * 100000) as _cdc_committed_at,
+            cast(null as timestamp) as dbt_valid_to
+        from (
+            values
+                (1, 'c', 'Ab', 'ab'), (2, 'u', 'AB ', 'ab'), (3, 'c', 'é', 'é'), (4, 'd', 'É', 'é')
+        ) as given(_sequence, _cdc_op, code, _folded_code)
+        """
+    )
+    scope = Scope(codes, SALT)
+    given = pa.table({**told, "_part": ["1"] * len(source), "_committed_ms": milliseconds})
+    load_source(connection, scope, given)
+    assert compare_versions(connection, scope, None).differing_keys == 0
+    connection.execute("update history.codes_history set code = 'ab' where _cdc_op = 'u'")
+    report = compare_versions(connection, scope, None)
+    assert [(each.key, each.kind) for each in report.differences] == [("code=ab", "wrong value")]

@@ -20,7 +20,7 @@
 {% endfor %}
 {% set options = {
     'keys': ['_cdc_key'], 'key_names': ['_cdc_key'], 'sequence': '_cdc_position', 'committed': '_cdc_committed_at',
-    'payload': payload, 'deletes': "_cdc_op = 'd'", 'runs': true,
+    'payload': payload, 'hashed': payload, 'deletes': "_cdc_op = 'd'", 'runs': true,
     'arrival': ['kafka_timestamp', '_cdc_incarnation', 'kafka_partition', 'kafka_offset'], 'arrival_is_unique': true,
     'floats': '_cdc_commit_known' in tells, 'absences': '_cdc_is_absence' in tells,
     'commits': '_cdc_commit' in tells, 'holes': '_cdc_not_carried' in tells and payload != [],

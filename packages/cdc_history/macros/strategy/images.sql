@@ -21,7 +21,7 @@
         _cdc_not_carried,
         {%- endif %}
         _cdc_row_hash,
-        {{ '_cdc_row_hash' if options['tracked'] == payload else cdc_history.row_hash(options['tracked']) }}
+        {{ '_cdc_row_hash' if options['tracked'] == options['hashed'] else cdc_history.row_hash(options['tracked']) }}
             as _cdc_tracked_hash,
         _cdc_before_hash,
         {%- if options['runs'] %}

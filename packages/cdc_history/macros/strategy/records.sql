@@ -2,6 +2,8 @@
   Looks at the change relation and completes `options` with what follows from its columns:
 
   payload   the columns that history keeps, dicts of name, data_type, and as written in SQL: column, before
+  hashed    those of them that the row's hash is of: all but a key's column whose name begins with _, which
+            is made of others (a key in one spelling)
   tracked   those that a dimension's version depends on
   keys, sequence, committed   as written in SQL; key_names as they are
   records   SQL: the relation, with what may be left out of it
@@ -32,6 +34,10 @@
             'before': adapter.quote('_before_' ~ column.name),
         }) %}
     {% endfor %}
+    {% set hashed = [] %}
+    {% for column in payload if not (column['name'].startswith('_') and column['name'] in options['keys']) %}
+        {% do hashed.append(column) %}
+    {% endfor %}
     {% set names = payload | map(attribute='name') | list %}
     {% set befores = [] %}
     {% for name in names if '_before_' ~ name in has %}{% do befores.append('_before_' ~ name) %}{% endfor %}
@@ -56,12 +62,12 @@
             case when {{ options['deletes'] or 'false' }} then 'd' else 'u' end as _cdc_op
             {%- endif %}
             {%- if '_cdc_row_hash' not in has %},
-            {{ cdc_history.row_hash(payload) }} as _cdc_row_hash
+            {{ cdc_history.row_hash(hashed) }} as _cdc_row_hash
             {%- endif %}
             {%- if '_cdc_before_hash' not in has and befores %},
             case
                 when {{ adapter.quote('_before_' ~ options['keys'][0]) }} is not null
-                    then {{ cdc_history.row_hash(payload, '_before_') }}
+                    then {{ cdc_history.row_hash(hashed, '_before_') }}
             end as _cdc_before_hash
             {%- elif '_cdc_before_hash' not in has %},
             cast(null as varchar(32)) as _cdc_before_hash
@@ -79,7 +85,7 @@
     {% do options.update({
         'keys': keys, 'key_names': options['keys'],
         'sequence': adapter.quote(options['sequence_by']), 'committed': adapter.quote(options['updated_at']),
-        'payload': payload, 'tracked': tracked, 'records': records, 'arrival': arrival,
+        'payload': payload, 'hashed': hashed, 'tracked': tracked, 'records': records, 'arrival': arrival,
         'arrival_is_unique': from_kafka, 'runs': '_cdc_run' in has, 'floats': '_cdc_commit_known' in has,
         'absences': '_cdc_is_absence' in has,
         'holes': '_cdc_not_carried' in has, 'commits': '_cdc_commit' in has,

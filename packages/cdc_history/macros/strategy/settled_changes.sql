@@ -623,8 +623,8 @@ filled_images as (
 filled as (
     select
         filled_images.*,
-        {{ cdc_history.row_hash(options['payload']) }} as _cdc_row_hash,
-        case when _cdc_has_before then {{ cdc_history.row_hash(options['payload'], prefix='_before_') }} end as _cdc_before_hash
+        {{ cdc_history.row_hash(options['hashed']) }} as _cdc_row_hash,
+        case when _cdc_has_before then {{ cdc_history.row_hash(options['hashed'], prefix='_before_') }} end as _cdc_before_hash
     from filled_images
 )
 {% endmacro %}
