@@ -83,6 +83,11 @@
 {% macro duckdb__create_table_like(new, old) -%} create table {{ new }} as select * from {{ old }} where false {%- endmacro %}
 {% macro redshift__create_table_like(new, old) -%} create table {{ new }} (like {{ old }}) {%- endmacro %}
 
+{#- How a table of a node with this configuration lies, in its CREATE TABLE. -#}
+{% macro laid_out(config) %}{{ return(adapter.dispatch('laid_out')(config)) }}{% endmacro %}
+{% macro duckdb__laid_out(config) %}{% endmacro %}
+{% macro redshift__laid_out(config) -%} {{ dist(config.get("dist")) }} {{ sort(none, config.get("sort")) }} {%- endmacro %}
+
 {#-
   A CTE to select from, whose expressions are evaluated once. Redshift's planner puts those of a subquery
   in the place of each name that stands for them, which grows with every step; a CTE with two readers it

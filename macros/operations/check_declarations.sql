@@ -1,6 +1,6 @@
 {#-
   Compares each declaration with the one that the table's log was built with. A change that leaves
-  every accepted row valid (a new nullable column, a column that becomes nullable, a longer varchar)
+  every accepted row valid (a new nullable column, a column that becomes nullable, a wider type)
   is taken over; any other stops the run, because old rows and new rows would mean different things.
 -#}
 {% macro check_declarations() %}
@@ -29,6 +29,7 @@
     {% for row in run_query(accepted_sql).rows %}
         {% do known.update({row[0]: {'declaration': row[1], 'columns': fromjson(row[2])}}) %}
     {% endfor %}
+    {% set wider = {} %}
     {% for table in declared_tables() if table in known %}
         {% set before, after = known[table]['columns'], logged_columns(table) %}
         {% set problem = _incompatible_change(before, after) or _read_without_its_name(table, before, after) %}
@@ -40,7 +41,13 @@
                 ~ " the result in place."
             ) %}
         {% endif %}
+        {% set types = {} %}
+        {% for old in before %}{% do types.update({old['name']: old['type']}) %}{% endfor %}
+        {% for column in after if is_widened(types.get(column['name'], {}), column['type']) %}
+            {% do wider.update({table: after}) %}
+        {% endfor %}
     {% endfor %}
+    {% for table, columns in wider.items() %}{% do widen(table, columns) %}{% endfor %}
 {% endmacro %}
 
 {#-
@@ -72,6 +79,11 @@
         ~ (' in ' ~ type['time_zone'] if type.get('time_zone') else '')) %}
 {% endmacro %}
 
+{% macro _is_another_number(old, new) %}
+    {% do return(not is_widened(old, new)
+        and (new['name'], new['precision'], new['scale']) != (old['name'], old['precision'], old['scale'])) %}
+{% endmacro %}
+
 {#- The reason why `after` cannot follow `before` without a rebuild, or none. -#}
 {% macro _incompatible_change(before, after) %}
     {% set new = {} %}
@@ -80,9 +92,7 @@
         {% set column = new.pop(old['name'], none) %}
         {% if column is none %}
             {% do return("column " ~ old['name'] ~ " is no longer declared") %}
-        {% elif column['type']['name'] != old['type']['name']
-            or column['type']['precision'] != old['type']['precision']
-            or column['type']['scale'] != old['type']['scale']
+        {% elif _is_another_number(old['type'], column['type'])
             or column['type'].get('from_float') != old['type'].get('from_float')
             or column['type'].get('time_zone') != old['type'].get('time_zone')
             or (column['type']['length'] or 0) < (old['type']['length'] or 0) %}

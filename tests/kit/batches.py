@@ -48,9 +48,11 @@ class Batch:
             self.warehouse.landing, self.declarations, connector, self.incarnations_before
         )
 
-    def over(self, warehouse: Warehouse) -> Batch:
-        """The same logs, landed as far as here, with another warehouse."""
-        moved = Batch(self.declarations, self.logs, warehouse)
+    def over(self, warehouse: Warehouse, declarations: Declarations | None = None) -> Batch:
+        """The same logs, landed as far as here, with another warehouse, or declared otherwise."""
+        declared = declarations or self.declarations
+        logs = [replace(log, table=declared.table(log.table.name)) for log in self.logs]
+        moved = Batch(declared, logs, warehouse)
         moved.landed = self.landed
         return moved
 
