@@ -477,14 +477,14 @@ def _problems_of_table(table: Table) -> Iterator[str]:
                     f"columns: {', '.join(names)}"
                 )
     for column in table.columns:
-        if column.name in table.primary_key and (column.nullable or column.pii is not None):
-            yield f"{where}, column {column.name}: a key column is neither nullable nor pii"
-        if column.name in table.primary_key and (column.large or column.too_long != "reject"):
+        is_key = column.name in table.primary_key
+        if is_key and (column.nullable or column.pii in ("exclude", "clear")):
+            yield f"{where}, column {column.name}: a key is never null, and its only pii is hash"
+        if is_key and (column.large or column.too_long != "reject"):
             yield f"{where}, column {column.name}: a key column is not large"
-        if column.name in table.primary_key and (column.from_float or column.time_zone):
+        if is_key and (column.from_float or column.time_zone):
             yield f"{where}, column {column.name}: a key is no float and no local time"
-        is_moment = column.type.name == "timestamp" and column.fractional_seconds is None
-        if column.name in table.primary_key and is_moment:
+        if is_key and column.type.name == "timestamp" and column.fractional_seconds is None:
             yield (
                 f"{where}, column {column.name}: a timestamp keeps six digits of a second, and two "
                 "keys of seven (SQL Server's datetime2 and datetimeoffset) would be one; declare "
@@ -510,9 +510,10 @@ def _problems_of_table(table: Table) -> Iterator[str]:
 def _problems_of_column(where: str, column: Column) -> Iterator[str]:
     kind, zone = column.type, column.time_zone
     length, digits = kind.length or 0, kind.precision or MAX_PRECISION
-    is_cut = column.too_long == "truncate"
+    is_cut, folds = column.too_long == "truncate", column.collation != "binary"
     for is_broken, what in (
-        (column.collation != "binary" and not length, "collation belongs to varchar columns"),
+        (folds and not length, "collation belongs to varchar columns"),
+        (folds and column.pii == "hash", "collation is lost by pii: hash"),
         (column.pii == "hash" and length < 64, "pii: hash needs varchar(64) or longer"),
         (column.from_float and digits > 15, "from_float needs decimal(1..15,scale)"),
         (zone and kind.name != "timestamp", "time_zone belongs to timestamp columns"),

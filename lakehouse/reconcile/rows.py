@@ -123,13 +123,14 @@ class _Comparison:
         self._first: dict[str, _Read] = {}
         self._second: dict[str, _Read] = {}
         self._lowest_ends = (0, 0)
-        self._source_rows = 0
+        self._source_rows = self._chunk_rows = 0
         self.looks: dict[str, Look] = {}
         """By the key's hash, where the first reading differs."""
         self._keys: dict[str, tuple[Any, ...]] = {}
 
     def read(self, chunk_rows: int) -> None:
         """S1."""
+        self._chunk_rows = chunk_rows
         self._first, lowest = self._reading(self.source.chunks(chunk_rows), keep=False)
         self._lowest_ends = (lowest, lowest)
 
@@ -145,9 +146,12 @@ class _Comparison:
         self._source_rows, self._first = len(self._first), {}
 
     def read_again(self) -> None:
-        """S2."""
-        keys = list(self._keys.values())
-        self._second, lowest = self._reading(self.source.of(keys), keep=True)
+        """S2; the source cannot be asked for a key by its hash, so all of it is read."""
+        if self.scope.has_hashed_key:
+            chunks = self.source.chunks(self._chunk_rows)
+        else:
+            chunks = self.source.of(list(self._keys.values()))
+        self._second, lowest = self._reading(chunks, keep=True)
         self._lowest_ends = (self._lowest_ends[0], lowest)
 
     def judge(self, log: Log) -> TableRows:
@@ -167,10 +171,15 @@ class _Comparison:
                     column.name: self.scope.text(column, value)
                     for column, value in zip(self.source.columns, row, strict=True)
                 }
-                found[self.scope.key_hash(texts)] = _Read(
+                key_hash = self.scope.key_hash(texts)
+                if keep and key_hash not in self.looks:
+                    continue
+                found[key_hash] = _Read(
                     self.scope.fingerprint(texts),
                     chunk.log_end,
-                    row[: len(self.source.key)],
+                    tuple(texts[column.name] for column in self.source.key)
+                    if self.scope.has_hashed_key
+                    else row[: len(self.source.key)],
                     texts if keep else None,
                 )
         return found, min(ends)

@@ -16,6 +16,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from ingestion.declarations import Column, Table
+from ingestion.errors import TerminalError
 from lakehouse.case_folding import compared_key, folded
 
 if TYPE_CHECKING:
@@ -37,6 +38,19 @@ class Scope:
     salt: str
     tenant: str = ""
     """Whose rows they are, where the source has tenants."""
+
+    def __post_init__(self) -> None:
+        """Raises TerminalError where no row can be found without the salt."""
+        if self.has_hashed_key and not self.salt:
+            raise TerminalError(
+                f"table {self.table.name}: its key is declared pii: hash, so without the salt no "
+                "row of the source is found in the warehouse: set LAKEHOUSE_PII_SALT"
+            )
+
+    @property
+    def has_hashed_key(self) -> bool:
+        """Whether the warehouse has the key's hash, by which the source cannot be asked."""
+        return any(self.table.column(name).pii == "hash" for name in self.table.primary_key)
 
     @property
     def columns(self) -> tuple[Column, ...]:

@@ -268,7 +268,7 @@ def _meta(
         yield "", None, f"is {column.type}: give it the digits that its values need"
     if pii := _personal(name):
         if is_key:
-            yield "", None, "looks like personal data, and a key is never hidden: think of it"
+            yield "", None, "looks like personal data: a key can be hashed (pii: hash), think of it"
             return
         if pii == "hash" and (
             not data_type.startswith("varchar") or (large and not column.nullable)

@@ -160,8 +160,18 @@ def _remove(path: str) -> Callable[[Any], None]:
         ),
         pytest.param(
             _set("columns.0.config.meta.nullable", True),
-            ["table customers, column customer_id: a key column is neither nullable nor pii"],
+            ["table customers, column customer_id: a key is never null, and its only pii is hash"],
             id="nullable key",
+        ),
+        pytest.param(
+            _set("columns.0.config.meta", {"pii": "clear"}),
+            ["table customers, column customer_id: a key is never null, and its only pii is hash"],
+            id="key that is masked",
+        ),
+        pytest.param(
+            _set("columns.1.config.meta", {"pii": "hash", "collation": "case_insensitive"}),
+            ["column email: collation is lost by pii: hash"],
+            id="hash of spellings",
         ),
         pytest.param(
             _set("columns.1.config.meta", {"pii": "hash", "large": "max"}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -14,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestion.declarations import DataType, load
+from ingestion.declarations import Column, DataType, load
+from ingestion.errors import TerminalError
 from ingestion.settings import ConnectorName
 from lakehouse.health.waiting import AT_ONCE
 from lakehouse.reconcile import rows
@@ -24,6 +26,7 @@ from lakehouse.reconcile.findings import Difference
 from lakehouse.reconcile.rows import Look, lasts, log_behind, stands_before
 from lakehouse.reconcile.scope import Scope, canonical
 from lakehouse.settings import CommandSettings
+from lakehouse.source.rows import Chunk
 from tests.kit.recorded import recorded
 
 DECLARED = load()
@@ -325,3 +328,49 @@ def test_spellings_of_a_key_that_are_one_have_one_hash() -> None:
 def test_moments_are_utc() -> None:
     column = DECLARED.table("customers").column("created_at")
     assert canonical(datetime(2020, 1, 1, tzinfo=UTC), column) == "2020-01-01 00:00:00.000000"
+
+
+PEOPLE = replace(
+    DECLARED.table("stores"),
+    name="people",
+    columns=(
+        Column("mail", DataType("varchar", length=64), "", pii="hash"),
+        Column("note", DataType("varchar", length=9), "", nullable=True),
+    ),
+    primary_key=("mail",),
+)
+
+
+def test_a_hashed_key_is_compared_with_the_salt_only() -> None:
+    with pytest.raises(TerminalError, match="its key is declared pii: hash"):
+        Scope(PEOPLE, "")
+
+
+def test_rows_with_a_hashed_key_are_read_again_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a hash that the log alone has, the source would find none though the row has come."""
+
+    class People:
+        key, columns = PEOPLE.columns[:1], PEOPLE.columns
+
+        def __init__(self) -> None:
+            self.rows = [("ada@shop", "same"), ("bob@shop", "old")]
+
+        def chunks(self, _: int) -> Iterator[Chunk]:
+            yield Chunk(list(self.rows), 9)
+
+    source, scope = People(), Scope(PEOPLE, "salt")
+    current = {}
+    for row in [("ada@shop", "same"), ("bob@shop", "new"), ("eve@shop", "late")]:
+        texts = {c.name: scope.text(c, value) for c, value in zip(PEOPLE.columns, row, strict=True)}
+        last = Current(True, scope.fingerprint(texts), "1")
+        current[scope.key_hash(texts)] = ((texts["mail"],), last)
+    monkeypatch.setattr(rows, "all_current", lambda *_: current)
+    comparison = rows._Comparison(scope, source, "")  # type: ignore[arg-type]
+    comparison.read(10)
+    comparison.look(None)  # type: ignore[arg-type]
+    source.rows.append(("eve@shop", "late"))
+    comparison.read_again()
+    assert set(comparison._second) == set(comparison.looks) == set(list(current)[1:])
+    assert {read.key for read in comparison._second.values()} == {
+        key for key, _ in list(current.values())[1:]
+    }
