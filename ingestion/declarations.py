@@ -109,9 +109,7 @@ class _OfTenants(Mapping[ConnectorName, Any]):
         self._tenants = ", ".join(tenants)
 
     def _refuse(self, *_: object) -> NoReturn:
-        raise TerminalError(
-            f"the source has tenants ({self._tenants}): say which by --tenant, where that is known"
-        )
+        raise TerminalError(f"the source has tenants ({self._tenants}): say which by --tenant")
 
     __getitem__ = __iter__ = __len__ = _refuse
 
@@ -374,9 +372,9 @@ def _read(source: Any, of_tenant: Any = None) -> tuple[Declarations | None, list
     shaped = _declared(source, of_tenant)
     try:
         declared = _named(_SHAPE.validate_python(shaped))
+        return declared, list(_problems(declared))
     except ValidationError as error:
         return None, _explain(shaped, error)
-    return declared, list(_problems(declared))
 
 
 def _read_tenants(source: Any) -> tuple[Declarations | None, list[str]]:
@@ -387,9 +385,7 @@ def _read_tenants(source: Any) -> tuple[Declarations | None, list[str]]:
     parts: dict[str, Declarations] = {}
     for name, own in tenants.items():
         if not (isinstance(name, str) and re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]{0,62}", name)):
-            return None, [
-                f"tenant {name!r}: a name is a text (in quotes: no, 49) of letters, digits, _, -"
-            ]
+            return None, [f"tenant {name!r}: a text (in quotes: no, 49) of letters, digits, _, -"]
         part, problems = _read(source, own)
         if any("column_naming" in _within(own, each) for each in _within(own)):
             problems += ["column_naming is a connector's or a table's: tenants spell alike"]
@@ -445,11 +441,9 @@ def _problems(declared: Declarations) -> Iterator[str]:
         yield from (f"table {table.name}, topics: {name} is missing" for table in without)
         topics = [table.topics[name] for table in declared.tables if table not in without]
         yield from _twice(topics, f"{name} topic")
-        odd = (topic for topic in topics if "{" in topic)
         known = "{prefix}, and {database} if the connector's `database` is declared"
-        yield from (
-            f"{name} topic {topic!r}: of a connector's it may have {known}" for topic in odd
-        )
+        odd = (topic for topic in topics if "{" in topic)
+        yield from (f"{name} topic {topic!r}: it may have {known}" for topic in odd)
         newest = max(connector.epochs, key=lambda prefix: connector.epochs[prefix])
         numbers = connector.epochs.values()
         if newest != connector.topic_prefix or len(set(numbers)) != len(numbers):

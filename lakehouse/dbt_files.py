@@ -126,7 +126,7 @@ def _snapshot(declarations: Declarations, table: Table) -> dict[str, Any]:
             "strategy": "cdc_history.cdc",
             "unique_key": key[0] if len(key) == 1 else key,
             "updated_at": "_cdc_committed_at",
-            "dist": _distributed_by(key),
+            "dist": _distributed_by(compared_key(table)),
             "sort": key,
             "meta": {
                 "sequence_by": "_cdc_position",

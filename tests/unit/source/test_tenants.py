@@ -227,8 +227,8 @@ def called_tenant(_: Meta, table: Meta) -> None:
     ("change", "said"),
     [
         (no_names, "tenants: names and what each has of its own are expected: []"),
-        (norway, "tenant False: a name is a text (in quotes: no, 49) of"),
-        (quoted, 'tenant "d\'e": a name is a text'),
+        (norway, "tenant False: a text (in quotes: no, 49) of"),
+        (quoted, 'tenant "d\'e": a text'),
         (no_database, "tenant fr: sqlserver topic 'retail.{database}.dbo.Customers': "),
         (same_database, "sqlserver topic 'retail.ShopDE2.dbo.Customers' is declared twice"),
         (former_database, "sqlserver topic 'retail.ShopDE.dbo.Customers' is declared twice"),
