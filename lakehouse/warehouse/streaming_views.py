@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from ingestion.declarations import Declarations
+from ingestion.declarations import Declarations, Table
 from ingestion.settings import ConnectorName
 from lakehouse.warehouse.catalog import Connection, names, relations
 from lakehouse.warehouse.plan import Plan, Statement
@@ -62,6 +62,19 @@ select
     refresh_time,
     payload
 from streaming.{relation}"""
+# Before any topic of the table has been landed.
+_NOTHING = """\
+select
+    cast(null as varchar(249)) as kafka_topic,
+    cast(null as integer) as _cdc_incarnation,
+    cast(null as bigint) as kafka_partition,
+    cast(null as bigint) as kafka_offset,
+    cast(null as timestamp) as kafka_timestamp,
+    cast(null as varbyte(16777216)) as kafka_key,
+    cast(null as varbyte(16777216)) as kafka_value,
+    cast(null as timestamp) as refresh_time,
+    cast(null as super) as payload
+where 1 = 0"""
 # What the log and landing hold.
 _PRUNE = """\
 delete from streaming.{table}_{incarnation}_archive
@@ -90,36 +103,55 @@ def streaming_statements(
 ) -> list[Statement]:
     """What is missing of each table: a view on its topic's newest incarnation, and its archive.
 
-    The view of an older incarnation is emptied into its archive before it goes.
+    The view of an older incarnation is emptied into its archive before it goes. Where the source
+    has tenants, a table has a view on each one's topic, as soon as the ledger gives it a number.
     """
     views, there = view_names(warehouse), relations(warehouse, "streaming")
-    newest_landed = _incarnations(warehouse)
+    landed = _incarnations(warehouse)
     found = []
     if not views:
         why = "streaming views and their archives"
         found.append(Statement(why, "create schema if not exists streaming"))
     for table in sorted(declarations.tables, key=lambda table: table.name):
-        newest, topic = newest_landed.get(table.name, 1), table.topics[source]
-        view = f"{table.name}_{newest}"
-        older = [number for number in _archived(table.name, there) if number < newest]
+        topics = landed.get(table.name, {})
+        newest = _newest(declarations, source, table, topics)
+        archived = [n for n in _archived(table.name, there) if n not in newest]
+        older = [number for number in archived if number < max(newest, default=0)]
         for number in older:
             if f"{table.name}_{number}" in views:
                 found += _retired(f"{table.name}_{number}")
-        if view not in views:
-            why = f"records of {table.name}, incarnation {newest} of its topic"
-            found.append(Statement(why, _VIEW.format(view=view, topic=topic)))
-        if f"streaming.{view}_archive" not in there:
-            why = f"where records of {view} go when the view is emptied"
-            found.append(Statement(why, _ARCHIVE.format(view=view)))
-        if view not in views or f"streaming.{table.name}" not in there:
-            parts = [(number, f"{table.name}_{number}_archive") for number in (*older, newest)]
+        streams = {f"{table.name}_{number}": topic for number, topic in newest.items()}
+        for number, (view, topic) in zip(newest, streams.items(), strict=True):
+            if view not in views:
+                why = f"records of {table.name}, incarnation {number} of its topic"
+                found.append(Statement(why, _VIEW.format(view=view, topic=topic)))
+            if f"streaming.{view}_archive" not in there:
+                why = f"where records of {view} go when the view is emptied"
+                found.append(Statement(why, _ARCHIVE.format(view=view)))
+        if streams.keys() - set(views) or f"streaming.{table.name}" not in there:
+            archives = [(number, f"{table.name}_{number}_archive") for number in (*older, *newest)]
             selects = [
-                _PART.format(topic=topic, incarnation=number, relation=relation)
-                for number, relation in (*parts, (newest, view))
+                _PART.format(
+                    topic=topics[number] if declarations.tenants else newest[max(newest)],
+                    incarnation=number,
+                    relation=relation,
+                )
+                for number, relation in (*archives, *zip(newest, streams, strict=True))
             ]
-            sql = _ALL.format(table=table.name, parts="\nunion all\n".join(selects))
+            sql = _ALL.format(table=table.name, parts="\nunion all\n".join(selects or [_NOTHING]))
             found.append(Statement(f"all streamed records of {table.name}", sql))
     return found
+
+
+def _newest(
+    declarations: Declarations, source: ConnectorName, table: Table, topics: Mapping[int, str]
+) -> dict[int, str]:
+    """The incarnations of a table that are streamed, with their topics; `topics` are all."""
+    if not declarations.tenants:
+        return {max(topics, default=1): table.topics[source]}
+    last = {topic: number for number, topic in sorted(topics.items())}
+    wanted = [part.table(table.name).topics[source] for part in declarations.parts]
+    return {last[topic]: topic for topic in wanted if topic in last}
 
 
 def archive_streams(plan: Plan, declarations: Declarations) -> None:
@@ -148,13 +180,18 @@ def archive_streams(plan: Plan, declarations: Declarations) -> None:
                 plan.carry_out(Statement("records that the log and landing hold", sql))
 
 
-def _incarnations(warehouse: Connection) -> dict[str, int]:
-    """The newest incarnation of each table's topic that the ledger names."""
+def _incarnations(warehouse: Connection) -> dict[str, dict[int, str]]:
+    """The incarnations of each table that the ledger names, with their topics."""
     tables = "select tablename from svv_external_tables where schemaname = 'landing'"
     if "ledger" not in names(warehouse, tables):
         return {}
-    newest = 'select written."table", max(written.incarnation) from landing.ledger as written'
-    return dict(warehouse.rows(f'{newest} group by written."table"'))
+    found: dict[str, dict[int, str]] = {}
+    for table, number, topic in warehouse.rows(
+        'select written."table", written.incarnation, max(written.topic)'
+        ' from landing.ledger as written group by written."table", written.incarnation'
+    ):
+        found.setdefault(table, {})[number] = topic
+    return found
 
 
 def _archived(table: str, there: Iterable[str]) -> list[int]:

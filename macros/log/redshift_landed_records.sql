@@ -169,8 +169,15 @@
 
     -- a topic that was recreated has ended: nothing follows what the ledger holds of it
     newest as (
+        {% if execute and record_origins(table)['topics'] -%}
+        select max(ledger.incarnation) as incarnation
+        from {{ ledger }} as ledger
+        where ledger.table_name = '{{ table }}'
+        group by ledger.topic
+        {%- else -%}
         select coalesce(max(entries.incarnation), 1) as incarnation
         from entries
+        {%- endif %}
     ),
 
     numbered as (
