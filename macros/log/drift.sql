@@ -1,12 +1,14 @@
 {#-
   Columns that the source's rows have and the declaration has not (`unknown`), and the other way round
   (`missing`): current as long as the newest record, read under the present declaration, shows it. A
-  value that stands for another one (`replaced`, docs/types.md) is as declared, and only listed.
+  value that stands for another one (`replaced`, docs/types.md) is as declared, and only listed. Of each tenant's
+  records the newest counts.
 -#}
 {% macro drift(table) %}
 {% set names %}
         case kinds.kind when 'unknown' then shapes.unknown when 'missing' then shapes.missing else shapes.replaced end
 {%- endset %}
+{%- set of_tenant = 'logged.tenant' if execute and record_origins(table)['topics'] else none %}
 {% set finding = "left(found.kind || ':' || found.column_names, 250)" %}
 select
     found.table_name,
@@ -38,12 +40,12 @@ from (
             min(logged.kafka_timestamp) as first_seen_at,
             max(logged.kafka_timestamp) as last_seen_at,
             max(case when logged._cdc_declaration = present.declaration then logged.kafka_timestamp end) as last_read_at,
-            max(max(logged.kafka_timestamp)) over () as newest_at
+            max(max(logged.kafka_timestamp)) over ({{ 'partition by ' ~ of_tenant if of_tenant }}) as newest_at
         from {{ ref(table ~ '__log').render() }} as logged
         left join {{ cdc_history.operations_relation('declarations') }} as present
             on present.table_name = '{{ table }}'
         where logged._cdc_status = 'accepted'
-        group by 1, 2, 3
+        group by 1, 2, 3{{ ', ' ~ of_tenant if of_tenant }}
     ) as shapes
     cross join (
         select 'unknown' as kind

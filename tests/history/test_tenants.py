@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date, datetime
 from pathlib import Path
 from random import Random
 
@@ -15,10 +17,13 @@ from lakehouse.commands import rebuild
 from lakehouse.reconcile.absences import Log
 from lakehouse.reconcile.current import all_current, compiled
 from lakehouse.reconcile.scope import Scope
+from lakehouse.source.envelopes import Event, Row, key_bytes, value_bytes
+from lakehouse.source.positions import Place, PostgresPlace, SqlServerPlace
 from tests.kit import reference
 from tests.kit.batches import Batch, HistoryLine, expected_line, history_lines
 from tests.kit.dbt import environment
 from tests.kit.declared import CONNECTORS
+from tests.kit.landing import Delivery, LandingZone
 from tests.kit.logs import random_logs
 from tests.kit.tenants import declare_tenants, in_warehouse, of_tenant
 from tests.kit.warehouse import SOURCES, Warehouse, copy_project
@@ -41,6 +46,17 @@ def batches(folder: Path, connector: ConnectorName) -> Mapping[str, Batch]:
         )
         for number, tenant in enumerate(TENANTS, start=1)
     }
+
+
+STORE: Row = {
+    "store_id": 1, "name": "Shop", "city": "Berlin", "country_code": "DE",
+    "time_zone": "Europe/Berlin", "currency_code": "EUR", "opened_on": date(2020, 1, 1),
+    "closed_on": None, "updated_at": datetime(2026, 1, 1),
+}  # fmt: skip
+
+
+def place(connector: ConnectorName) -> Place:
+    return SqlServerPlace(1, 1, 1) if connector == "sqlserver" else PostgresPlace(20, 10, 1)
 
 
 def expected(tenant: str, batch: Batch) -> dict[str, set[HistoryLine]]:
@@ -120,7 +136,19 @@ def test_the_log_says_of_each_tenant_which_of_its_rows_are_there(
     for batch in tenants.values():
         for run in batch.runs:
             batch.land(run)
-    warehouse.build(*tenants["de"].selection)
+    # a column that the newest record of one tenant lacks, which is not the newest of the table
+    for number, (tenant, batch) in enumerate(tenants.items(), start=1):
+        stores = batch.declarations.table("stores")
+        lacks = tuple(column for column in stores.columns if column.name != "city")
+        seen = stores if tenant == "de" else replace(stores, columns=lacks)
+        event = Event("c", place(connector), 10**12, STORE, None)
+        value = value_bytes(event, seen, connector, "retail")
+        zone = LandingZone(warehouse.landing, batch.declarations, connector, 100 * number)
+        key = key_bytes(STORE, stores, connector)
+        zone.land(stores, [Delivery(key, value, 0, 10**12 - number)])
+    warehouse.build(*tenants["de"].selection, "+drift")
+    told = "select column_names from staging.drift where table_name = 'stores' and is_current"
+    assert warehouse.rows(told) == [("City" if connector == "sqlserver" else "city",)]
     monkeypatch.chdir(warehouse.project)
     for tenant, batch in tenants.items():
         table = batch.declarations.table("customers")
