@@ -121,6 +121,23 @@ def test_jobs_of_disjoint_tables_share_a_landing_zone(zone: Zone, feed: Feed) ->
     other.delete()
 
 
+def test_topics_of_one_table_are_landed_beside_each_other(zone: Zone, feed: Feed) -> None:
+    """Those of tenants: the same partitions and offsets, an incarnation each."""
+    other = Feed(feed.broker).create(2)
+    feed.create(2)
+    wanted = [Subscription(TABLE, each.topic) for each in (feed, other)]
+    job = zone.job()
+    job = type(job)(job.settings, lambda: wanted, once=True)
+    for start in (0, 20):
+        for each in (feed, other):
+            each.produce(20, start=start)
+        Landing(job, zone.start_spark, zone.said.append, threading.Event()).run()
+    assert zone.landed() == feed.truth() + other.truth()
+    numbers = {(entry.topic, entry.incarnation) for entry in zone.ledger()}
+    assert numbers == {(feed.topic, 1), (other.topic, 2)}
+    other.delete()
+
+
 def test_a_lost_checkpoint_resumes_from_the_ledger(zone: Zone, feed: Feed) -> None:
     feed.create(2).produce(40)
     zone.land(feed.topic)
