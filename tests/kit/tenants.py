@@ -19,7 +19,9 @@ DATABASES = {"de": "ShopDE", "fr": "ShopFR"}
 
 
 def declare_tenants(
-    project: Path, tenants: Mapping[str, Mapping[str, Any]] | None = None, start: str = "shop"
+    project: Path,
+    tenants: Mapping[str, Mapping[str, Any]] | None = None,
+    start: str = "shop.{database}",
 ) -> Declarations:
     """Give the source of `project` tenants, and write the files that follow.
 
@@ -36,7 +38,7 @@ def declare_tenants(
     for table in source["tables"]:
         topics = table["config"]["meta"]["topics"]
         for connector, topic in topics.items():
-            topics[connector] = ".".join([start, "{database}", *topic.split(".")[-2:]])
+            topics[connector] = ".".join([start, *topic.split(".")[-2:]])
     file.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
     declared = load(file)
     for path, content in render(declared).items():
