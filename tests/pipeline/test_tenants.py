@@ -19,6 +19,8 @@ from ingestion.landing.subscriptions import subscriptions
 from ingestion.settings import Settings
 from lakehouse.cli import app
 from lakehouse.commands import reconcile as reconcile_commands
+from lakehouse.kafka.produce import Record, produce
+from lakehouse.kafka.records import messages
 from playground.services import Services
 from playground.services.postgres import autocommit_cursor
 from playground.shop import schema
@@ -66,6 +68,10 @@ def test_what_one_tenant_lacks_is_no_matter_of_another(
             "LAKEHOUSE_DUCKDB": str(warehouse.file),
         }
         read = Settings.from_environment(settings)
+        of_de, of_fr = (p.table(TABLE).topics["postgresql"] for p in declared.tenants.values())
+        [astray] = messages(read, of_de, 0, 0, 1)
+        record = Record(of_fr, astray.key() or b"", astray.value())
+        produce({"bootstrap.servers": read.kafka_bootstrap_servers}, [record])
         wanted = subscriptions(declared, "postgresql")
         spark = local_session(read)
         Landing(Job(read, lambda: wanted, once=True), lambda: spark, print, Event()).run()
@@ -75,6 +81,12 @@ def test_what_one_tenant_lacks_is_no_matter_of_another(
             f"select tenant, category_id, _cdc_op, name from staging.stg_retail__{TABLE}"
             " where _cdc_op <> 'r' order by all"
         ) == [("de", 2, "u", "de"), ("fr", 2, "u", "fr"), ("fr", 3, "d", "fr 3")]
+
+        # a record of one in the other one's topic is neither's
+        assert warehouse.rows(
+            f"select tenant, _cdc_reject_reason from staging.{TABLE}__log"
+            " where _cdc_status = 'rejected'"
+        ) == [("fr", "unknown_source")]
 
         monkeypatch.chdir(project)
         monkeypatch.setattr(reconcile_commands, "load", lambda: declared)
