@@ -7,10 +7,8 @@ Microsoft documents for it; the events are as Debezium writes them.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,14 +16,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
 from ingestion.declarations import Table, load
 from lakehouse.source.types import HOMES, NO_HOME
 from tests.kit.command_line import CommandLine
-from tests.kit.dbt import ROOT
 from tests.kit.landing import Delivery, LandingZone
+from tests.kit.new_project import NewProject
 
 # A column a line: name, type as it is declared in the source, marks (k: in the key, ?: can be null,
 # c: computed), the value in an event, and what the warehouse has of it (=: the
@@ -199,32 +196,22 @@ def delivery(table: str, declared: Table) -> Delivery:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A new project, without a set-up of its own."""
-    folder = tmp_path_factory.mktemp("new") / "clinic"
-    made = run(["lakehouse", "init", str(folder), "--name", "clinic"], ROOT, {})
-    assert made.returncode == 0, made.stderr
-    (folder / ".venv").symlink_to(ROOT / ".venv")
-    (folder / "dbt_packages").mkdir()
-    (folder / "dbt_packages/cdc_history").symlink_to(folder / "packages/cdc_history")
-    (folder / "catalog.json").write_text(answer(), "utf-16")
-    return folder
+def project(tmp_path_factory: pytest.TempPathFactory) -> NewProject:
+    """A new project, with a catalog that somebody saved."""
+    folder = tmp_path_factory.mktemp("new")
+    settings = {
+        "LAKEHOUSE_LANDING": str(folder / "landing"),
+        "LAKEHOUSE_DUCKDB": str(folder / "warehouse.duckdb"),
+        "LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+    }
+    made = NewProject(folder / "clinic", "clinic", "sqlserver", settings).make()
+    (made.folder / "catalog.json").write_text(answer(), "utf-16")
+    return made
 
 
-def run(
-    command: Sequence[str], folder: Path, settings: Mapping[str, str]
-) -> subprocess.CompletedProcess[str]:
-    """As a shell would, with the code that lies in the folder."""
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(folder), **settings}
-    return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-
-
-def readme_commands(project: Path) -> list[list[str]]:
+def readme_commands(project: NewProject) -> list[list[str]]:
     """The commands of the project's README, but for those that need servers or a set-up."""
-    block = re.findall(r"^    (\S.*)$", (project / "README.md").read_text("utf-8"), re.M)
+    block = re.findall(r"^    (\S.*)$", (project.folder / "README.md").read_text("utf-8"), re.M)
     commands = [shlex.split(line, comments=True) for line in block]
     skipped = (["lakehouse", "land"], ["lakehouse", "connector"])
     return [
@@ -240,62 +227,47 @@ def test_every_type_of_sql_server_is_there() -> None:
     assert len(TABLES) == 12
 
 
-def test_a_company_of_another_domain_begins_with_its_own_tables(
-    project: Path, tmp_path: Path
-) -> None:
-    settings = {
-        "LAKEHOUSE_SOURCE": "sqlserver",
-        "LAKEHOUSE_LANDING": str(tmp_path / "landing"),
-        "LAKEHOUSE_DUCKDB": str(tmp_path / "warehouse.duckdb"),
-        "LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
-    }
+def test_a_company_of_another_domain_begins_with_its_own_tables(project: NewProject) -> None:
     said: dict[str, str] = {}
     for command in readme_commands(project):
-        ended = 0
         if command[0] == "dbt":
-            land(project, tmp_path / "landing")
-        if command[:2] == ["lakehouse", "status"]:
-            ended = 1  # no broker is here
+            land(project)
         if "dbo.Things" in command:
-            done = run([sys.executable, "-c", EACH_TABLE, *command[1:]], project, settings)
+            printed = project.must(sys.executable, "-c", EACH_TABLE, *command[1:])
         else:
-            done = run(command, project, settings)
-        assert done.returncode == ended, (command, done.stdout, done.stderr)
-        said[" ".join(command)] = done.stdout + done.stderr
+            # no broker is here
+            printed = project.must(*command, ends=1 if command[1] == "status" else 0)
+        said[" ".join(command)] = printed
 
     assert "12 tables with" in said["lakehouse declarations check"]
     shown = said["lakehouse onboard dbo.Things --catalog catalog.json"]
     assert "Phone looks like personal data: declared `pii: hash`" in shown
     status = said["lakehouse status"]
     assert re.search(r"patients +.*1", status), status
-    declared = load(project / "models/staging/clinic/_clinic__sources.yml")
+    declared = project.declared
     no_homes = [name for name, homes in HOMES["sqlserver"].items() if homes == NO_HOME]
-    with duckdb.connect(str(tmp_path / "warehouse.duckdb"), read_only=True) as connection:
-        for name in TABLES:
-            table = declared_as(name, declared.tables)
-            columns = [column for column in given(name) if column.event]
-            listed = ", ".join(f'"{column_named(table, c.name)}"' for c in columns)
-            for relation in (f"staging.stg_clinic__{table.name}", f"history.{table.name}_history"):
-                found = connection.execute(f"select {listed} from {relation}").fetchall()
-                assert [[spelled(value) for value in row] for row in found] == [
-                    [column.expected for column in columns]
-                ], relation
-            left_out = {column.name for column in given(name) if not column.event}
-            assert left_out == {
-                column.name
-                for column in given(name)
-                if column.type in no_homes or "c" in column.marks
-            }
+    for name in TABLES:
+        table = declared_as(name, declared.tables)
+        columns = [column for column in given(name) if column.event]
+        listed = ", ".join(f'"{column_named(table, c.name)}"' for c in columns)
+        for relation in (f"staging.stg_clinic__{table.name}", f"history.{table.name}_history"):
+            found = project.rows(f"select {listed} from {relation}")
+            assert [[spelled(value) for value in row] for row in found] == [
+                [column.expected for column in columns]
+            ], relation
+        assert {column.name for column in given(name) if not column.event} == {
+            column.name for column in given(name) if column.type in no_homes or "c" in column.marks
+        }
 
 
 def spelled(value: object) -> str:
     return (format(value, "f") if isinstance(value, Decimal) else str(value)).rstrip()
 
 
-def land(project: Path, folder: Path) -> None:
+def land(project: NewProject) -> None:
     """What landing would have written."""
-    declared = load(project / "models/staging/clinic/_clinic__sources.yml")
-    zone = LandingZone(folder, declared, "sqlserver")
+    declared = project.declared
+    zone = LandingZone(Path(project.settings["LAKEHOUSE_LANDING"]), declared, "sqlserver")
     for name in TABLES:
         table = declared_as(name, declared.tables)
         zone.land(table, [delivery(name, table)])
@@ -313,25 +285,23 @@ def column_named(table: Table, source: str) -> str:
 
 
 @pytest.mark.long
-def test_what_ci_looks_at_is_in_order_with_and_without_tables(project: Path) -> None:
-    settings = {"LAKEHOUSE_SOURCE": "sqlserver"}
-    for _ in range(2):
-        linted = run(["make", "lint", "-o", "setup"], project, settings)
-        assert linted.returncode == 0, linted.stdout + linted.stderr
-        for command in readme_commands(project):
-            if "--write" in command:
-                run([sys.executable, "-c", EACH_TABLE, *command[1:]], project, settings)
-    tested = run(["make", "test", "-o", "setup", "-o", "lint"], project, {"PATH": "/usr/bin:/bin"})
-    assert tested.returncode == 0, tested.stdout + tested.stderr
+def test_what_ci_looks_at_is_in_order_with_and_without_tables(tmp_path: Path) -> None:
+    project = NewProject(tmp_path / "clinic", "clinic", "sqlserver").make()
+    (project.folder / "catalog.json").write_text(answer(), "utf-16")
+    project.must("make", "-o", "setup", "lint")
+    for command in readme_commands(project):
+        if "--write" in command:
+            project.must(sys.executable, "-c", EACH_TABLE, *command[1:])
+    project.must("make", "-o", "setup", "lint")
+    project.must("scripts/test", "not long and not aws")
 
 
-def test_nothing_of_the_shop_is_in_it(project: Path) -> None:
+def test_nothing_of_the_shop_is_in_it(project: NewProject) -> None:
     names = {table.name for table in load().tables}
-    nodes = {path.stem for path in project.rglob("*.sql")}
+    nodes = {path.stem for path in project.folder.rglob("*.sql")}
     assert not {node for node in nodes if node.startswith(("dim_", "fct_", "agg_"))}
     assert not {f"{name}__log" for name in names - {"patients"}} & nodes
-    assert not (project / "playground").exists()
-    assert not (project / "data").is_symlink()
+    assert not (project.folder / "playground").exists()
 
 
 def test_a_folder_with_something_in_it_is_left_alone(
