@@ -19,7 +19,7 @@ from typing import Any
 
 from playground.services.errors import ServiceError
 from playground.services.java import java_command
-from playground.services.process import LOOPBACK, Process, free_port
+from playground.services.process import LOOPBACK, Process, kept_port
 
 SETTINGS = {
     "key.converter": "org.apache.kafka.connect.json.JsonConverter",
@@ -71,7 +71,7 @@ class ConnectWorker:
     """A worker with its positions in `directory`; the port stays the same when it starts again."""
 
     def __init__(self, directory: Path, log: Path, *, bootstrap_servers: str) -> None:
-        self.port = free_port()
+        self.port = kept_port(directory)
         self._directory = directory.absolute()
         self._bootstrap_servers = bootstrap_servers
         self._properties = self._directory / "worker.properties"

@@ -14,7 +14,7 @@ from ingestion.settings import Settings
 from lakehouse.kafka.admin import Topics
 from playground.services.errors import ServiceError
 from playground.services.java import java_command
-from playground.services.process import LOOPBACK, Process, free_port, listens
+from playground.services.process import LOOPBACK, Process, free_port, kept_port, listens
 
 # Landing's tests send records of 8 MB; one node cannot replicate, and transactions need their own
 # topic on it. Topics are made from the declarations, so a misspelt one must fail.
@@ -45,7 +45,7 @@ class KafkaBroker:
     """A broker with its data in `directory`; the port stays the same when it is started again."""
 
     def __init__(self, directory: Path, log: Path) -> None:
-        self.port = free_port()
+        self.port = kept_port(directory)
         self._directory = directory.absolute()
         self._controller_port = free_port()
         self._properties = self._directory / "server.properties"

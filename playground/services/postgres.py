@@ -19,7 +19,7 @@ from psycopg2 import sql
 from psycopg2.extensions import cursor
 
 from playground.services.errors import ServiceError
-from playground.services.process import LOOPBACK, Process, free_port, listens
+from playground.services.process import LOOPBACK, Process, kept_port, listens
 
 # A playground's data need not survive a power cut, so nothing waits for the disk; a killed server
 # loses nothing by it. Logical decoding and commit timestamps are what change capture needs.
@@ -47,7 +47,7 @@ class PostgresServer:
     """A PostgreSQL cluster in `directory`, made on the first start and kept between starts."""
 
     def __init__(self, directory: Path, log: Path) -> None:
-        self.port = free_port()
+        self.port = kept_port(directory)
         self._directory = directory.absolute()
         self._data = self._directory / "data"
         self._password_file = self._directory / "password"

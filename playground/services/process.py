@@ -122,6 +122,20 @@ def free_port() -> int:
     raise ServiceError("no free loopback port between 20000 and 32000")
 
 
+def kept_port(directory: Path) -> int:
+    """The port that the server with its data in `directory` had last, or a free one.
+
+    So what was pointed at it still is after the next start, unless somebody has taken the port.
+    """
+    file = directory.with_name(f"{directory.name}.port")
+    if file.exists() and not listens(int(file.read_text("ascii"))):
+        return int(file.read_text("ascii"))
+    port = free_port()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(str(port), "ascii")
+    return port
+
+
 def listens(port: int) -> bool:
     """Whether a connection to the loopback port succeeds."""
     with socket.socket() as client:
