@@ -32,7 +32,7 @@ _OURS = (f for f in _STAGING.glob("*/_*__sources.yml") if "connectors:" in f.rea
 SOURCES_FILE = next(_OURS, _STAGING / "<source>/_<source>__sources.yml")
 CONNECTORS: tuple[ConnectorName, ...] = ("sqlserver", "postgresql")
 
-History = Literal["all", "current"]
+History = Literal["all", "current", "none"]
 Pii = Literal["exclude", "hash", "clear"]
 Collation = Literal["binary", "case_insensitive"]
 ReplicaIdentity = Literal["full", "default"]
@@ -200,7 +200,7 @@ class Table:
     columns: Annotated[
         tuple[Annotated[Column, BeforeValidator(_of_column)], ...], Field(min_length=1)
     ]
-    primary_key: Annotated[tuple[str, ...], Field(min_length=1)]
+    primary_key: tuple[str, ...]
     history: History
     topics: Annotated[Mapping[ConnectorName, str], AfterValidator(_OfConnectors)]
     partitions: _Count
@@ -494,11 +494,9 @@ def _problems_of_table(table: Table) -> Iterator[str]:
                 f"{where}, column {column.name}: pii: exclude never leaves the source, "
                 "so it cannot be tracked"
             )
-    if bool(table.tracked_columns) != (table.history == "all"):
-        yield (
-            f"{where}: history is {table.history!r}; tracked_columns belong to history: all, "
-            "and only there"
-        )
+    of_all, of_none = table.history == "all", table.history == "none"
+    if bool(table.tracked_columns) != of_all or bool(table.primary_key) == of_none:
+        yield f"{where}: history is {table.history!r}; all has tracked_columns, none no primary_key"
 
 
 def _problems_of_column(where: str, column: Column) -> Iterator[str]:

@@ -78,12 +78,15 @@ def write_files(files: Mapping[Path, str], root: Path) -> None:
 
 def _log_sql(table: Table) -> str:
     note = "\n    Redshift: distributed by the key, on which history joins the changes of a row."
+    note = note if table.primary_key else ""
     config = f"{{{{ config(dist='{_distributed_by(table.primary_key)}') }}}}"
     return _sql(f"{config}\n{{{{ change_log() }}}}", note)
 
 
 def _distributed_by(key: Sequence[str]) -> str:
     """The first key column; in quotes where dbt-redshift would take its name for a style."""
+    if not key:
+        return "even"
     return f'"{key[0]}"' if key[0] in ("auto", "even") else key[0]
 
 
@@ -97,7 +100,11 @@ def _log(declarations: Declarations, table: Table) -> dict[str, Any]:
         "data_tests": [
             "each_record_once",
             "holds_what_was_landed",
-            _stored("one_change_one_value", table, row_key(declarations, table.primary_key)),
+            *(
+                [_stored("one_change_one_value", table, row_key(declarations, table.primary_key))]
+                if table.primary_key
+                else []
+            ),
         ],
     }
 

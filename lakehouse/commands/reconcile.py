@@ -206,7 +206,7 @@ def rows(
     from lakehouse.source.database import open_database
 
     settings, declared = CommandSettings.from_environment(), of_tenant(load(), tenant)
-    selected = declared.select(tables or [])
+    selected = tuple(each for each in declared.select(tables or []) if each.primary_key or tables)
     salt = salt or settings.pii_salt
     rendered = render(
         declared,

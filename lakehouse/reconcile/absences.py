@@ -135,6 +135,8 @@ def find_absences(
         TerminalError: no such snapshot read the table.
         RefusedError: it proves nothing, with the reason.
     """
+    if not log.table.primary_key:
+        raise TerminalError(f"table {log.table.name} is declared without a key: no row is absent")
     _require_whole_tables(settings, log.connector)
     scan = _scan(log, snapshot)
     rejected = _rejected_keys(log, scan)

@@ -70,7 +70,7 @@ def reconcile(
     with open_source(dsn) as source, open_warehouse(warehouse) as connection:
         began = first_reads(connection, declarations.tables)
         histories: list[HistoryReport] = []
-        scopes = [Scope(table, salt) for table in declarations.tables]
+        scopes = [Scope(table, salt) for table in declarations.tables if table.primary_key]
         for scope in scopes:
             if on_table:
                 on_table(scope.table.name)

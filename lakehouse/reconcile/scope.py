@@ -40,7 +40,12 @@ class Scope:
     """Whose rows they are, where the source has tenants."""
 
     def __post_init__(self) -> None:
-        """Raises TerminalError where no row can be found without the salt."""
+        """Raises TerminalError where no row can be found: without a key, or its salt."""
+        if not self.table.primary_key:
+            raise TerminalError(
+                f"table {self.table.name} is declared without a key: nothing tells which row of "
+                "the source a change was of"
+            )
         if self.has_hashed_key and not self.salt:
             raise TerminalError(
                 f"table {self.table.name}: its key is declared pii: hash, so without the salt no "

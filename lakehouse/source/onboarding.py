@@ -96,7 +96,7 @@ def propose(catalog: Catalog, place: str, sources: Path, name: str | None = None
 
     Raises:
         TerminalError: there is no such table; the message names those that are like it.
-        RefusedError: it is declared already, or cannot be: it has no key, or a part of the key is
+        RefusedError: it is declared already, or cannot be: a part of the key is
             of a type that no event carries.
     """
     declared, there = load(sources), _find(catalog, place)
@@ -107,13 +107,13 @@ def propose(catalog: Catalog, place: str, sources: Path, name: str | None = None
         known = source_table(declared, table, catalog.connector)
         if (known.schema, known.name) == (there.schema, there.name):
             raise RefusedError(f"{where} is declared: table {table.name}")
-    if not there.primary_key:
-        raise RefusedError(
-            f"{where} has no primary key, and nothing else tells its rows apart in the log: give "
-            "it one in the source"
-        )
     name = name or _free(_snake(there.name), lambda word: table_taken(word) is not None)
     columns, remarks = _columns(there, name, catalog.connector)
+    if not there.primary_key:
+        remarks.append(
+            f"{where} has no primary key: it gets a log of its changes, and no history. Give it a "
+            "key in the source, if you can"
+        )
     entry = _entry(name, there, catalog, declared, columns)
     lines = sources.read_text(encoding="utf-8").splitlines(keepends=True)
     end = _end(sources)
@@ -346,7 +346,7 @@ def _entry(
         meta["source_tables"] = {connector: there.name}
     if rule != standing:
         meta["column_naming"] = {connector: rule}
-    if there.replica_identity == "default":
+    if there.replica_identity == "default" and there.primary_key:
         meta["replica_identity"] = "default"
     key = [by_source[source] for source in there.primary_key]
     tracked = [
@@ -355,7 +355,12 @@ def _entry(
         if column.name not in key and column.meta.get("pii") != "exclude"
     ]
     meta["primary_key"] = key
-    meta |= {"history": "all", "tracked_columns": tracked} if tracked else {"history": "current"}
+    if not key:
+        meta["history"] = "none"
+    elif tracked:
+        meta |= {"history": "all", "tracked_columns": tracked}
+    else:
+        meta["history"] = "current"
     meta |= {"partitions": 4, "topic_retention_days": 7, "landing_retention_days": 730}
     lines = [_line("- name", name), _line("  description", f"{there.qualified} of the source.")]
     lines += ["  config:", "    meta:", indent(_dump(meta), "      "), "  columns:"]
@@ -416,7 +421,8 @@ def _dump(document: Any, *, flow: bool = False) -> str:
 def _of_the_source(there: CatalogTable, catalog: Catalog) -> Iterable[str]:
     """What is to be done in the source."""
     where = there.qualified
-    if catalog.connector == "postgresql" and there.replica_identity not in ("full", "default"):
+    told = ("full", "default") if there.primary_key else ("full",)
+    if catalog.connector == "postgresql" and there.replica_identity not in told:
         yield (
             f"{where} has replica identity {there.replica_identity}: "
             f"`alter table {where} replica identity full`"

@@ -33,8 +33,23 @@ select
     kafka_offset,
     kafka_timestamp,
     _cdc_run
+{%- if declared_columns(table) | selectattr('is_key') | list or not execute %}
 from {{ ref(table ~ '__log').render() }}
 where _cdc_status = 'accepted'
+{%- else %}
+-- without a key a change that was delivered again is one whose place and values are the same
+from (
+    select
+        accepted.*,
+        row_number() over (
+            partition by accepted._cdc_position, accepted._cdc_op, accepted._cdc_row_hash, accepted._cdc_before_hash
+            order by accepted._cdc_run, accepted._cdc_incarnation, accepted.kafka_partition, accepted.kafka_offset
+        ) as _delivery
+    from {{ ref(table ~ '__log').render() }} as accepted
+    where accepted._cdc_status = 'accepted'
+) as deliveries
+where _cdc_op = 'r' or _delivery = 1
+{%- endif %}
 {% endmacro %}
 
 {#- SQL: the columns that the record's image lacks by their declared names; the log has the source's. -#}

@@ -111,14 +111,17 @@
 {%- endmacro %}
 
 {#-
-  Boolean SQL: there is no key in Kafka, or an object whose names are not those of the declared key. In JSON
+  Boolean SQL: there is no key in Kafka, or an object whose names are not those of the declared key; of a
+  table without a key, there is one. In JSON
   no text holds a quote that is not escaped, so names are found without parsing.
 -#}
 {% macro names_another_key(events, columns) %}
     {%- set key_text = events ~ '.key_text' %}
     {%- set keys = columns | selectattr('is_key') | map(attribute='source_names') | list -%}
     {%- set characters = keys | sum(start=[]) | join -%}
-    {%- if '"' in characters or '\\' in characters -%}
+    {%- if not keys -%}
+    {{ events }}.kafka_key is not null
+    {%- elif '"' in characters or '\\' in characters -%}
     {{ events }}.kafka_key is null
     {%- else -%}
     {{ events }}.kafka_key is null or coalesce(

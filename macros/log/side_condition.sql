@@ -36,7 +36,7 @@
         {% if key.keys() | sort != types.keys() | sort %}
             {% do exceptions.raise_compiler_error(
                 "key " ~ key ~ " of table " ~ table ~ ": expected a value for "
-                ~ types.keys() | join(' and ')) %}
+                ~ (types.keys() | join(' and ') or "nothing, since it has no key")) %}
         {% endif %}
         {% set parts = [] %}
         {% for name, value in key.items() %}

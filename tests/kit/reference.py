@@ -366,9 +366,12 @@ _BEYOND = re.compile(
 
 
 def _names_another_key(key: bytes | None, table: Table, connector: ConnectorName) -> bool:
-    """Whether Kafka has no key, or an object whose names are not those of the declared key."""
-    if key is None:
-        return True
+    """Whether Kafka has no key, or an object whose names are not those of the declared key.
+
+    A table without a key has none there either.
+    """
+    if key is None or not table.primary_key:
+        return (key is None) == bool(table.primary_key)
     try:
         told = json.loads(key or b"null")
     except ValueError:

@@ -109,7 +109,7 @@ def _remove(path: str) -> Callable[[Any], None]:
     [
         pytest.param(
             _set("config.meta.history", "some"),
-            ["table customers", "history", "'all' or 'current'", "'some'"],
+            ["table customers", "history", "'all', 'current' or 'none'", "'some'"],
             id="history",
         ),
         pytest.param(
@@ -134,7 +134,7 @@ def _remove(path: str) -> Callable[[Any], None]:
         ),
         pytest.param(
             _remove("config.meta.tracked_columns"),
-            ["table customers: history is 'all'", "tracked_columns belong to history: all"],
+            ["table customers: history is 'all'; all has tracked_columns, none no primary_key"],
             id="history without tracked columns",
         ),
         pytest.param(
@@ -161,6 +161,11 @@ def _remove(path: str) -> Callable[[Any], None]:
             _set("columns.0.config.meta.nullable", True),
             ["table customers, column customer_id: a key is never null, and its only pii is hash"],
             id="nullable key",
+        ),
+        pytest.param(
+            _set("config.meta.primary_key", []),
+            ["table customers: history is 'all'; all has tracked_columns, none no primary_key"],
+            id="history without a key",
         ),
         pytest.param(
             _set("columns.0.config.meta", {"pii": "clear"}),

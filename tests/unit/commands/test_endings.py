@@ -271,9 +271,10 @@ class World:
                     5 as kafka_offset, 'not_json' as _cdc_reject_reason
                 """)
 
-    def keyless(self) -> None:
-        """A source with a table without a key."""
-        notes = CatalogTable("dbo", "Notes", (SourceColumn("Body", "nvarchar(40)"),), ())
+    def unheard(self) -> None:
+        """A source with a table of whose key no event carries the value."""
+        place = SourceColumn("Place", "hierarchyid", nullable=False)
+        notes = CatalogTable("dbo", "Notes", (place,), ("Place",))
         self.set(catalog, "live_catalog", lambda _: Catalog("sqlserver", "retail", (notes,)))
 
     def drifted(self) -> None:
@@ -330,7 +331,7 @@ CASES: dict[tuple[int, str], Case] = {
     (0, "accept list"): ("", World.found),
     (3, "accept list"): ("", lambda world: world.found("a")),
     (4, "init"): (". --name clinic", lambda _: None),
-    (4, "onboard"): ("Notes", World.keyless),
+    (4, "onboard"): ("Notes", World.unheard),
     (0, "accept break"): ("orders --all --reason known", lambda world: world.found("a")),
     (4, "accept break"): ("orders --key order_id=2 --reason x", lambda world: world.found("a")),
     (0, "accept record"): ("orders --at 1/0/5 --reason known", World.quarantined),

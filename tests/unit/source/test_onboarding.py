@@ -208,16 +208,21 @@ def test_a_moment_in_a_key_keeps_its_digits(sources: Path) -> None:
         load(sources)
 
 
-@pytest.mark.parametrize(
-    ("place", "says"),
-    [
-        ("Log", "dbo.Log has no primary key"),
-        ("Nodes", "dbo.Nodes.node is hierarchyid, of which no event carries the value"),
-    ],
-)
-def test_what_no_log_can_tell_is_refused(place: str, says: str, sources: Path) -> None:
-    with pytest.raises(RefusedError, match=says):
-        propose(SQLSERVER, place, sources)
+def test_what_no_log_can_tell_is_refused(sources: Path) -> None:
+    with pytest.raises(RefusedError, match=r"dbo\.Nodes\.node is hierarchyid, of which no event"):
+        propose(SQLSERVER, "Nodes", sources)
+
+
+def test_a_table_without_a_key_gets_a_log_and_no_history(sources: Path) -> None:
+    name, remarks = onboarded(SQLSERVER, "Log", sources)
+    table = load(sources).table(name)
+    assert (table.primary_key, table.history, table.tracked_columns) == ((), "none", ())
+    assert any("dbo.Log has no primary key: it gets a log" in remark for remark in remarks)
+    assert told(SQLSERVER, name, sources) == []
+    files = {str(path): content for path, content in render(load(sources)).items()}
+    assert "config(dist='even')" in files[f"models/staging/retail/logs/{name}__log.sql"]
+    tests = files["models/staging/retail/logs/_retail__logs.yml"]
+    assert f"one_change_one_value_{name}" not in tests
 
 
 def test_a_table_that_is_not_there_is_told_with_those_like_it(sources: Path) -> None:
