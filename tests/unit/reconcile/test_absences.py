@@ -79,10 +79,7 @@ class World:
                 " _cdc_is_absence boolean default false, _cdc_incarnation integer,"
                 " kafka_partition integer, kafka_offset bigint)"
             )
-            self.connection.execute(
-                f"create view staging.stg_retail__{table.name} as"
-                f" select {with_folded_key(table)} from staging.{table.name}"
-            )
+            self.view(table.name)
         self.connection.execute(
             "create table staging.quarantine"
             " (table_name text, kafka_topic text, kafka_key blob, kafka_value blob)"
@@ -133,6 +130,13 @@ class World:
             list(row.values()),
         )
 
+    def view(self, name: str) -> None:
+        """Make the staging view of a table of changes."""
+        self.connection.execute(
+            f"create or replace view staging.stg_retail__{name} as"
+            f" select {with_folded_key(DECLARED.table(name))} from staging.{name}"
+        )
+
     def absent(self, snapshot: str = NEWEST, tenant: str = "") -> list[str]:
         """The keys that are found."""
         log = Log(
@@ -168,9 +172,8 @@ def test_a_row_that_lived_and_was_not_read(world: World) -> None:
 
 def test_what_another_tenant_has_proves_nothing_and_hides_nothing(world: World) -> None:
     """Equal keys at equal places; the other one's row 2 was read, its row 3 was not."""
-    world.connection.execute(
-        "alter table staging.stg_retail__stores add column tenant text default 'de'"
-    )
+    world.connection.execute("alter table staging.stores add column tenant text default 'de'")
+    world.view("stores")
     world.change("c", 3, BEFORE, tenant="fr")
     world.change("r", 2, AT, tenant="fr")
     world.change("u", 2, BEHIND, tenant="fr")
