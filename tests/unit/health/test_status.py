@@ -86,6 +86,21 @@ def test_without_broker_and_warehouse_the_ledger_still_speaks() -> None:
     assert (row.landed_until, row.not_landed, row.not_built, row.problem) == (100, None, None, None)
 
 
+def test_of_a_table_with_several_topics_each_has_its_own_figures() -> None:
+    """Those of tenants. What an earlier topic had counts for each, until it is built."""
+    other = Subscription("orders", "other.public.orders")
+    progress = {
+        **landed(100),
+        Partition("orders", 2, 0): Position(other.topic, "its own", 30, date(2026, 3, 3)),
+        Partition("orders", 3, 0): Position("former", "gone", 7, date(2026, 3, 1)),
+    }
+    topics = topic(110) | {other.topic: Topic(other.topic, "its own", {0: Offsets(0, 31)})}
+    built = log({(1, 0): 90, (2, 0): 28, (3, 0): 7})
+    rows = table_statuses([ORDERS, other], Progress(progress), topics, built)
+    figures = [(row.topic, row.landed_until, row.not_landed, row.not_built) for row in rows]
+    assert figures == [(ORDERS.topic, 100, 10, 10), (other.topic, 30, 1, 2)]
+
+
 def test_a_missing_topic_is_named_with_what_to_do() -> None:
     assert "lakehouse topics apply" in str(status({}, {}, {}).problem)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import closing, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import yaml
 from ingestion.declarations import SOURCES_FILE, Declarations, load
 from ingestion.errors import RefusedError, TerminalError
 from ingestion.kafka.brokers import Offsets, Topic
-from ingestion.landing.ledger import Progress
+from ingestion.landing.ledger import Progress, fold
 from ingestion.landing.plan import plan
 from ingestion.landing.subscriptions import subscriptions
 from ingestion.settings import ConnectorName
@@ -90,11 +91,16 @@ def test_the_tenant_leads_each_key_and_distributes_nothing(tmp_path: Path) -> No
 def test_topics_of_one_table_are_landed_under_numbers_of_their_own(tmp_path: Path) -> None:
     wanted = subscriptions(declared(tmp_path), "postgresql", ["stores"])
     topics = {s.topic: Topic(s.topic, f"id {s.topic}", {0: Offsets(0, 3)}) for s in wanted}
-    openings = plan(Progress(), wanted, topics, "2026-03-01T00:00:00+00:00").openings
+    now = "2026-03-01T00:00:00+00:00"
+    openings = plan(Progress(), wanted, topics, now).openings
     assert [(entry.topic, entry.incarnation) for entry in openings] == [
         ("shop_de.public.stores", 1),
         ("shop_fr2.public.stores", 2),
     ]
+    made_again = {name: replace(topic, topic_id="new") for name, topic in topics.items()}
+    stops = plan(fold(openings), wanted, made_again, now).stops
+    accepted = fold((record for stop in stops for record in stop.records), fold(openings))
+    assert [accepted.incarnation("stores", name) for name in topics] == [(3, "new"), (4, "new")]
 
 
 def test_who_names_no_tenant_gets_nobodys_topics(tmp_path: Path) -> None:
