@@ -2,11 +2,11 @@
 # They are declared once, for dbt. Everything that Terraform makes for a table or a topic is read from
 # that file, so that a new table needs no change here.
 locals {
-  staging  = "${path.module}/../../../../models/staging"
-  sources  = { for file in fileset(local.staging, "*/_*__sources.yml") : basename(file) => yamldecode(file("${local.staging}/${file}")).sources }
-  file     = one([for file, sources in local.sources : file if can(sources[0].config.meta.connectors)])
-  source   = one(local.sources[local.file])
-  meta     = local.source.config.meta
+  staging = "${path.module}/../../../../models/staging"
+  sources = { for file in fileset(local.staging, "*/_*__sources.yml") : basename(file) => yamldecode(file("${local.staging}/${file}")).sources }
+  file    = one([for file, sources in local.sources : file if can(sources[0].config.meta.connectors)])
+  source  = one(local.sources[local.file])
+  meta    = local.source.config.meta
 
   # A source without tenants is one that has no name.
   connectors = {
