@@ -25,7 +25,7 @@ _SHOP = (
     r"models/(intermediate|marts)/",
     "macros/marts/",
     r"(snapshots|seeds|analyses)/(?!README)",
-    r"tests/(?!data/(generic|operations)/)",
+    r"tests/(?!data/(generic/(?!binds_to_valid_version)|operations/))",
     "playground/",
     "benchmarks/",
     "infra/connectors/enable_cdc.sql",
