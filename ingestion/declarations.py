@@ -476,8 +476,9 @@ def _problems_of_table(table: Table) -> Iterator[str]:
             yield f"{where}, column {column.name}: a key is never null, and its only pii is hash"
         if is_key and (column.large or column.too_long != "reject"):
             yield f"{where}, column {column.name}: a key column is not large"
-        if is_key and (column.from_float or column.time_zone):
-            yield f"{where}, column {column.name}: a key is no float and no local time"
+        is_bit = column.type.name == "boolean" and "sqlserver" in table.topics
+        if is_key and (column.from_float or column.time_zone or is_bit):
+            yield f"{where}, column {column.name}: a key is no float, local time or bit"
         if is_key and column.type.name == "timestamp" and column.fractional_seconds is None:
             yield (
                 f"{where}, column {column.name}: a timestamp keeps six digits of a second, and two "

@@ -73,9 +73,21 @@
                 then {{ _float_units(text, type) }} < {{ _power_of_ten(type['precision']) }}
             else {{ text }} is null
         end
+    {%- elif type['name'] == 'timestamp' and not type['time_zone'] and not type['has_answer'] -%}
+        ({{ matches(text, _lexical_form(type)) }} and not {{ _leaves_the_years(text, type) }})
     {%- else -%}
         {{ matches(text, _lexical_form(type)) }}
     {%- endif -%}
+{%- endmacro %}
+
+{#- Boolean SQL, never null: a time of its form has an offset that moves it out of the years 0001 to 9999. -#}
+{% macro _leaves_the_years(text, type) -%}
+    case
+        when left({{ text }}, 10) not in ('0001-01-01', '9999-12-31') or not {{ _has_offset(text) }} then false
+        when {{ matches(text, _lexical_form(type)) }}
+            then {{ offset_to_utc(text) }} not between {{ _edge('timestamp', 'first') }} and {{ _edge('timestamp', 'last') }}
+        else false
+    end
 {%- endmacro %}
 
 {#-
@@ -118,6 +130,10 @@
     {%- endif -%}
 {%- endmacro %}
 
+{% macro _has_offset(text) -%}
+    ({{ text }} not like '%Z' and length({{ text }}) > 19 and left(right({{ text }}, 6), 1) in ('+', '-'))
+{%- endmacro %}
+
 {#- SQL: the timestamp in UTC that a text of its form spells; six of nine digits of a fraction stay. -#}
 {% macro _utc(text, type) -%}
     {#- isostring ends in Z even for times without a zone -#}
@@ -130,13 +146,11 @@
             else {{ told }}
         end
     {%- else -%}
-        case
-            when {{ text }} not like '%Z' and length({{ text }}) > 19 and left(right({{ text }}, 6), 1) in ('+', '-')
-                then least(
-                    greatest({{ offset_to_utc(text) }}, {{ _edge('timestamp', 'first') }}), {{ _edge('timestamp', 'last') }}
-                )
-            else {{ told }}
-        end
+        {%- set moved = offset_to_utc(text) -%}
+        {%- if type['has_answer'] -%}
+            {%- set moved = 'least(greatest(' ~ moved ~ ', ' ~ _edge('timestamp', 'first') ~ '), ' ~ _edge('timestamp', 'last') ~ ')' -%}
+        {%- endif -%}
+        case when {{ _has_offset(text) }} then {{ moved }} else {{ told }} end
     {%- endif -%}
 {%- endmacro %}
 
@@ -181,7 +195,8 @@
         {%- elif type['has_answer'] and type['name'] == 'decimal' -%}
             {%- do conditions.update({column['name']: _is_no_number(text)}) -%}
         {%- elif type['has_answer'] -%}
-            {%- do conditions.update({column['name']: _is_beyond(text)}) -%}
+            {%- set moved = ' or ' ~ _leaves_the_years(text, type) if type['name'] == 'timestamp' and not type['time_zone'] else '' -%}
+            {%- do conditions.update({column['name']: _is_beyond(text) ~ moved}) -%}
         {%- elif type['is_cut'] -%}
             {#- the connector counts characters of four bytes as two -#}
             {%- do conditions.update({column['name']:

@@ -522,12 +522,16 @@ def _read_value(value: Any, column: Column, table: Table, connector: ConnectorNa
     if is_placeholder(value):
         raise _RefusalError(f"unavailable_value:{column.name}")
     is_key = column.name in table.primary_key
-    if connector == "postgresql" and not is_key and column.on_invalid is None:
+    has_answer = connector == "postgresql" and not is_key and column.on_invalid is None
+    if has_answer:
         if column.nullable and column.type.name == "decimal" and value in NO_NUMBERS:
             return None
         if column.type.name in ("date", "timestamp") and _BEYOND.fullmatch(str(value)):
             return _nearest(value, column)
-    typed = _typed_value(value, column, is_key=is_key)
+    try:
+        typed = _typed_value(value, column, is_key=is_key)
+    except _BeyondError as beyond:
+        typed = beyond.nearest if has_answer else None
     if typed is None:
         raise _RefusalError(f"invalid_value:{column.name}")
     if isinstance(typed, str) and (
@@ -535,6 +539,14 @@ def _read_value(value: Any, column: Column, table: Table, connector: ConnectorNa
     ):
         raise _RefusalError(f"value_too_long:{column.name}")
     return typed
+
+
+class _BeyondError(Exception):
+    """A time that its offset moves out of the years 1 to 9999."""
+
+    def __init__(self, nearest: datetime) -> None:
+        super().__init__(nearest)
+        self.nearest = nearest
 
 
 def _nearest(value: str, column: Column) -> date | datetime:
@@ -629,7 +641,7 @@ def _timestamp(value: str, zone: str | None = None, *, is_key: bool = False) -> 
         try:
             return told - offset if match[4] == "+" else told + offset
         except OverflowError:
-            return FIRST_MOMENT if match[4] == "+" else LAST_MOMENT
+            raise _BeyondError(FIRST_MOMENT if match[4] == "+" else LAST_MOMENT) from None
     if zone and 1970 <= told.year < 9999:
         return _in_utc(told, ZoneInfo(zone))
     return told
