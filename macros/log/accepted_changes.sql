@@ -37,18 +37,22 @@ select
 from {{ ref(table ~ '__log').render() }}
 where _cdc_status = 'accepted'
 {%- else %}
--- without a key a change that was delivered again is one whose place and values are the same
+-- without a key a change that was delivered again is one whose place and values are the same; a read, whose
+-- place others have, is the same only if it is the same record of Kafka's, landed again
 from (
     select
         accepted.*,
         row_number() over (
-            partition by accepted._cdc_position, accepted._cdc_op, accepted._cdc_row_hash, accepted._cdc_before_hash
+            partition by
+                accepted._cdc_position, accepted._cdc_op, accepted._cdc_row_hash, accepted._cdc_before_hash,
+                case when accepted._cdc_op = 'r' then accepted.kafka_partition end,
+                case when accepted._cdc_op = 'r' then accepted.kafka_offset end
             order by accepted._cdc_run, accepted._cdc_incarnation, accepted.kafka_partition, accepted.kafka_offset
         ) as _delivery
     from {{ ref(table ~ '__log').render() }} as accepted
     where accepted._cdc_status = 'accepted'
 ) as deliveries
-where _cdc_op = 'r' or _delivery = 1
+where _delivery = 1
 {%- endif %}
 {% endmacro %}
 

@@ -115,6 +115,7 @@
                     'large': meta.get('large'),
                     'source_names': _source_column_names(column.name, meta.get('source_columns', {}).get(connector), naming),
                 }) %}
+                {% if is_key and meta.get('pii') == 'hash' %}{% do columns[-1].update({'is_hashed': true}) %}{% endif %}
             {% endif %}
         {% endfor %}
     {% endif %}

@@ -102,6 +102,9 @@
             {% do return("column " ~ old['name'] ~ " is no longer nullable") %}
         {% elif column['is_key'] != old['is_key'] %}
             {% do return("the key of column " ~ old['name'] ~ " changed") %}
+        {% elif column.get('is_hashed') != old.get('is_hashed') %}
+            {% do return("the connector now writes the key column " ~ old['name'] ~ ("" if column.get('is_hashed') else " not")
+                ~ " hashed, and each row is two keys (docs/declarations.md, A new column with personal data)") %}
         {% elif folds(column) != folds(old) %}
             {% do return("the collation of key column " ~ old['name'] ~ " changed") %}
         {% elif column['source_names'] | select('in', _source_names(old)) | list != _source_names(old) %}
@@ -113,6 +116,23 @@
     {% endfor %}
     {% for column in new.values() if not column['nullable'] %}
         {% do return("the new column " ~ column['name'] ~ " is not nullable") %}
+    {% endfor %}
+    {#- the tenant, which has no name in the source, makes no key -#}
+    {% if not after | selectattr('is_key') | selectattr('source_names') | list %}
+        {% do return(_told_apart_otherwise(before, after)) %}
+    {% endif %}
+    {% do return(none) %}
+{% endmacro %}
+
+{#- The reason why changes of a table without a key, which their values tell apart, would be others, or none. -#}
+{% macro _told_apart_otherwise(before, after) %}
+    {% set read = {} %}
+    {% for column in before %}
+        {% do read.update({column['name']: (_source_names(column), column['type'].get('on_invalid'))}) %}
+    {% endfor %}
+    {% for column in after if read.get(column['name']) != (column['source_names'], column['type'].get('on_invalid')) %}
+        {% do return("the table has no key, so values tell its changes apart, and those of column " ~ column['name']
+            ~ " are read otherwise now") %}
     {% endfor %}
     {% do return(none) %}
 {% endmacro %}

@@ -9,6 +9,7 @@ import pytest
 
 from ingestion import declarations
 from tests.history.customers import SOURCE, Columns, Customers
+from tests.kit.declared import redeclare
 from tests.kit.landing import LandingZone
 from tests.kit.warehouse import Warehouse, copy_project
 
@@ -200,3 +201,16 @@ def test_a_change_of_what_is_tracked_stops_the_run_too(customers: Customers) -> 
     assert "column tier is no longer tracked" in str(result.exception)
     assert "lakehouse rebuild customers" in str(result.exception)
     assert customers.history() == before
+
+
+def test_a_key_that_becomes_hashed_stops_the_run(tmp_path: Path) -> None:
+    """Its rows from before have it in clear, so each would be two."""
+    project = copy_project(tmp_path / "project", {"retail": 1})
+    code, types = "promotion_code", {"promotion_code": "varchar(64)"}
+    declared = redeclare(project, "promotions", types, columns={code: {"collation": "binary"}})
+    warehouse = Warehouse(project, tmp_path / "landing", tmp_path / "w.duckdb", "postgresql")
+    LandingZone(warehouse.landing, declared, "postgresql")
+    warehouse.build("--select", "+stg_retail__promotions")
+    redeclare(project, "promotions", columns={code: {"pii": "hash"}})
+    stopped = warehouse.invoke("build", "--select", "+stg_retail__promotions")
+    assert f"the key column {code} hashed" in str(stopped.exception)

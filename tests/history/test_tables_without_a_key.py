@@ -62,14 +62,27 @@ def test_each_change_once_each_read_for_itself(connector: ConnectorName, tmp_pat
     assert now[: len(kept)] == kept
     assert [op for op, *_ in now[len(kept) :]] == ["d"]
 
+    # the same records again, as `lakehouse landing again` lands them
+    read_value = value_bytes(read, table, connector, "retail")
+    zone.land(table, [Delivery(None, read_value, 0, 0, incarnation=1)] * 2)
+    assert shown() == now
+
     found = warehouse.rows(
-        f"select _cdc_reject_reason from staging.{TABLE}__log"
+        f"select _cdc_reject_reason from staging.{TABLE}__log where _cdc_incarnation = 0"
         " order by kafka_partition, kafka_offset"
     )
     verdicts = [judge(record, table, Source(connector, {"retail": 1})) for record in records]
     reasons = [each.reason if isinstance(each, Rejected) else None for each in verdicts]
     assert [reason for (reason,) in found] == reasons
     assert reasons == [None] * 9 + ["other_key"]
+
+    # of which a delivery from then on would have other values
+    redeclare(project, TABLE, columns={"parent_category_id": {"on_invalid": None}})
+    stopped = warehouse.invoke("build", "--select", f"+{VIEW}")
+    assert (
+        "no key, so values tell its changes apart, and those of column parent_category_id"
+        in str(stopped.exception)
+    )
 
 
 def _event(

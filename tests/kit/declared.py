@@ -40,15 +40,25 @@ def with_topic_prefix(declarations: Declarations, prefix: str) -> Declarations:
 
 
 def redeclare(
-    project: Path, table: str, types: Mapping[str, str] | None = None, **meta: Any
+    project: Path,
+    table: str,
+    types: Mapping[str, str] | None = None,
+    columns: Mapping[str, Mapping[str, Any]] | None = None,
+    **meta: Any,
 ) -> Declarations:
-    """The declarations of a copied project after a change of one table; what follows is written."""
+    """The declarations of a copied project after a change of one table; what follows is written.
+
+    `types` and `columns` are types and other keys of columns, `meta` of the table.
+    """
     file = project / SOURCES
     document = yaml.safe_load(file.read_text("utf-8"))
     [entry] = (each for each in document["sources"][0]["tables"] if each["name"] == table)
     entry["config"]["meta"].update(meta)
     for column in entry["columns"]:
         column["data_type"] = (types or {}).get(column["name"], column["data_type"])
+        column.setdefault("config", {}).setdefault("meta", {}).update(
+            (columns or {}).get(column["name"], {})
+        )
     file.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
     declarations = load(file)
     for path, content in render(declarations).items():
