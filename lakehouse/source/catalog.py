@@ -27,12 +27,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SourceColumn:
-    """A column with its type as the engine spells it; a computed one is in no change."""
+    """A column with its type as the engine spells it; a computed one is in no change.
+
+    `collation` is a text's, of PostgreSQL's only one that is not deterministic; empty where there
+    is none, null in a catalog that was read before it told.
+    """
 
     name: str
     type: str
     computed: bool = False
     nullable: bool = True
+    collation: str | None = None
+
+    @property
+    def folds(self) -> bool | None:
+        """Whether texts that differ in upper and lower case are one key; null if nothing tells."""
+        if self.type == "citext":
+            return True
+        if self.collation is None:
+            return None
+        # SQL Server's names tell: case sensitive, or by code points.
+        return bool(self.collation) and not re.search("_(CS|BIN)", self.collation)
 
     @property
     def large(self) -> Large | None:
@@ -78,7 +93,8 @@ class Catalog:
 _FILE = TypeAdapter(Catalog)
 
 # A row of either: schema, table, replica identities, column, whether it is computed, whether it can
-# be null, its place in the key or null, type, and the type's size where the engine tells it apart.
+# be null, its place in the key or null, type, the type's size where the engine tells it apart, and
+# collation or null.
 #
 # A partitioned table's own replica identity means nothing: what its partitions have counts.
 _POSTGRESQL = """
@@ -98,12 +114,15 @@ select
     columns.attgenerated <> '' as is_computed,
     not columns.attnotnull as is_nullable,
     array_position(keys.indkey::int2[], columns.attnum) as place_in_key,
-    format_type(columns.atttypid, columns.atttypmod) as type
+    format_type(columns.atttypid, columns.atttypmod) as type,
+    collations.collname as collation_name
 from pg_class as tables
 inner join pg_namespace as namespaces on namespaces.oid = tables.relnamespace
 inner join pg_attribute as columns
     on columns.attrelid = tables.oid and columns.attnum > 0 and not columns.attisdropped
 left join pg_index as keys on keys.indrelid = tables.oid and keys.indisprimary
+left join pg_collation as collations
+    on collations.oid = columns.attcollation and not collations.collisdeterministic
 where
     tables.relkind in ('r', 'p')
     and namespaces.nspname <> 'information_schema'
@@ -125,7 +144,8 @@ select
     coalesce(type_name(columns.system_type_id), type_name(columns.user_type_id)) as type,
     columns.max_length,
     columns.precision,
-    columns.scale
+    columns.scale,
+    columns.collation_name
 from sys.tables as tables
 inner join sys.columns as columns on columns.object_id = tables.object_id
 left join sys.indexes as keys on keys.object_id = tables.object_id and keys.is_primary_key = 1
@@ -142,6 +162,7 @@ _COLUMNS = (
     *("place_in_key", "type"),
 )
 _SIZES = ("max_length", "precision", "scale")
+_COLLATION = "collation_name"
 # The schema cdc is there once capture has been enabled for the database.
 _IS_CAPTURED = "select object_id(N'cdc.change_tables')"
 _CAPTURES = """
@@ -181,7 +202,7 @@ def read_catalog(database: Database) -> Catalog:
         for *place, instance, column in database.rows(_CAPTURES):
             of_table = instances.setdefault((place[0], place[1]), {})
             of_table[instance] = (*of_table.get(instance, ()), column)
-    answer = database.rows(statement)
+    answer = [(*row, collation or "") for *row, collation in database.rows(statement)]
     [(name,)] = database.rows("select current_database()" if is_postgresql else "select db_name()")
     return _told(database.connector, name, answer, instances)
 
@@ -197,9 +218,10 @@ def _told(
     for (schema, table, identity), rows in groupby(answer, lambda row: row[:3]):
         columns: list[SourceColumn] = []
         key: dict[int, str] = {}
-        for _, _, _, column, is_computed, is_nullable, place_in_key, kind, *size in rows:
+        for _, _, _, column, is_computed, is_nullable, place_in_key, kind, *size, collation in rows:
             spelled = _spelled(kind, *size) if size else kind
-            columns.append(SourceColumn(column, spelled, bool(is_computed), bool(is_nullable)))
+            marks = bool(is_computed), bool(is_nullable)
+            columns.append(SourceColumn(column, spelled, *marks, collation))
             if place_in_key is not None:
                 key[place_in_key] = column
         tables.append(
@@ -264,7 +286,12 @@ def _answered(text: str) -> Catalog:
     [database] = {row["database"] for row in rows}
     connector: ConnectorName = "sqlserver" if _SIZES[0] in rows[0] else "postgresql"
     names = (*_COLUMNS, *(_SIZES if connector == "sqlserver" else ()))
-    return _told(connector, database, [tuple(row[name] for name in names) for row in rows], {})
+    # An answer to the query of before does not tell collations.
+    answer = [
+        (*(row[name] for name in names), (row[_COLLATION] or "") if _COLLATION in row else None)
+        for row in rows
+    ]
+    return _told(connector, database, answer, {})
 
 
 def _spelled(name: str, length: int, precision: int, scale: int) -> str:

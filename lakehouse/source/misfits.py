@@ -108,6 +108,8 @@ def _of_table(where: str, table: Table, there: CatalogTable, catalog: Catalog) -
             )
         elif column in table.landed_columns:
             yield from _of_column(f"{where}.{name}", column, columns[name], catalog)
+            if column.name in table.primary_key and column.pii != "hash":
+                yield from _of_key(f"{where}.{name}", column, columns[name], catalog)
 
 
 def _of_column(
@@ -137,6 +139,23 @@ def _of_column(
         )
     elif says := _type_says(column, there, catalog.connector):
         yield Misfit(where, says)
+
+
+def _of_key(where: str, column: Column, there: SourceColumn, catalog: Catalog) -> Iterator[Misfit]:
+    """Which texts are one key; a unique index of PostgreSQL may fold what no collation does."""
+    says = f"is {there.type}{f' of the collation {there.collation}' if there.collation else ''}"
+    if there.folds and column.type.name == "varchar" and column.collation == "binary":
+        yield Misfit(
+            where,
+            f"{says}, in which upper and lower case are one key: declare "
+            "`collation: case_insensitive`, or one row becomes two",
+        )
+    elif there.folds is False and column.collation != "binary" and catalog.connector == "sqlserver":
+        yield Misfit(
+            where,
+            f"{says}, in which upper and lower case are two keys: leave its `collation` out, or "
+            "two rows become one",
+        )
 
 
 def _has_more_digits(column: Column, there: SourceColumn) -> bool:

@@ -253,13 +253,8 @@ def _meta(
     large = column.large if connector == "sqlserver" else None
     if large:
         yield "large", large, ""
-    if is_key and data_type == "timestamp":
-        digits = fractional_seconds(column.type)
-        with_offset = bare_type(column.type) == "datetimeoffset"
-        if digits > 6:
-            yield "data_type", "varchar(34)" if with_offset else "varchar(28)", ""
-        else:
-            yield "fractional_seconds", digits, ""
+    if is_key:
+        yield from _meta_of_key(column, data_type, connector)
     if bare_type(column.type) not in HOMES[connector]:
         yield "", None, f"is {column.type}, which docs/types.md does not name: declared as a text"
     if data_type == f"varchar({MAX_VARCHAR})":
@@ -277,6 +272,39 @@ def _meta(
         if pii == "hash":
             yield "data_type", "varchar(64)", ""
         yield "pii", pii, f"looks like personal data: declared `pii: {pii}`"
+
+
+def _meta_of_key(
+    column: SourceColumn, data_type: str, connector: ConnectorName
+) -> Iterator[tuple[str, Any, str]]:
+    """What decides which values are one key."""
+    if data_type == "timestamp":
+        digits = fractional_seconds(column.type)
+        with_offset = bare_type(column.type) == "datetimeoffset"
+        if digits > 6:
+            yield "data_type", "varchar(34)" if with_offset else "varchar(28)", ""
+        else:
+            yield "fractional_seconds", digits, ""
+    elif column.folds:
+        kind = f"of the collation {column.collation}" if column.collation else column.type
+        differs = (
+            "accents alone keep keys apart here"
+            if connector == "sqlserver" and "_AI" in (column.collation or "")
+            else "blanks at the end keep no keys apart here, and there they may"
+            if connector == "postgresql"
+            else ""
+        )
+        yield (
+            *("collation", "case_insensitive"),
+            f"is {kind}, in which upper and lower case are one key: declared `collation: "
+            f"case_insensitive`{differs and f'; {differs} (docs/types.md)'}",
+        )
+    elif column.folds is None and connector == "sqlserver" and bare_type(column.type) in _TEXTS:
+        yield (
+            *("", None),
+            "is a text in the key, and the catalog does not tell its collation: declare "
+            "`collation: case_insensitive` where it is a _CI_ one, as SQL Server's default is",
+        )
 
 
 def _personal(name: str) -> Pii | None:

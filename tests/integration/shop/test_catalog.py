@@ -81,6 +81,21 @@ def test_a_table_of_any_types_is_onboarded_and_fits(empty_shop: str, tmp_path: P
     assert names - nullable == {"order_no", "line_no", "price"}
 
 
+def test_only_a_collation_that_is_not_deterministic_is_told(empty_shop: str) -> None:
+    run(
+        empty_shop,
+        # as ICU's are, which not every build has
+        'create collation any_case from "C"',
+        "update pg_collation set collisdeterministic = false where collname = 'any_case'",
+        'create table codes (code text collate any_case, other text collate "C")',
+    )
+    [codes] = [table for table in catalog_of(empty_shop).tables if table.name == "codes"]
+    assert [(column.collation, column.folds) for column in codes.columns] == [
+        ("any_case", True),
+        ("", False),
+    ]
+
+
 def test_the_answer_to_the_printed_query_is_the_same_catalog(
     empty_shop: str, tmp_path: Path, command_line: CommandLine
 ) -> None:

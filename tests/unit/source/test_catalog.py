@@ -67,10 +67,17 @@ def recorded() -> Recorded:
                 if kind.name == "decimal"
                 else ("nvarchar", 2 * (kind.length or 0), 0, 0)
             )
+            collation = {
+                "binary": "Latin1_General_100_BIN2_UTF8",
+                "case_insensitive": "SQL_Latin1_General_CP1_CI_AS",
+            }[column.collation]
             is_key = column.name in table.primary_key
             order = table.primary_key.index(column.name) + 1 if is_key else None
             columns.append(
-                (place.schema, place.name, "", name, False, column.nullable, order, *told)
+                (
+                    *(place.schema, place.name, "", name, False, column.nullable, order, *told),
+                    collation if told[0] == "nvarchar" else None,
+                )
             )
             if column in table.landed_columns:
                 captures.append((place.schema, place.name, f"dbo_{place.name}_1", name))
@@ -211,6 +218,12 @@ def test_a_database_without_capture_is_not_asked_for_its_change_tables() -> None
             id="no key",
         ),
         pytest.param(
+            lambda source: changed(source, "Promotions", "PromotionCode", "Greek_CS_AS", at=11),
+            "dbo.Promotions.PromotionCode is nvarchar(40) of the collation Greek_CS_AS, in which "
+            "upper and lower case are two keys: leave its `collation` out, or two rows become one",
+            id="case sensitive",
+        ),
+        pytest.param(
             lambda source: without(source, CAPTURES, "Stores", "dbo_Stores_1", "City"),
             "dbo.Stores.City is not in the capture instance dbo_Stores_1: make another one that "
             "has it (`sys.sp_cdc_enable_table` with a new @capture_instance)",
@@ -337,7 +350,7 @@ def test_the_doctor_names_what_it_finds(monkeypatch: pytest.MonkeyPatch) -> None
 
 def for_json(rows: Rows) -> str:
     """What SQL Server answers to the printed query, as one text; it escapes `/`."""
-    names = ("database", *catalog_module._COLUMNS, *catalog_module._SIZES)
+    names = ("database", *catalog_module._COLUMNS, *catalog_module._SIZES, "collation_name")
     told = [dict(zip(names, ("retail", *row), strict=True)) for row in rows]
     text = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
     return text.replace("/", "\\/")
@@ -368,7 +381,9 @@ def test_an_answer_that_somebody_saved_is_the_catalog(client: str, tmp_path: Pat
     source = recorded()
     odd = 'a "b" [c]/\u2028Größe, {1}+'
     rows = source.answers[TABLES]
-    rows.append(("retail", "Odd ]", "", odd, False, True, None, "nvarchar", -1, 0, 0))
+    rows.append(
+        ("retail", "Odd ]", "", odd, False, True, None, "nvarchar", -1, 0, 0, "Greek_CS_AS")
+    )
     source.answers[CAPTURES] = []
     expected = read_catalog(source)
     file = tmp_path / "catalog.json"
@@ -376,7 +391,20 @@ def test_an_answer_that_somebody_saved_is_the_catalog(client: str, tmp_path: Pat
     file.write_bytes(SAVED[client](for_json(rows)))
 
     assert load_catalog(file) == expected
-    assert expected.tables[-1].columns == (SourceColumn(odd, "nvarchar(max)"),)
+    assert expected.tables[-1].columns == (
+        SourceColumn(odd, "nvarchar(max)", collation="Greek_CS_AS"),
+    )
+
+
+def test_an_answer_to_the_query_of_before_tells_no_collation(tmp_path: Path) -> None:
+    rows = json.loads(for_json(recorded().answers[TABLES]))
+    file = tmp_path / "catalog.json"
+    file.write_text(json.dumps([{**row, "collation_name": "x"} for row in rows]), "utf-8")
+    assert {column.collation for column in load_catalog(file).tables[0].columns} == {"x"}
+    for row in rows:
+        del row["collation_name"]
+    file.write_text(json.dumps(rows), "utf-8")
+    assert {column.collation for column in load_catalog(file).tables[0].columns} == {None}
 
 
 def test_half_an_answer_is_refused(tmp_path: Path) -> None:
@@ -392,5 +420,6 @@ def test_the_printed_query_is_one_statement_of_the_engine(command_line: CommandL
     [statement] = sqlglot.parse(query, dialect="tsql")
     assert isinstance(statement, sqlglot.exp.Select)
     names = [column.alias_or_name for column in statement.selects]
-    assert names == ["database", *catalog_module._COLUMNS, *catalog_module._SIZES]
+    sizes = catalog_module._SIZES
+    assert names == ["database", *catalog_module._COLUMNS, *sizes, "collation_name"]
     assert query.endswith("for json path, include_null_values;\n")

@@ -208,6 +208,50 @@ def test_a_moment_in_a_key_keeps_its_digits(sources: Path) -> None:
         load(sources)
 
 
+FOLDED = [
+    ("SQL_Latin1_General_CP1_CI_AS", "`collation: case_insensitive`"),
+    ("Latin1_General_100_CI_AI_SC_UTF8", "accents alone keep keys apart here"),
+    ("Latin1_General_CS_AS", ""),
+    ("Latin1_General_BIN2", ""),
+]
+
+
+@pytest.mark.parametrize(("collation", "said"), FOLDED)
+def test_a_text_key_is_folded_where_its_source_folds(
+    collation: str, said: str, sources: Path
+) -> None:
+    key = SourceColumn("Email", "nvarchar(320)", False, False, collation)
+    there = CatalogTable("dbo", "Accounts", (key, SourceColumn("Id", "int")), ("Email",))
+    catalog = Catalog("sqlserver", "Shop", (there,))
+    name, remarks = onboarded(catalog, "Accounts", sources)
+    column = load(sources).table(name).column("email")
+    assert column.collation == ("case_insensitive" if said else "binary")
+    assert any(said in remark for remark in remarks if collation in remark) == bool(said)
+    assert told(catalog, name, sources) == []
+    if said:
+        text = sources.read_text("utf-8").rpartition("collation: case_insensitive")
+        sources.write_text(f"{text[0]}nullable: false{text[2]}", "utf-8")
+        [misfit] = told(catalog, name, sources)
+        assert "declare `collation: case_insensitive`, or one row becomes two" in misfit
+
+
+def test_a_catalog_that_tells_no_collation_is_said(sources: Path) -> None:
+    _, remarks = onboarded(SQLSERVER, "CRONUS$Item", sources)
+    assert any("no_ is a text in the key, and the catalog does not" in each for each in remarks)
+
+
+@pytest.mark.parametrize(
+    ("kind", "collation"), [("citext", ""), ("citext", None), ("text", "any_case")]
+)
+def test_what_folds_in_postgresql_is_folded(
+    kind: str, collation: str | None, sources: Path
+) -> None:
+    key = SourceColumn("email", kind, collation=collation)
+    there = CatalogTable("public", "accounts", (key,), ("email",), "full")
+    name, _ = onboarded(Catalog("postgresql", "shop", (there,)), "accounts", sources)
+    assert load(sources).table(name).column("email").collation == "case_insensitive"
+
+
 def test_what_no_log_can_tell_is_refused(sources: Path) -> None:
     with pytest.raises(RefusedError, match=r"dbo\.Nodes\.node is hierarchyid, of which no event"):
         propose(SQLSERVER, "Nodes", sources)
