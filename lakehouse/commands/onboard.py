@@ -45,7 +45,7 @@ def onboard(
     """
     from lakehouse.source.catalog import live_catalog, load_catalog
     from lakehouse.source.connectors import cdc_sql
-    from lakehouse.source.onboarding import propose, without
+    from lakehouse.source.onboarding import declared_by, propose, without
 
     remarks: tuple[str, ...] = ()
     if remove:
@@ -55,6 +55,11 @@ def onboard(
         source = load_catalog(catalog) if catalog else live_catalog(settings)
         proposal = propose(source, table, SOURCES_FILE, name)
         declared_name, text, remarks = proposal.name, proposal.text, proposal.remarks
+    # What cannot follow from it is an error before anything is written.
+    declared = declared_by(text, SOURCES_FILE)
+    files = render(declared)
+    if "sqlserver" in declared.connectors:
+        files[_CDC_SQL] = cdc_sql(declared)
     before = SOURCES_FILE.read_text(encoding="utf-8")
     difference = unified_diff(
         before.splitlines(keepends=True), text.splitlines(keepends=True), str(_FILE), str(_FILE)
@@ -67,10 +72,6 @@ def onboard(
         return
     stale = set(render(load()))
     SOURCES_FILE.write_text(text, encoding="utf-8")
-    declared = load()
-    files = render(declared)
-    if "sqlserver" in declared.connectors:
-        files[_CDC_SQL] = cdc_sql(declared)
     for path in sorted(stale - set(files)):
         (ROOT / path).unlink(missing_ok=True)
         say(f"removed: {path}")

@@ -118,9 +118,7 @@ def propose(catalog: Catalog, place: str, sources: Path, name: str | None = None
     lines = sources.read_text(encoding="utf-8").splitlines(keepends=True)
     end = _end(sources)
     lines[end:end] = indent(entry, "      ").splitlines(keepends=True)
-    text = "".join(lines)
-    _check(text, sources)
-    return Proposal(name, text, (*remarks, *_of_the_source(there, catalog)))
+    return Proposal(name, "".join(lines), (*remarks, *_of_the_source(there, catalog)))
 
 
 def without(sources: Path, name: str) -> str:
@@ -129,19 +127,26 @@ def without(sources: Path, name: str) -> str:
     [entry] = [table for table in _tables(sources) if table.name == name]
     lines = sources.read_text(encoding="utf-8").splitlines(keepends=True)
     del lines[entry.start : entry.end]
-    text = "".join(lines)
-    _check(text, sources)
-    return text
+    return "".join(lines)
 
 
-def _check(text: str, sources: Path) -> None:
+def declared_by(text: str, sources: Path) -> Declarations:
+    """What `sources` will declare with another text.
+
+    Raises:
+        TerminalError: it is not valid; the message names what is wrong.
+    """
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, sources.name)
         file.write_text(text, encoding="utf-8")
         try:
-            load(file)
+            declared = load(file)
+            for connector in declared.connectors:
+                for table in declared.tables:
+                    source_table(declared, table, connector)
         except TerminalError as error:
             raise TerminalError(str(error).replace(str(file), f"{sources}, changed")) from error
+    return declared
 
 
 @dataclass(frozen=True)
@@ -365,13 +370,19 @@ def _entry(
         ),
     )
     by_source = {column.source: column.name for column in columns}
+    places = {each: _place(each, there, catalog, declared, name) for each in declared.connectors}
     meta: dict[str, Any] = {
         "topics": {
-            each: _topic(each, there, catalog, declared, name) for each in declared.connectors
+            each: ".".join([declared.connectors[each].topic_prefix, *map(topic_part, place)])
+            for each, place in places.items()
         }
     }
-    if topic_part(there.name) != there.name or "." in there.name:
-        meta["source_tables"] = {connector: there.name}
+    for each, place in places.items():
+        odd = [topic_part(part) != part or "." in part for part in place]
+        if any(odd):
+            told = place[odd.index(True) :]
+            tables = meta.setdefault("source_tables", {})
+            tables[each] = told if len(told) > 1 else told[0]
     if rule != standing:
         meta["column_naming"] = {connector: rule}
     if there.replica_identity == "default" and there.primary_key:
@@ -407,29 +418,23 @@ def _entry(
     return "\n".join(line.rstrip("\n") for line in lines) + "\n"
 
 
-def _topic(
+def _place(
     connector: ConnectorName,
     there: CatalogTable,
     catalog: Catalog,
     declared: Declarations,
     name: str,
-) -> str:
-    """The topic of `connector`; of the one that is not there as the first table's is called."""
-    prefix = declared.connectors[connector].topic_prefix
+) -> list[str]:
+    """The names that end the topic; of the connector that is not there as the first table's are."""
     if connector == catalog.connector:
-        parts = [there.schema, there.name]
-        if connector == "sqlserver":
-            parts.insert(0, catalog.database)
-        return ".".join([prefix, *map(topic_part, parts)])
+        database = [catalog.database] if connector == "sqlserver" else []
+        return [*database, there.schema, there.name]
     own = in_source(name, NAMING[connector])
     if not declared.tables:
-        return (
-            f"{prefix}.public.{own}"
-            if connector == "postgresql"
-            else f"{prefix}.{prefix}.dbo.{own}"
-        )
+        prefix = declared.connectors[connector].topic_prefix
+        return ["public", own] if connector == "postgresql" else [prefix, "dbo", own]
     place = source_table(declared, declared.tables[0], connector)
-    return ".".join(part for part in (prefix, place.database, place.schema, own) if part)
+    return [part for part in (place.database, place.schema, own) if part]
 
 
 def _line(key: str, text: str) -> str:

@@ -14,9 +14,12 @@ import pytest
 from ingestion import declarations
 from ingestion.declarations import load
 from ingestion.errors import RefusedError, TerminalError
+from ingestion.settings import ConnectorName
 from lakehouse.commands import onboard as command
 from lakehouse.dbt_files import render
+from lakehouse.source import onboarding
 from lakehouse.source.catalog import Catalog, CatalogTable, SourceColumn, load_catalog
+from lakehouse.source.connectors import SourceTable, bracketed, cdc_sql, source_table
 from lakehouse.source.misfits import misfits
 from lakehouse.source.onboarding import propose, without
 from lakehouse.source.types import HOMES, NO_HOME
@@ -169,6 +172,43 @@ def test_every_type_with_a_home_gets_one(connector: str, sources: Path) -> None:
     assert len(left_out) == list(homes.values()).count(NO_HOME)
 
 
+@pytest.mark.parametrize(
+    ("connector", "parts", "declared"),
+    [
+        ("sqlserver", ("My Shop", "dbo", "Quotes"), ("My Shop", "dbo", "Quotes")),
+        ("sqlserver", ("Shop", "sales dept", "Quotes"), ("sales dept", "Quotes")),
+        ("sqlserver", ("Shop", "a.b", "Dots"), ("a.b", "Dots")),
+        ("sqlserver", ("Shop", "dbo", "Order Details"), ("Order Details",)),
+        ("sqlserver", ("Shop", "dbo", "Quotes"), None),
+        ("postgresql", ("", "Größen", "quotes"), ("Größen", "quotes")),
+    ],
+)
+def test_names_that_no_topic_can_have_are_declared(
+    connector: ConnectorName, parts: tuple[str, str, str], declared: object, sources: Path
+) -> None:
+    database, schema, table = parts
+    there = CatalogTable(schema, table, (SourceColumn("Id", "bigint"),), ("Id",), "full")
+    name, _ = onboarded(Catalog(connector, database, (there,)), f"{schema}.{table}", sources)
+    everything = load(sources)
+    found = everything.table(name)
+    assert found.source_tables.get(connector) == declared
+    assert source_table(everything, found, connector) == SourceTable(*parts)
+    if connector == "sqlserver":
+        assert f"{bracketed(schema)}.{bracketed(table)}" in cdc_sql(everything)
+
+
+def test_the_place_of_the_first_table_is_that_of_the_other_connector(sources: Path) -> None:
+    mark = "            primary_key: [customer_id]\n"
+    odd = "            source_tables: {sqlserver: [My Shop, sales.dept, Customers]}\n"
+    text = sources.read_text("utf-8").replace(mark, odd + mark, 1)
+    topic = "retail.My_Shop.sales.dept.Customers"
+    sources.write_text(text.replace("retail.retail.dbo.Customers", topic), "utf-8")
+    name, _ = onboarded(POSTGRESQL, "warehouseShelves", sources)
+    everything = load(sources)
+    expected = SourceTable("My Shop", "sales.dept", "WarehouseShelves")
+    assert source_table(everything, everything.table(name), "sqlserver") == expected
+
+
 def test_what_is_personal_by_its_name_is_hidden(sources: Path) -> None:
     name, remarks = onboarded(SQLSERVER, "Employees", sources)
     declared = load(sources).table(name)
@@ -304,6 +344,12 @@ def test_the_command_shows_then_writes_then_removes(
     assert code == 0
     assert "+      - name: employees\n" in out
     assert "nothing is written" in err
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(onboarding, "_place", lambda *_: ["elsewhere"])
+        code, _, err = command_line("onboard", "Employees", "--catalog", str(export), "--write")
+    assert (code, "its sqlserver topic is" in err) == (1, True)
     assert before == {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()}
 
     code, out, err = command_line("onboard", "Employees", "--catalog", str(export), "--write")
