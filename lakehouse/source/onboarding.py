@@ -226,10 +226,18 @@ def _columns(
             if is_key:
                 raise RefusedError(
                     f"{there.qualified}.{column.name} {why} no event carries the value, and it is "
-                    "a part of the key"
+                    "a part of the key: give the table a primary key without it, with a text of it "
+                    "in a column of its own if need be"
                 )
             remarks.append(f"{column.name} {why} no event carries the value: it is left out")
             continue
+
+        if is_key and is_float(column.type, connector):
+            raise RefusedError(
+                f"{there.qualified}.{column.name} is {column.type}, a number without a text of its "
+                "own, and it is a part of the key: give the table a primary key without it, or "
+                "make the column a decimal in the source"
+            )
 
         def is_taken(word: str, *, key: bool = is_key) -> bool:
             return word in used or column_taken(table, word, is_key=key) is not None
@@ -327,13 +335,15 @@ def _home(column: SourceColumn, connector: ConnectorName) -> tuple[str, dict[str
         return None
     if is_float(column.type, connector):
         return "decimal(15,4)", {"from_float": True}
-    sizes = [int(number) for number in re.findall(r"\d+", column.type.partition("(")[2])]
+    sizes = [int(number) for number in re.findall(r"-?\d+", column.type.partition("(")[2])]
     is_bits = connector == "postgresql" and bare == "bit" and sizes != [1]
     if bare in _FIXED[connector]:
         data_type = _FIXED[connector][bare]
     elif homes[0] == "decimal":
         precision, scale = (*sizes, 0)[:2] if sizes else (MAX_PRECISION, 10)
-        fits = precision <= MAX_PRECISION and 0 <= scale <= precision
+        # PostgreSQL's scale may be negative, zeros before the point, or more than all digits.
+        precision, scale = max(precision - min(scale, 0), scale), max(scale, 0)
+        fits = precision <= MAX_PRECISION
         data_type = f"decimal({precision},{scale})" if fits else f"decimal({MAX_PRECISION},10)"
     elif homes[0] == "varchar" or bare in _TEXTS or is_bits:
         # The digits in the brackets of a time are no length.

@@ -297,6 +297,35 @@ def test_what_no_log_can_tell_is_refused(sources: Path) -> None:
         propose(SQLSERVER, "Nodes", sources)
 
 
+@pytest.mark.parametrize("kind", ["float", "real"])
+def test_a_float_in_a_key_is_refused(kind: str) -> None:
+    there = CatalogTable("dbo", "Sizes", (SourceColumn("Size", kind),), ("Size",))
+    catalog = Catalog("sqlserver", "Shop", (there,))
+    with pytest.raises(RefusedError, match=f"Size is {kind}.*: give the table a primary key with"):
+        propose(catalog, "Sizes", declarations.SOURCES_FILE)
+
+
+@pytest.mark.parametrize(
+    ("kind", "declared"),
+    [
+        ("numeric(5,-2)", "decimal(7,0)"),
+        ("numeric(2,5)", "decimal(5,5)"),
+        ("numeric(12,3)", "decimal(12,3)"),
+        ("numeric(4,0)", "decimal(4,0)"),
+        ("numeric(38,-2)", "decimal(38,10)"),
+        ("numeric(2,40)", "decimal(38,10)"),
+        ("numeric", "decimal(38,10)"),
+    ],
+)
+def test_a_decimal_holds_what_its_source_has(kind: str, declared: str, sources: Path) -> None:
+    columns = SourceColumn("id", "bigint"), SourceColumn("amount", kind)
+    catalog = Catalog(
+        "postgresql", "shop", (CatalogTable("public", "sums", columns, ("id",), "full"),)
+    )
+    name, _ = onboarded(catalog, "sums", sources)
+    assert str(load(sources).table(name).column("amount").type) == declared
+
+
 def test_a_table_without_a_key_gets_a_log_and_no_history(sources: Path) -> None:
     name, remarks = onboarded(SQLSERVER, "Log", sources)
     table = load(sources).table(name)
