@@ -7,9 +7,10 @@ declarations, so that it cannot be forgotten in a second place.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -292,12 +293,28 @@ def cdc_sql(declarations: Declarations, computed: Sequence[str] = ()) -> str:
     tables, and those that the source computes (`computed`, as schema.table.column), which would be
     null there; a column whose hash would be cut off by its length stops the script.
     """
-    captures = [_capture(declarations, table, computed) for table in declarations.tables]
+    captures: list[str] = []
+    taken: set[tuple[str, str]] = set()
+    for table in declarations.tables:
+        place = source_table(declarations, table, "sqlserver")
+        instance = _instance(place, taken)
+        taken.add((place.database, instance.lower()))
+        captures.append(_capture(place, table, instance, computed))
     return "\n".join([CDC_HEAD, *captures, CDC_TAIL])
 
 
-def _capture(declarations: Declarations, table: Table, computed: Sequence[str]) -> str:
-    place = source_table(declarations, table, "sqlserver")
+def _instance(place: SourceTable, taken: Collection[tuple[str, str]]) -> str:
+    """A capture instance's name: its own in the database, and of at most 100 characters."""
+    name = f"{place.schema}_{place.name}"
+    is_taken = (place.database, f"{name}_1".lower()) in taken
+    if len(name.encode("utf-16-le")) <= 2 * 98 and not is_taken:
+        return f"{name}_1"
+    digest = hashlib.sha256(place.bracketed.encode()).hexdigest()[:12]
+    short = name.encode("utf-16-le")[: 2 * 80].decode("utf-16-le", "ignore")
+    return f"{short}_{digest}_1"
+
+
+def _capture(place: SourceTable, table: Table, instance: str, computed: Sequence[str]) -> str:
     landed = [column.source_name("sqlserver") for column in table.landed_columns]
     captured = [name for name in landed if f"{place.qualified}.{name}" not in computed]
     checks = [
@@ -316,7 +333,7 @@ def _capture(declarations: Declarations, table: Table, computed: Sequence[str]) 
             "    exec sys.sp_cdc_enable_table",
             f"        @source_schema = {_text(place.schema)},",
             f"        @source_name = {_text(place.name)},",
-            f"        @capture_instance = {_text(f'{place.schema}_{place.name}_1')},",
+            f"        @capture_instance = {_text(instance)},",
             "        @role_name = N'cdc_reader',",
             "        @supports_net_changes = 0,",
             f"        @captured_column_list = {_text(column_list)};",

@@ -9,12 +9,19 @@ from dataclasses import replace
 
 import pytest
 
-from ingestion.declarations import Declarations, load
+from ingestion.declarations import Declarations, Table, load
 from ingestion.errors import TerminalError
 from ingestion.settings import ConnectorName, KafkaAuth
 from lakehouse.commands.declarations import check
 from lakehouse.kafka.topics import MAX_MESSAGE_BYTES
-from lakehouse.source.connectors import FOLDER, SourceTable, cdc_sql, render, source_table
+from lakehouse.source.connectors import (
+    FOLDER,
+    SourceTable,
+    cdc_sql,
+    render,
+    source_table,
+    topic_part,
+)
 
 CONNECTORS: tuple[ConnectorName, ...] = ("sqlserver", "postgresql")
 
@@ -254,6 +261,33 @@ def test_the_sql_that_captures_has_names_in_brackets_and_quotes_doubled() -> Non
     assert "@captured_column_list = N'[Order No.], [It''s, a note], [a]]b]'" in script
     assert "column_name = N'It''s, a note'" in script
     assert "throw 50000, N'dbo.Stores.It''s, a note is shorter" in script
+
+
+def test_each_capture_instance_has_a_name_of_its_own_that_is_short_enough() -> None:
+    declarations = load()
+    places = [
+        *(("a", "b_c"), ("a_b", "c"), ("A_B", "C"), ("dbo", "x" * 94), ("dbo", "x" * 95)),
+        *(("dbo", "x" * 96), ("s" * 128, "t" * 128), ("dbo", "\N{GRINNING FACE}" * 64)),
+    ]
+    tables = tuple(
+        replace(
+            declarations.table("stores"),
+            topics={"sqlserver": ".".join(["retail", "retail", *map(topic_part, place)])},
+            source_tables={"sqlserver": place},
+        )
+        for place in places
+    )
+
+    def instances(*of: Table) -> list[str]:
+        script = cdc_sql(replace(declarations, tables=of))
+        return re.findall("@capture_instance = N'(.*)',", script)
+
+    names = instances(*tables)
+    assert len({name.lower() for name in names}) == len(places)
+    assert all(len(name.encode("utf-16-le")) <= 200 for name in names)
+    assert names[0] == "a_b_c_1"
+    assert names[3] == f"dbo_{'x' * 94}_1"
+    assert instances(*tables[3:]) == names[3:]
 
 
 def test_the_committed_cdc_sql_is_what_the_declarations_give() -> None:
