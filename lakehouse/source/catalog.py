@@ -266,23 +266,37 @@ def load_catalog(path: Path) -> Catalog:
         raise TerminalError(
             f"{path} cannot be read as a source's catalog: `lakehouse connector catalog > {path}` "
             "writes it, and with --print-query a query whose whole answer it may hold as well: "
-            f"{error}"
+            f"{_why(error)}"
         ) from error
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, UnicodeError):
+        return f"it is neither UTF-8 nor UTF-16, save it again as UTF-8 ({error})"
+    if isinstance(error, json.JSONDecodeError):
+        return f"it is no JSON, or not all of it: save the whole answer again ({error})"
+    if isinstance(error, KeyError):
+        return f"its rows have no {error}: ask again with the query as it is printed"
+    return str(error)
 
 
 def _answered(text: str) -> Catalog:
     """The catalog in a saved answer to `catalog_query`, with what the client wrote around it.
 
-    SQL Server gives a row for each 2,033 characters (FOR JSON), and SSMS saves a grid as CSV.
-    No text in JSON has a line break of its own.
+    SQL Server gives a row for each 2,033 characters (FOR JSON); SSMS saves a grid as CSV, Azure
+    Data Studio and VS Code as JSON, each row in an object. No text in JSON has a line break of its
+    own.
     """
-    start, end = text.index("["), text.rindex("]") + 1
-    lines = re.split(r"[\r\n]+", text[start:end])
+    lines = re.split(r"[\r\n]+", text[text.find("[") : text.rfind("]") + 1])
     joined = "".join(lines)
     if re.match(r'\[\s*\{\s*""', joined):
         joined = "".join(line.removesuffix('"').removeprefix('"') for line in lines)
         joined = joined.replace('""', '"')
     rows = json.loads(joined)
+    if rows and all(isinstance(row, dict) and len(row) == 1 for row in rows):
+        rows = json.loads("".join(str(part) for row in rows for part in row.values()))
+    if not (isinstance(rows, list) and rows and all(isinstance(row, dict) for row in rows)):
+        raise ValueError("it has no columns in it: save the answer of a login that sees the tables")
     [database] = {row["database"] for row in rows}
     connector: ConnectorName = "sqlserver" if _SIZES[0] in rows[0] else "postgresql"
     names = (*_COLUMNS, *(_SIZES if connector == "sqlserver" else ()))

@@ -372,6 +372,9 @@ SAVED: dict[str, Callable[[str], bytes]] = {
     "SSMS, a grid as CSV": lambda text: "\r\n".join(
         '"' + row.replace('"', '""') + '"' for row in in_rows(text)
     ).encode("utf-8-sig"),
+    "Azure Data Studio and VS Code, JSON": lambda text: json.dumps(
+        [{"JSON_F52E2B61-18A1-11d1-B105-00805F49916B": row} for row in in_rows(text)], indent=4
+    ).encode(),
     "the text alone": lambda text: json.dumps(json.loads(text), indent=4).encode("utf-8-sig"),
 }
 
@@ -407,10 +410,30 @@ def test_an_answer_to_the_query_of_before_tells_no_collation(tmp_path: Path) -> 
     assert {column.collation for column in load_catalog(file).tables[0].columns} == {None}
 
 
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ('[{"table": "Größe"}]'.encode("cp1252"), "save it again as UTF-8"),
+        (b'[{"database": "a", "schema": "dbo"}]', "its rows have no 'table': ask again with the"),
+        (b'[{"schema": "dbo", "table": "a"}]', "its rows have no 'database': ask again with the"),
+        (b"[]", "it has no columns in it: save the answer of a login that sees"),
+        (b'["a"]', "it has no columns in it"),
+        (b'[{"a": 1}]', "it has no columns in it"),
+        (b'[{"a": "x"}, {"a": "y"}]', "it is no JSON, or not all of it: save the whole answer"),
+        (b"nothing", "it is no JSON, or not all of it"),
+    ],
+)
+def test_what_is_wrong_with_an_answer_is_said(content: bytes, why: str, tmp_path: Path) -> None:
+    file = tmp_path / "catalog.json"
+    file.write_bytes(content)
+    with pytest.raises(TerminalError, match=f"connector catalog > .*{why}"):
+        load_catalog(file)
+
+
 def test_half_an_answer_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "catalog.json"
     file.write_text(in_rows(for_json(recorded().answers[TABLES]))[0], "utf-8")
-    with pytest.raises(TerminalError, match="--print-query a query whose whole answer"):
+    with pytest.raises(TerminalError, match="or not all of it: save the whole answer again"):
         load_catalog(file)
 
 
