@@ -21,9 +21,10 @@ app = typer.Typer(
 def check(as_json: AsJson = False) -> None:
     """Validate the declarations; each mistake names file, table, column and the allowed values."""
     declarations = load()
-    for connector in declarations.connectors:
-        for table in declarations.tables:
-            source_table(declarations, table, connector)
+    for part in declarations.parts:
+        for connector in part.connectors:
+            for table in part.tables:
+                source_table(part, table, connector)
     columns = sum(len(table.columns) for table in declarations.tables)
     if as_json:
         show_json({"valid": True, "tables": len(declarations.tables), "columns": columns})

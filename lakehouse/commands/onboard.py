@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ingestion.declarations import SOURCES_FILE, load
+from ingestion.errors import RefusedError
 from lakehouse.console import ROOT, note, say
 from lakehouse.dbt_files import SOURCE, out_of_date, render, write_files
 from lakehouse.settings import CommandSettings
@@ -47,6 +48,11 @@ def onboard(
     from lakehouse.source.connectors import cdc_sql
     from lakehouse.source.onboarding import declared_by, propose, without
 
+    if load().tenants:
+        raise RefusedError(
+            "the source has tenants, which onboard does not know: declare the table by hand "
+            "(docs/declarations.md), then `lakehouse declarations generate`"
+        )
     remarks: tuple[str, ...] = ()
     if remove:
         declared_name, text = table, without(SOURCES_FILE, table)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ingestion.declarations import Declarations, Table, load
+from ingestion.declarations import TENANT, Declarations, Table, load
 from ingestion.errors import RefusedError, TerminalError
 from lakehouse.console import Tenant
 from lakehouse.dbt import Dbt
@@ -110,8 +110,9 @@ def _operation(dbt: Dbt, name: str, arguments: dict[str, Any], part: Part) -> No
 
 def _part(declared: Declarations, keys: list[str] | None, tenant: str) -> Part:
     """Raises TerminalError where there is no such tenant."""
-    part: Part = {"keys": [parse_key(text) for text in keys]} if keys else {}
-    return part | ({"tenant": of_tenant(declared, tenant).tenant} if tenant else {})
+    part: Part = {TENANT: of_tenant(declared, tenant).tenant} if tenant else {}
+    # a key of the warehouse has the tenant, which --tenant says
+    return part | ({"keys": [part | parse_key(text) for text in keys]} if keys else {})
 
 
 def parse_key(text: str) -> dict[str, str]:

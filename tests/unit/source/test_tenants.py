@@ -19,6 +19,9 @@ from ingestion.landing.ledger import Progress, fold
 from ingestion.landing.plan import plan
 from ingestion.landing.subscriptions import subscriptions
 from ingestion.settings import ConnectorName
+from lakehouse.commands import declarations as declarations_command
+from lakehouse.commands import onboard as onboard_command
+from lakehouse.commands.rebuild import _part
 from lakehouse.dbt_files import render
 from lakehouse.kafka.topics import desired_topics
 from lakehouse.reconcile.rows import require_own_database
@@ -28,6 +31,7 @@ from lakehouse.source.connectors import render as render_connector
 from lakehouse.source.database import Database
 from lakehouse.source.misfits import misfits
 from lakehouse.source.tenants import of_tenant
+from tests.kit.command_line import CommandLine
 
 Meta = dict[str, Any]
 TABLES = ("Customers", "Stores")
@@ -225,6 +229,10 @@ def own_names(meta: Meta, _: Meta) -> None:
     meta["tenants"]["fr"]["postgresql"]["column_naming"] = "PascalCase"
 
 
+def own_places(meta: Meta, table: Meta) -> None:
+    table["config"]["meta"]["topics"]["sqlserver"] = "{prefix}.{database}.dbo.x.Customers"
+
+
 def called_tenant(_: Meta, table: Meta) -> None:
     table["columns"][4]["name"] = "tenant"
 
@@ -251,3 +259,36 @@ def test_mistakes_are_named(
     with pytest.raises(TerminalError) as error:
         declared(tmp_path, change)
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize("change", [lambda _, __: None, own_places])
+def test_the_declarations_of_tenants_are_checked_by_tenant(
+    tmp_path: Path,
+    change: Callable[[Meta, Meta], None],
+    command_line: CommandLine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = declared(tmp_path, change)
+    monkeypatch.setattr(declarations_command, "load", lambda: found)
+    code, out, err = command_line("declarations", "check", "--json")
+    if change is own_places:
+        assert (code, "table customers: its sqlserver topic is" in err) == (1, True)
+    else:
+        assert (code, json.loads(out)["tables"]) == (0, 2), err
+
+
+def test_onboard_refuses_tenants_and_says_what_to_do(
+    tmp_path: Path, command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = declared(tmp_path)
+    monkeypatch.setattr(onboard_command, "load", lambda: found)
+    for more in ([], ["--remove", "--write"]):
+        code, _, err = command_line("onboard", "stores", *more)
+        assert (code, "declare the table by hand" in err, "--tenant" in err) == (4, True, False)
+
+
+def test_a_key_to_rebuild_has_the_tenant_that_is_named(tmp_path: Path) -> None:
+    found = declared(tmp_path)
+    keys = [{"tenant": "de", "code": "abc"}]
+    assert _part(found, ["code=abc"], "de") == {"tenant": "de", "keys": keys}
+    assert _part(found, ["tenant=de,code=abc"], "") == {"keys": keys}
