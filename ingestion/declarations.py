@@ -238,7 +238,7 @@ class Connector:
     def topics(self, declared: str) -> tuple[str, ...]:
         """A table's topic and those it had; its prefix and database may be the connector's."""
         prefixes = sorted(self.epochs, key=lambda prefix: -self.epochs[prefix])
-        databases = self.database or ("{database}",)
+        databases = [topic_part(name) for name in self.database] or ["{database}"]
         return tuple(
             declared.replace("{prefix}", prefix).replace("{database}", database)
             for prefix in prefixes
@@ -308,6 +308,11 @@ class Declarations:
     def select(self, names: tuple[str, ...] | list[str]) -> tuple[Table, ...]:
         """The tables called `names`, or all of them for an empty selection."""
         return tuple(self.table(name) for name in names) if names else self.tables
+
+
+def topic_part(name: str) -> str:
+    """A part of a topic's name (io.debezium.schema.AbstractTopicNamingStrategy), in UTF-16."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", re.sub(r"[^\0-\uffff]", "__", name))
 
 
 NAMING: Mapping[ConnectorName, Naming] = {"sqlserver": "PascalCase", "postgresql": "snake_case"}
@@ -441,8 +446,8 @@ def _problems(declared: Declarations) -> Iterator[str]:
         yield from (f"table {table.name}, topics: {name} is missing" for table in without)
         topics = [table.topics[name] for table in declared.tables if table not in without]
         yield from _twice(topics, f"{name} topic")
-        known = "{prefix}, and {database} if the connector's `database` is declared"
-        odd = (topic for topic in topics if "{" in topic)
+        known = "up to 249 of A-Za-z0-9._-, {prefix}, and {database} where it is declared"
+        odd = (topic for topic in topics if not re.fullmatch("[A-Za-z0-9._-]{1,249}", topic))
         yield from (f"{name} topic {topic!r}: it may have {known}" for topic in odd)
         newest = max(connector.epochs, key=lambda prefix: connector.epochs[prefix])
         numbers = connector.epochs.values()
@@ -466,10 +471,7 @@ def _problems_of_table(table: Table) -> Iterator[str]:
     ):
         for name in listed:
             if name not in names:
-                yield (
-                    f"{where}: {key} names {name!r}, which is no column; "
-                    f"columns: {', '.join(names)}"
-                )
+                yield f"{where}: {key} names {name!r}, no column; columns: {', '.join(names)}"
     for column in table.columns:
         is_key = column.name in table.primary_key
         if is_key and (column.nullable or column.pii in ("exclude", "clear")):
@@ -491,10 +493,7 @@ def _problems_of_table(table: Table) -> Iterator[str]:
                 "write, an empty text in a large column that is never null; allowed: exclude, clear"
             )
         if column.pii == "exclude" and column.name in table.tracked_columns:
-            yield (
-                f"{where}, column {column.name}: pii: exclude never leaves the source, "
-                "so it cannot be tracked"
-            )
+            yield f"{where}, column {column.name}: pii: exclude is not here to be tracked"
     of_all, of_none = table.history == "all", table.history == "none"
     if bool(table.tracked_columns) != of_all or bool(table.primary_key) == of_none:
         yield f"{where}: history is {table.history!r}; all has tracked_columns, none no primary_key"

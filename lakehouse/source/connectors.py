@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ingestion.declarations import Column, DataType, Declarations, Table
+from ingestion.declarations import Column, DataType, Declarations, Table, topic_part
 from ingestion.errors import TerminalError
 from ingestion.kafka.auth import java_security
 from ingestion.settings import ConnectorName, KafkaAuth
@@ -63,6 +63,7 @@ def source_table(declarations: Declarations, table: Table, connector: ConnectorN
         TerminalError: the declared topic has not that form, or is not that of `source_tables`.
     """
     prefix = declarations.connectors[connector].topic_prefix
+    databases = declarations.connectors[connector].database
     topic = table.topics[connector]
     expected = "database.schema.table" if connector == "sqlserver" else "schema.table"
     told = table.source_tables.get(connector, ())
@@ -77,14 +78,9 @@ def source_table(declarations: Declarations, table: Table, connector: ConnectorN
             f"Debezium writes to {prefix}.<{expected.replace('.', '>.<')}>{named}"
         )
     database, schema, name = ("", *parts) if connector == "postgresql" else parts
+    if databases and topic_part(databases[0]) == database:
+        database = databases[0]
     return SourceTable(database, schema, name)
-
-
-def topic_part(name: str) -> str:
-    """A part of a topic's name (io.debezium.schema.AbstractTopicNamingStrategy), in UTF-16."""
-    return re.sub(
-        r"[^A-Za-z0-9._-]", lambda found: "_" * (len(found[0].encode("utf-16-le")) // 2), name
-    )
 
 
 def render(  # noqa: PLR0913 - what the settings follow from

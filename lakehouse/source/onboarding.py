@@ -26,12 +26,13 @@ from ingestion.declarations import (
     Pii,
     in_source,
     load,
+    topic_part,
 )
 from ingestion.errors import RefusedError, TerminalError
 from ingestion.reserved_names import column_taken, table_taken
 from ingestion.settings import ConnectorName
 from lakehouse.source.catalog import Catalog, CatalogTable, SourceColumn, plain_name
-from lakehouse.source.connectors import source_table, topic_part
+from lakehouse.source.connectors import source_table
 from lakehouse.source.types import HOMES, NO_HOME, bare_type, fractional_seconds, is_float
 
 # The longest text of a type that has no length of its own (docs/types.md).

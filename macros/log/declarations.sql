@@ -53,9 +53,12 @@
     {% set topics = [] %}
     {% for tenant, own in tenants.items() %}
         {% set of_tenant = dict(common.get(connector, {}), **own.get(connector, {})) %}
-        {% set databases = of_tenant.get('database', '{database}') %}
+        {% set databases = of_tenant.get('database', '') %}
         {% for prefix, epoch in of_tenant['epochs'].items() %}
-            {% for database in ([databases] if databases is string else databases) %}
+            {% for named in ([databases] if databases is string else databases) %}
+                {#- as Debezium writes it: `topic_part` of ingestion/declarations.py -#}
+                {% set in_utf_16 = modules.re.sub('[^\\0-\\uffff]', '__', named) %}
+                {% set database = modules.re.sub('[^A-Za-z0-9._-]', '_', in_utf_16) %}
                 {% set topic = declared.config.meta['topics'][connector] %}
                 {% do topics.append({
                     'topic': topic | replace('{prefix}', prefix) | replace('{database}', database),

@@ -14,7 +14,7 @@ from lakehouse.dbt_files import render
 from tests.kit.reference import HistoryRow
 from tests.kit.warehouse import SOURCES
 
-DATABASES = {"de": "ShopDE", "fr": "ShopFR"}
+DATABASES = {"de": "ShopDE", "fr": "Shop 🐟"}
 """One connector reads both: all that tells their records apart is the topic."""
 
 

@@ -85,6 +85,20 @@ def test_topics_follow_from_prefix_and_database(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def odd_name(meta: Meta, _: Meta) -> None:
+    meta["tenants"]["fr"]["sqlserver"]["database"] = ["Shop 🐟", "Shop's"]
+
+
+def test_a_database_is_in_topics_as_debezium_writes_it(tmp_path: Path) -> None:
+    """AbstractTopicNamingStrategy.sanitizedTopicName; the connector reads it by its own name."""
+    found = declared(tmp_path, odd_name)
+    part = of_tenant(found, "fr")
+    assert part.table("stores").topics["sqlserver"] == "retail.Shop___.dbo.Stores"
+    topics = part.connectors["sqlserver"].topics("{prefix}.{database}.dbo.Stores")
+    assert topics == ("retail.Shop___.dbo.Stores", "retail.Shop_s.dbo.Stores")
+    assert settings(found, "sqlserver", tenant="fr")["database.names"] == "Shop 🐟,ShopDE2"
+
+
 def test_the_tenant_leads_each_key_and_distributes_nothing(tmp_path: Path) -> None:
     files = {path.name: text for path, text in render(declared(tmp_path)).items()}
     config = yaml.safe_load(files["customers_history.yml"])["snapshots"][0]["config"]
@@ -193,6 +207,14 @@ def no_names(meta: Meta, _: Meta) -> None:
     meta["tenants"] = []
 
 
+def blank_in_topic(_: Meta, table: Meta) -> None:
+    table["config"]["meta"]["topics"]["sqlserver"] = "{prefix}.{database}.dbo.Order Lines"
+
+
+def long_topic(_: Meta, table: Meta) -> None:
+    table["config"]["meta"]["topics"]["postgresql"] = "x" * 250
+
+
 def norway(meta: Meta, _: Meta) -> None:
     meta["tenants"][False] = meta["tenants"].pop("fr")
 
@@ -250,6 +272,8 @@ def called_tenant(_: Meta, table: Meta) -> None:
         (unknown_key, "tenant fr: connectors, sqlserver, databse: there is no such key"),
         (unknown_connector, "tenant fr: connectors, mysql"),
         (own_names, "tenant fr: column_naming is a connector's or a table's"),
+        (blank_in_topic, "topic 'retail.ShopDE2.dbo.Order Lines': it may have up to 249"),
+        (long_topic, "xxx': it may have up to 249 of A-Za-z0-9._-"),
         (called_tenant, "column tenant: the name is that of the tenants' column"),
     ],
 )  # fmt: skip
