@@ -30,6 +30,8 @@ from ingestion.settings import ConnectorName
 _STAGING = Path(__file__).parent.parent / "models/staging"
 _OURS = (f for f in _STAGING.glob("*/_*__sources.yml") if "connectors:" in f.read_text("utf-8"))
 SOURCES_FILE = next(_OURS, _STAGING / "<source>/_<source>__sources.yml")
+SOURCE = SOURCES_FILE.parent.name
+"""dbt's source: its name is in those of its folder, files and staging views, and of secrets."""
 CONNECTORS: tuple[ConnectorName, ...] = ("sqlserver", "postgresql")
 
 History = Literal["all", "current", "none"]

@@ -13,13 +13,11 @@ from typing import Any
 
 import yaml
 
-from ingestion.declarations import SOURCES_FILE, TENANT, Declarations, Table
+from ingestion.declarations import SOURCE, SOURCES_FILE, TENANT, Declarations, Table
 from lakehouse.case_folding import compared_key
 from lakehouse.console import ROOT, say
 from lakehouse.source.tenants import row_key
 
-SOURCE = SOURCES_FILE.parent.name
-"""dbt's source: its name is in those of its folder, files and staging views."""
 STAGING = SOURCES_FILE.parent.relative_to(ROOT)
 SNAPSHOTS = Path("snapshots")
 _NOTE = f"Written by `lakehouse declarations generate` from {SOURCES_FILE.name}; do not edit."

@@ -106,8 +106,8 @@ _HEAD = """\
 
 Every setting is an environment variable, read where a program starts. On one machine none has to
 be set (to the command, paths below mean the project's folder from wherever it is run; dbt looks for
-`LAKEHOUSE_LANDING` in the current one): `make up` writes those of its services to
-`data/services/environment`, and `source data/services/environment` points a shell at them.
+`LAKEHOUSE_LANDING` in the current one): where the shop is, `make up` writes those of its services
+to `data/services/environment`, and `source data/services/environment` points a shell at them.
 `lakehouse doctor` shows which are set and names a misspelt one. These tables are printed from the
 classes that read the variables, by `python -m lakehouse.settings > docs/settings.md`; a test
 compares."""

@@ -11,11 +11,11 @@ from typing import Annotated
 
 import typer
 
-from ingestion.declarations import SOURCES_FILE, load
+from ingestion.declarations import SOURCE, SOURCES_FILE, load
 from ingestion.errors import RefusedError, TerminalError
 from ingestion.settings import ConnectorName
 from lakehouse.console import ROOT, note, say
-from lakehouse.dbt_files import SOURCE, STAGING
+from lakehouse.dbt_files import STAGING
 
 # What belongs to the shop, and to the proofs and measurements that are made with it: all of it is
 # left out. A pattern matches from its start.
@@ -97,7 +97,7 @@ def _renamed(text: str, name: str, path: str = "") -> str:
         name = name.replace("_", "-")
     if path == "docs/README.md":
         text = re.sub(r"(?m)^\|.*(metrics|where_it_is)\.md.*\n", "", text)
-    return re.sub(rf"(?<![A-Za-z]){SOURCE}(?=__|_lakehouse|(?![A-Za-z_]))", name, text)
+    return re.sub(rf"(?<![A-Za-z]){SOURCE}(?=__|_lakehouse|_landing|(?![A-Za-z_]))", name, text)
 
 
 def _no_tables(name: str, source: ConnectorName) -> str:

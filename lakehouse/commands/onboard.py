@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from ingestion.declarations import SOURCES_FILE, load
+from ingestion.declarations import SOURCE, SOURCES_FILE, load
 from ingestion.errors import RefusedError
 from lakehouse.console import ROOT, note, say
-from lakehouse.dbt_files import SOURCE, out_of_date, render, write_files
+from lakehouse.dbt_files import out_of_date, render, write_files
 from lakehouse.settings import CommandSettings
 
 _FILE = SOURCES_FILE.relative_to(ROOT)

@@ -177,6 +177,8 @@ def check_broker(settings: CommandSettings) -> Result:
     """Whether the brokers can be reached, step by step: name, port, Kafka."""
     from lakehouse.kafka.admin import Topics
 
+    here = " (`make up` on this machine: then `source data/services/environment`)"
+    here = here if (ROOT / "playground").is_dir() else ""
     for server in settings.kafka_bootstrap_servers.split(","):
         host, _, port = server.strip().rpartition(":")
         try:
@@ -186,8 +188,7 @@ def check_broker(settings: CommandSettings) -> Result:
                 "broker",
                 "broken",
                 f"{server}: {error}",
-                "start it (`make up` on this machine: then `source data/services/environment`), or "
-                "correct LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS",
+                f"start it{here}, or correct LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS",
             )
     count = Topics(settings).broker_count()
     return Result("broker", "ok", f"{count} at {settings.kafka_bootstrap_servers}")

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ingestion.declarations import Column, DataType, Declarations, Table, topic_part
+from ingestion.declarations import SOURCE, Column, DataType, Declarations, Table, topic_part
 from ingestion.errors import TerminalError
 from ingestion.kafka.auth import java_security
 from ingestion.settings import ConnectorName, KafkaAuth
@@ -22,11 +22,11 @@ from lakehouse.source.tenants import of_tenant, read_together
 
 FOLDER = Path(__file__).parents[2] / "infra/connectors"
 
-# The secret of the shop's login, as the committed file calls it.
-SHOP_LOGIN = "retail/shop-database"
+# The secret of the source's login; the committed file has no more of it than what it is for.
+SHOP_LOGIN = f"{SOURCE}/shop-database"
 
 # The secret of the hashed columns' salt, a JSON object with `salt`.
-PII_SALT = "retail/pii-salt"
+PII_SALT = f"{SOURCE}/pii-salt"
 
 # Our transform (infra/connectors/transforms), by the name that its settings begin with.
 PSEUDONYMS = "transforms.pseudonyms"
@@ -108,7 +108,10 @@ def render(  # noqa: PLR0913 - what the settings follow from
     together = read_together(declarations, connector, tenant)
     declarations = of_tenant(declarations, tenant)
     template = json.loads((FOLDER / f"{connector}.json").read_text(encoding="utf-8"))
-    settings = {name: value.replace(SHOP_LOGIN, shop_login) for name, value in template.items()}
+    settings = {
+        name: value.replace(":shop-database:", f":{shop_login}:")
+        for name, value in template.items()
+    }
     places = {
         table.name: source_table(declarations, table, connector) for table in declarations.tables
     }

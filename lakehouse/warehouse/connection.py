@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, PrivateAttr
 
+from ingestion.declarations import SOURCE
 from ingestion.errors import TerminalError, TransientError
 from ingestion.settings import EnvironmentSettings, named
 from lakehouse.console import ROOT
@@ -60,7 +61,7 @@ class WarehouseSettings(EnvironmentSettings):
     )
     iam_role: str = Field("default", description="Role with which Redshift reads Kafka and S3.")
     glue_database: str = Field(
-        "retail_landing",
+        f"{SOURCE}_landing",
         validation_alias="LAKEHOUSE_GLUE_DATABASE",
         description="Glue database of the landing zone's external tables.",
     )

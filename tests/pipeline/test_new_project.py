@@ -302,6 +302,12 @@ def test_nothing_of_the_shop_is_in_it(project: NewProject) -> None:
     assert not {node for node in nodes if node.startswith(("dim_", "fct_", "agg_"))}
     assert not {f"{name}__log" for name in names - {"patients"}} & nodes
     assert not (project.folder / "playground").exists()
+    page = project.must(sys.executable, "-m", "lakehouse.settings")
+    assert page == (project.folder / "docs/settings.md").read_text("utf-8")
+    rendered = project.must("lakehouse", "connector", "render")
+    secrets = set(re.findall(r"[$][{]secretsmanager:([^:]+):", rendered))
+    assert secrets == {"clinic/shop-database", "clinic/pii-salt"}
+    assert all(f"| {name} |" in page for name in {*secrets, "clinic_landing"})
 
 
 def test_a_folder_with_something_in_it_is_left_alone(

@@ -94,11 +94,15 @@ def test_the_jars_must_be_of_pysparks_version(
 
 @pytest.mark.parametrize("servers", ["127.0.0.1:1", "no-port", "127.0.0.1:1,127.0.0.1:2"])
 def test_a_broker_out_of_reach_is_named_with_what_to_do(
-    settings: CommandSettings, servers: str
+    settings: CommandSettings, servers: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    result = checks.check_broker(settings.model_copy(update={"kafka_bootstrap_servers": servers}))
+    asked = settings.model_copy(update={"kafka_bootstrap_servers": servers})
+    result = checks.check_broker(asked)
     assert (result.state, servers.split(",", maxsplit=1)[0] in result.found) == ("broken", True)
     assert "LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS" in result.advice
+    assert "make up" in result.advice
+    monkeypatch.setattr(checks, "ROOT", tmp_path)
+    assert "make up" not in checks.check_broker(asked).advice
 
 
 @contextmanager
