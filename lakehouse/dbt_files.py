@@ -20,7 +20,8 @@ from lakehouse.source.tenants import row_key
 
 STAGING = SOURCES_FILE.parent.relative_to(ROOT)
 SNAPSHOTS = Path("snapshots")
-_NOTE = f"Written by `lakehouse declarations generate` from {SOURCES_FILE.name}; do not edit."
+_WRITTEN = "Written by `lakehouse declarations generate`"
+_NOTE = f"{_WRITTEN} from {SOURCES_FILE.name}; do not edit."
 
 
 def staging_view(table: Table) -> str:
@@ -64,6 +65,25 @@ def out_of_date(files: Mapping[Path, str], root: Path) -> dict[Path, str]:
         for path, content in files.items()
         if not (root / path).exists() or (root / path).read_text(encoding="utf-8") != content
     }
+
+
+def undeclared(files: Mapping[Path, str], root: Path) -> list[Path]:
+    """What was written below `root` for tables that are declared no more: none of `files`."""
+    there = [path for folder in (STAGING, SNAPSHOTS) for path in (root / folder).rglob("*.*")]
+    return sorted(
+        path.relative_to(root)
+        for path in there
+        if path.suffix in (".sql", ".yml") and path.relative_to(root) not in files
+        # what does not begin with our note is somebody's
+        if path.read_text(encoding="utf-8").startswith((f"# {_WRITTEN}", f"{{#- {_WRITTEN}"))
+    )
+
+
+def remove_files(paths: Iterable[Path], root: Path) -> None:
+    """Remove `paths` below `root`, and say so."""
+    for path in paths:
+        (root / path).unlink()
+        say(f"removed: {path}")
 
 
 def write_files(files: Mapping[Path, str], root: Path) -> None:

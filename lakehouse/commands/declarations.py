@@ -9,7 +9,7 @@ import typer
 
 from ingestion.declarations import load
 from lakehouse.console import AsJson, Exit, note, say, show_json
-from lakehouse.dbt_files import out_of_date, render, write_files
+from lakehouse.dbt_files import out_of_date, remove_files, render, undeclared, write_files
 from lakehouse.source.connectors import source_table
 
 app = typer.Typer(
@@ -39,11 +39,15 @@ def generate(
     ] = False,
 ) -> None:
     """Write the dbt files that follow from the declarations: logs, staging, histories, docs."""
-    stale = out_of_date(render(load()), Path())
-    if stale and check_only:
-        say(f"out of date: {', '.join(map(str, stale))}")
+    files = render(load())
+    stale, left = out_of_date(files, Path()), undeclared(files, Path())
+    if (stale or left) and check_only:
+        for what, paths in (("out of date", stale), ("of tables no longer declared", left)):
+            if paths:
+                say(f"{what}: {', '.join(map(str, paths))}")
         note("Run `lakehouse declarations generate`.")
         raise typer.Exit(Exit.ATTENTION)
     write_files(stale, Path())
-    if not stale:
+    remove_files(left, Path())
+    if not stale and not left:
         say("every generated file is up to date")

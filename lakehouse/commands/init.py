@@ -83,8 +83,9 @@ def _kept() -> Iterator[str]:
     listed = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    if listed.returncode:
-        raise TerminalError(f"{ROOT} is no checkout of the project: {listed.stderr.strip()}")
+    if not listed.stdout:
+        why = listed.stderr.strip() or "git knows none of its files; `git add --all` there first"
+        raise TerminalError(f"{ROOT} is no checkout of the project: {why}")
     for path in filter(None, listed.stdout.split("\0")):
         if not any(re.match(shop, path) for shop in _SHOP) and (ROOT / path).exists():
             yield path

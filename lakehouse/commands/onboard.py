@@ -10,8 +10,8 @@ import typer
 
 from ingestion.declarations import SOURCE, SOURCES_FILE, load
 from ingestion.errors import RefusedError
-from lakehouse.console import ROOT, note, say
-from lakehouse.dbt_files import out_of_date, render, write_files
+from lakehouse.console import ROOT, note
+from lakehouse.dbt_files import out_of_date, remove_files, render, undeclared, write_files
 from lakehouse.settings import CommandSettings
 
 _FILE = SOURCES_FILE.relative_to(ROOT)
@@ -76,11 +76,8 @@ def onboard(
     if not write:
         note("nothing is written; again with --write does")
         return
-    stale = set(render(load()))
     SOURCES_FILE.write_text(text, encoding="utf-8")
-    for path in sorted(stale - set(files)):
-        (ROOT / path).unlink(missing_ok=True)
-        say(f"removed: {path}")
+    remove_files(undeclared(files, ROOT), ROOT)
     write_files(out_of_date(files, ROOT), ROOT)
     for line in _left(declared_name) if remove else _next(declared_name):
         note(line)

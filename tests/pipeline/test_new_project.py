@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from typing import Any
 import pytest
 
 from ingestion.declarations import Table, load
+from lakehouse.commands import init
 from lakehouse.source.types import HOMES, NO_HOME
 from tests.kit.command_line import CommandLine
 from tests.kit.landing import Delivery, LandingZone
@@ -317,6 +319,16 @@ def test_a_folder_with_something_in_it_is_left_alone(
     code, _, said = command_line("init", str(tmp_path), "--name", "clinic")
     assert (code, [path.name for path in tmp_path.iterdir()]) == (4, ["notes.txt"])
     assert "is not empty" in said
+
+
+def test_a_project_that_git_knows_no_file_of_is_said(
+    tmp_path: Path, command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subprocess.run(["git", "init", "--quiet", str(tmp_path / "made")], check=True)
+    monkeypatch.setattr(init, "ROOT", tmp_path / "made")
+    code, _, said = command_line("init", str(tmp_path / "new"), "--name", "clinic")
+    assert (code, "git knows none of its files" in said) == (1, True)
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize("name", ["Clinic", "debezium", "a", "a-b", "averylongname"])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from ingestion import declarations
 from ingestion.declarations import load
 from ingestion.errors import RefusedError, TerminalError
 from ingestion.settings import ConnectorName
+from lakehouse.commands import declarations as generating
 from lakehouse.commands import onboard as command
 from lakehouse.dbt_files import render
 from lakehouse.source import onboarding
@@ -392,6 +394,43 @@ def test_the_command_shows_then_writes_then_removes(
     assert "removed: snapshots/employees_history.yml" in out
     assert "models/marts/dim_employee.sql:1" in err
     assert before == {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()}
+
+
+def test_what_was_generated_goes_with_a_declaration_that_was_taken_out_by_hand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command_line: CommandLine
+) -> None:
+    for folder in ("models/staging", "snapshots"):
+        shutil.copytree(declarations.SOURCES_FILE.parents[3] / folder, tmp_path / folder)
+    ours = tmp_path / "models/staging/retail/logs/payments_by_us.sql"
+    ours.write_text("-- Not written by `lakehouse declarations generate`\n", "utf-8")
+    left = [
+        "models/staging/retail/changes/stg_retail__payments.sql",
+        "models/staging/retail/logs/payments__log.sql",
+        "snapshots/payments_history.yml",
+    ]
+    before = {path for path in tmp_path.rglob("*.*") if path.is_file()}
+    tables = tuple(table for table in load().tables if table.name != "payments")
+    declared = replace(load(), tables=tables)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(generating, "load", lambda: declared)
+
+    code, out, _ = command_line("declarations", "generate", "--check")
+    assert (code, f"of tables no longer declared: {', '.join(left)}\n" in out) == (3, True)
+    assert before == {path for path in tmp_path.rglob("*.*") if path.is_file()}
+    code, out, _ = command_line("declarations", "generate")
+    assert (code, [line for line in out.splitlines() if "removed" in line]) == (
+        0,
+        [f"removed: {path}" for path in left],
+    )
+    assert command_line("declarations", "generate", "--check")[0] == 0
+    gone = before - {path for path in tmp_path.rglob("*.*") if path.is_file()}
+    assert gone == {tmp_path / path for path in left}
+
+    declared = replace(declared, tables=())
+    assert command_line("declarations", "generate")[0] == 0
+    assert ours.exists() and list(ours.parent.iterdir()) == [ours]
+    assert [path.name for path in (tmp_path / "snapshots").iterdir()] == ["README.md"]
+    assert command_line("declarations", "generate", "--check")[0] == 0
 
 
 def test_a_catalog_of_before_can_be_read(tmp_path: Path) -> None:
