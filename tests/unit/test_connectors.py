@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from ingestion.declarations import Declarations, Table, load
+from ingestion.declarations import Declarations, Table, load, topic_part
 from ingestion.errors import TerminalError
 from ingestion.settings import ConnectorName, KafkaAuth
 from lakehouse.commands.declarations import check
@@ -20,7 +20,6 @@ from lakehouse.source.connectors import (
     cdc_sql,
     render,
     source_table,
-    topic_part,
 )
 
 CONNECTORS: tuple[ConnectorName, ...] = ("sqlserver", "postgresql")
