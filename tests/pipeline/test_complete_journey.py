@@ -166,6 +166,7 @@ def _own_total(column: pa.ChunkedArray) -> Any:
     if column.type == pa.timestamp("ns"):
         return pc.sum(column.cast(pa.timestamp("s"), safe=False).cast(pa.int64())).as_py()
     if column.type == pa.float64():
-        # a float as it is written, to four digits as it is declared
-        return sum((Decimal(repr(value)) for value in column.to_pylist()), Decimal(0))
+        # some have arithmetic's dust behind their cents; four digits are declared
+        rounded = (Decimal(repr(value)).quantize(Decimal("0.0001")) for value in column.to_pylist())
+        return sum(rounded, Decimal(0))
     return pc.sum(column).as_py()
