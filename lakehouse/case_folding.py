@@ -7,20 +7,18 @@ which macros/engine/case_folded.sql applies, too; docs/types.md says what it lea
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from ingestion.declarations import Column, Table
-
-_PROJECT = Path(__file__).parent.parent / "dbt_project.yml"
+from lakehouse.console import ROOT
 
 
 @cache
 def _table() -> tuple[str, str]:
     """Letters, and in the same places what they become."""
-    table = yaml.safe_load(_PROJECT.read_text("utf-8"))["vars"]["case_folding"]
+    table = yaml.safe_load((ROOT / "dbt_project.yml").read_text("utf-8"))["vars"]["case_folding"]
     return table["letters"], table["folded"]
 
 

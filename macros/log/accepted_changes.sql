@@ -1,13 +1,16 @@
 {% macro accepted_changes() %}
 {%- set table = declared_table() %}
+{%- set logged = logged_columns(table) %}
+{#- the tenant has no name in the source -#}
+{%- set declared = logged | selectattr('source_names') | list %}
 select
-    {%- for column in logged_columns(table) %}
+    {%- for column in logged %}
     {{ column['name'] }},
     {%- endfor %}
-    {%- for column in logged_columns(table) %}
+    {%- for column in logged %}
     _before_{{ column['name'] }},
     {%- endfor %}
-    {%- for column in declared_columns(table) if folds(column) %}
+    {%- for column in declared if folds(column) %}
     {%- for image in ['', '_before_'] %}
     cast({{ case_folded(image ~ column['name']) }} as varchar({{ varchar_length(column['type']['length']) }}))
         as {{ image }}_folded_{{ column['name'] }},
@@ -25,7 +28,7 @@ select
     _cdc_before_not_carried,
     _cdc_row_hash,
     case when not {{ is_absence() }} then _cdc_before_hash end as _cdc_before_hash,
-    {{ _missing_by_declared_name(declared_columns(table)) }} as _cdc_missing_columns,
+    {{ _missing_by_declared_name(declared) }} as _cdc_missing_columns,
     _cdc_declaration,
     kafka_topic,
     _cdc_incarnation,
@@ -33,7 +36,7 @@ select
     kafka_offset,
     kafka_timestamp,
     _cdc_run
-{%- if declared_columns(table) | selectattr('is_key') | list or not execute %}
+{%- if declared | selectattr('is_key') | list or not execute %}
 from {{ ref(table ~ '__log').render() }}
 where _cdc_status = 'accepted'
 {%- else %}

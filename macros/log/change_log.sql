@@ -18,7 +18,9 @@
 {% endmacro %}
 
 {% macro _change_log_sql(table) %}
-{% set columns, logged, origins = declared_columns(table), logged_columns(table), record_origins(table) %}
+{% set logged, origins = logged_columns(table), record_origins(table) %}
+{#- the tenant has no name in the source -#}
+{% set columns = logged | selectattr('source_names') | list %}
 with
 
 landed as (
