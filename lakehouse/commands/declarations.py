@@ -10,7 +10,7 @@ import typer
 from ingestion.declarations import load
 from lakehouse.console import AsJson, Exit, note, say, show_json
 from lakehouse.dbt_files import out_of_date, remove_files, render, undeclared, write_files
-from lakehouse.source.connectors import source_table
+from lakehouse.source.connectors import check_places
 
 app = typer.Typer(
     no_args_is_help=True, help="Check the declared tables and what follows from them."
@@ -21,10 +21,7 @@ app = typer.Typer(
 def check(as_json: AsJson = False) -> None:
     """Validate the declarations; each mistake names file, table, column and the allowed values."""
     declarations = load()
-    for part in declarations.parts:
-        for connector in part.connectors:
-            for table in part.tables:
-                source_table(part, table, connector)
+    check_places(declarations)
     columns = sum(len(table.columns) for table in declarations.tables)
     if as_json:
         show_json({"valid": True, "tables": len(declarations.tables), "columns": columns})

@@ -56,6 +56,14 @@ def bracketed(name: str) -> str:
     return f"[{name.replace(']', ']]')}]"
 
 
+def check_places(declared: Declarations) -> None:
+    """Raises TerminalError for the first topic of which `source_table` finds no table."""
+    for part in declared.parts:
+        for connector in part.connectors:
+            for table in part.tables:
+                source_table(part, table, connector)
+
+
 def source_table(declarations: Declarations, table: Table, connector: ConnectorName) -> SourceTable:
     """Where `connector` reads `table`: Debezium names topics prefix[.database].schema.table.
 

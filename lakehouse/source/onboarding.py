@@ -32,7 +32,7 @@ from ingestion.errors import RefusedError, TerminalError
 from ingestion.reserved_names import column_taken, table_taken
 from ingestion.settings import ConnectorName
 from lakehouse.source.catalog import Catalog, CatalogTable, SourceColumn, plain_name
-from lakehouse.source.connectors import source_table
+from lakehouse.source.connectors import check_places, source_table
 from lakehouse.source.types import HOMES, NO_HOME, bare_type, fractional_seconds, is_float
 
 # The longest text of a type that has no length of its own (docs/types.md).
@@ -142,9 +142,7 @@ def declared_by(text: str, sources: Path) -> Declarations:
         file.write_text(text, encoding="utf-8")
         try:
             declared = load(file)
-            for connector in declared.connectors:
-                for table in declared.tables:
-                    source_table(declared, table, connector)
+            check_places(declared)
         except TerminalError as error:
             raise TerminalError(str(error).replace(str(file), f"{sources}, changed")) from error
     return declared
