@@ -177,7 +177,7 @@
   Raise `rules` whenever a change of these macros accepts or rejects other records than before.
 -#}
 {% macro declaration_hash(table) %}
-    {% set rules, origins = 3, record_origins(table) %}
+    {% set rules, origins = 4, record_origins(table) %}
     {#- another tenant changes nothing for the records of those that there are -#}
     {% set later = origins['topics'] | selectattr('epoch', 'gt', 1) | list %}
     {% do return(local_md5(tojson(
