@@ -285,6 +285,12 @@ class Zone:
         ]
 
 
+def assert_finished(process: subprocess.Popen[str]) -> str:
+    output, _ = process.communicate(timeout=400)
+    assert process.returncode == 0, output
+    return output
+
+
 @pytest.fixture(scope="session")
 def start_spark() -> Iterator[Callable[[], SparkSession]]:
     """One Spark for all tests that do not kill it."""

@@ -1,7 +1,8 @@
 """A landing job as a process of its own, for tests that kill, pause or signal it.
 
 In a storm it stops at one point (`window`) when it is told by a line on stdin, says so on stdout,
-and goes on at the next line; another line makes its clock jump.
+and goes on at the next line; another line makes its clock jump. Two more points are not of a crash,
+since nothing durable has happened there: before a file becomes visible, before the ledger moves.
 """
 
 from __future__ import annotations
@@ -11,19 +12,23 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
+from typing import Any
 
 from ingestion.errors import LakehouseError
 from ingestion.landing import commit
 from ingestion.landing import job as landing_job
 from ingestion.landing.crash_points import reach
 from ingestion.landing.job import Job, Landing
+from ingestion.landing.ledger import Ledger
 from ingestion.landing.plan import Subscription
 from ingestion.landing.spark import local_session
+from ingestion.landing.storage import Storage, open_storage
 from ingestion.settings import Settings
 
 
-def listen() -> None:
-    """Obey the storm's controller."""
+def listen(storage: Storage) -> None:
+    """Obey the storm's controller; `storage` is of the kind that is landed to."""
     windows: set[str] = set()
     going_on = threading.Event()
     clock, jumped = time.time, [0.0]
@@ -47,8 +52,20 @@ def listen() -> None:
             else:
                 jumped[0] += float(what)
 
+    def after(point: str, step: Callable[..., Any]) -> Callable[..., Any]:
+        def waited(*given: Any) -> Any:
+            pass_or_wait(point)
+            return step(*given)
+
+        return waited
+
     for module in (commit, landing_job):
         vars(module)["reach"] = pass_or_wait
+    for owner, method, point in (
+        (type(storage), "publish", "publishing"),
+        (Ledger, "append", "appending"),
+    ):
+        setattr(owner, method, after(point, getattr(owner, method)))
     threading.Thread(target=obey, daemon=True).start()
 
 
@@ -65,7 +82,7 @@ def main() -> int:
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     if given["in_a_storm"]:
-        listen()
+        listen(open_storage(settings.landing))
     job = Job(settings, lambda: subscriptions, **given["options"])
     try:
         Landing(

@@ -17,7 +17,7 @@ from ingestion.errors import TerminalError
 from ingestion.landing import job, layout
 from ingestion.landing.crash_points import CRASH_POINTS
 from ingestion.landing.ledger import Ledger
-from tests.integration.landing.conftest import TABLE, Feed, Zone, wait_for
+from tests.integration.landing.conftest import TABLE, Feed, Zone, assert_finished, wait_for
 
 # In this order each run also recovers from the kill before: only the run after `file_visible` has
 # files to adopt.
@@ -44,12 +44,6 @@ def test_every_crash_point_is_tested() -> None:
 def assert_killed(process: subprocess.Popen[str]) -> None:
     output, _ = process.communicate(timeout=400)
     assert process.returncode == -signal.SIGKILL, output
-
-
-def assert_finished(process: subprocess.Popen[str]) -> str:
-    output, _ = process.communicate(timeout=400)
-    assert process.returncode == 0, output
-    return output
 
 
 def assert_prefix(zone: Zone, feed: Feed) -> None:

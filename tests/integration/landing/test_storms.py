@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from ingestion.landing import layout
-from tests.integration.landing.conftest import Feed, Zone, java_of, wait_for
+from tests.integration.landing.conftest import Feed, Zone, assert_finished, java_of, wait_for
 from tests.kit.relay import Relay
 
 LEASE = 5.0
@@ -189,6 +189,35 @@ def test_storms(storm: Storm) -> None:
 
 def test_a_storm_at_the_store(storm_at_the_store: Storm) -> None:
     weather(storm_at_the_store, 1, ("store", "file_visible", LEASE + 2))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("window", ["batch_staged", "publishing", "appending"])
+def test_each_fence_holds_where_no_other_does(storm: Storm, window: str) -> None:
+    """A writer sleeps while another takes over, at the three moments that have a fence each.
+
+    Before it asks whether it is still registered; after that, before its file becomes visible
+    (nothing but the removal of what it has staged keeps readers of the folder from reading the
+    range twice); and with the file visible, before the ledger moves (which the other has moved).
+    """
+    storm.send(20)
+    storm.until_landed("the start")
+    storm.tell(f"window {window}")
+    storm.send(20)
+    wait_for(lambda: f"reached {window}\n" in storm.lines, 60)
+    storm.process.send_signal(signal.SIGSTOP)
+    other = assert_finished(storm.zone.process(storm.feed.topic, takeover_after=LEASE))
+    assert "taking over from a job that is gone" in other
+    assert storm.zone.landed() == storm.feed.truth()
+    storm.tell("go")
+    storm.process.send_signal(signal.SIGCONT)
+    assert storm.process.wait(timeout=60) == 1
+    storm.reader.join()
+    assert "error: another job has " in "".join(storm.lines)
+    storm.send(20)
+    assert_finished(storm.zone.process(storm.feed.topic, takeover_after=LEASE))
+    assert storm.zone.landed() == storm.feed.truth()
+    assert sum(entry.rows for entry in storm.zone.ledger()) == storm.sent
 
 
 def drawn(seed: int, kinds: tuple[str, ...], count: int) -> list[tuple[str, str, float]]:
