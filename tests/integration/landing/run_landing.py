@@ -1,8 +1,9 @@
 """A landing job as a process of its own, for tests that kill, pause or signal it.
 
 In a storm it stops at one point (`window`) when it is told by a line on stdin, says so on stdout,
-and goes on at the next line; another line makes its clock jump. Two more points are not of a crash,
-since nothing durable has happened there: before a file becomes visible, before the ledger moves.
+and goes on at the next line; another line makes its clock jump. Three more points are not of a
+crash, since nothing durable has happened there: before files are staged, before one becomes
+visible, before the ledger moves.
 """
 
 from __future__ import annotations
@@ -16,13 +17,12 @@ from collections.abc import Callable
 from typing import Any
 
 from ingestion.errors import LakehouseError
-from ingestion.landing import commit
+from ingestion.landing import commit, spark
 from ingestion.landing import job as landing_job
 from ingestion.landing.crash_points import reach
 from ingestion.landing.job import Job, Landing
 from ingestion.landing.ledger import Ledger
 from ingestion.landing.plan import Subscription
-from ingestion.landing.spark import local_session
 from ingestion.landing.storage import Storage, open_storage
 from ingestion.settings import Settings
 
@@ -62,6 +62,7 @@ def listen(storage: Storage) -> None:
     for module in (commit, landing_job):
         vars(module)["reach"] = pass_or_wait
     for owner, method, point in (
+        (spark, "stage", "staging"),
         (type(storage), "publish", "publishing"),
         (Ledger, "append", "appending"),
     ):
@@ -86,7 +87,10 @@ def main() -> int:
     job = Job(settings, lambda: subscriptions, **given["options"])
     try:
         Landing(
-            job, lambda: local_session(settings), lambda line: print(line, flush=True), stopping
+            job,
+            lambda: spark.local_session(settings),
+            lambda line: print(line, flush=True),
+            stopping,
         ).run()
     except LakehouseError as error:
         print(f"error: {error}", flush=True)

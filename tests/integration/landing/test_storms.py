@@ -37,6 +37,7 @@ class Storm:
     feed: Feed
     relay: Relay | None
     random: random.Random
+    refresh: float = 1
     lines: list[str] = field(default_factory=list)
     sent: int = 0
 
@@ -46,7 +47,7 @@ class Storm:
             in_a_storm=True,
             once=False,
             interval=0.2,
-            refresh=1,
+            refresh=self.refresh,
             takeover_after=LEASE,
         )
         stdout = self.process.stdout
@@ -192,32 +193,41 @@ def test_a_storm_at_the_store(storm_at_the_store: Storm) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("window", ["batch_staged", "publishing", "appending"])
-def test_each_fence_holds_where_no_other_does(storm: Storm, window: str) -> None:
+@pytest.mark.parametrize("window", ["staging", "publishing", "appending"])
+def test_each_fence_holds_where_no_other_does(zone: Zone, feed: Feed, window: str) -> None:
     """A writer sleeps while another takes over, at the three moments that have a fence each.
 
-    Before it asks whether it is still registered; after that, before its file becomes visible
-    (nothing but the removal of what it has staged keeps readers of the folder from reading the
-    range twice); and with the file visible, before the ledger moves (which the other has moved).
+    Before its files are staged (what it stages then the other has not removed: it must ask whether
+    it is still registered); after it has asked, before its file becomes visible (what it has staged
+    must be gone); and with the file visible, before the ledger moves (which the other has moved).
+    Without the first two, readers of the folder would read a range twice.
     """
-    storm.send(20)
-    storm.until_landed("the start")
-    storm.tell(f"window {window}")
-    storm.send(20)
-    wait_for(lambda: f"reached {window}\n" in storm.lines, 60)
-    storm.process.send_signal(signal.SIGSTOP)
-    other = assert_finished(storm.zone.process(storm.feed.topic, takeover_after=LEASE))
-    assert "taking over from a job that is gone" in other
-    assert storm.zone.landed() == storm.feed.truth()
-    storm.tell("go")
-    storm.process.send_signal(signal.SIGCONT)
-    assert storm.process.wait(timeout=60) == 1
-    storm.reader.join()
-    assert "error: another job has " in "".join(storm.lines)
-    storm.send(20)
-    assert_finished(storm.zone.process(storm.feed.topic, takeover_after=LEASE))
-    assert storm.zone.landed() == storm.feed.truth()
-    assert sum(entry.rows for entry in storm.zone.ledger()) == storm.sent
+    feed.create(1)
+    # It does not look around while it sleeps: each fence is alone.
+    storm = Storm(zone, feed, None, random.Random(), refresh=600)
+    storm.start()
+    try:
+        storm.send(20)
+        storm.until_landed("the start")
+        storm.tell(f"window {window}")
+        storm.send(20)
+        wait_for(lambda: f"reached {window}\n" in storm.lines, 60)
+        storm.process.send_signal(signal.SIGSTOP)
+        storm.send(20)  # what the other reads is another range, so another file
+        other = assert_finished(zone.process(feed.topic, takeover_after=LEASE))
+        assert "taking over from a job that is gone" in other
+        assert zone.landed() == feed.truth()
+        storm.tell("go")
+        storm.process.send_signal(signal.SIGCONT)
+        assert storm.process.wait(timeout=60) == 1
+        storm.reader.join()
+        assert "error: another job has " in "".join(storm.lines)
+        storm.send(20)
+        assert_finished(zone.process(feed.topic, takeover_after=LEASE))
+        assert zone.landed() == feed.truth()
+        assert sum(entry.rows for entry in zone.ledger()) == storm.sent
+    finally:
+        storm.end()
 
 
 def drawn(seed: int, kinds: tuple[str, ...], count: int) -> list[tuple[str, str, float]]:
