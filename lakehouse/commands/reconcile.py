@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from ingestion.declarations import load
+from ingestion.declarations import Declarations, load
 from ingestion.errors import RefusedError, TerminalError
 from lakehouse.console import AsJson, Exit, Tenant, console, note, say, show_json, show_table
 from lakehouse.settings import CommandSettings
@@ -32,6 +32,13 @@ Salt = Annotated[
         "are not compared.",
     ),
 ]
+Slot = Annotated[
+    str,
+    typer.Option(
+        help="PostgreSQL: the connector's replication slot, if it is not the one that "
+        "`lakehouse connector render` names.",
+    ),
+]
 AtMost = Annotated[int, typer.Option(min=1, help="With --repair: more deletes than this stop it.")]
 
 
@@ -48,27 +55,32 @@ def reconcile(
         ),
     ] = False,
     at_most: AtMost = 1_000,
+    slot: Slot = "",
+    tenant: Tenant = "",
     as_json: AsJson = False,
 ) -> None:
     """Compare the warehouse with the audit in the source: every version, every row of every mart.
 
-    Exit code 3 if anything differs. Let the pipeline catch up before: what is not yet landed and
-    built is a difference.
+    Where the source has tenants, the versions of the one that is named: marts are of all. Exit code
+    3 if anything differs. Let the pipeline catch up before: what is not yet landed and built is a
+    difference.
     """
     from lakehouse.reconcile.run import reconcile as compare
+    from lakehouse.source.database import open_database
+    from lakehouse.source.rows import require_slot
 
     if context.invoked_subcommand:
         return
-    settings, declared = CommandSettings.from_environment(), load()
-    if declared.tenants:
-        raise TerminalError(
-            "the audit and the marts are of a shop without tenants; `lakehouse reconcile rows "
-            "--tenant` compares a tenant's tables"
-        )
+    settings, declared = CommandSettings.from_environment(), of_tenant(load(), tenant)
     if not settings.source_dsn:
         raise TerminalError(
             "which source? Set LAKEHOUSE_SOURCE_DSN to the shop's PostgreSQL database"
         )
+    slot = slot or _rendered(settings, declared).get("slot.name", "")
+    if tenant and slot:
+        # in another tenant's database each row looks lost
+        with open_database(settings) as database:
+            require_slot(database, slot)
     with console(stderr=True).status(Text("reconciling")) as status:
         result = compare(
             declared,
@@ -91,7 +103,7 @@ def reconcile(
     else:
         show(result)
     if repair:
-        _repair(result, at_most, settings)
+        _repair(result, at_most, settings, declared)
     elif result.lost_deletes:
         note(
             f"{len(result.lost_deletes):,} rows are gone from the source, and the warehouse has "
@@ -130,15 +142,9 @@ def absences(
     from lakehouse.health.waiting import await_built
     from lakehouse.reconcile.absences import find_absences, open_log
     from lakehouse.reconcile.repair import absence_records
-    from lakehouse.source.connectors import render
 
     settings, declared = CommandSettings.from_environment(), of_tenant(load(), tenant)
-    own = render(
-        declared,
-        settings.source,
-        bootstrap_servers=settings.kafka_bootstrap_servers,
-        auth=settings.kafka_auth,
-    )
+    own = _rendered(settings, declared)
     ledger = entries(open_storage(settings.landing))
     with open_log(settings, declared, declared.table(table)) as log:
         scan, absent = find_absences(log, snapshot, own, ledger)
@@ -181,13 +187,7 @@ def rows(
     wait: Annotated[
         int, typer.Option(min=0, help="Seconds that the pipeline may take to catch up, in all.")
     ] = 600,
-    slot: Annotated[
-        str,
-        typer.Option(
-            help="PostgreSQL: the connector's replication slot, if it is not the one that "
-            "`lakehouse connector render` names.",
-        ),
-    ] = "",
+    slot: Slot = "",
     salt: Salt = "",
     tenant: Tenant = "",
     as_json: AsJson = False,
@@ -202,18 +202,12 @@ def rows(
     from lakehouse.reconcile.repair import delete_records
     from lakehouse.reconcile.rows import compare_rows
     from lakehouse.reconcile.scope import Scope
-    from lakehouse.source.connectors import render
     from lakehouse.source.database import open_database
 
     settings, declared = CommandSettings.from_environment(), of_tenant(load(), tenant)
     selected = tuple(each for each in declared.select(tables or []) if each.primary_key or tables)
     salt = salt or settings.pii_salt
-    rendered = render(
-        declared,
-        settings.source,
-        bootstrap_servers=settings.kafka_bootstrap_servers,
-        auth=settings.kafka_auth,
-    )
+    slot = slot or _rendered(settings, declared).get("slot.name", "")
     with (
         console(stderr=True).status(Text("reconciling")) as status,
         open_database(settings) as database,
@@ -224,7 +218,7 @@ def rows(
             declared,
             database,
             salt=salt,
-            slot=slot or rendered.get("slot.name", ""),
+            slot=slot,
             chunk_rows=chunk_rows,
             patience=Patience(time.monotonic() + wait, lambda said: status.update(Text(said))),
         )
@@ -246,6 +240,18 @@ def rows(
         )
     if found:
         raise typer.Exit(Exit.ATTENTION)
+
+
+def _rendered(settings: CommandSettings, declared: Declarations) -> dict[str, str]:
+    """The settings of the connector that reads the source."""
+    from lakehouse.source.connectors import render
+
+    return render(
+        declared,
+        settings.source,
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        auth=settings.kafka_auth,
+    )
 
 
 def _show_rows(compared: Sequence[TableRows], skipped: Sequence[str], *, as_json: bool) -> None:
@@ -289,7 +295,9 @@ def _show_rows(compared: Sequence[TableRows], skipped: Sequence[str], *, as_json
     say(("source and log differ", "red") if found else ("source and log agree", "green"))
 
 
-def _repair(result: Reconciliation, at_most: int, settings: CommandSettings) -> None:
+def _repair(
+    result: Reconciliation, at_most: int, settings: CommandSettings, declared: Declarations
+) -> None:
     """Write the lost deletes to the topics of their tables.
 
     Raises:
@@ -303,7 +311,6 @@ def _repair(result: Reconciliation, at_most: int, settings: CommandSettings) -> 
         note("nothing to repair: the source has every current row of the warehouse")
         return
     _require_few(lost, at_most, "LAKEHOUSE_SOURCE_DSN the database that the connector reads")
-    declared = load()
     await_built(settings, declared, dict.fromkeys(delete.table.name for delete in lost))
     _write(settings, delete_records(declared, settings.source, lost, datetime.now(UTC)), lost)
 
@@ -356,15 +363,18 @@ def show(result: Reconciliation) -> None:
         ],
         names=1,
     )
-    say("Rows of the marts: source and warehouse")
-    show_table(
-        ("mart", "source", "warehouse", "differ"),
-        [
-            _cells(mart.mart, mart.source_rows, mart.warehouse_rows, mart.differing_rows)
-            for mart in result.marts
-        ],
-        names=1,
-    )
+    if result.marts:
+        say("Rows of the marts: source and warehouse")
+        show_table(
+            ("mart", "source", "warehouse", "differ"),
+            [
+                _cells(mart.mart, mart.source_rows, mart.warehouse_rows, mart.differing_rows)
+                for mart in result.marts
+            ],
+            names=1,
+        )
+    else:
+        say("Marts are not compared: they have the rows of all tenants")
     say("earlier: from before the capture; differ: keys on which the two differ")
     if result.skipped_columns:
         say(f"not compared without the salt: {', '.join(result.skipped_columns)}")

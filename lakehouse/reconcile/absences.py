@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ingestion.declarations import TENANT, Declarations, Table
+from ingestion.declarations import Declarations, Table
 from ingestion.errors import RefusedError, TerminalError
 from ingestion.landing.ledger import Entry
 from ingestion.settings import ConnectorName
@@ -29,6 +29,7 @@ from lakehouse.settings import CommandSettings
 from lakehouse.source.connectors import PSEUDONYMS
 from lakehouse.source.envelopes import key_bytes
 from lakehouse.source.positions import Position, SqlServerPlace, lsn_text
+from lakehouse.source.tenants import rows_of
 
 Query = Callable[[str], list[tuple[Any, ...]]]
 NEWEST = "newest"
@@ -70,8 +71,7 @@ class Log:
     @property
     def mine(self) -> str:
         """SQL on changes: they are of the tenant whose rows are meant, where there are any."""
-        tenant = self.declarations.tenant
-        return f"{TENANT} = '{tenant}'" if tenant else "true"
+        return rows_of(self.declarations.tenant)
 
     @property
     def changes(self) -> str:

@@ -62,10 +62,8 @@ def _template(scope: Scope) -> str:
         f"{{'expression': {_compared(column)}, 'data_type': '{column.type}'}}"
         for column in map(table.column, table.primary_key)
     ]
-    mine = "true"
     if scope.tenant:
         parts.insert(0, f"{{'expression': '{TENANT}', 'data_type': 'varchar(63)'}}")
-        mine = f"keyed.{TENANT} = '{scope.tenant}'"
     columns = [{"name": column.name, "data_type": str(column.type)} for column in scope.columns]
     key = f"cdc_history.key_hash([{', '.join(parts)}])"
     names = ", ".join(column.name for column in table.landed_columns)
@@ -88,7 +86,7 @@ def _template(scope: Scope) -> str:
             select {names}, _cdc_op, _cdc_not_carried, keyed._cdc_key, _cdc_fingerprint, _cdc_last
             from keyed
             inner join ends on keyed._cdc_key = ends._cdc_key
-            where {mine}
+            where {scope.mine}
         )"""
 
 

@@ -69,7 +69,7 @@ def load_rows(connection: duckdb.DuckDBPyConnection, scope: Scope) -> None:
             select distinct on ({keys}) {names}
             from staging.{staging_view(scope.table)} as changes
             anti join (select {with_folded_key(scope.table)} from alive) using ({keys})
-            where _cdc_op = 'd'
+            where _cdc_op = 'd' and {scope.mine}
             order by {keys}, _cdc_position desc
         )
         """

@@ -19,13 +19,14 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ingestion.declarations import Declarations, Table
+from ingestion.declarations import Declarations
 from ingestion.errors import TerminalError
 from ingestion.settings import ConnectorName
 from lakehouse.case_folding import compared_key, with_folded_key
 from lakehouse.dbt_files import staging_view
 from lakehouse.kafka.produce import Record
 from lakehouse.reconcile.findings import LostDelete
+from lakehouse.reconcile.scope import Scope
 from lakehouse.reconcile.star import MARTS
 from lakehouse.source.envelopes import Event, key_bytes, value_bytes
 from lakehouse.source.positions import Place, Position
@@ -37,19 +38,25 @@ HEADER = "lakehouse.repair"
 """Marks the record; holds the time of the repair."""
 
 
-def lost_deletes(connection: duckdb.DuckDBPyConnection, table: Table) -> tuple[LostDelete, ...]:
-    """The rows of `table` that the warehouse shows as current and the source lacks.
+def lost_deletes(connection: duckdb.DuckDBPyConnection, scope: Scope) -> tuple[LostDelete, ...]:
+    """The rows of the table that the warehouse shows as current and the source lacks.
 
-    What shows them is the history, or the mart that holds the table's rows; their values and place
-    are those of the last change. See `star.load_rows` for the source's side.
+    What shows them is the history, or the mart that holds the table's rows, which no tenant has;
+    their values and place are those of the last change. See `load_rows` for the source's side.
     """
+    table = scope.table
     names = [column.name for column in table.landed_columns]
     keys, spelled = ", ".join(compared_key(table)), ", ".join(table.primary_key)
     shown = [
-        f"marts.{mart.name} where not is_deleted" for mart in MARTS if mart.table == table.name
+        f"marts.{mart.name} where not is_deleted"
+        for mart in MARTS
+        if mart.table == table.name and not scope.tenant
     ]
     if table.history == "all":
-        shown = [f"history.{table.name}_history where dbt_valid_to is null and not is_deleted"]
+        shown = [
+            f"history.{table.name}_history"
+            f" where dbt_valid_to is null and not is_deleted and {scope.mine}"
+        ]
     if not shown:
         return ()
     found = connection.execute(
@@ -63,6 +70,7 @@ def lost_deletes(connection: duckdb.DuckDBPyConnection, table: Table) -> tuple[L
             select {with_folded_key(table)}
             from (select {spelled} from {table.name} where not is_deleted)
         ) using ({keys})
+        where {scope.mine}
         order by {keys}, _cdc_position desc
         """
     ).fetchall()

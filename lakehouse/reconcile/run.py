@@ -18,6 +18,7 @@ What it cannot see:
 - columns of marts that are no value of the source: keys of versions and their time, and the time
   zone that days are counted in; which versions dim_customer has. dbt's data tests see them;
 - categories that no product is in, and addresses that are nobody's default, but for their history;
+- marts, where the source has tenants: they hold the rows of all of them, the source's side is one;
 - hashed columns, if the salt is not given: they are left out, and named;
 - a shop that trades on meanwhile: what is not yet landed and built differs. Let the pipeline catch
   up before.
@@ -32,7 +33,7 @@ from typing import TYPE_CHECKING
 
 from ingestion.declarations import Declarations
 from ingestion.errors import TerminalError, TransientError
-from lakehouse.reconcile.findings import HistoryReport, Reconciliation
+from lakehouse.reconcile.findings import HistoryReport, MartReport, Reconciliation
 from lakehouse.reconcile.loaded import load_rows, load_source, load_totals
 from lakehouse.reconcile.repair import lost_deletes
 from lakehouse.reconcile.scope import Scope
@@ -57,7 +58,8 @@ def reconcile(
     """Compare the warehouse file with the audit in the shop's database.
 
     Args:
-        declarations: the tables.
+        declarations: the tables; where the source has tenants, as the one has them whose database
+            it is.
         dsn: libpq connection string of the shop's database.
         warehouse: the DuckDB file that dbt built; opened read-only.
         salt: of the columns with pii: hash, as the connector has it; empty to leave them out.
@@ -68,9 +70,9 @@ def reconcile(
         TerminalError: one of the two is not what it should be.
     """
     with open_source(dsn) as source, open_warehouse(warehouse) as connection:
-        began = first_reads(connection, declarations.tables)
-        histories: list[HistoryReport] = []
-        scopes = [Scope(table, salt) for table in declarations.tables if table.primary_key]
+        tenant, histories = declarations.tenant, list[HistoryReport]()
+        scopes = [Scope(table, salt, tenant) for table in declarations.tables if table.primary_key]
+        began = first_reads(connection, scopes)
         for scope in scopes:
             if on_table:
                 on_table(scope.table.name)
@@ -78,13 +80,15 @@ def reconcile(
             load_rows(connection, scope)
             if scope.table.history == "all":
                 histories.append(compare_versions(connection, scope, began[scope.table.name]))
-        load_totals(connection, source.totals())
-        marts = compare_star(connection)
+        marts: tuple[MartReport, ...] = ()
+        if not tenant:
+            load_totals(connection, source.totals())
+            marts = compare_star(connection)
         return Reconciliation(
             tuple(histories),
             marts,
             tuple(name for scope in scopes for name in scope.skipped),
-            tuple(row for scope in scopes for row in lost_deletes(connection, scope.table)),
+            tuple(row for scope in scopes for row in lost_deletes(connection, scope)),
         )
 
 

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 from ingestion.declarations import Column, Table
 from ingestion.errors import TerminalError
 from lakehouse.case_folding import compared_key, folded
+from lakehouse.source.tenants import rows_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -51,6 +52,11 @@ class Scope:
                 f"table {self.table.name}: its key is declared pii: hash, so without the salt no "
                 "row of the source is found in the warehouse: set LAKEHOUSE_PII_SALT"
             )
+
+    @property
+    def mine(self) -> str:
+        """SQL on rows of the warehouse: they are of the tenant that is meant."""
+        return rows_of(self.tenant)
 
     @property
     def has_hashed_key(self) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ingestion.declarations import Table
 from lakehouse.case_folding import compared_key
 from lakehouse.reconcile.findings import Difference, HistoryReport, Version, explain
 from lakehouse.reconcile.scope import SHOWN, Scope, differs, key_text, only_row
@@ -20,7 +19,7 @@ _ORDER = "_cdc_order, dbt_valid_to nulls last"
 
 
 def first_reads(
-    connection: duckdb.DuckDBPyConnection, tables: Sequence[Table]
+    connection: duckdb.DuckDBPyConnection, scopes: Sequence[Scope]
 ) -> dict[str, int | None]:
     """When each table's capture began: the commit time (milliseconds) of its earliest first read.
 
@@ -29,7 +28,8 @@ def first_reads(
     that were derived from a before image have a position of zeros and no time of their own.
     """
     found: dict[str, int | None] = {}
-    for table in tables:
+    for scope in scopes:
+        table = scope.table
         if table.history == "all":
             keys = ", ".join(compared_key(table))
             row = connection.execute(
@@ -41,6 +41,7 @@ def first_reads(
                         _cdc_position,
                         row_number() over (partition by {keys} order by {_ORDER}) as place
                     from history.{table.name}_history
+                    where {scope.mine}
                 )
                 where place = 1 and _cdc_op = 'r' and not {IS_DERIVED}
                 """
@@ -49,8 +50,8 @@ def first_reads(
     known = [began for began in found.values() if began is not None]
     fallback = min(known) if known else None
     return {
-        table.name: found.get(table.name) if found.get(table.name) is not None else fallback
-        for table in tables
+        name: found.get(name) if found.get(name) is not None else fallback
+        for name in (scope.table.name for scope in scopes)
     }
 
 
@@ -156,6 +157,7 @@ def _load_versions(connection: duckdb.DuckDBPyConnection, scope: Scope) -> None:
                 lead(_cdc_op) over key_order as _next_operation,
                 lead({LOG_PLACE}) over key_order as _next_place
             from history.{scope.table.name}_history
+            where {scope.mine}
             window key_order as (partition by {keys} order by {_ORDER})
         ),
         folded as (

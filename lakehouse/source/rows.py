@@ -132,6 +132,15 @@ def log_end(database: Database) -> int:
     return lsn_number(end) if database.connector == "sqlserver" else int(end)
 
 
+def require_slot(database: Database, slot: str) -> None:
+    """Raises TerminalError where this is not the database that the connector with `slot` reads."""
+    if not database.rows(_CONFIRMED, [slot]):
+        raise TerminalError(
+            f"the source has no replication slot {slot}: does the connector run, and is this its "
+            "database? --slot names another one"
+        )
+
+
 def slot_behind(database: Database, slot: str) -> Callable[[], str]:
     """What PostgreSQL's slot lacks of all that has been committed by now; nothing when it is there.
 
@@ -141,12 +150,7 @@ def slot_behind(database: Database, slot: str) -> Callable[[], str]:
     Raises:
         TerminalError: there is no such slot.
     """
-    known = database.rows(_CONFIRMED, [slot])
-    if not known:
-        raise TerminalError(
-            f"the source has no replication slot {slot}: does the connector run, and is this its "
-            "database? --slot names another one"
-        )
+    require_slot(database, slot)
     [(mark,)] = database.rows(_MARK)
 
     def behind() -> str:

@@ -28,6 +28,11 @@ def read_together(
     return tuple(part for part in parts if part.connectors[connector].topic_prefix == prefix)
 
 
+def rows_of(tenant: str) -> str:
+    """SQL on rows of the warehouse: they are of `tenant`, where there are any."""
+    return f"{TENANT} = '{tenant}'" if tenant else "true"
+
+
 def row_key(declared: Declarations, key: tuple[str, ...]) -> tuple[str, ...]:
     """A table's key as its rows in the warehouse have it: the tenant first, where there are any."""
     return (TENANT, *key) if declared.tenants else key

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import secrets
 import shutil
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,12 +17,16 @@ from typer.testing import CliRunner
 from ingestion.declarations import load
 from ingestion.errors import TerminalError, TransientError
 from lakehouse.cli import app
+from lakehouse.commands import reconcile as reconcile_commands
 from lakehouse.reconcile.run import reconcile
 from lakehouse.reconcile.source import MEASURES, open_source
 from playground.services.postgres import PostgresServer
 from playground.shop.simulator import RoundSummary
 from tests.integration.shop.conftest import SALT, rows, run
-from tests.kit.warehouse import Warehouse
+from tests.kit.command_line import CommandLine
+from tests.kit.declared import CONNECTORS
+from tests.kit.tenants import declare_tenants
+from tests.kit.warehouse import Warehouse, copy_project
 
 Traded = tuple[str, list[RoundSummary]]
 
@@ -162,6 +168,71 @@ def test_the_command_shows_differing_keys_and_exits_with_3(
     assert "order_id=3" in output
     assert "status='lost'" in output
     assert "they differ" in output
+
+
+def test_a_tenant_is_compared_with_its_own_database(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    traded: Traded,
+    warehouse: Path,
+    command_line: CommandLine,
+) -> None:
+    """Both have the same keys; what one lacks, or has too much of, is no matter of the other."""
+    prefix = f"of_{secrets.token_hex(4)}"
+    declared = declare_tenants(
+        copy_project(tmp_path / "project", {"retail": 1}),
+        {
+            name: {each: {"topic_prefix": own, "epochs": {own: 1}} for each in CONNECTORS}
+            for name, own in (("de", f"{prefix}_de"), ("fr", f"{prefix}_fr"))
+        },
+        start="{prefix}",
+    )
+    gone = "select 'fr' as tenant, * replace (-1 as customer_id) from"
+    for table in declared.tables:
+        history = [f"history.{table.name}_history"] if table.history == "all" else []
+        for relation in (f"staging.stg_retail__{table.name}", *history):
+            extra = f"union all by name ({gone} {relation} order by _cdc_position desc limit 1)"
+            spoil(
+                warehouse,
+                f"create table rows_of_tenants as select 'de' as tenant, * from {relation}"
+                f" union all by name select 'fr' as tenant, * from {relation}"
+                f" {extra if table.name == 'customers' else ''}",
+                f"drop {'table' if history and relation in history else 'view'} {relation}",
+                f"create table {relation} as from rows_of_tenants",
+                "drop table rows_of_tenants",
+            )
+    spoil(warehouse, "delete from history.payments_history where payment_id = 5 and tenant = 'fr'")
+    of_de, of_fr = (
+        reconcile(part, dsn=traded[0], warehouse=warehouse, salt=SALT)
+        for part in declared.tenants.values()
+    )
+    assert (of_de.agrees, of_de.marts, of_de.lost_deletes) == (True, (), ())
+    assert sum(history.source_versions for history in of_de.histories) > 4_000
+    assert {h.table: h.differences[0].kind for h in of_fr.histories if h.differences} == {
+        "customers": "extra key",
+        "payments": "missing key",
+    }
+    assert [lost.key for lost in of_fr.lost_deletes] == ["customer_id=-1"]
+
+    monkeypatch.setattr(reconcile_commands, "load", lambda: declared)
+    monkeypatch.setenv("LAKEHOUSE_SOURCE_DSN", traded[0])
+    monkeypatch.setenv("LAKEHOUSE_DUCKDB", str(warehouse))
+    code, _, err = command_line("reconcile")
+    assert (code, "the source has tenants (de, fr): say which" in err) == (1, True), err
+    # in the database of another one each row would look lost
+    code, _, err = command_line("reconcile", "--tenant", "de", "--repair")
+    assert (code, f"no replication slot {prefix}_de" in err) == (1, True), err
+    with slot(traded[0], f"{prefix}_de"):
+        code, out, err = command_line("reconcile", "--salt", SALT, "--tenant", "de")
+    assert (code, "Marts are not compared" in out) == (0, True), out + err
+
+
+@contextmanager
+def slot(dsn: str, name: str) -> Iterator[None]:
+    """A replication slot, as a connector has one of its name."""
+    rows(dsn, f"select pg_create_logical_replication_slot('{name}', 'pgoutput')")
+    yield
+    rows(dsn, f"select pg_drop_replication_slot('{name}')")
 
 
 def test_without_the_salt_hashed_columns_are_named_and_left_out(

@@ -126,7 +126,7 @@ def compare(
     salt: str = SALT,
 ) -> HistoryReport:
     warehouse(connection, versions)
-    began = first_reads(connection, [THINGS])["things"]
+    began = first_reads(connection, [Scope(THINGS, SALT)])["things"]
     return compare_loaded(connection, source, salt, began)
 
 
