@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from difflib import unified_diff
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ingestion.declarations import SOURCE, SOURCES_FILE, load
-from ingestion.errors import RefusedError
+from ingestion.declarations import SOURCE, SOURCES_FILE
 from lakehouse.console import ROOT, note
 from lakehouse.dbt_files import out_of_date, remove_files, render, undeclared, write_files
 from lakehouse.settings import CommandSettings
@@ -48,11 +48,6 @@ def onboard(
     from lakehouse.source.connectors import cdc_sql
     from lakehouse.source.onboarding import declared_by, propose, without
 
-    if load().tenants:
-        raise RefusedError(
-            "the source has tenants, which onboard does not know: declare the table by hand "
-            "(docs/declarations.md), then `lakehouse declarations generate`"
-        )
     remarks: tuple[str, ...] = ()
     if remove:
         declared_name, text = table, without(SOURCES_FILE, table)
@@ -63,9 +58,9 @@ def onboard(
         declared_name, text, remarks = proposal.name, proposal.text, proposal.remarks
     # What cannot follow from it is an error before anything is written.
     declared = declared_by(text, SOURCES_FILE)
-    files = render(declared)
-    if "sqlserver" in declared.connectors:
-        files[_CDC_SQL] = cdc_sql(declared)
+    files, first = render(declared), declared.parts[0]
+    if "sqlserver" in first.connectors:
+        files[_CDC_SQL] = cdc_sql(first)
     before = SOURCES_FILE.read_text(encoding="utf-8")
     difference = unified_diff(
         before.splitlines(keepends=True), text.splitlines(keepends=True), str(_FILE), str(_FILE)
@@ -79,21 +74,23 @@ def onboard(
     SOURCES_FILE.write_text(text, encoding="utf-8")
     remove_files(undeclared(files, ROOT), ROOT)
     write_files(out_of_date(files, ROOT), ROOT)
-    for line in _left(declared_name) if remove else _next(declared_name):
+    for line in _left(declared_name) if remove else _next(declared_name, declared.tenants):
         note(line)
 
 
-def _next(name: str) -> list[str]:
+def _next(name: str, tenants: Iterable[str]) -> list[str]:
+    whose = " --tenant <tenant>" if tenants else ""
     return [
         f"next, once {_FILE} says what is meant (docs/runbooks/onboarding.md):",
-        "  lakehouse declarations check && lakehouse doctor",
+        f"  lakehouse declarations check && lakehouse doctor{whose}",
         "  lakehouse topics apply",
         "  on SQL Server infra/connectors/enable_cdc.sql; then the connector's new settings:",
-        "    lakehouse connector deploy, or what lakehouse connector render prints",
-        f"  its rows: a second connector, lakehouse connector render --snapshot-of {name}",
+        f"    lakehouse connector deploy{whose}, or what lakehouse connector render{whose} prints",
+        f"  its rows: a second connector, lakehouse connector render --snapshot-of {name}{whose}",
         "  on AWS a release: landing's jobs and the topics' rights follow the declarations;",
         "    lakehouse warehouse deploy --target <environment>",
         f"  dbt build --select {name}__log+",
+        *([f"what says --tenant, once for each: {', '.join(tenants)}"] if tenants else []),
     ]
 
 

@@ -98,11 +98,9 @@ def propose(catalog: Catalog, place: str, sources: Path, name: str | None = None
     Raises:
         TerminalError: there is no such table; the message names those that are like it.
         RefusedError: it is declared already, or cannot be: a part of the key is
-            of a type that no event carries.
+            of a type that no event carries; or it is in a database that is no tenant's.
     """
-    declared, there = load(sources), _find(catalog, place)
-    if catalog.connector not in declared.connectors:
-        raise TerminalError(f"{sources} declares no connector {catalog.connector}")
+    declared, there = _whose(load(sources), catalog, sources), _find(catalog, place)
     where = there.qualified
     for table in declared.tables:
         known = source_table(declared, table, catalog.connector)
@@ -117,9 +115,28 @@ def propose(catalog: Catalog, place: str, sources: Path, name: str | None = None
         )
     entry = _entry(name, there, catalog, declared, columns)
     lines = sources.read_text(encoding="utf-8").splitlines(keepends=True)
-    end = _end(sources)
-    lines[end:end] = indent(entry, "      ").splitlines(keepends=True)
+    end, column = _end(sources)
+    lines[end:end] = indent(entry, " " * column).splitlines(keepends=True)
     return Proposal(name, "".join(lines), (*remarks, *_of_the_source(there, catalog)))
+
+
+def _whose(declared: Declarations, catalog: Catalog, sources: Path) -> Declarations:
+    """The source as the tenant has it whose catalog it is; where nothing tells, as the first."""
+    first, connector = declared.parts[0], catalog.connector
+    if connector not in first.connectors:
+        raise TerminalError(f"{sources} declares no connector {connector}")
+    named = {
+        database: part
+        for part in declared.tenants.values()
+        for database in part.connectors[connector].database
+    }
+    if named and catalog.database not in named:
+        raise RefusedError(
+            f"the catalog is of the database {catalog.database}, which no tenant has: "
+            f"{', '.join(part.connectors[connector].database[0] for part in declared.parts)}; name "
+            f"it under `tenants` in {sources} first, or ask one of theirs"
+        )
+    return named.get(catalog.database, first)
 
 
 def without(sources: Path, name: str) -> str:
@@ -155,6 +172,7 @@ class _Lines:
     name: str
     start: int
     end: int
+    column: int
 
 
 def _tables(sources: Path) -> list[_Lines]:
@@ -163,17 +181,18 @@ def _tables(sources: Path) -> list[_Lines]:
     found = []
     for table in _value(source, "tables").value:
         end = table.end_mark.line
-        found.append(_Lines(_value(table, "name").value, table.start_mark.line, end))
+        start, name = table.start_mark, _value(table, "name").value
+        found.append(_Lines(name, start.line, end, start.column - len("- ")))
     return found
 
 
-def _end(sources: Path) -> int:
-    """The line behind the last table, or behind the key where there is none yet."""
+def _end(sources: Path) -> tuple[int, int]:
+    """The line behind the last table, or behind the key where there is none yet; and the column."""
     if tables := _tables(sources):
-        return tables[-1].end
+        return tables[-1].end, tables[-1].column
     document = yaml.compose(sources.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     line: int = _value(_value(document, "sources").value[0], "tables").start_mark.line
-    return line + 1
+    return line + 1, 6
 
 
 def _value(node: Any, key: str) -> Any:
@@ -380,13 +399,14 @@ def _entry(
     )
     by_source = {column.source: column.name for column in columns}
     places = {each: _place(each, there, catalog, declared, name) for each in declared.connectors}
-    meta: dict[str, Any] = {
-        "topics": {
-            each: ".".join([declared.connectors[each].topic_prefix, *map(topic_part, place)])
-            for each, place in places.items()
-        }
-    }
-    for each, place in places.items():
+    meta: dict[str, Any] = {"topics": {}}
+    for each, whole in places.items():
+        start, place = declared.connectors[each].topic_prefix, whole
+        if declared.tenant:
+            start = "{prefix}"
+            if declared.connectors[each].database and each == "sqlserver":
+                start, place = "{prefix}.{database}", whole[1:]
+        meta["topics"][each] = ".".join([start, *map(topic_part, place)])
         odd = [topic_part(part) != part or "." in part for part in place]
         if any(odd):
             told = place[odd.index(True) :]

@@ -365,7 +365,6 @@ def test_the_command_shows_then_writes_then_removes(
     mart.write_text("select * from {{ ref('employees_history') }}\n", "utf-8")
     monkeypatch.setattr(command, "ROOT", tmp_path)
     monkeypatch.setattr(command, "SOURCES_FILE", file)
-    monkeypatch.setattr(command, "load", lambda: load(file))
     export = tmp_path / "catalog.json"
     export.write_text(SQLSERVER.json(), "utf-8")
     assert load_catalog(export) == SQLSERVER

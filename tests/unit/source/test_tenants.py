@@ -25,11 +25,12 @@ from lakehouse.commands.rebuild import _part
 from lakehouse.dbt_files import render
 from lakehouse.kafka.topics import desired_topics
 from lakehouse.reconcile.rows import require_own_database
-from lakehouse.source.catalog import Catalog
+from lakehouse.source.catalog import Catalog, CatalogTable, SourceColumn
 from lakehouse.source.connectors import cdc_sql, source_table
 from lakehouse.source.connectors import render as render_connector
 from lakehouse.source.database import Database
 from lakehouse.source.misfits import misfits
+from lakehouse.source.onboarding import declared_by, propose
 from lakehouse.source.tenants import of_tenant
 from tests.kit.command_line import CommandLine
 
@@ -301,14 +302,64 @@ def test_the_declarations_of_tenants_are_checked_by_tenant(
         assert (code, json.loads(out)["tables"]) == (0, 2), err
 
 
-def test_onboard_refuses_tenants_and_says_what_to_do(
+ITEMS = (
+    CatalogTable("dbo", "Items", (SourceColumn("ItemID", "int"),), ("ItemID",)),
+    CatalogTable("my sales", "Order Lines", (SourceColumn("Id", "int"),), ("Id",)),
+    CatalogTable("dbo", "Stores", (SourceColumn("StoreId", "int"),), ("StoreId",)),
+)
+
+
+@pytest.mark.parametrize(
+    ("connector", "database"), [("sqlserver", "ShopFR"), ("postgresql", "anything")]
+)
+def test_a_table_is_onboarded_for_all_tenants_from_the_catalog_of_one(
+    tmp_path: Path, connector: ConnectorName, database: str
+) -> None:
+    declared(tmp_path)
+    sources, catalog = tmp_path / "sources.yml", Catalog(connector, database, ITEMS)
+    for place in ("Items", "Order Lines"):
+        sources.write_text(propose(catalog, place, sources).text, "utf-8")
+    found = declared_by(sources.read_text("utf-8"), sources)
+    for part in found.parts:
+        places = [source_table(part, part.table(n), connector) for n in ("items", "order_lines")]
+        assert [(p.schema, p.name) for p in places] == [
+            ("dbo", "Items"),
+            ("my sales", "Order Lines"),
+        ]
+        [item] = {p.database for p in places}
+        assert item == {"de": "ShopDE2", "fr": "ShopFR"}[part.tenant] * (connector == "sqlserver")
+    with pytest.raises(RefusedError, match="Items is declared: table items"):
+        propose(catalog, "Items", sources)
+
+
+def test_a_catalog_of_nobodys_database_is_refused(tmp_path: Path) -> None:
+    declared(tmp_path)
+    with pytest.raises(RefusedError, match="of the database ShopIT, which no tenant has: ShopDE2"):
+        propose(Catalog("sqlserver", "ShopIT", ITEMS), "Items", tmp_path / "sources.yml")
+
+
+def test_the_command_writes_for_tenants_and_says_what_is_to_be_done_for_each(
     tmp_path: Path, command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = declared(tmp_path)
-    monkeypatch.setattr(onboard_command, "load", lambda: found)
-    for more in ([], ["--remove", "--write"]):
-        code, _, err = command_line("onboard", "stores", *more)
-        assert (code, "declare the table by hand" in err, "--tenant" in err) == (4, True, False)
+    declared(tmp_path)
+    (tmp_path / "infra/connectors").mkdir(parents=True)
+    (tmp_path / "snapshots").mkdir()
+    (tmp_path / "models/staging/retail").mkdir(parents=True)
+    sources = tmp_path / "models/staging/retail/sources.yml"
+    (tmp_path / "sources.yml").rename(sources)
+    catalog = tmp_path / "catalog.json"
+    catalog.write_text(Catalog("sqlserver", "ShopDE", ITEMS).json(), "utf-8")
+    monkeypatch.setattr(onboard_command, "ROOT", tmp_path)
+    monkeypatch.setattr(onboard_command, "SOURCES_FILE", sources)
+    code, out, err = command_line("onboard", "Items", "--catalog", str(catalog), "--write")
+    assert (code, "{prefix}.{database}.dbo.Items" in out) == (0, True), err
+    assert "lakehouse doctor --tenant <tenant>" in err and "once for each: de, fr" in err
+    assert (
+        "object_id(N'[dbo].[Items]')" in (tmp_path / "infra/connectors/enable_cdc.sql").read_text()
+    )
+    code, out, err = command_line("onboard", "items", "--remove", "--write")
+    left = [table.name for table in load(sources).tables]
+    assert (code, left) == (0, ["customers", "stores"]), err
 
 
 def test_a_key_to_rebuild_has_the_tenant_that_is_named(tmp_path: Path) -> None:
