@@ -113,7 +113,9 @@ def drift(
     by: By,
     columns: Annotated[
         list[str] | None,
-        typer.Option(help="As `accept list` shows it, e.g. unknown:Phone2 or missing:Fax."),
+        typer.Option(
+            help="As `accept list` shows it, e.g. unknown:Phone2; of a tenant fr/missing:Fax."
+        ),
     ] = None,
     all_: All = False,
     as_json: AsJson = False,

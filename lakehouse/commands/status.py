@@ -87,7 +87,8 @@ def _show(rows: Sequence[TableStatus], warehouse: Warehouse) -> None:
                 f"declaration; new columns are null there until `lakehouse rebuild {row.table}`",
             )
     for drift in warehouse.drift:
-        say((drift.table, "yellow"), f": {_DRIFT[drift.kind]}: {drift.columns}")
+        whose = f" of {drift.tenant}" if drift.tenant else ""
+        say((drift.table + whose, "yellow"), f": {_DRIFT[drift.kind]}: {drift.columns}")
 
 
 _DRIFT = {

@@ -30,7 +30,7 @@ class Finding:
     table: str
     name: str
     """A break: `dbt_scd_id` of the version; a record: incarnation/partition/offset; drift: its
-    kind and the columns."""
+    tenant, where there are any, kind and columns."""
     what: str
     key: dict[str, str] = field(default_factory=dict)
     """Of the row whose chain is broken."""

@@ -32,6 +32,8 @@ class Drift:
     table: str
     kind: str
     columns: str
+    tenant: str = ""
+    """Of which database, where the source has tenants."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,10 @@ def _read(query: Query, prefix: str, declarations: Declarations) -> Warehouse:
         if f"{staging}.{table.name}__log" in tables
     }
     built = f"{operations}.runs" in tables
-    drift = query(_DRIFT.format(staging=staging)) if f"{staging}.drift" in tables else []
+    tenant = "tenant" if declarations.tenants else "''"
+    drift = (
+        query(_DRIFT.format(staging=staging, tenant=tenant)) if f"{staging}.drift" in tables else []
+    )
     return Warehouse(
         logs,
         _last_run(query, operations) if built else None,
@@ -119,8 +124,8 @@ def _read(query: Query, prefix: str, declarations: Declarations) -> Warehouse:
 
 
 _DRIFT = (
-    "select table_name, kind, column_names from {staging}.drift"
-    " where is_current and accepted_at is null order by 1, 2, 3"
+    "select table_name, kind, column_names, {tenant} from {staging}.drift"
+    " where is_current and accepted_at is null order by 1, 4, 2, 3"
 )
 _TABLES = "select table_schema || '.' || table_name from information_schema.tables"
 

@@ -1,17 +1,18 @@
 {#-
   Columns that the source's rows have and the declaration has not (`unknown`), and the other way round
   (`missing`): current as long as the newest record, read under the present declaration, shows it. A
-  value that stands for another one (`replaced`, docs/types.md) is as declared, and only listed. Of each tenant's
-  records the newest counts.
+  value that stands for another one (`replaced`, docs/types.md) is as declared, and only listed. Each tenant's
+  records are looked at by themselves, and its findings begin with its name.
 -#}
 {% macro drift(table) %}
 {% set names %}
         case kinds.kind when 'unknown' then shapes.unknown when 'missing' then shapes.missing else shapes.replaced end
 {%- endset %}
 {%- set of_tenant = 'logged.tenant' if execute and record_origins(table)['topics'] else none %}
-{% set finding = "left(found.kind || ':' || found.column_names, 250)" %}
+{% set finding = "left(" ~ ("found.tenant || '/' || " if of_tenant) ~ "found.kind || ':' || found.column_names, 250)" %}
 select
     found.table_name,
+    found.tenant,
     found.kind,
     found.column_names,
     found.record_count,
@@ -25,6 +26,7 @@ select
 from (
     select
         '{{ table }}' as table_name,
+        {{ 'shapes.tenant' if of_tenant else 'cast(null as varchar(63)) as tenant' }},
         kinds.kind,
         {{ names }} as column_names,
         sum(shapes.record_count) as record_count,
@@ -33,6 +35,7 @@ from (
         max(case when kinds.kind <> 'replaced' and shapes.last_read_at = shapes.newest_at then 1 else 0 end) = 1 as is_current
     from (
         select
+            {{ of_tenant ~ ',' if of_tenant }}
             logged._cdc_unknown_columns as unknown,
             logged._cdc_missing_columns as missing,
             trim(logged._cdc_replaced_columns, ',') as replaced,
@@ -45,7 +48,7 @@ from (
         left join {{ cdc_history.operations_relation('declarations') }} as present
             on present.table_name = '{{ table }}'
         where logged._cdc_status = 'accepted'
-        group by 1, 2, 3{{ ', ' ~ of_tenant if of_tenant }}
+        group by 1, 2, 3{{ ', 4' if of_tenant }}
     ) as shapes
     cross join (
         select 'unknown' as kind
@@ -55,7 +58,7 @@ from (
         select 'replaced' as kind
     ) as kinds
     where {{ names }} is not null
-    group by 1, 2, 3
+    group by 1, 2, 3, 4
 ) as found
 left join {{ cdc_history.operations_relation('acceptances') }} as accepted
     on accepted.relation = '{{ table }}__log' and {{ finding }} = accepted.finding

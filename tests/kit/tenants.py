@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from ingestion.declarations import TENANT, Column, Declarations, Table, load, parse_type
-from lakehouse.dbt_files import render
+from lakehouse.dbt_files import remove_files, render, undeclared
 from tests.kit.reference import HistoryRow
 from tests.kit.warehouse import SOURCES
 
@@ -22,10 +22,12 @@ def declare_tenants(
     project: Path,
     tenants: Mapping[str, Mapping[str, Any]] | None = None,
     start: str = "shop.{database}",
+    tables: Sequence[str] = (),
 ) -> Declarations:
     """Give the source of `project` tenants, and write the files that follow.
 
-    By default each has a database of the connector's; topics begin with `start`.
+    By default each has a database of the connector's; topics begin with `start`. With `tables`
+    no other is declared.
     """
     file = project / SOURCES
     document = yaml.safe_load(file.read_text("utf-8"))
@@ -35,13 +37,16 @@ def declare_tenants(
         name: {connector: {"database": database} for connector in meta["connectors"]}
         for name, database in DATABASES.items()
     }
+    source["tables"] = [t for t in source["tables"] if not tables or t["name"] in tables]
     for table in source["tables"]:
         topics = table["config"]["meta"]["topics"]
         for connector, topic in topics.items():
             topics[connector] = ".".join([start, *topic.split(".")[-2:]])
     file.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
     declared = load(file)
-    for path, content in render(declared).items():
+    files = render(declared)
+    remove_files(undeclared(files, project), project)
+    for path, content in files.items():
         (project / path).write_text(content, "utf-8")
     return declared
 
