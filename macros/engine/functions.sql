@@ -73,6 +73,22 @@
 {% macro duckdb__byte_length(text) -%} strlen({{ text }}) {%- endmacro %}
 {% macro redshift__byte_length(text) -%} octet_length({{ text }}) {%- endmacro %}
 
+{#-
+  How many of a text's characters, at most `length`, UTF-16 writes as two: those of four bytes. Redshift looks
+  at the bytes as hexadecimal digits, of 32,764 at a time; the last pair that it finds is the one put behind them.
+-#}
+{% macro surrogate_pairs(text, length) %}{{ return(adapter.dispatch('surrogate_pairs')(text, length)) }}{% endmacro %}
+{% macro duckdb__surrogate_pairs(text, length) -%}
+    (length({{ text }}) - length(regexp_replace({{ text }}, '[\x{10000}-\x{10FFFF}]', '', 'g')))
+{%- endmacro %}
+{% macro redshift__surrogate_pairs(text, length) -%}
+    {%- for start in range(1, length + 1, 8191) %}
+    {{- ' + ' if not loop.first }}
+    {%- set part = text if length <= 8191 else 'substring(' ~ text ~ ', ' ~ start ~ ', 8191)' -%}
+    regexp_count(lower(from_varbyte(cast({{ part }} as varbyte), 'hex')) || 'ff', '([0-9a-e][0-9a-f])*f[0-9a-f]') - 1
+    {%- endfor %}
+{%- endmacro %}
+
 {#- The n of varchar(n) that holds so many characters: Redshift counts bytes, up to four a character. -#}
 {% macro varchar_length(characters) %}{{ return(adapter.dispatch('varchar_length')(characters)) }}{% endmacro %}
 {% macro duckdb__varchar_length(characters) %}{{ return(characters) }}{% endmacro %}

@@ -198,9 +198,11 @@
             {%- set moved = ' or ' ~ _leaves_the_years(text, type) if type['name'] == 'timestamp' and not type['time_zone'] else '' -%}
             {%- do conditions.update({column['name']: _is_beyond(text) ~ moved}) -%}
         {%- elif type['is_cut'] -%}
-            {#- the connector counts characters of four bytes as two -#}
+            {#- the connector counts in UTF-16; who lacks characters must have so many of four bytes -#}
+            {%- set lacks = '(' ~ type['length'] ~ ' - length(' ~ text ~ '))' -%}
             {%- do conditions.update({column['name']:
-                byte_length(text) ~ ' - length(' ~ text ~ ') >= 3 * (' ~ type['length'] ~ ' - length(' ~ text ~ '))'
+                'case when ' ~ byte_length(text) ~ ' - length(' ~ text ~ ') >= 3 * ' ~ lacks
+                ~ ' then ' ~ surrogate_pairs(text, type['length']) ~ ' >= ' ~ lacks ~ ' else false end'
             }) -%}
         {%- endif -%}
     {%- endfor -%}

@@ -8,7 +8,7 @@ import pytest
 
 from ingestion.declarations import CONNECTORS, Column
 from ingestion.settings import ConnectorName
-from tests.kit.corpus.types import TABLE, Sample, declare, samples
+from tests.kit.corpus.types import TABLE, Sample, declare, reported_cut, samples
 from tests.kit.landing import Delivery, LandingZone
 from tests.kit.reference import Change, Record, Rejected, Source, canonical_text, judge
 from tests.kit.warehouse import Warehouse, copy_project
@@ -60,7 +60,7 @@ def test_a_value_of_every_type(
     names = [column.name for column in columns]
     rows = warehouse.rows(
         f"""
-        select _cdc_reject_reason, {", ".join(names)}
+        select _cdc_reject_reason, _cdc_replaced_columns, {", ".join(names)}
         from staging.{TABLE}__log
         order by kafka_offset
         """
@@ -68,8 +68,10 @@ def test_a_value_of_every_type(
     by_duckdb = {
         str(sample): (
             row[0],
-            canonical_text(row[1 + names.index(sample.column)], table.column(sample.column)),
+            canonical_text(row[2 + names.index(sample.column)], table.column(sample.column)),
         )
         for sample, row in zip(told, rows, strict=True)
     }
     assert by_duckdb == expected
+    for sample, row in zip(told, rows, strict=True):
+        assert reported_cut(row[1], sample) == sample.is_cut, sample

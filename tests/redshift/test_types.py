@@ -11,7 +11,7 @@ from ingestion.settings import ConnectorName
 from playground.services.kafka import KafkaBroker
 from playground.services.postgres import PostgresServer
 from redshift_standin.server import StandIn
-from tests.kit.corpus.types import TABLE, declare, samples
+from tests.kit.corpus.types import TABLE, declare, reported_cut, samples
 from tests.kit.landing import Delivery, LandingZone
 from tests.kit.redshift import new_prod
 from tests.kit.reference import canonical_text
@@ -38,14 +38,16 @@ def test_a_value_of_every_type(
         prod.lakehouse("deploy")
         prod.dbt.build("--select", f"{TABLE}__log")
         rows = prod.rows(
-            f"select _cdc_reject_reason, {', '.join(names)} from staging.{TABLE}__log"
-            " order by kafka_offset"
+            f"select _cdc_reject_reason, _cdc_replaced_columns, {', '.join(names)}"
+            f" from staging.{TABLE}__log order by kafka_offset"
         )
     found = {
         str(sample): (
             row[0],
-            canonical_text(row[1 + names.index(sample.column)], table.column(sample.column)),
+            canonical_text(row[2 + names.index(sample.column)], table.column(sample.column)),
         )
         for sample, row in zip(told, rows, strict=True)
     }
     assert found == {str(sample): (sample.reason, sample.text) for sample in told}
+    for sample, row in zip(told, rows, strict=True):
+        assert reported_cut(row[1], sample) == sample.is_cut, sample

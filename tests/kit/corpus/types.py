@@ -28,6 +28,8 @@ class Sample:
     json: str
     text: str | None
     reason: str | None
+    is_cut: bool = False
+    """Whether it is reported as a text that the connector may have cut."""
 
     @property
     def value(self) -> bytes:
@@ -59,9 +61,8 @@ def samples(connector: ConnectorName) -> list[Sample]:
         reason = f"{entry.get('reason', 'invalid_value')}:{column}"
         for json, text in {**accepted, **refused}.items():
             is_refused = json in refused
-            found.append(
-                Sample(connector, entry["type"], column, json, text, reason if is_refused else None)
-            )
+            told = text, reason if is_refused else None, json in entry.get("cut", ())
+            found.append(Sample(connector, entry["type"], column, json, *told))
     return found
 
 
@@ -87,6 +88,12 @@ def declare(project: Path, connector: ConnectorName) -> Declarations:
     for path, content in render(declarations).items():
         (project / path).write_text(content, "utf-8")
     return declarations
+
+
+def reported_cut(replaced: str | None, sample: Sample) -> bool:
+    """Whether `_cdc_replaced_columns` of the sample's row names its column, which can be cut."""
+    can_be = "cut" in _columns(sample.connector)[sample.column]
+    return can_be and f",{sample.column}," in (replaced or "")
 
 
 @cache
