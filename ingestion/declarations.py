@@ -388,11 +388,11 @@ def _read_tenants(source: Any) -> tuple[Declarations | None, list[str]]:
     """The source with all its tenants, and what is wrong with it."""
     tenants = source["config"]["meta"]["tenants"]
     if not isinstance(tenants, dict) or not tenants:
-        return None, [f"tenants: names and what each has of its own are expected: {tenants!r}"]
+        return None, [f"tenants: e.g. de: {{sqlserver: {{database: ShopDE}}}}; not {tenants!r}"]
     parts: dict[str, Declarations] = {}
     for name, own in tenants.items():
         if not (isinstance(name, str) and re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]{0,62}", name)):
-            return None, [f"tenant {name!r}: a text (in quotes: no, 49) of letters, digits, _, -"]
+            return None, [f"tenant {name!r}: letters, digits, _, -; in quotes if no text: 'no'"]
         part, problems = _read(source, own)
         if any("column_naming" in _within(own, each) for each in _within(own)):
             problems += ["column_naming is a connector's or a table's: tenants spell alike"]

@@ -103,7 +103,8 @@ def print_catalog(
         ConnectorName | None,
         typer.Option(
             help="Print instead the query whose answer somebody who may log in saves for "
-            "`--catalog`: from SSMS (the whole grid, or results to file), sqlcmd -y 0, psql."
+            "`--catalog`: from SSMS (the whole grid, or results to file), sqlcmd -y 0, DBeaver, "
+            "psql."
         ),
     ] = None,
 ) -> None:

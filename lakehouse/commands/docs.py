@@ -14,17 +14,18 @@ from typing import Annotated, Any
 
 import typer
 
-from ingestion.declarations import load
+from ingestion.declarations import SOURCE, load
 from ingestion.errors import TerminalError
 from lakehouse.console import say
 from lakehouse.dbt import in_project
 from lakehouse.settings import CommandSettings
 
 _DIAGRAM = Path(__file__).parents[2] / "docs/architecture.svg"
+TITLE = f"{SOURCE.capitalize()} lakehouse"
 _INDEX = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
-<title>Retail lakehouse</title>
+<title>{title}</title>
 <style>
   body {{ font: 1rem/1.5 system-ui, sans-serif; color: #123; margin: 2rem auto; max-width: 62rem;
          padding: 0 1rem }}
@@ -32,7 +33,7 @@ _INDEX = """<!doctype html>
   td {{ padding: .3rem 1rem .3rem 0; vertical-align: top; border-top: 1px solid #dde }}
   a {{ color: #06c }}
 </style>
-<h1>Retail lakehouse</h1>
+<h1>{title}</h1>
 <p><a href="catalog.html">Catalog</a>: every model, snapshot, column and test (dbt docs).
 <a href="lineage.html">Lineage</a>: from which column each column comes (dbt-colibri); it begins at
 the logs, which take their columns out of the raw records.</p>
@@ -109,7 +110,7 @@ def _index(manifest: dict[str, Any]) -> str:
         if node["resource_type"] == "model"
     ]
     diagram = _DIAGRAM.read_text(encoding="utf-8")
-    return _INDEX.format(diagram=diagram, marts="\n".join(marts))
+    return _INDEX.format(title=TITLE, diagram=diagram, marts="\n".join(marts))
 
 
 def _empty_landing(work: Path) -> dict[str, str]:

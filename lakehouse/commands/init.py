@@ -98,6 +98,8 @@ def _renamed(text: str, name: str, path: str = "") -> str:
         name = name.replace("_", "-")
     if path == "docs/README.md":
         text = re.sub(r"(?m)^\|.*(metrics|where_it_is)\.md.*\n", "", text)
+    text = text.replace("the retailer's shop", f"the source {name}")
+    text = text.replace("A retailer's shop", f"The source {name}")
     return re.sub(rf"(?<![A-Za-z]){SOURCE}(?=__|_lakehouse|_landing|(?![A-Za-z_]))", name, text)
 
 
@@ -106,4 +108,4 @@ def _no_tables(name: str, source: ConnectorName) -> str:
     head, key, _ = SOURCES_FILE.read_text("utf-8").partition("\n    tables:\n")
     for other in set(load().connectors) - {source}:
         head = re.sub(rf"(?m)^ +{other}: .*\n", "", head)
-    return _renamed(head + key, name).replace("the retailer's shop", f"the source {name}")
+    return _renamed(head + key, name)

@@ -259,9 +259,13 @@ def load_catalog(path: Path) -> Catalog:
         text = content.decode(
             "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
         )
-        if text.lstrip().startswith("{"):
-            return _FILE.validate_json(text)
-        return _answered(text)
+        if not text.lstrip().startswith("{"):
+            return _answered(text)
+        # DBeaver saves the rows under the text of their query
+        rows = list(json.loads(text).values())
+        if len(rows) == 1 and isinstance(rows[0], list):
+            return _answered(json.dumps(rows[0]))
+        return _FILE.validate_json(text)
     except (OSError, ValueError, KeyError) as error:
         raise TerminalError(
             f"{path} cannot be read as a source's catalog: `lakehouse connector catalog > {path}` "
@@ -294,7 +298,8 @@ def _answered(text: str) -> Catalog:
         joined = joined.replace('""', '"')
     rows = json.loads(joined)
     if rows and all(isinstance(row, dict) and len(row) == 1 for row in rows):
-        rows = json.loads("".join(str(part) for row in rows for part in row.values()))
+        parts = [part for row in rows for part in row.values()]
+        rows = json.loads("".join(p if isinstance(p, str) else json.dumps(p) for p in parts))
     if not (isinstance(rows, list) and rows and all(isinstance(row, dict) for row in rows)):
         raise ValueError("it has no columns in it: save the answer of a login that sees the tables")
     [database] = {row["database"] for row in rows}

@@ -14,8 +14,12 @@ def of_tenant(declared: Declarations, name: str) -> Declarations:
         TerminalError: no such tenant; the message lists those there are.
     """
     if name and name not in declared.tenants:
-        known = ", ".join(declared.tenants) or "none"
-        raise TerminalError(f"tenant {name!r} is not declared; declared tenants: {known}")
+        raise TerminalError(
+            f"tenant {name!r} is not declared; declared tenants: {', '.join(declared.tenants)}"
+            if declared.tenants
+            else f"the source has no tenants: leave --tenant {name} out (`tenants` names them, "
+            "docs/declarations.md)"
+        )
     return declared.tenants[name] if name else declared
 
 

@@ -304,6 +304,12 @@ def test_nothing_of_the_shop_is_in_it(project: NewProject) -> None:
     assert not {node for node in nodes if node.startswith(("dim_", "fct_", "agg_"))}
     assert not {f"{name}__log" for name in names - {"patients"}} & nodes
     assert not (project.folder / "playground").exists()
+    pages = [*project.folder.glob("docs/**/*.md"), *project.folder.glob("models/**/*.*")]
+    assert not [page for page in pages if "retailer" in page.read_text("utf-8")]
+    titled = project.must(
+        sys.executable, "-c", "from lakehouse.commands import docs; print(docs.TITLE)"
+    )
+    assert titled == "Clinic lakehouse\n"
     page = project.must(sys.executable, "-m", "lakehouse.settings")
     assert page == (project.folder / "docs/settings.md").read_text("utf-8")
     rendered = project.must("lakehouse", "connector", "render")

@@ -22,7 +22,13 @@ from lakehouse.health.checks import check_source
 from lakehouse.settings import CommandSettings
 from lakehouse.source import catalog as catalog_module
 from lakehouse.source import database as database_module
-from lakehouse.source.catalog import Catalog, SourceColumn, load_catalog, read_catalog
+from lakehouse.source.catalog import (
+    Catalog,
+    SourceColumn,
+    catalog_query,
+    load_catalog,
+    read_catalog,
+)
 from lakehouse.source.connectors import cdc_sql, source_table
 from lakehouse.source.database import Database
 from lakehouse.source.misfits import misfits
@@ -375,6 +381,12 @@ SAVED: dict[str, Callable[[str], bytes]] = {
     "Azure Data Studio and VS Code, JSON": lambda text: json.dumps(
         [{"JSON_F52E2B61-18A1-11d1-B105-00805F49916B": row} for row in in_rows(text)], indent=4
     ).encode(),
+    "DBeaver": lambda text: json.dumps(
+        {catalog_query("sqlserver"): [{"JSON_F52E2B61": row} for row in in_rows(text)]}, indent=1
+    ).encode(),
+    "DBeaver, of a column of JSON": lambda text: json.dumps(
+        {catalog_query("sqlserver"): [{"json_agg": json.loads(text)}]}, indent=1
+    ).encode(),
     "the text alone": lambda text: json.dumps(json.loads(text), indent=4).encode("utf-8-sig"),
 }
 
@@ -420,6 +432,7 @@ def test_an_answer_to_the_query_of_before_tells_no_collation(tmp_path: Path) -> 
         (b'["a"]', "it has no columns in it"),
         (b'[{"a": 1}]', "it has no columns in it"),
         (b'[{"a": "x"}, {"a": "y"}]', "it is no JSON, or not all of it: save the whole answer"),
+        (b'{"select 1": []}', "it has no columns in it"),
         (b"nothing", "it is no JSON, or not all of it"),
     ],
 )
