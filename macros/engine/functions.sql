@@ -103,18 +103,3 @@
 {% macro laid_out(config) %}{{ return(adapter.dispatch('laid_out')(config)) }}{% endmacro %}
 {% macro duckdb__laid_out(config) %}{% endmacro %}
 {% macro redshift__laid_out(config) -%} {{ dist(config.get("dist")) }} {{ sort(none, config.get("sort")) }} {%- endmacro %}
-
-{#-
-  A CTE to select from, whose expressions are evaluated once. Redshift's planner puts those of a subquery
-  in the place of each name that stands for them, which grows with every step; a CTE with two readers it
-  keeps. DuckDB keeps every step.
--#}
-{% macro evaluated_once(cte) %}{{ return(adapter.dispatch('evaluated_once')(cte)) }}{% endmacro %}
-{% macro duckdb__evaluated_once(cte) %}{{ return(cte) }}{% endmacro %}
-{% macro redshift__evaluated_once(cte) -%}
-    (
-        select * from {{ cte }}
-        union all
-        select * from {{ cte }} where 1 = 0
-    ) as {{ cte }}
-{%- endmacro %}

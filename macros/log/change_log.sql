@@ -19,10 +19,61 @@
 
 {% macro _change_log_sql(table) %}
 {% set logged, origins = logged_columns(table), record_origins(table) %}
-{#- the tenant has no name in the source -#}
-{% set columns = logged | selectattr('source_names') | list %}
 with
+{% for ctes in adapter.dispatch('steps_in_query')(table, logged, origins) %}
+{{ ctes }},
+{% endfor %}
+{{ _decided(table, logged, origins) }}
+select * from decided
+where {{ side_condition(table) }}
+{% endmacro %}
 
+{#-
+  Before the last step, by name: each is CTEs of which the last has the step's name, and the next step
+  names each of its columns several times.
+-#}
+{% macro _log_steps(table, logged, origins) %}
+{% set columns = _of_the_source(logged) %}
+{% set steps = {} %}
+{% for name, ctes in decoded_events(table, columns).items() %}
+    {% do steps.update({name: ctes if steps else _records(table) ~ ',\n' ~ ctes}) %}
+{% endfor %}
+{% do steps.update({'described': _described(table, columns, origins), 'judged': _judged(table, columns)}) %}
+{% do return(steps) %}
+{% endmacro %}
+
+{#-
+  SQL to select from: the step `name` of the table's log. DuckDB keeps every step of a query. Redshift's
+  planner puts the expressions of a subquery, or of a CTE, in the place of each name that stands for them,
+  which grows with every step: there a step is a temporary table of the log's transaction.
+-#}
+{% macro log_step(table, name) %}{{ return(adapter.dispatch('log_step')(table, name)) }}{% endmacro %}
+{% macro duckdb__log_step(table, name) %}{{ return(name) }}{% endmacro %}
+{% macro redshift__log_step(table, name) -%} {{ step_relation(table, name) }} as {{ name }} {%- endmacro %}
+
+{% macro step_relation(table, name) -%} {{ table }}__{{ name }} {%- endmacro %}
+
+{% macro duckdb__steps_in_query(table, logged, origins) %}{{ return(_log_steps(table, logged, origins).values()) }}{% endmacro %}
+{% macro redshift__steps_in_query(table, logged, origins) %}{{ return([]) }}{% endmacro %}
+
+{#- Pre-hook of a log, behind the choice of what it reads. A step's table goes when the next one is there. -#}
+{% macro store_log_steps(table) %}{% if execute %}{{ adapter.dispatch('store_log_steps')(table) }}{% endif %}{% endmacro %}
+{% macro default__store_log_steps(table) %}{% endmacro %}
+
+{% macro redshift__store_log_steps(table) %}
+    {% for name, ctes in _log_steps(table, logged_columns(table), record_origins(table)).items() %}
+    create temporary table {{ step_relation(table, name) }} as
+    with
+    {{ ctes }}
+    select * from {{ name }};
+    drop table {{ step_relation(table, loop.previtem[0] if loop.previtem else 'ranges') }};
+    {% endfor %}
+{% endmacro %}
+
+{#- The tenant has no name in the source. -#}
+{% macro _of_the_source(logged) %}{% do return(logged | selectattr('source_names') | list) %}{% endmacro %}
+
+{% macro _records(table) %}
 landed as (
     {{ landed_records(table) }}
 ),
@@ -56,14 +107,17 @@ rejected_before as (
 
 records as (
     select * from landed
-    {% if is_incremental() %}
+    {#- --empty limits sources and refs, and a stream on Redshift is neither #}
+    {%- if flags.EMPTY %}
+    where 1 = 0
+    {%- elif is_incremental() %}
     union all
     select * from rejected_before
     {% endif %}
-),
+)
+{% endmacro %}
 
-{{ decoded_events(table, columns) }},
-
+{% macro _described(table, columns, origins) %}
 -- text of the row itself: `before` for a delete, `after` for every other operation
 rows_as_text as (
     select
@@ -80,7 +134,7 @@ rows_as_text as (
         {{ could_be_value('events', image, column) }} as {{ image }}_fits__{{ column['name'] }}
         {%- endfor %}
         {%- endfor %}
-    from {{ evaluated_once('events') }}
+    from {{ log_step(table, 'events') }}
 ),
 
 with_gaps as (
@@ -95,16 +149,30 @@ described as (
         with_gaps.*,
         {{ before_lacks('with_gaps', table, columns) }} as before_lacks
     from with_gaps
-),
+)
+{% endmacro %}
 
+{% macro _judged(table, columns) %}
 judged as (
     select
         described.*,
         {{ reject_reason('described', columns) }} as reject_reason,
         {{ before_is_known('described', columns) }} as has_before
-    from {{ evaluated_once('described') }}
-),
+    from {{ log_step(table, 'described') }}
+)
+{% endmacro %}
 
+{#-
+  Texts of the log's own columns have their width here: of a CASE Redshift takes that of the longest literal,
+  and a longer one in a later release would have the column written anew.
+-#}
+{% macro _decided(table, logged, origins) %}
+{% set columns = _of_the_source(logged) %}
+{% set bytes = [2] %}
+{% for column in columns %}
+    {%- for name in [column['name'], column['source_names'][0]] %}{% do bytes.append(name.encode() | length + 1) %}{% endfor %}
+{% endfor %}
+{% set names_type = 'varchar(' ~ [1000, 4000, 16000, 65535] | select('ge', [bytes | sum, 65535] | min) | first ~ ')' %}
 -- only the last step names columns as declared: until then they stand beside others
 typed as (
     select
@@ -131,7 +199,7 @@ typed as (
         end as {{ name }}
         {%- endfor %}
         {%- endfor %}
-    from judged
+    from {{ log_step(table, 'judged') }}
 ),
 
 decided as (
@@ -142,8 +210,9 @@ decided as (
         {%- for column in logged %}
         _before_{{ column['name'] }},
         {%- endfor %}
-        case when reject_reason is null then op end as _cdc_op,
-        case when reject_reason is null then source_epoch || ':' || change_position end as _cdc_position,
+        cast(case when reject_reason is null then op end as varchar(1)) as _cdc_op,
+        cast(case when reject_reason is null then source_epoch || ':' || change_position end as varchar(67))
+            as _cdc_position,
         case when reject_reason is null then commit_is_known end as _cdc_commit_known,
         case when reject_reason is null then {{ from_epoch_ms('committed_ms') }} end as _cdc_committed_at,
         case when reject_reason is null and kafka_value is not null
@@ -152,18 +221,22 @@ decided as (
         case when reject_reason is null and has_before
             then {{ cdc_history.row_hash(logged, prefix='_before_') }}
         end as _cdc_before_hash,
-        case when reject_reason is null then row_lacks end as _cdc_not_carried,
-        case when reject_reason is null and has_before then before_lacks end as _cdc_before_not_carried,
-        case when reject_reason is null then trim(row_missing, ',') end as _cdc_missing_columns,
+        cast(case when reject_reason is null then row_lacks end as {{ names_type }}) as _cdc_not_carried,
+        cast(case when reject_reason is null and has_before then before_lacks end as {{ names_type }})
+            as _cdc_before_not_carried,
+        cast(case when reject_reason is null then trim(row_missing, ',') end as {{ names_type }}) as _cdc_missing_columns,
         case when reject_reason is null or reject_reason like 'missing_column:%' then unknown_columns end
             as _cdc_unknown_columns,
-        case when reject_reason is null then {{ replaced_columns('typed', columns) }} end as _cdc_replaced_columns,
-        case
-            when kafka_value is null then 'tombstone'
-            when reject_reason is null then 'accepted'
-            else 'rejected'
-        end as _cdc_status,
-        case when kafka_value is not null then reject_reason end as _cdc_reject_reason,
+        cast(case when reject_reason is null then {{ replaced_columns('typed', columns) }} end as {{ names_type }})
+            as _cdc_replaced_columns,
+        cast(
+            case
+                when kafka_value is null then 'tombstone'
+                when reject_reason is null then 'accepted'
+                else 'rejected'
+            end as varchar(10)
+        ) as _cdc_status,
+        cast(case when kafka_value is not null then reject_reason end as varchar(160)) as _cdc_reject_reason,
         case when kafka_value is not null and reject_reason is not null then kafka_key end as kafka_key,
         case when reject_reason is not null then kafka_value end as kafka_value,
         '{{ declaration_hash(table) }}' as _cdc_declaration,
@@ -175,8 +248,4 @@ decided as (
         {{ cdc_history.current_run() }} as _cdc_run
     from typed
 )
-
-select * from decided
-{#- --empty limits sources and refs, and a stream on Redshift is neither. #}
-where {{ side_condition(table) }}{{ ' and 1 = 0' if flags.EMPTY }}
 {% endmacro %}

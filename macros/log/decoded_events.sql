@@ -1,5 +1,5 @@
 {#-
-  CTEs from `records` to `events`: one row per record with the envelope's fields as text.
+  The steps from `records` to `events` (change_log.sql): one row per record with the envelope's fields as text.
 
   op, source_name, committed_ms, the connector's position fields, is_utf8, is_json, key_text,
   has_row, has_before_image, row_missing and before_missing (the source's names of columns that the image
@@ -9,12 +9,16 @@
   all), with row_is_other__<name> and before_is_other__<name> where a varchar holds anything but a string.
 -#}
 {% macro decoded_events(table, columns) %}
-    {{ adapter.dispatch('decoded_events')(table, columns) }}
+    {{ return(adapter.dispatch('decoded_events')(table, columns)) }}
 {% endmacro %}
 
 {% macro named_unknown_columns() %}{{ return(60) }}{% endmacro %}
 
 {% macro duckdb__decoded_events(table, columns) %}
+{% do return({'events': _duckdb_events(columns)}) %}
+{% endmacro %}
+
+{% macro _duckdb_events(columns) %}
 {% set text_types = ['varchar', 'decimal'] %}
 {% set fields = {} %}
 {% for column in columns %}

@@ -7,10 +7,10 @@
   Attribute names are CamelCase on SQL Server: the pre-hook sets enable_case_sensitive_super_attribute.
 -#}
 {% macro redshift__decoded_events(table, columns) %}
-{% set position_fields = {
-    'postgresql': ['lsn', 'sequence'],
-    'sqlserver': ['commit_lsn', 'change_lsn', 'event_serial_no'],
-}[source_connector()] %}
+{% do return({'imaged': _redshift_imaged(), 'events': _redshift_events(table, columns)}) %}
+{% endmacro %}
+
+{% macro _redshift_imaged() %}
 parsed as (
     select
         records.kafka_topic,
@@ -34,7 +34,7 @@ parsed as (
 enveloped as (
     select
         parsed.*,
-        {{ _redshift_scalar('parsed.document."op"') }} as op,
+        {{ _redshift_short(_redshift_scalar('parsed.document."op"')) }} as op,
         parsed.document."source" as event_source,
         parsed.document."before" as before_image,
         case
@@ -60,7 +60,20 @@ enveloped as (
 
 imaged as (
     select
-        enveloped.*,
+        enveloped.kafka_topic,
+        enveloped._cdc_incarnation,
+        enveloped.kafka_partition,
+        enveloped.kafka_offset,
+        enveloped.kafka_timestamp,
+        enveloped.kafka_key,
+        enveloped.kafka_value,
+        enveloped.key_text,
+        enveloped.is_utf8,
+        enveloped.is_json,
+        enveloped.op,
+        enveloped.event_source,
+        {{ _redshift_short(_redshift_scalar('enveloped.document."transaction"."total_order"')) }} as total_order,
+        enveloped.before_image,
         case when enveloped.op = 'd' then enveloped.document."before" else enveloped.document."after" end
             as row_image,
         -- of a longer record the text is not looked at
@@ -69,8 +82,14 @@ imaged as (
         or strpos(enveloped.value_text, '{{ sign }}') > 0
         {%- endfor %} as names_unavailable
     from enveloped
-),
+)
+{% endmacro %}
 
+{% macro _redshift_events(table, columns) %}
+{% set position_fields = {
+    'postgresql': ['lsn', 'sequence'],
+    'sqlserver': ['commit_lsn', 'change_lsn', 'event_serial_no'],
+}[source_connector()] %}
 images as (
     select
         imaged.*
@@ -87,7 +106,7 @@ images as (
             then {{ cdc_history.names_where(conditions) }}
         end as {{ image }}_missing
         {%- endfor %}
-    from imaged
+    from {{ log_step(table, 'imaged') }}
 ),
 
 undeclared as (
@@ -106,7 +125,7 @@ undeclared as (
                 partition by imaged._cdc_incarnation, imaged.kafka_partition, imaged.kafka_offset
                 order by cast(attribute as varchar(1000))
             ) as place
-        from imaged, unpivot imaged.row_image as attribute_value at attribute
+        from {{ log_step(table, 'imaged') }}, unpivot imaged.row_image as attribute_value at attribute
         where cast(attribute as varchar(1000)) not in (
             {{ text_literals(columns | map(attribute='source_names') | sum(start=[])) }}
         )
@@ -127,12 +146,12 @@ events as (
         imaged.is_utf8,
         imaged.is_json,
         imaged.op,
-        {{ _redshift_scalar('imaged.event_source."name"') }} as source_name,
-        {{ _redshift_scalar('imaged.event_source."ts_ms"') }} as committed_ms,
+        {{ _redshift_short(_redshift_scalar('imaged.event_source."name"'), 255) }} as source_name,
+        {{ _redshift_short(_redshift_scalar('imaged.event_source."ts_ms"')) }} as committed_ms,
         {%- for field in position_fields %}
-        {{ _redshift_scalar('imaged.event_source."' ~ field ~ '"') }} as {{ field }},
+        {{ _redshift_short(_redshift_scalar('imaged.event_source."' ~ field ~ '"')) }} as {{ field }},
         {%- endfor %}
-        {{ _redshift_scalar('imaged.document."transaction"."total_order"') }} as total_order,
+        imaged.total_order,
         coalesce(json_typeof(imaged.event_source."name") <> 'null', false) as has_source,
         coalesce(
             json_typeof(imaged.row_image) = 'object' and json_size(imaged.row_image) > 2, false
@@ -147,16 +166,14 @@ events as (
         {%- for column in columns %}
         {%- for image in ['row', 'before'] %}
         {%- set value = _redshift_value('imaged.' ~ image ~ '_image', column['source_names']) %}
-        {%- if column['type']['name'] in ['varchar', 'decimal'] %},
+        {%- set has_text = column['type']['name'] in ['varchar', 'decimal'] %}
+        {%- set text = _redshift_text(value, column['type']) if has_text else _redshift_scalar(value) %},
         case when {{ _redshift_is_unavailable(value) }} then '{{ unavailable_forms()[0] }}'
-            else {{ _redshift_text(value, column['type']) }}
-        end as {{ image }}__{{ column['name'] }},
+            else {{ _redshift_short(text, _longest_text(column['type'])) }}
+        end as {{ image }}__{{ column['name'] }}
+        {%- if has_text %},
         {{ _redshift_is_no_text(value, column['type']) }}
         and not {{ _redshift_is_unavailable(value) }} as {{ image }}_is_other__{{ column['name'] }}
-        {%- else %},
-        case when {{ _redshift_is_unavailable(value) }} then '{{ unavailable_forms()[0] }}'
-            else {{ _redshift_scalar(value) }}
-        end as {{ image }}__{{ column['name'] }}
         {%- endif %}
         {%- endfor %}
         {%- endfor %}
@@ -194,6 +211,23 @@ events as (
         when 'object' then '{}'
         when 'array' then '[]'
     end
+{%- endmacro %}
+
+{#-
+  How many characters of a column's text decide: what is longer than any value of its type stays longer.
+  A float has no longest text.
+-#}
+{% macro _longest_text(type) %}
+    {% do return(none if type['from_float'] else type['length'] + 1 if type['length'] else 64) %}
+{% endmacro %}
+
+{#- SQL: the text's beginning in a column no wider than that; Redshift keeps room for all of a varchar(65535). -#}
+{% macro _redshift_short(text, characters=64) -%}
+    {%- if characters is none or varchar_length(characters) == 65535 -%}
+    {{ text }}
+    {%- else -%}
+    cast(left({{ text }}, {{ characters }}) as varchar({{ varchar_length(characters) }}))
+    {%- endif -%}
 {%- endmacro %}
 
 {#- SQL: the text of a JSON string, null for anything else. -#}

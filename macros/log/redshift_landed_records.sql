@@ -36,7 +36,7 @@
                 streamed.kafka_value,
                 1 as path_rank
             from {{ _streaming_relation(table) }} as streamed
-            inner join {{ ranges_relation(table) }} as ranges
+            inner join {{ step_relation(table, 'ranges') }} as ranges
                 on
                     streamed._cdc_incarnation = ranges.incarnation
                     and streamed.kafka_partition = ranges.kafka_partition
@@ -54,7 +54,7 @@
                 landed.kafka_value,
                 2 as path_rank
             from {{ source(var('source'), table) }} as landed
-            inner join {{ ranges_relation(table) }} as ranges
+            inner join {{ step_relation(table, 'ranges') }} as ranges
                 on
                     landed.incarnation = ranges.incarnation
                     and landed.landing_date = ranges.landing_date
@@ -66,17 +66,13 @@
             where
                 landed.landing_date >= (
                     select min(first_range.landing_date)
-                    from {{ ranges_relation(table) }} as first_range
+                    from {{ step_relation(table, 'ranges') }} as first_range
                     where first_range.read_from = 'landing'
                 )
         ) as both_paths
     ) as chosen
     where chosen.copy_number = 1
 {% endmacro %}
-
-{% macro ranges_relation(table) -%}
-    {{ table }}__ranges
-{%- endmacro %}
 
 {#- The view over all streaming views of a table and their archives; `lakehouse warehouse deploy` makes it. -#}
 {% macro _streaming_relation(table) %}
@@ -92,8 +88,7 @@
 {% macro redshift__choose_landing_files(table) %}
     {% set ledger = cdc_history.operations_relation('ledger') %}
     set enable_case_sensitive_super_attribute to true;
-    drop table if exists {{ ranges_relation(table) }};
-    create temporary table {{ ranges_relation(table) }} as
+    create temporary table {{ step_relation(table, 'ranges') }} as
     with
 
     read_before as (

@@ -52,11 +52,11 @@
 
 {#-
   Post-hook of a log: from now on its rows are of this declaration. On Redshift not without them (see
-  watermarks.sql): on a new connection the temporary table of the log's pre-hook is not there.
+  save_watermark.sql): on a new connection the temporary table of the log's last step is not there.
 -#}
 {% macro save_declaration(table) %}
     {% if execute and not flags.EMPTY %}
-        {% if target.type == 'redshift' %}select count(*) from {{ ranges_relation(table) }};{% endif %}
+        {% if target.type == 'redshift' %}drop table {{ step_relation(table, 'judged') }};{% endif %}
         {{ save_declaration_sql(table) }}
     {% endif %}
 {% endmacro %}

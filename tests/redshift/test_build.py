@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import psycopg2
 import pytest
 from dbt.artifacts.schemas.run import RunExecutionResult
 from dbt.contracts.graph.nodes import CompiledNode
@@ -16,6 +17,7 @@ from lakehouse.warehouse.comparison import Comparison
 from playground.services.kafka import KafkaBroker
 from playground.services.postgres import PostgresServer
 from redshift_standin.server import StandIn
+from redshift_standin.wire import Session
 from tests.kit.corpus.canonical import golden_values, question
 from tests.kit.dbt import Dbt, environment, explain
 from tests.kit.redshift import Prod, differences
@@ -113,6 +115,46 @@ def test_full_refresh_loses_nothing_that_kafka_no_longer_holds(rounds: Rounds) -
 def test_one_more_build_writes_nothing(rounds: Rounds) -> None:
     rounds.world.prod.dbt.build()
     assert _written_by_newest_run(rounds.world) == 0
+
+
+@only_sqlserver
+@pytest.mark.parametrize("table", ["customers", "orders"])
+def test_a_log_names_what_it_computed_instead_of_repeating_it(rounds: Rounds, table: str) -> None:
+    """Redshift compiles what its planner makes of a query, and that grows with each repetition.
+
+    PostgreSQL's planner puts expressions in the place of names too.
+    """
+    plans = _plans_of_the_log(rounds.world.prod, table)
+    assert sum(len(plan) for plan in plans) < 300_000
+    assert sum(plan.count("json_typeof") for plan in plans) < 500
+
+
+def _plans_of_the_log(prod: Prod, table: str) -> list[str]:
+    """What PostgreSQL plans for the statements with which the newest build made the log's rows."""
+    stand_in = prod.stand_in
+    made = re.compile(rf'create temporary table\s+"?{table}__(log__dbt_tmp|(?!_)[a-z]+ )')
+    statements = [sql for sql in stand_in.statements.sent if made.search(sql)][-6:]
+    session = Session(stand_in.user, stand_in.database, settings=dict(stand_in.parameters))
+    session.settings["enable_case_sensitive_super_attribute"] = "true"
+    connection = psycopg2.connect(stand_in.dsn)
+    plans = []
+    try:
+        with connection.cursor() as database:
+            database.execute(
+                "load 'auto_explain'; set auto_explain.log_min_duration = 0;"
+                " set auto_explain.log_verbose = on; set auto_explain.log_nested_statements = on;"
+                " set auto_explain.log_level = 'notice'; set search_path = public, redshift"
+            )
+            for sql in statements:
+                connection.notices = []
+                database.execute(stand_in.statements.translate(sql, session))
+                [told] = [told for told in connection.notices if "Query Text:" in told]
+                _, _, plan = told.partition("(cost=")
+                plans.append(plan)
+    finally:
+        connection.close()
+    assert len(plans) == 6
+    return plans
 
 
 @only_sqlserver
