@@ -9,6 +9,7 @@
 
 {#- SQL: the ranges that the pre-hook chose, read from both paths, each record once. -#}
 {% macro redshift__landed_records(table) %}
+    {% set bounds = _range_bounds(table) %}
     select
         chosen.kafka_topic,
         chosen._cdc_incarnation,
@@ -43,6 +44,14 @@
                     and streamed.kafka_offset >= ranges.from_offset
                     and streamed.kafka_offset < ranges.until_offset
                     and ranges.read_from = 'stream'
+            where
+                {%- if 'stream' in bounds %}
+                streamed.kafka_offset >= {{ bounds['stream'].first_offset | int }}
+                and streamed.kafka_offset < {{ bounds['stream'].end_offset | int }}
+                {%- else %}
+                1 = 0
+                {%- endif %}
+            {%- if 'landing' in bounds %}
             union all
             select
                 landed.kafka_topic,
@@ -62,16 +71,35 @@
                     and landed.kafka_offset >= ranges.from_offset
                     and landed.kafka_offset < ranges.until_offset
                     and ranges.read_from = 'landing'
-            -- so that only the folders of the chosen ranges are opened
             where
-                landed.landing_date >= (
-                    select min(first_range.landing_date)
-                    from {{ step_relation(table, 'ranges') }} as first_range
-                    where first_range.read_from = 'landing'
-                )
+                landed.landing_date >= cast('{{ bounds['landing'].first_date }}' as date)
+                and landed.landing_date <= cast('{{ bounds['landing'].last_date }}' as date)
+                and landed.kafka_offset >= {{ bounds['landing'].first_offset | int }}
+                and landed.kafka_offset < {{ bounds['landing'].end_offset | int }}
+            {%- endif %}
         ) as both_paths
     ) as chosen
     where chosen.copy_number = 1
+{% endmacro %}
+
+{#-
+  Within what the ranges of each path lie, which the pre-hook asks in its transaction: as literals they say
+  which blocks, files and folders are not read; those of a join do not.
+-#}
+{% macro _range_bounds(table) %}
+    {% set bounds = {} %}
+    {% set asked %}
+        select
+            ranges.read_from,
+            min(ranges.from_offset) as first_offset,
+            max(ranges.until_offset) as end_offset,
+            min(ranges.landing_date) as first_date,
+            max(ranges.landing_date) as last_date
+        from {{ step_relation(table, 'ranges') }} as ranges
+        group by ranges.read_from
+    {% endset %}
+    {% for row in run_query(asked).rows %}{% do bounds.update({row['read_from']: row}) %}{% endfor %}
+    {% do return(bounds) %}
 {% endmacro %}
 
 {#- The view over all streaming views of a table and their archives; `lakehouse warehouse deploy` makes it. -#}
@@ -87,25 +115,25 @@
 -#}
 {% macro redshift__choose_landing_files(table) %}
     {% set ledger = cdc_history.operations_relation('ledger') %}
+    {% set partitions = _partitions_read(table, ledger) if is_incremental() else [] %}
     set enable_case_sensitive_super_attribute to true;
     create temporary table {{ step_relation(table, 'ranges') }} as
     with
 
     read_before as (
-        {% if is_incremental() %}
+        {% for partition in partitions %}
         select
-            logged._cdc_incarnation as incarnation,
-            logged.kafka_partition,
-            max(logged.kafka_offset) + 1 as next_offset
-        from {{ this }} as logged
-        group by logged._cdc_incarnation, logged.kafka_partition
+            cast({{ partition.incarnation | int }} as integer) as incarnation,
+            cast({{ partition.kafka_partition | int }} as bigint) as kafka_partition,
+            cast({{ partition.next_offset | int }} as bigint) as next_offset
+        {{ 'union all' if not loop.last }}
         {% else %}
         select
             cast(0 as integer) as incarnation,
             cast(0 as bigint) as kafka_partition,
             cast(0 as bigint) as next_offset
         where 1 = 0
-        {% endif %}
+        {% endfor %}
     ),
 
     entries as (
@@ -137,7 +165,11 @@
             on
                 stream._cdc_incarnation = read_before.incarnation
                 and stream.kafka_partition = read_before.kafka_partition
-        where stream.kafka_offset >= coalesce(read_before.next_offset, 0)
+        where
+            stream.kafka_offset >= coalesce(read_before.next_offset, 0)
+            {%- if partitions %}
+            and stream.kafka_offset >= {{ _first_unread(table, partitions) }}
+            {%- endif %}
         group by
             stream._cdc_incarnation, stream.kafka_partition, stream.kafka_offset,
             read_before.next_offset
@@ -205,33 +237,74 @@
         group by numbered.incarnation, numbered.kafka_partition
     ),
 
-    -- files of which the stream lacks a record
-    incomplete as (
+    unread as (
         select
             entries.incarnation,
             entries.kafka_partition,
             entries.landing_date,
             greatest(entries.from_offset, entries.next_offset) as from_offset,
-            entries.until_offset
+            entries.until_offset,
+            case
+                when entries.row_count = 0 or entries.from_offset >= entries.next_offset then entries.row_count
+                else entries.until_offset - entries.next_offset
+            end as row_count,
+            lag(entries.until_offset) over (
+                partition by entries.incarnation, entries.kafka_partition, entries.landing_date
+                order by entries.from_offset
+            ) as previous_until
         from entries
+        where entries.kind = 'landed' and entries.until_offset > entries.next_offset
+    ),
+
+    counted as (
+        select
+            unread.incarnation,
+            unread.kafka_partition,
+            unread.landing_date,
+            unread.from_offset,
+            unread.until_offset,
+            unread.row_count,
+            sum(case when unread.from_offset = unread.previous_until then 0 else 1 end) over (
+                partition by unread.incarnation, unread.kafka_partition, unread.landing_date
+                order by unread.from_offset
+                rows unbounded preceding
+            ) as stretch
+        from unread
+    ),
+
+    -- the ledger has a row a commit; what follows one another in a folder is one range
+    stretches as (
+        select
+            counted.incarnation,
+            counted.kafka_partition,
+            counted.landing_date,
+            min(counted.from_offset) as from_offset,
+            max(counted.until_offset) as until_offset,
+            sum(counted.row_count) as row_count
+        from counted
+        group by counted.incarnation, counted.kafka_partition, counted.landing_date, counted.stretch
+    ),
+
+    -- ranges of which the stream lacks a record
+    incomplete as (
+        select
+            stretches.incarnation,
+            stretches.kafka_partition,
+            stretches.landing_date,
+            stretches.from_offset,
+            stretches.until_offset
+        from stretches
         left join streamed
             on
-                entries.incarnation = streamed.incarnation
-                and entries.kafka_partition = streamed.kafka_partition
-                and streamed.kafka_offset >= entries.from_offset
-                and streamed.kafka_offset < entries.until_offset
-        where
-            entries.kind = 'landed'
-            and entries.row_count > 0
-            and entries.until_offset > entries.next_offset
+                stretches.incarnation = streamed.incarnation
+                and stretches.kafka_partition = streamed.kafka_partition
+                and streamed.kafka_offset >= stretches.from_offset
+                and streamed.kafka_offset < stretches.until_offset
+        where stretches.row_count > 0
         group by
-            entries.incarnation, entries.kafka_partition, entries.landing_date,
-            entries.from_offset, entries.until_offset, entries.next_offset, entries.row_count
-        having
-            count(streamed.kafka_offset) < case
-                when entries.from_offset >= entries.next_offset then entries.row_count
-                else entries.until_offset - entries.next_offset
-            end
+            stretches.incarnation, stretches.kafka_partition, stretches.landing_date,
+            stretches.from_offset, stretches.until_offset, stretches.row_count
+        having count(streamed.kafka_offset) < stretches.row_count
     )
 
     select
@@ -259,4 +332,44 @@
         on
             covered.incarnation = continued.incarnation
             and covered.kafka_partition = continued.kafka_partition
+    where
+        greatest(covered.until_offset, coalesce(continued.until_offset, 0))
+        > coalesce(read_before.next_offset, 0)
+{% endmacro %}
+
+{#-
+  The next offset of each partition that the log or the ledger knows, asked before the transaction: as a
+  literal it says which blocks of the streams are not read.
+-#}
+{% macro _partitions_read(table, ledger) %}
+    {% set asked %}
+        select known.incarnation, known.kafka_partition, max(known.next_offset) as next_offset
+        from (
+            select
+                logged._cdc_incarnation as incarnation,
+                logged.kafka_partition,
+                logged.kafka_offset + 1 as next_offset
+            from {{ this }} as logged
+            union all
+            select ledger.incarnation, ledger.kafka_partition, 0 as next_offset
+            from {{ ledger }} as ledger
+            where ledger.table_name = '{{ table }}'
+        ) as known
+        group by known.incarnation, known.kafka_partition
+        order by known.incarnation, known.kafka_partition
+    {% endset %}
+    {% do return(run_query(asked).rows) %}
+{% endmacro %}
+
+{#-
+  Where the streams are read from, whatever the partition: what an older topic, or a partition that the ledger
+  does not know yet, has below it is read when it is landed.
+-#}
+{% macro _first_unread(table, partitions) %}
+    {% set newest = partitions | map(attribute='incarnation') | max %}
+    {% set offsets = [] %}
+    {% for partition in partitions if partition.incarnation == newest or record_origins(table)['topics'] %}
+        {% do offsets.append(partition.next_offset | int) %}
+    {% endfor %}
+    {% do return(offsets | min) %}
 {% endmacro %}

@@ -33,8 +33,9 @@
 
 {#-
   The ledger as a table of Redshift's own; entries are never changed, only those of new commits are
-  copied. Commits are removed a day after a roll-up holds them too: a warehouse that is new, or was away
-  for longer, begins again with the newest roll-up.
+  copied, up to the first that is missing: a listing may show one and not the one before it. Commits are
+  removed a day after a roll-up holds them too: a warehouse that is new, or was away for longer, begins again
+  with the newest roll-up.
 -#}
 {% macro _copy_ledger_statements() %}
     {% set ledger = cdc_history.operations_relation('ledger') %}
@@ -85,7 +86,25 @@
     {% endset %}
     {% set copy_commits %}
         {{ _copy_entries_sql('written."$path"') }}
-        where written."$path" not like '%/rolled/%' and written."$path" > {{ copied_until }}
+        where
+            written."$path" in (
+                select numbered.path
+                from (
+                    select
+                        listed.path,
+                        row_number() over (order by listed.path) as place
+                    from (
+                        select distinct written."$path" as path
+                        from {{ _landing_schema() }}.ledger as written
+                        where written."$path" not like '%/rolled/%' and written."$path" > {{ copied_until }}
+                    ) as listed
+                ) as numbered
+                where
+                    {{ _commit_number('numbered.path') }} = numbered.place + (
+                        select coalesce(max({{ _commit_number('copied.ledger_file') }}), 0)
+                        from {{ ledger }} as copied
+                    )
+            )
     {% endset %}
     {% do return([create_table, forget_if_behind, copy_newest_roll_up, copy_commits]) %}
 {% endmacro %}

@@ -80,6 +80,7 @@ def test_a_warehouse_that_was_away_begins_again_with_the_ledgers_roll_up(
     land(2)
     prod.dbt.build(*selection)
     assert prod.rows(copied) == [(0, 1, 1), (1, 2, 1)]
+    assert landed_ranges(world, "stores") == [(0, 2)], "a range a commit would be joined with rows"
     land(2)
     assert len(list((lake.root / "_ledger").glob("*.jsonl"))) == 2, "the third and the fourth"
     prod.dbt.build(*selection)
@@ -91,9 +92,32 @@ def test_a_warehouse_that_was_away_begins_again_with_the_ledgers_roll_up(
     land(1)
     prod.dbt.build(*selection)
     assert prod.rows(copied) == [(0, 9, 9), (9, 10, 1), (10, 11, 1)]
-    assert prod.rows("select kafka_offset from staging.stores__log order by 1") == [
-        (number,) for number in range(11)
-    ]
+    log = "select kafka_offset from staging.stores__log order by 1"
+    assert prod.rows(log) == [(number,) for number in range(11)]
+
+    land(3)
+    *_, hidden, _ = sorted((lake.root / "_ledger").glob("*.jsonl"))
+    shown = hidden.rename(lake.root / hidden.name)
+    prod.dbt.build(*selection)
+    assert prod.rows(log)[-1] == (11,), "no listing shows a folder at one instant"
+    shown.rename(hidden)
+    prod.dbt.build(*selection)
+    assert prod.rows(log) == [(number,) for number in range(14)]
+
+
+def landed_ranges(world: World, table: str) -> list[tuple[int, int]]:
+    """The ranges of offsets that the newest build read from the landing zone."""
+    create = f"create temporary table {table}__ranges"
+    chosen = [sql for sql in world.prod.stand_in.statements.sent if create in sql][-1]
+    with world.prod.warehouse() as warehouse:
+        warehouse.run(chosen)
+        return [
+            (first, end)
+            for first, end in warehouse.rows(
+                f"select from_offset, until_offset from {table}__ranges"
+                " where read_from = 'landing' order by from_offset"
+            )
+        ]
 
 
 @pytest.mark.timeout(600)
