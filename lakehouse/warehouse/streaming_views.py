@@ -31,19 +31,16 @@ sortkey (kafka_offset)
 auto refresh yes
 as
 select
-{_COLUMNS},
-    case when can_json_parse(kafka_value) then json_parse(kafka_value) end as payload
+{_COLUMNS}
 from kafka."{{topic}}\""""
 # Made from the view itself: APPEND wants equal columns, distribution and sort key.
-_ARCHIVE = f"""\
-create table streaming.{{view}}_archive
+_ARCHIVE = """\
+create table streaming.{view}_archive
 diststyle even
 sortkey (kafka_offset)
 as
-select
-{_COLUMNS},
-    payload
-from streaming.{{view}}
+select *
+from streaming.{view}
 where 1 = 0"""
 # Late binding, so that a view or archive under it can be replaced.
 _ALL = """\
@@ -59,9 +56,13 @@ select
     kafka_timestamp,
     kafka_key,
     kafka_value,
-    refresh_time,
-    payload
+    refresh_time
 from streaming.{relation}"""
+# Earlier releases parsed each value into it, for nobody.
+_PARSED = """\
+select table_name
+from svv_columns
+where table_schema = 'streaming' and column_name = 'payload'"""
 # Before any topic of the table has been landed.
 _NOTHING = """\
 select
@@ -72,8 +73,7 @@ select
     cast(null as timestamp) as kafka_timestamp,
     cast(null as varbyte(16777216)) as kafka_key,
     cast(null as varbyte(16777216)) as kafka_value,
-    cast(null as timestamp) as refresh_time,
-    cast(null as super) as payload
+    cast(null as timestamp) as refresh_time
 where 1 = 0"""
 # What the log and landing hold.
 _PRUNE = """\
@@ -105,8 +105,11 @@ def streaming_statements(
 
     The view of an older incarnation is emptied into its archive before it goes. Where the source
     has tenants, a table has a view on each one's topic, as soon as the ledger gives it a number.
+    A view that still parses stays as it is, with its archive: once it is dropped, the archive loses
+    the column too, because APPEND wants equal ones.
     """
     views, there = view_names(warehouse), relations(warehouse, "streaming")
+    parsed = names(warehouse, _PARSED)
     landed = _incarnations(warehouse)
     found = []
     if not views:
@@ -125,10 +128,20 @@ def streaming_statements(
             if view not in views:
                 why = f"records of {table.name}, incarnation {number} of its topic"
                 found.append(Statement(why, _VIEW.format(view=view, topic=topic)))
+                if f"{view}_archive" in parsed:
+                    drop = f"alter table streaming.{view}_archive drop column payload"
+                    found.append(Statement(f"records as {view} has them", drop))
             if f"streaming.{view}_archive" not in there:
                 why = f"where records of {view} go when the view is emptied"
                 found.append(Statement(why, _ARCHIVE.format(view=view)))
-        if streams.keys() - set(views) or f"streaming.{table.name}" not in there:
+        if table.name in parsed:
+            why = "a view is not replaced by one with fewer columns"
+            found.append(Statement(why, f"drop view streaming.{table.name}"))
+        if (
+            streams.keys() - set(views)
+            or f"streaming.{table.name}" not in there
+            or table.name in parsed
+        ):
             archives = [(number, f"{table.name}_{number}_archive") for number in (*older, *newest)]
             selects = [
                 _PART.format(

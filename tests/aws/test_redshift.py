@@ -103,12 +103,12 @@ def test_statement_of_the_page_is_accepted(page: str, tables: Warehouse) -> None
 
 def test_rows_leave_a_table_by_append(tables: Warehouse) -> None:
     """An archive is made from the view itself; here from a table with such columns."""
-    source = "(kafka_offset bigint, kafka_value varbyte(16777216), payload super)"
+    source = "(kafka_offset bigint, kafka_value varbyte(16777216))"
     tables.run(f"create table streamed {source} diststyle even sortkey (kafka_offset)")
-    tables.run("insert into streamed values (1, 'a'::varbyte, json_parse('1'))")
+    tables.run("insert into streamed values (1, 'a'::varbyte)")
     tables.run(
         "create table archived diststyle even sortkey (kafka_offset) as"
-        " select kafka_offset, kafka_value, payload from streamed where 1 = 0"
+        " select * from streamed where 1 = 0"
     )
     tables.run("alter table archived append from streamed")
     assert tables.rows("select count(*) from archived") == [(1,)]

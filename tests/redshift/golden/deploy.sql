@@ -105,8 +105,7 @@ select
     kafka_timestamp,
     kafka_key,
     kafka_value,
-    refresh_time,
-    case when can_json_parse(kafka_value) then json_parse(kafka_value) end as payload
+    refresh_time
 from kafka."retail.retail.dbo.Stores";
 
 -- where records of stores_1 go when the view is emptied
@@ -114,15 +113,7 @@ create table streaming.stores_1_archive
 diststyle even
 sortkey (kafka_offset)
 as
-select
-    kafka_partition,
-    kafka_offset,
-    kafka_timestamp_type,
-    kafka_timestamp,
-    kafka_key,
-    kafka_value,
-    refresh_time,
-    payload
+select *
 from streaming.stores_1
 where 1 = 0;
 
@@ -136,8 +127,7 @@ select
     kafka_timestamp,
     kafka_key,
     kafka_value,
-    refresh_time,
-    payload
+    refresh_time
 from streaming.stores_1_archive
 union all
 select
@@ -148,8 +138,7 @@ select
     kafka_timestamp,
     kafka_key,
     kafka_value,
-    refresh_time,
-    payload
+    refresh_time
 from streaming.stores_1
 with no schema binding;
 
