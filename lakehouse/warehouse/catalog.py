@@ -25,10 +25,14 @@ def names(warehouse: Connection, query: str) -> frozenset[str]:
 
 
 def relations(warehouse: Connection, *schemas: str) -> frozenset[str]:
-    """Tables and views of `schemas`, as `schema.name`."""
+    """Tables and views of `schemas`, as `schema.name`.
+
+    Without the tables in which Redshift keeps the rows of materialized views, mv_tbl__<view>__0:
+    they stand beside the views, and nothing can be granted on them.
+    """
     listed = "', '".join(schemas)
     return names(
         warehouse,
         "select table_schema || '.' || table_name from information_schema.tables"
-        f" where table_schema in ('{listed}')",
+        f" where table_schema in ('{listed}') and left(table_name, 8) <> 'mv_tbl__'",
     )

@@ -53,7 +53,8 @@ def stream_states(warehouse: Connection, declarations: Declarations) -> list[Str
     refreshes = _last_refreshes(warehouse)
     states = []
     for view, auto in warehouse.rows(
-        "select name, autorefresh from svv_mv_info where schema_name = 'streaming' order by name"
+        "select trim(name), autorefresh from svv_mv_info"
+        " where schema_name = 'streaming' order by name"
     ):
         table = str(view).rpartition("_")[0]
         if table not in tables:
@@ -79,7 +80,8 @@ def stream_states(warehouse: Connection, declarations: Declarations) -> list[Str
 
 def view_names(warehouse: Connection) -> frozenset[str]:
     """The names of the streaming views."""
-    return names(warehouse, "select name from svv_mv_info where schema_name = 'streaming'")
+    # names in Redshift's views of materialized views are char(128): they come with blanks
+    return names(warehouse, "select trim(name) from svv_mv_info where schema_name = 'streaming'")
 
 
 def refresh_streams(warehouse: Connection, tables: Sequence[str]) -> list[str]:
@@ -133,7 +135,7 @@ def _last_refreshes(warehouse: Connection) -> dict[str, tuple[str, str]]:
     return {
         str(view): (str(at), str(status))
         for view, at, status in warehouse.rows(
-            "select mv_name, start_time, status from sys_mv_refresh_history"
+            "select trim(mv_name), start_time, status from sys_mv_refresh_history"
             " where schema_name = 'streaming' order by start_time"
         )
     }

@@ -33,10 +33,13 @@ from redshift_standin.rules import (
     Refused,
     Rule,
     StatementRule,
+    read_table,
 )
 from redshift_standin.server import StandIn
 from redshift_standin.translation import parse_one, rewrite, translate_query
 from redshift_standin.wire import Session
+
+SYSTEM_VIEWS = read_table("system_views")
 
 
 @pytest.fixture
@@ -362,3 +365,18 @@ def test_postgresql_says_which_words_and_system_columns_it_has(
         )
         assert {*(name for (name,) in cursor.fetchall()), "rowid"} == SYSTEM_COLUMNS
     connection.close()
+
+
+@pytest.mark.parametrize("view", SYSTEM_VIEWS)
+def test_system_view_has_the_columns_of_its_page(view: str, stand_in: StandIn) -> None:
+    """With their types; names that are char(n) come padded with blanks."""
+    found = stand_in.books.rows(
+        "select attname::text, format_type(atttypid, atttypmod) from pg_attribute"
+        " where attrelid = to_regclass(%s) and attnum > 0 order by attnum",
+        f"{SYSTEM_VIEWS[view].get('schema', 'redshift')}.{view}",
+    )
+    written = {"char": "character", "timestamp": "timestamp without time zone"}
+    assert found == [
+        (name, re.sub(r"^\w+$|^char\b", lambda kind: written.get(kind[0], kind[0]), kind))
+        for name, kind in SYSTEM_VIEWS[view]["columns"].items()
+    ]

@@ -317,6 +317,7 @@ class Books:
         )
         return (
             f"do $standin$ begin create table {schema}.{view} ({columns}); {style};"
+            f" create table {schema}.{_internal(view)} ({columns});"
             f" insert into standin.streaming_views values ({quote(schema)}, {quote(view)},"
             f" {quote(kafka_schema)}, {quote(topic)}, {quote(query)}, {auto}); end $standin$"
         )
@@ -466,7 +467,7 @@ class Books:
             raise Refused(f'materialized view "{view}" does not exist')
         where = f"where schema_name = {quote(schema)} and table_name = {quote(view)}"
         return (
-            f"do $standin$ begin drop table {schema}.{view} cascade;"
+            f"do $standin$ begin drop table {schema}.{view}, {schema}.{_internal(view)} cascade;"
             f" delete from standin.streaming_views {where}; delete from standin.stream_positions {where};"
             " end $standin$"
         )
@@ -706,6 +707,11 @@ class Books:
                 )
                 if path.is_file() and not hidden:
                     yield path
+
+
+def _internal(view: str) -> str:
+    """The table that holds a materialized view's rows on Redshift; here it is only listed."""
+    return f"mv_tbl__{view}__0"
 
 
 def check_attributes(attributes: str) -> list[str]:

@@ -275,73 +275,6 @@ create table standin.refreshes (
     schema_name text, table_name text, status text, refreshed_at timestamp default redshift.getdate()
 );
 
--- ------------------------------------------------------------------------------------- system views
-create table redshift.sys_stream_scan_errors (
-    external_schema_name text, stream_name text, mv_name text, partition_id text, position text,
-    error_code int, error_reason text, record_time timestamp
-);
-create table redshift.sys_stream_scan_states (
-    external_schema_name text, stream_name text, mv_name text, partition_id text, latest_position text,
-    scanned_rows bigint, skipped_rows bigint, record_time timestamp,
-    stream_record_time_min timestamp, stream_record_time_max timestamp
-);
-create view redshift.sys_mv_refresh_history as
-    select current_database()::text as database_name, schema_name, table_name as mv_name, status,
-        'Manual'::text as refresh_type, refreshed_at as start_time, refreshed_at as end_time,
-        0::bigint as duration
-    from standin.refreshes;
-create view redshift.svv_mv_info as
-    select current_database()::text as database_name, schema_name, 'standin'::text as user_name,
-        table_name as name, 'f'::char(1) as is_stale, case when auto_refresh then 't' else 'f' end as autorefresh,
-        1 as state
-    from standin.streaming_views;
-create view redshift.svv_external_schemas as
-    select 0 as esoid, case kind when 'kafka' then 7 else 1 end as eskind, name as schemaname, 0 as esowner,
-        'dev'::text as databasename, options as esoptions
-    from standin.external_schemas;
-create view redshift.svv_external_tables as
-    select schema_name as schemaname, table_name as tablename, location, properties as parameters
-    from standin.external_tables;
-create view redshift.svv_external_partitions as
-    select schema_name as schemaname, table_name as tablename, partition_values as "values", location
-    from standin.external_partitions;
-create view pg_catalog.svv_external_columns as
-    select
-        tables.schema_name as schemaname, tables.table_name as tablename, each.item ->> 0 as columnname,
-        (each.item ->> 1) || (each.item ->> 2) as external_type, each.place::int as columnnum,
-        greatest(each.place - json_array_length(tables.columns::json), 0)::int as part_key
-    from standin.external_tables as tables
-    cross join lateral jsonb_array_elements(tables.columns::jsonb || tables.partitions::jsonb)
-        with ordinality as each (item, place);
-create view redshift.svv_roles as
-    select oid::int as role_id, rolname::text as role_name, 'standin'::text as role_owner
-    from pg_roles where not rolcanlogin and rolname not like 'pg\_%';
-create view redshift.svv_role_grants as
-    select m.member::int as role_id, member.rolname::text as role_name, granted.rolname::text as granted_role_name
-    from pg_auth_members as m
-    inner join pg_roles as member on m.member = member.oid
-    inner join pg_roles as granted on m.roleid = granted.oid;
-create view redshift.svv_masking_policy as
-    select name as policy_name, input as input_columns, expression as policy_expression
-    from standin.masking_policies;
-create view redshift.svv_attached_masking_policy as
-    select policy as policy_name, split_part(relation, '.', 1) as schema_name,
-        split_part(relation, '.', 2) as table_name, columns as input_columns, columns as output_columns,
-        grantee, 'role'::text as grantee_type, priority
-    from standin.attached_policies;
-create view pg_catalog.svv_table_info as
-    select current_database()::text as database, n.nspname::text as schema, c.oid as table_id,
-        c.relname::text as "table", 'N'::text as encoded, coalesce(a.attributes, 'AUTO(ALL)') as diststyle,
-        null::text as sortkey1, 0 as max_varchar, null::text as sortkey1_enc, 0 as sortkey_num, 0::bigint as size,
-        0.0 as pct_used, 0.0 as unsorted, 0.0 as stats_off, 0::numeric as tbl_rows, 0.0 as skew_sortkey1,
-        0.0 as skew_rows
-    from pg_class as c
-    inner join pg_namespace as n on c.relnamespace = n.oid
-    left join standin.table_attributes as a on a.schema_name = n.nspname and a.table_name = c.relname
-    where c.relkind = 'r' and n.nspname not in ('pg_catalog', 'information_schema', 'standin', 'redshift');
-create table redshift.stv_inflight (pid int, query bigint, text text);
-create table redshift.sys_query_detail (table_id oid, step_name text, start_time timestamp);
-
 create function redshift.pg_get_late_binding_view_cols() returns setof record language sql stable as $$
     select n.nspname, c.relname, (col.told ->> 'name')::name, (col.told ->> 'type')::varchar, col.place::int
     from standin.late_binding_views as v
@@ -375,15 +308,6 @@ begin
     on conflict (view) do update set query = excluded.query, columns = excluded.columns;
 end
 $$;
--- includes late-binding views, which information_schema.columns does not
-create view redshift.svv_columns as
-    select table_catalog::text, table_schema::text, table_name::text, column_name::text,
-        ordinal_position::int, data_type::text
-    from information_schema.columns
-    union all
-    select current_database()::text, schema_name::text, view_name::text, column_name::text, place, data_type::text
-    from redshift.pg_get_late_binding_view_cols()
-        as cols(schema_name name, view_name name, column_name name, data_type varchar, place int);
 -- columns of all relations with their types as they were written
 create view standin.columns as
     select n.nspname::text as schema_name, c.relname::text as table_name, a.attname::text as column_name,
@@ -396,22 +320,3 @@ create view standin.columns as
     select schema_name::text, view_name::text, column_name::text, data_type::text
     from redshift.pg_get_late_binding_view_cols()
         as cols(schema_name name, view_name name, column_name name, data_type varchar, place int);
-grant usage on schema redshift, standin to public;
-grant select on all tables in schema redshift, standin to public;
-
-create view redshift.svv_schema_privileges as
-    select n.nspname::text as namespace_name, upper(a.privilege_type) as privilege_type,
-        r.rolname::text as identity_name, 'role'::text as identity_type
-    from pg_namespace as n
-    cross join lateral aclexplode(n.nspacl) as a
-    inner join pg_roles as r on a.grantee = r.oid;
-create view redshift.svv_relation_privileges as
-    select n.nspname::text as namespace_name, c.relname::text as relation_name,
-        upper(a.privilege_type) as privilege_type, r.rolname::text as identity_name,
-        'role'::text as identity_type
-    from pg_class as c
-    inner join pg_namespace as n on c.relnamespace = n.oid
-    cross join lateral aclexplode(c.relacl) as a
-    inner join pg_roles as r on a.grantee = r.oid
-    where c.relkind in ('r', 'v');
-grant select on redshift.svv_schema_privileges, redshift.svv_relation_privileges, redshift.svv_columns to public;

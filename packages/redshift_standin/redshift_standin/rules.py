@@ -11,13 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+import yaml
 from sqlglot import exp
 from sqlglot.dialects import Redshift
 
 from redshift_standin.dialect import MARK
 
 Look = Callable[[exp.Expr], bool]
+
+
+def read_table(name: str) -> Any:
+    """The table `name`.yml beside this module."""
+    return yaml.safe_load((Path(__file__).parent / f"{name}.yml").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,36 @@ from typing import Protocol, Self
 
 import psycopg2
 from psycopg2.extensions import cursor
+from sqlglot import exp, parse_one
 
 from redshift_standin.books import Books
+from redshift_standin.rules import read_table
 from redshift_standin.statements import Statements
 from redshift_standin.wire import Backend, Proxy, Session
 
 DATABASE = "dev"
 _SHIMS = Path(__file__).parent / "functions.sql"
+_GRANTS = """
+grant usage on schema redshift, standin to public;
+grant select on all tables in schema redshift, standin to public;
+"""
+
+
+def system_views_sql() -> Iterator[str]:
+    """The system views with the types of their pages; null where the stand-in knows nothing."""
+    for name, view in read_table("system_views").items():
+        kinds = view["columns"]
+        full_name = f"{view.get('schema', 'redshift')}.{name}"
+        if "from" not in view:
+            columns = ", ".join(f'"{column}" {kind}' for column, kind in kinds.items())
+            yield f"create table {full_name} ({columns})"
+            continue
+        known = parse_one(view["from"], read="postgres", into=exp.Select).named_selects
+        values = {column: f'"{column}"' if column in known else "null" for column in kinds}
+        columns = ", ".join(
+            f'cast({values[column]} as {kind}) as "{column}"' for column, kind in kinds.items()
+        )
+        yield f"create view {full_name} as select {columns} from ({view['from']}) as known"
 
 
 class Postgres(Protocol):
@@ -61,6 +84,7 @@ class StandIn:
                 database.execute(f"create role {self.user} superuser login")
             database.execute("set allow_system_table_mods = on")
             database.execute(_SHIMS.read_text(encoding="utf-8"))
+            database.execute(";".join([*system_views_sql(), _GRANTS]))
             database.execute(
                 f'alter database {self._database} set search_path = "$user", public, redshift'
             )
