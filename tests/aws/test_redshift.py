@@ -8,6 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,19 +16,17 @@ from ingestion.declarations import load
 from ingestion.errors import TerminalError
 from lakehouse.warehouse.connection import Warehouse
 from lakehouse.warehouse.streams import grant_rows, stream_states
-from redshift_standin.examples import (
+from tests.redshift.examples import (
     ACCEPTED,
     ANSWERS,
+    REFUSED,
     REFUSED_BY_BOTH,
     TABLES,
     Answer,
 )
-from redshift_standin.rules import RULES, STATEMENT_RULES, Rule, StatementRule
 
 pytestmark = pytest.mark.aws
 
-# rules whose page speaks of what a session does, or that the stand-in refuses on purpose only
-_ASKED_RULES = [rule for rule in RULES if rule.source != "unverified"]
 _OF_STREAMS_OR_LAKE = (
     "k.",
     "lake.",
@@ -63,23 +62,22 @@ def test_answer_is_the_one_that_the_page_gives(answer: Answer, tables: Warehouse
     assert [list(row) for row in tables.rows(answer.sql)] == answer.rows
 
 
-@pytest.mark.parametrize("rule", _ASKED_RULES, ids=lambda rule: rule.name)
-def test_what_the_stand_in_refuses_is_refused(rule: Rule, tables: Warehouse) -> None:
-    with pytest.raises(TerminalError):
-        tables.run(rule.example)
-
-
 @pytest.mark.parametrize(
-    "rule",
-    [rule for rule in STATEMENT_RULES if rule.source != "unverified" and _of_tables(rule.example)],
-    ids=lambda rule: rule.name,
+    "case",
+    [
+        case
+        for case in REFUSED.values()
+        if case["page"] != "unverified" and "valid" not in case and _of_tables(case["statement"])
+    ],
+    ids=lambda case: case["statement"],
 )
-def test_what_a_page_forbids_is_refused(rule: StatementRule, tables: Warehouse) -> None:
-    for each in rule.before:
+def test_what_a_page_forbids_is_refused(case: dict[str, Any], tables: Warehouse) -> None:
+    """All but what the stand-in alone refuses."""
+    for each in case.get("before", ()):
         tables.run(each)
     try:
         with pytest.raises(TerminalError):
-            tables.run(rule.example)
+            tables.run(case["statement"])
     finally:
         tables.run("rollback")
 

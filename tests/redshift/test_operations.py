@@ -189,7 +189,7 @@ def test_measures_what_the_alarms_look_at(prod: Prod) -> None:
 def test_analyst_reads_marts_and_nothing_else(prod: Prod) -> None:
     prod.lakehouse("deploy")
     prod.stand_in.passwords["ann"] = "secret"
-    prod.stand_in.admin("create user ann")
+    prod.stand_in.admin("create user ann password disable")
     prod.stand_in.admin("grant role analyst to ann")
     for statement in (
         "create table marts.sales (a integer)",

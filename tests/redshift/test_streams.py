@@ -215,7 +215,7 @@ def test_a_record_that_the_view_skipped_is_read_from_landing(world: World) -> No
     )
     prod.lakehouse("deploy")
     prod.refresh("stores")
-    assert prod.rows("select position from redshift.sys_stream_scan_errors") == [("1",)]
+    assert prod.rows("select trim(position) from redshift.sys_stream_scan_errors") == [("1",)]
     prod.dbt.build("--select", "stores__log")
     assert prod.rows("select kafka_offset from staging.stores__log") == [(0,)]
     lake.land("stores")

@@ -23,8 +23,8 @@ from psycopg2.extensions import cursor
 from sqlglot import exp
 
 from redshift_standin.dialect import to_postgres
-from redshift_standin.rules import Refused, function_name, refusal
-from redshift_standin.translation import parse_one, rewrite, schema_and_table
+from redshift_standin.rules import Refused, function_name, read_table, refusal
+from redshift_standin.translation import parse_one, rewrite, schema_and_table, translate_query
 from redshift_standin.wire import Session
 
 # The columns of a Kafka stream (materialized-view-streaming-ingestion, "Streaming ingestion from Kafka").
@@ -69,6 +69,12 @@ def quote(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def run_all(*statements: str) -> str:
+    """One statement that runs `statements` in the client's transaction."""
+    lines = "; ".join(f"execute {quote(each)}" for each in statements)
+    return f"do $standin$ begin {lines}; end $standin$"
+
+
 class Books:
     """The stand-in's books in PostgreSQL, at `dsn`; `buckets` maps S3 buckets to folders."""
 
@@ -110,12 +116,14 @@ class Books:
             connection.close()
 
     def kind(self, name: str) -> str:
-        """What the relation `name` is: table, view, external (or nothing yet: table)."""
+        """What the relation `name` is: table, view, materialized, external (nothing yet: table)."""
         schema, table = schema_and_table(name)
         [(kind,)] = self.rows(
             "select case"
             " when exists (select 1 from standin.external_tables"
             " where schema_name = %(schema)s and table_name = %(table)s) then 'external'"
+            " when exists (select 1 from standin.streaming_views"
+            " where schema_name = %(schema)s and table_name = %(table)s) then 'materialized'"
             " when exists (select 1 from pg_class as c inner join pg_namespace as n on c.relnamespace = n.oid"
             " where n.nspname = %(schema)s and c.relname = %(table)s and c.relkind = 'v') then 'view'"
             " else 'table' end",
@@ -128,7 +136,7 @@ class Books:
         schema, table = schema_and_table(name)
         style = " ".join(attributes.lower().split())
         keys = check_attributes(style)
-        style = re.sub(r"backup (yes|no)|auto refresh (yes|no)", "", style).strip()
+        style = re.sub(r"backup (yes|no)|encode auto", "", style).strip()
         return [
             *(f"select standin.check_key({quote(name)}, {quote(key)})" for key in keys),
             f"insert into standin.table_attributes values ({quote(schema)}, {quote(table)},"
@@ -138,13 +146,52 @@ class Books:
 
     def keys(self, name: str) -> set[str]:
         """Columns of the distribution and sort keys of the table `name`."""
+        return set(check_attributes(self._attributes(name)))
+
+    def _attributes(self, name: str) -> str:
         schema, table = schema_and_table(name)
         found = self.rows(
             "select attributes from standin.table_attributes where schema_name = %s and table_name = %s",
             schema,
             table,
         )
-        return set(check_attributes(found[0][0])) if found else set()
+        return str(found[0][0]) if found else ""
+
+    def alter_attributes(
+        self, name: str, style: str, dist: str, sort: list[str], unsorted: str
+    ) -> str:
+        """ALTER TABLE … ALTER DISTSTYLE, DISTKEY or SORTKEY: the books keep the new ones."""
+        kept = self._attributes(name)
+        if style or dist:
+            kept = re.sub(r"diststyle \w+|distkey\s*\([^)]*\)", "", kept)
+            kept += f" diststyle {style}" if style else f" diststyle key distkey ({dist})"
+        if sort or unsorted:
+            kept = re.sub(r"((compound|interleaved) )?sortkey\s*(\([^)]*\)|auto)", "", kept)
+            kept += f" sortkey ({', '.join(sort)})" if sort else ""
+        return run_all(*self.attributes_sql(name, kept))
+
+    def width(self, name: str) -> int:
+        """How many columns the relation `name` has."""
+        schema, table = schema_and_table(name)
+        found = self.rows(
+            "select count(*) from standin.columns where schema_name = %s and table_name = %s",
+            schema,
+            table,
+        )
+        return int(found[0][0])
+
+    def has_default(self, name: str, column: str) -> bool:
+        """Whether a column of the table `name` has a default."""
+        schema, table = schema_and_table(name)
+        return bool(
+            self.rows(
+                "select 1 from information_schema.columns where table_schema = %s"
+                " and table_name = %s and column_name = %s and column_default is not null",
+                schema,
+                table,
+                column.strip('"').lower(),
+            )
+        )
 
     @staticmethod
     def rename_sql(name: str, new_name: str) -> list[str]:
@@ -162,8 +209,14 @@ class Books:
         schema = name.strip('"').lower()
         return bool(self.rows("select 1 from standin.external_schemas where name = %s", schema))
 
-    def check_mask(
-        self, policy: str, relation: str, columns: str, grantee: str, priority: int
+    def check_mask(  # noqa: PLR0917 - what the statement says
+        self,
+        policy: str,
+        relation: str,
+        inputs: list[str],
+        columns: str,
+        grantee: str,
+        priority: int,
     ) -> None:
         """r_ATTACH_MASKING_POLICY, t_ddm-considerations: what a policy can be attached to.
 
@@ -172,12 +225,16 @@ class Books:
         """
         if self.kind(relation) == "external":
             raise refusal("mask_external")
-        found = self.rows("select input from standin.masking_policies where name = %s", policy)
-        if not found:
-            raise refusal("mask_unknown", policy)
+        found = self.mask_input(policy)
+        if grantee.lower() != "public" and not self.rows(
+            "select 1 from pg_roles where rolname = %s", grantee.strip('"')
+        ):
+            raise refusal("mask_grantee", grantee)
         schema, table = schema_and_table(relation)
-        types = [_column_type(part) for part in re.split(r",(?![^(]*\))", found[0][0])]
-        for column, expected in zip(columns.split(","), types, strict=True):
+        types = [_column_type(part) for part in re.split(r",(?![^(]*\))", found)]
+        if len(inputs) != len(types):
+            raise refusal("mask_inputs", len(types), len(inputs))
+        for column, expected in zip(inputs, types, strict=True):
             name = column.strip().strip('"').lower()
             kinds = self.rows(
                 "select kind from standin.columns where schema_name = %s and table_name = %s"
@@ -199,6 +256,40 @@ class Books:
                 priority,
             ):
                 raise refusal("mask_twice", name)
+
+    def mask_input(self, policy: str) -> str:
+        """The input of the masking policy `policy`.
+
+        Raises:
+            Refused: there is none.
+        """
+        found = self.rows(
+            "select input from standin.masking_policies where name = %s", policy.lower()
+        )
+        if not found:
+            raise refusal("mask_unknown", policy)
+        return str(found[0][0])
+
+    def check_mask_expression(self, inputs: str, expression: str) -> None:
+        """r_CREATE_MASKING_POLICY: the expression has the type of the first input.
+
+        Raises:
+            Refused: it has another, or is a constant without a cast.
+        """
+        if re.fullmatch(r"\s*('[^']*'|[\d.]+|null|true|false)\s*", expression, re.I):
+            raise refusal("mask_constant_without_cast")
+        kinds = [column_type(kind) for _name, kind in _pieces(inputs)]
+        shape = ", ".join(
+            f"cast(null as {kind[1]}) as {name}"
+            for (name, _), kind in zip(_pieces(inputs), kinds, strict=True)
+        )
+        query = translate_query(f"select {expression} as masked from _input", Session("", ""))
+        [(given, wanted)] = self.rows(
+            f"with _input as (select {shape}) select format_type(pg_typeof(masked), null),"
+            f" format_type(pg_typeof(cast(null as {kinds[0][1]})), null) from ({query}) as made"
+        )
+        if given != wanted:
+            raise refusal("mask_expression_type", given, wanted)
 
     def late_binding_views(self, sql: str, user: str) -> dict[tuple[str, str], str]:
         """Queries of the late-binding views that `sql` names, and of those that they name.
@@ -236,13 +327,10 @@ class Books:
     # ------------------------------------------------------------------------- external schemas
 
     def create_external_schema(
-        self, name: str, options: str, if_not_exists: bool, session: Session
+        self, name: str, kind: str, options: str, if_not_exists: bool
     ) -> str:
         """What CREATE EXTERNAL SCHEMA does to the books, as PostgreSQL's SQL."""
         schema = name.strip('"').lower()
-        kind = self._check_options(options)
-        if kind == "catalog" and session.in_transaction and "create external database" in options:
-            raise refusal("external_database_in_transaction")
         if self.rows("select 1 from standin.external_schemas where name = %s", schema):
             if if_not_exists:
                 return "do $$ begin end $$"
@@ -254,7 +342,7 @@ class Books:
             " end $standin$"
         )
 
-    def alter_external_schema(self, name: str, options: str) -> str:
+    def alter_external_schema(self, name: str, uri: str) -> str:
         """The same of ALTER EXTERNAL SCHEMA."""
         schema = name.strip('"').lower()
         rows = self.rows(
@@ -262,38 +350,15 @@ class Books:
         )
         if not rows:
             raise Refused(f'external schema "{schema}" does not exist')
-        uri = re.search(r"uri\s+'([^']*)'", options, re.I)
         changed = rows[0][1]
         if uri:
-            changed = re.sub(r"uri\s+'[^']*'", uri[0], changed, flags=re.I)
+            changed = re.sub(r"uri\s+'[^']*'", uri, changed, flags=re.I)
         return f"update standin.external_schemas set options = {quote(changed)} where name = {quote(schema)}"
-
-    @staticmethod
-    def _check_options(options: str) -> str:
-        """The grammar of CREATE EXTERNAL SCHEMA for the two kinds that are used here."""
-        role = r"iam_role\s+(default|'arn:aws[^']*:iam::\d{12}:role/[^']+')"
-        kafka = (
-            rf"from\s+(kafka|msk)(\s+{role})?\s+authentication\s+(none|iam|mtls)"
-            r"(\s+(authentication_arn|secret_arn)\s+'[^']+')?\s+uri\s+'[^']+'"
-        )
-        catalog = (
-            rf"from\s+data\s+catalog\s+database\s+'[^']+'(\s+region\s+'[^']+')?\s+{role}"
-            r"(\s+create\s+external\s+database\s+if\s+not\s+exists)?"
-        )
-        if re.fullmatch(kafka, options.strip(), re.I | re.S):
-            if re.search(r"authentication\s+iam", options, re.I) and not re.search(
-                role, options, re.I
-            ):
-                raise refusal("kafka_needs_a_role")
-            return "kafka"
-        if re.fullmatch(catalog, options.strip(), re.I | re.S):
-            return "catalog"
-        raise Refused(f'syntax error at or near "{options.split()[1]}"')
 
     # -------------------------------------------------------------------------- streaming views
 
     def create_streaming_view(
-        self, name: str, attributes: str, query: str, session: Session
+        self, name: str, attributes: str, query: str, session: Session, *, auto: bool
     ) -> str:
         """A streaming view is a table that the refreshes fill."""
         schema, view = schema_and_table(name)
@@ -311,7 +376,6 @@ class Books:
             )
             columns = ", ".join(f'"{column}" {kind}' for column, kind in database.fetchall())
             connection.rollback()
-        auto = bool(re.search(r"auto\s+refresh\s+yes", attributes, re.I))
         style = "; ".join(
             f"execute {quote(each)}" for each in self.attributes_sql(name, attributes)
         )
@@ -496,16 +560,7 @@ class Books:
             if not columns:
                 raise Refused(f'relation "{schema}.{table}" does not exist')
             shapes.append(columns)
-        attributes = [
-            (
-                self.rows(
-                    "select attributes from standin.table_attributes where schema_name = %s and table_name = %s",
-                    *name,
-                )
-                or [("",)]
-            )[0][0]
-            for name in (target_name, source_name)
-        ]
+        attributes = [self._attributes(".".join(name)) for name in (target_name, source_name)]
         if attributes[0] != attributes[1]:
             raise refusal("append_keys", *attributes)
         into, out_of = shapes
@@ -525,33 +580,32 @@ class Books:
 
     # --------------------------------------------------------------------------------- Spectrum
 
-    def create_external_table(self, name: str, columns: str, rest: str) -> str:
+    def create_external_table(  # noqa: PLR0917
+        self,
+        name: str,
+        columns: str,
+        partitions: str,
+        kind: str,
+        location: str,
+        properties: list[str],
+    ) -> str:
         """An external table is a table that holds the files that a query is to see."""
         schema, table = schema_and_table(name)
         if not self.rows(
             "select 1 from standin.external_schemas where name = %s and kind = 'catalog'", schema
         ):
             raise refusal("external_needs_its_schema", schema)
-        clauses = re.fullmatch(
-            r"\s*(?:partitioned\s+by\s*\((?P<partitions>[^)]*)\)\s*)?"
-            r"(?P<format>stored\s+as\s+parquet|row\s+format\s+serde\s+'org\.openx\.data\.jsonserde\.JsonSerDe')"
-            r"\s*location\s+'(?P<location>s3://[^']+/)'\s*"
-            r"(?:table\s+properties\s*\((?P<properties>[^)]*)\)\s*)?",
-            rest,
-            re.I | re.S,
-        )
-        if clauses is None:
-            raise Refused("syntax error in CREATE EXTERNAL TABLE")
         if re.search(r'"\$(path|size)"', columns, re.I):
             raise refusal("pseudocolumn")
-        properties = dict(_properties(clauses["properties"] or ""))
+        if not re.fullmatch(r"s3://[^']+/", location):
+            raise refusal("external_location", location)
         return self._external_table_sql(
             (schema, table),
-            clauses["location"],
-            "parquet" if "parquet" in clauses["format"].lower() else "json",
-            _columns(columns[1:-1]),
-            _columns(clauses["partitions"] or ""),
-            properties,
+            location,
+            kind,
+            _columns(columns),
+            _columns(partitions),
+            dict(map(_property, properties)),
         )
 
     @staticmethod
@@ -597,20 +651,64 @@ class Books:
         )
         return f"do $standin$ begin drop table {schema}.{table}; {gone}; end $standin$"
 
-    def add_partitions(self, name: str, rest: str) -> str:
+    def add_partitions(
+        self, name: str, added: list[tuple[dict[str, str], str]], if_not_exists: bool
+    ) -> str:
         """What ALTER TABLE … ADD PARTITION does to the books."""
         schema, table = schema_and_table(name)
-        if_not_exists = bool(re.match(r"if\s+not\s+exists", rest, re.I))
-        found = re.findall(r"partition\s*\(([^)]*)\)\s*location\s+'(s3://[^']+)'", rest, re.I)
-        if not found:
-            raise Refused('syntax error at or near "partition"')
+        if len(added) > 100:
+            raise refusal("partition_count")
+        for values, _location in added:
+            self._require_partition(name, values, exists=None if if_not_exists else False)
         conflict = " on conflict do nothing" if if_not_exists else ""
-        values = ", ".join(
-            f"({quote(schema)}, {quote(table)}, {quote(location)},"
-            f" {quote(json.dumps(dict(_pairs(pairs))))})"
-            for pairs, location in found
+        rows = ", ".join(
+            f"({quote(schema)}, {quote(table)}, {quote(location)}, {quote(json.dumps(values))})"
+            for values, location in added
         )
-        return f"insert into standin.external_partitions values {values}{conflict}"
+        return f"insert into standin.external_partitions values {rows}{conflict}"
+
+    def _require_partition(self, name: str, values: dict[str, str], exists: bool | None) -> None:
+        """Refused unless `values` are of the table's keys, and the partition is there or not."""
+        schema, table = schema_and_table(name)
+        keys = self.rows(
+            "select partitions from standin.external_tables where schema_name = %s and table_name = %s",
+            schema,
+            table,
+        )
+        wanted = {key for key, *_ in json.loads(keys[0][0])} if keys else set()
+        if not wanted or values.keys() != wanted:
+            raise refusal("partition_key", sorted(wanted), sorted(values))
+        found = self.rows(
+            "select 1 from standin.external_partitions where schema_name = %s and table_name = %s"
+            " and partition_values::jsonb = %s::jsonb",
+            schema,
+            table,
+            json.dumps(values),
+        )
+        if exists is not None and bool(found) is not exists:
+            raise refusal("partition_exists", bool(found))
+
+    def alter_external_table(
+        self, name: str, values: dict[str, str], location: str, properties: list[str]
+    ) -> str:
+        """ALTER TABLE … DROP PARTITION, SET LOCATION or SET TABLE PROPERTIES."""
+        schema, table = schema_and_table(name)
+        if self.kind(name) != "external":
+            raise Refused(f'external table "{name}" does not exist')
+        where = f"where schema_name = {quote(schema)} and table_name = {quote(table)}"
+        if values:
+            self._require_partition(name, values, exists=True)
+            where += f" and partition_values::jsonb = {quote(json.dumps(values))}::jsonb"
+            if not location:
+                return f"delete from standin.external_partitions {where}"
+            return f"update standin.external_partitions set location = {quote(location)} {where}"
+        if properties:
+            told = json.dumps(dict(map(_property, properties)))
+            return (
+                "update standin.external_tables set properties ="
+                f" (properties::jsonb || {quote(told)}::jsonb)::text {where}"
+            )
+        return f"update standin.external_tables set location = {quote(location)} {where}"
 
     def sync_external_tables(self, sql: str) -> None:
         """Bring the tables that `sql` names up to what lies in their folders."""
@@ -721,27 +819,64 @@ def check_attributes(attributes: str) -> list[str]:
         Refused: distribution style and key do not go together, or there are too many columns.
     """
     style = re.search(r"diststyle\s+(\w+)", attributes, re.I)
-    dist = re.search(r"distkey\s*\(([^)]*)\)", attributes, re.I)
-    sort = re.search(r"(interleaved\s+)?sortkey\s*\(([^)]*)\)", attributes, re.I)
-    if dist is not None and "," in dist[1]:
+    dist = re.findall(r"distkey\s*\(([^)]*)\)", attributes, re.I)
+    sort = re.findall(r"(interleaved\s+)?sortkey\s*\(([^)]*)\)", attributes, re.I)
+    if len(dist) > 1 or "," in "".join(dist):
         raise refusal("one_distkey")
-    if dist is not None and style is not None and style[1].lower() != "key":
+    if dist and style is not None and style[1].lower() != "key":
         raise refusal("distkey_and_other_style")
-    if dist is None and style is not None and style[1].lower() == "key":
+    if not dist and style is not None and style[1].lower() == "key":
         raise refusal("distkey_without_column")
-    sorted_by = sort[2].split(",") if sort is not None else []
-    if sort is not None and sort[1] and len(sorted_by) > 8:
+    sorted_by = [name for _how, names in sort for name in names.split(",")]
+    if any(how for how, _names in sort) and len(sorted_by) > 8:
         raise refusal("interleaved_columns")
-    names = [*([dist[1]] if dist is not None else []), *sorted_by]
-    return [name.strip().strip('"').lower() for name in names]
+    return [name.strip().strip('"').lower() for name in [*dist, *sorted_by]]
+
+
+_TYPES = {
+    name.replace("_", " "): row
+    for names, row in read_table("statements")["column_types"].items()
+    for name in names.split()
+}
+_EXTERNAL_TYPES = read_table("statements")["external_types"]
+
+
+def column_type(written: str, *, external: bool = False) -> tuple[str, str]:
+    """The name of a column's type and PostgreSQL's type for it.
+
+    Raises:
+        Refused: Redshift has no such type (there), or not of that size.
+    """
+    found = re.fullmatch(r"(?P<name>[\w ]+?)\s*(?:\((?P<size>[^)]*)\))?", written.strip())
+    row = _TYPES.get(" ".join(found["name"].upper().split())) if found else None
+    if row is None or found is None:
+        raise refusal("unknown_type", written)
+    name, kind, *sizes = row
+    if external and name not in _EXTERNAL_TYPES:
+        raise refusal("external_type", written)
+    if not sizes:
+        if found["size"]:
+            raise refusal("type_length", name, "none", found["size"])
+        return name, kind
+    default, limit = sizes
+    size = re.sub(r"\s", "", found["size"] or default).lower().replace("max", str(limit))
+    precision, *scale = (int(number) for number in size.split(","))
+    if not 1 <= precision <= limit or (scale and (name != "decimal" or scale[0] > precision)):
+        raise refusal("type_length", name, limit, size)
+    return name, kind.format(size)
 
 
 def _column_type(column: str) -> str:
-    """The type in `name type`, as PostgreSQL writes it."""
-    kind = " ".join(column.split()[1:]).lower()
+    """The type in `name type`, as PostgreSQL's catalog writes it."""
+    kind = column_type(column.split(maxsplit=1)[1])[1]
     kind = re.sub(r"^varchar", "character varying", kind)
-    kind = re.sub(r"^decimal", "numeric", kind)
     return re.sub(r"^timestamp$", "timestamp without time zone", kind)
+
+
+def _pieces(columns: str) -> list[tuple[str, str]]:
+    """Names and types of `name type, …`."""
+    parts = re.split(r",(?![^(]*\))", columns)
+    return [(name, kind) for name, kind in (part.strip().split(maxsplit=1) for part in parts)]
 
 
 def _columns(text: str) -> list[tuple[str, str, str]]:
@@ -756,21 +891,12 @@ def _columns(text: str) -> list[tuple[str, str, str]]:
     return found
 
 
-def _pairs(text: str) -> Iterator[tuple[str, str]]:
-    for pair in text.split(","):
-        name, _, value = pair.partition("=")
-        yield name.strip().lower(), value.strip().strip("'")
-
-
-def _properties(text: str) -> Iterator[tuple[str, str]]:
+def _property(pair: str) -> tuple[str, str]:
     """r_CREATE_EXTERNAL_TABLE, "TABLE PROPERTIES": their names are case-sensitive."""
-    for pair in text.split(",") if text.strip() else ():
-        match = re.fullmatch(r"\s*'([^']+)'\s*=\s*'([^']*)'\s*", pair)
-        if match is None:
-            raise Refused(f'syntax error at or near "{pair.strip()}"')
-        if match[2] not in _PROPERTIES.get(match[1], ()):
-            raise refusal("table_property", match[1], match[2])
-        yield match[1], match[2]
+    name, value = re.findall(r"'([^']*)'", pair)
+    if value not in _PROPERTIES.get(name, ()):
+        raise refusal("table_property", name, value)
+    return name, value
 
 
 def _postgres_type(name: str, size: str) -> str:

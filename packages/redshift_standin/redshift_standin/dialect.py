@@ -16,7 +16,8 @@ from sqlglot.tokenizer_core import TokenType
 MARK = "rs__"
 # Syntax of its own in the parser, and the same meaning in PostgreSQL.
 _KEPT = {
-    "cast", "coalesce", "nullif", "greatest", "least", "extract", "substring", "trim", "position",
+    "cast", "try_cast", "coalesce", "nullif", "greatest", "least", "extract", "substring", "trim",
+    "position",
     "count", "sum", "min", "max", "avg", "row_number", "rank", "dense_rank", "lag", "lead",
     "first_value", "last_value", "abs", "round", "upper", "lower", "nvl", "decode", "listagg",
     "exists", "numeric", "values",

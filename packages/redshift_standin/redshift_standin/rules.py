@@ -1,16 +1,14 @@
-# ruff: noqa: E501 - statements and patterns of SQL stand in one line each
-"""What Redshift refuses and PostgreSQL does not: two tables of rules with their sources.
+"""What Redshift refuses: a query is held against the tables of `syntax.yml`.
 
-A rule of `RULES` looks at a parsed query and says what it finds. `STATEMENT_RULES` are about the other
-statements, whose handlers (`statements`, `books`) raise them by name. Each has an example. Sources are page names of the Amazon
-Redshift Database Developer Guide; "unverified" marks what is refused here on purpose because no page
-says that it works (the README lists these for the first deployment).
+They allow: what is in none of them is refused, in a sentence with the page that would say it.
+What is about several parts of a query is a row of `rules` there; the function of its name finds it
+here. `refusal` words what the handlers of other statements refuse (`statements.yml`).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,77 +18,181 @@ from sqlglot.dialects import Redshift
 
 from redshift_standin.dialect import MARK
 
-Look = Callable[[exp.Expr], bool]
-
 
 def read_table(name: str) -> Any:
     """The table `name`.yml beside this module."""
     return yaml.safe_load((Path(__file__).parent / f"{name}.yml").read_text(encoding="utf-8"))
 
 
-@dataclass(frozen=True)
-class Rule:
-    """`message` is raised for a statement on which `applies`; `example` is one that is refused."""
-
-    name: str
-    source: str
-    message: str
-    example: str
-    applies: Look
-
-
-@dataclass(frozen=True)
-class StatementRule:
-    """What a handler refuses with `message`; `example`, after `before`, is refused."""
-
-    name: str
-    source: str
-    message: str
-    example: str
-    before: tuple[str, ...] = ()
+SYNTAX = read_table("syntax")
+REFUSALS: dict[str, list[str]] = read_table("statements")["refusals"]
+# node: argument: the values that it may have, none for any
+_NODES: dict[str, dict[str, set[str]]] = {
+    node: {
+        name: set(values.split("|")) if values else set()
+        for name, _, values in (each.partition("=") for each in arguments.split())
+    }
+    for nodes in SYNTAX["nodes"].values()
+    for node, arguments in nodes.items()
+}
+_TYPES: dict[str, list[int]] = {
+    name: limits for types in SYNTAX["types"].values() for name, limits in types.items()
+}
+_PARTS: dict[str, str] = {
+    name: part for part, others in SYNTAX["date_parts"].items() for name in [part, *others.split()]
+}
+FUNCTIONS: dict[str, str] = {
+    name: name if {"pg", "leader"} & set(row[2:]) and "redshift" not in row else f"redshift.{name}"
+    for name, row in SYNTAX["functions"].items()
+}
 
 
 class Refused(Exception):  # noqa: N818 - what Redshift does
     """Redshift refuses the statement, with this message."""
 
 
-def check(tree: exp.Expr) -> None:
-    """Raise Refused for the first rule that applies to `tree`."""
-    for rule in RULES:
-        if rule.applies(tree):
-            raise Refused(rule.message)
-
-
 def refusal(name: str, *values: object) -> Refused:
-    """The refusal of the statement rule `name`; `values` fill its message's gaps."""
-    return Refused(_BY_NAME[name].message.format(*values))
+    """The refusal `name` of a statement that is no query; `values` fill its message's gaps."""
+    page, message = REFUSALS[name]
+    return Refused(f"{message.format(*values)} ({page})")
 
 
-def _has(*kinds: type[exp.Expr]) -> Look:
-    return lambda tree: tree.find(*kinds) is not None
+def check(tree: exp.Expr) -> None:
+    """Raise Refused unless every part of `tree` is in the tables, and no combination is refused."""
+    for node in tree.walk():
+        _check_node(node)
+    for name, (page, message) in SYNTAX["rules"].items():
+        if _LOOKS[name](tree):
+            raise Refused(f"{message} ({page})")
 
 
-def _argument(kind: type[exp.Expr], name: str) -> Look:
-    return lambda tree: any(node.args.get(name) for node in tree.find_all(kind))
+def check_sequences(sql: str) -> None:
+    """Raise Refused for words in a row that sqlglot reads as something else."""
+    words = _LITERAL.sub("''", sql)
+    for page, sequence, pattern in _SEQUENCES:
+        if pattern.search(words):
+            raise Refused(f'syntax error at or near "{sequence}" ({page})')
 
 
-def function_name(node: exp.Anonymous) -> str:
-    """The name of a called function, in lower case."""
-    return str(node.name).lower().removeprefix(MARK)
+def _check_node(node: exp.Expr) -> None:
+    kind = type(node).__name__
+    allowed = _NODES.get(kind)
+    if allowed is None:
+        raise _refused(kind, kind)
+    for name, value in node.args.items():
+        if value is None or value is False or value == []:
+            continue
+        if name not in allowed:
+            raise _refused(f"{kind}.{name}", f"{name} of {kind}")
+        values = allowed[name]
+        if values and str(value).upper() not in values:
+            raise _refused(f"{kind}.{name}", f"{value} of {kind}")
+    if isinstance(node, exp.Anonymous):
+        _check_call(node)
+    elif isinstance(node, exp.Extract):
+        date_part(node.this, "extract")
+    elif isinstance(node, exp.DataType):
+        check_type(node)
+    elif isinstance(node, exp.Window):
+        _check_window(node)
 
 
-def _calls(*names: str) -> Look:
-    return lambda tree: any(function_name(call) in names for call in tree.find_all(exp.Anonymous))
-
-
-def _series_with_tables(tree: exp.Expr) -> bool:
-    return _calls("generate_series")(tree) and any(
-        table.name and not isinstance(table.this, exp.Func) for table in tree.find_all(exp.Table)
+def _refused(key: str, told: str) -> Refused:
+    known = SYNTAX["refused"]
+    page, message = (
+        known.get(key)
+        or known.get(key[key.find(".") :])
+        or (
+            "c_SQL_reference",
+            f"{told} is not in the stand-in's tables: add it with its page",
+        )
     )
+    return Refused(f"{message} ({page})")
+
+
+def function_name(node: exp.Expr) -> str:
+    """The name of a called function, in lower case."""
+    if isinstance(node, exp.Anonymous):
+        return str(node.name).lower().removeprefix(MARK)
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(node).__name__).lower()
+
+
+def _check_call(call: exp.Anonymous) -> None:
+    name = function_name(call)
+    row = SYNTAX["functions"].get(name)
+    if row is None:
+        return  # the rule unknown_function says it
+    low, _, high = str(row[0]).partition("-")
+    if not int(low) <= len(call.expressions) <= int(high or low):
+        raise Refused(f"function {name} takes {row[0]} arguments ({row[1]})")
+    if name in SYNTAX["parts_of"]:
+        date_part(call.expressions[0], name)
+
+
+def date_part(node: exp.Expr, function: str) -> str:
+    """The part that `node` names, as PostgreSQL calls it.
+
+    Raises:
+        Refused: it is none, or the function does not take it.
+    """
+    part = _PARTS.get(str(node.name).lower(), "")
+    if part not in SYNTAX["parts_of"][function].split():
+        raise Refused(
+            f"{node.name.lower()} is no date part of {function}, or not in the stand-in's tables"
+            " (r_Dateparts_for_datetime_functions)"
+        )
+    return part
+
+
+def check_type(kind: exp.DataType) -> None:
+    """Raise Refused for a type that Redshift has not, or whose length it does not allow."""
+    name = getattr(kind.this, "name", str(kind.this))
+    limits = _TYPES.get(name)
+    if limits is None:
+        raise Refused(
+            f"Unsupported data type, or not in the stand-in's tables: {name.lower()}"
+            " (c_unsupported-postgresql-datatypes)"
+        )
+    sizes = [each.this.name for each in kind.expressions]
+    if len(sizes) > len(limits):
+        raise Refused(f"type {name.lower()} has no such length (c_Supported_data_types)")
+    numbers = [
+        limit if size.lower() == "max" else int(size)
+        for size, limit in zip(sizes, limits, strict=False)
+    ]
+    for number, limit in zip(numbers, limits, strict=False):
+        if number > limit or (number < 1 and number != (numbers[1] if len(numbers) > 1 else None)):
+            raise Refused(
+                f"length for type {name.lower()} cannot exceed {limit}: {number}"
+                " (c_Supported_data_types)"
+            )
+    if len(numbers) == 2 and numbers[1] > numbers[0]:
+        raise Refused(
+            f"the scale of a decimal cannot exceed its precision: {numbers} (r_Numeric_types201)"
+        )
+
+
+def _check_window(window: exp.Window) -> None:
+    name = function_name(window.this)
+    row = SYNTAX["windows"].get(name)
+    if row is None:
+        raise Refused(f"{name} is no window function in the stand-in's tables (c_Window_functions)")
+    page, frame, *needs = row
+    spec, order = window.args.get("spec"), window.args.get("order")
+    if spec is not None and not frame:
+        raise Refused(f"a frame is not allowed with {name} ({page})")
+    if frame and order is not None and spec is None:
+        raise Refused(
+            f"Aggregate window functions with an ORDER BY clause require a frame clause ({page})"
+        )
+    if spec is not None and order is None:
+        raise Refused(f"a frame clause needs an ORDER BY clause ({page})")
+    if needs and order is None:
+        raise Refused(f"{name} needs an ORDER BY clause in its window ({page})")
 
 
 def _unknown_function(tree: exp.Expr) -> bool:
-    return any(function_name(call) not in FUNCTIONS for call in tree.find_all(exp.Anonymous))
+    return bool(_called(tree) - FUNCTIONS.keys() - {"group_concat"})
 
 
 def _frames(tree: exp.Expr) -> Iterator[tuple[exp.Window, exp.WindowSpec | None]]:
@@ -99,50 +201,122 @@ def _frames(tree: exp.Expr) -> Iterator[tuple[exp.Window, exp.WindowSpec | None]
         yield window, spec if isinstance(spec, exp.WindowSpec) else None
 
 
-def _range_frame(tree: exp.Expr) -> bool:
-    return any(
-        spec is not None and str(spec.args.get("kind", "")).upper() != "ROWS"
-        for _window, spec in _frames(tree)
-    )
-
-
-def _ordered_aggregate_without_frame(tree: exp.Expr) -> bool:
-    return any(
-        spec is None
-        and window.args.get("order") is not None
-        and isinstance(window.this, (exp.Sum, exp.Count, exp.Min, exp.Max, exp.Avg))
-        for window, spec in _frames(tree)
-    )
-
-
-def _ranking_frame(tree: exp.Expr) -> bool:
-    ranking = (exp.RowNumber, exp.Rank, exp.DenseRank, exp.Lag, exp.Lead)
-    return any(
-        spec is not None and isinstance(window.this, ranking) for window, spec in _frames(tree)
-    )
-
-
-def _distinct_window(tree: exp.Expr) -> bool:
+def _window_distinct(tree: exp.Expr) -> bool:
     return any(window.this.find(exp.Distinct) is not None for window, _spec in _frames(tree))
 
 
-def _values_table(tree: exp.Expr) -> bool:
+def _values_as_table(tree: exp.Expr) -> bool:
     return any(not isinstance(node.parent, exp.Insert) for node in tree.find_all(exp.Values))
 
 
-def _type_named(*names: str) -> Look:
-    def look(tree: exp.Expr) -> bool:
-        return any(
-            kind.this.name.lower() in names if hasattr(kind.this, "name") else False
-            for kind in tree.find_all(exp.DataType)
-        )
+def _called(tree: exp.Expr) -> set[str]:
+    return {function_name(call) for call in tree.find_all(exp.Anonymous, exp.GroupConcat)}
 
-    return look
+
+def _leader_node_only(tree: exp.Expr) -> bool:
+    called = {name for name in _called(tree) if "leader" in SYNTAX["functions"].get(name, ())}
+    return bool(called) and _has_users_table(tree)
+
+
+def _compute_node_only(tree: exp.Expr) -> bool:
+    return tree.find(exp.GroupConcat) is not None and not _has_users_table(tree)
+
+
+def _has_users_table(tree: exp.Expr) -> bool:
+    own = {each.alias.lower() for each in tree.find_all(exp.CTE)}
+    return any(_is_users(table, own) for table in tree.find_all(exp.Table))
+
+
+def _merge_on_equality(tree: exp.Expr) -> bool:
+    return isinstance(tree, exp.Merge) and tree.args["on"].find(exp.EQ) is None
+
+
+def _listagg_distinct_order(tree: exp.Expr) -> bool:
+    return any(
+        listed.find(exp.Distinct) is not None or isinstance(listed.parent, exp.Window)
+        for listed in tree.find_all(exp.GroupConcat)
+    )
+
+
+def _frame_offset(tree: exp.Expr) -> bool:
+    return any(
+        not (isinstance(end, str) or (isinstance(end, exp.Literal) and end.is_int))
+        for _window, spec in _frames(tree)
+        if spec is not None
+        for end in (spec.args.get("start"), spec.args.get("end"))
+        if end is not None
+    )
+
+
+def _cte_of_a_change(tree: exp.Expr) -> bool:
+    return any(not isinstance(cte.this, exp.Query) for cte in tree.find_all(exp.CTE))
+
+
+def _empty_select(tree: exp.Expr) -> bool:
+    return any(not select.expressions for select in tree.find_all(exp.Select))
+
+
+def _is_what(tree: exp.Expr) -> bool:
+    truths = (exp.Null, exp.Boolean)
+    return any(not isinstance(node.expression, truths) for node in tree.find_all(exp.Is))
+
+
+def _sets_a_row(tree: exp.Expr) -> bool:
+    return any(
+        not isinstance(each, exp.EQ) or isinstance(each.this, exp.Tuple)
+        for update in tree.find_all(exp.Update)
+        for each in update.expressions
+    )
+
+
+def _row_comparison(tree: exp.Expr) -> bool:
+    places = (exp.In, exp.Values, exp.Insert, exp.Tuple, exp.Subquery)
+    return any(not isinstance(each.parent, places) for each in tree.find_all(exp.Tuple))
+
+
+def _current_timestamp(tree: exp.Expr) -> bool:
+    return any(not now.args.get("sysdate") for now in tree.find_all(exp.CurrentTimestamp))
+
+
+def _boolean_to_text(tree: exp.Expr) -> bool:
+    truths = (exp.Boolean, exp.Predicate, exp.Not, exp.And, exp.Or)
+    return any(
+        isinstance(cast.this.unnest(), truths) and cast.args["to"].this in exp.DataType.TEXT_TYPES
+        for cast in tree.find_all(exp.Cast)
+    )
+
+
+# What works on the trailing blanks of a text; a comparison is answered (`translation`).
+_KEEPS_BLANKS = (
+    exp.DPipe,
+    exp.Anonymous,
+    exp.GroupConcat,
+    exp.Trim,
+    exp.StrPosition,
+    exp.Cast,
+    exp.Like,
+)
+BLANKS_COMPARED = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
+
+
+def _trailing_blanks(tree: exp.Expr) -> bool:
+    """A text that ends in a blank, where it may be grouped, joined or compared unseen."""
+    return any(
+        literal.is_string
+        and literal.name.endswith(" ")
+        and not isinstance(literal.parent, (*_KEEPS_BLANKS, *BLANKS_COMPARED))
+        for literal in tree.find_all(exp.Literal)
+    )
 
 
 def _is_leaders(table: exp.Table) -> bool:
-    """A view of the leader node's: of the information schema, or of external tables."""
-    return table.db.lower() == "information_schema" or table.name.lower().startswith("svv_external")
+    """A relation of the leader node's: of the information schema, a catalog, of external tables."""
+    leaders = ("svv_external", "svv_tables", "svv_columns", "pg_")
+    return (
+        table.db.lower() in ("information_schema", "pg_catalog")
+        or table.name.lower().startswith(leaders)
+        or (isinstance(table.this, exp.Anonymous) and function_name(table.this).startswith("pg_"))
+    )
 
 
 def _is_users(table: exp.Table, own: set[str]) -> bool:
@@ -166,21 +340,13 @@ def _merge_whens(tree: exp.Expr) -> list[exp.When]:
     return list(tree.find_all(exp.When)) if isinstance(tree, exp.Merge) else []
 
 
-def _merge_condition(tree: exp.Expr) -> bool:
-    return any(when.args.get("condition") for when in _merge_whens(tree))
-
-
-def _merge_not_two(tree: exp.Expr) -> bool:
+def _merge_one_of_each(tree: exp.Expr) -> bool:
     matched = sorted(bool(when.args.get("matched")) for when in _merge_whens(tree))
     return isinstance(tree, exp.Merge) and matched != [False, True]
 
 
 def _merge_target_alias(tree: exp.Expr) -> bool:
     return isinstance(tree, exp.Merge) and bool(tree.this.alias)
-
-
-def _merge_with(tree: exp.Expr) -> bool:
-    return isinstance(tree, exp.Merge) and tree.args.get("with_") is not None
 
 
 def _merge_source_reads_target(tree: exp.Expr) -> bool:
@@ -204,7 +370,7 @@ def _outer_names(select: exp.Select) -> set[str]:
     }
 
 
-def _skipping_correlation(tree: exp.Expr) -> bool:
+def _correlation_skips_a_level(tree: exp.Expr) -> bool:
     """A column of a query two or more levels up, seen from a subquery."""
     for select in tree.find_all(exp.Select):
         chain = []
@@ -232,7 +398,7 @@ def _in_condition(node: exp.Expr, inner: exp.Expr) -> bool:
     return on is not None and any(part is inner for part in on.walk())
 
 
-def _correlated_limit(tree: exp.Expr) -> bool:
+def _correlation_with_limit(tree: exp.Expr) -> bool:
     """LIMIT or ORDER BY in a subquery that names a relation of the query around it."""
     for select in tree.find_all(exp.Select):
         if not (select.args.get("limit") or select.args.get("order")):
@@ -256,7 +422,7 @@ def _own_columns(select: exp.Select) -> Iterator[exp.Column]:
 
 
 def _correlated_selects(tree: exp.Expr) -> Iterator[tuple[exp.Select, exp.Select]]:
-    """Subqueries of an expression that name a relation of the query around them, with that query."""
+    """Subqueries of an expression that name a relation of the query around them; that query."""
     for select in tree.find_all(exp.Select):
         outer = select.parent.find_ancestor(exp.Select) if select.parent else None
         between = select.find_ancestor(exp.CTE, exp.From, exp.Select)
@@ -270,11 +436,11 @@ def _correlated_selects(tree: exp.Expr) -> Iterator[tuple[exp.Select, exp.Select
                 break
 
 
-def _correlated_window(tree: exp.Expr) -> bool:
+def _correlation_with_window(tree: exp.Expr) -> bool:
     return any(inner.find(exp.Window) for inner, _outer in _correlated_selects(tree))
 
 
-def _correlated_outer_join(tree: exp.Expr) -> bool:
+def _correlation_in_outer_join(tree: exp.Expr) -> bool:
     for inner, _outer in _correlated_selects(tree):
         join = inner.find_ancestor(exp.Join, exp.Select)
         if isinstance(join, exp.Join) and join.side:
@@ -470,6 +636,10 @@ def _is_default(identifier: exp.Expr) -> bool:
     )
 
 
+def _row_constructor(tree: exp.Expr) -> bool:
+    return "row" in _called(tree)
+
+
 # r_pg_keywords: "You can use the reserved words with delimited identifiers"; it has no `type`
 RESERVED = {word.strip().lower() for word in Redshift.Generator.RESERVED_KEYWORDS} - {"type"}
 # cm_chap_ConfigurationRef lists them; what a driver sets at its start, too
@@ -486,318 +656,18 @@ PARAMETERS = frozenset(
     stored_proc_log_min_messages timezone use_fips_ssl wlm_query_slot_count
     """.split()  # noqa: SIM905 - a list of words
 )
-_DIST = "c_unsupported-postgresql-features"
-_TYPES = "c_unsupported-postgresql-datatypes"
-_MERGE = "r_MERGE"
-
-RULES: tuple[Rule, ...] = (
-    Rule("on_conflict", "r_INSERT_30", 'syntax error at or near "on"',
-         "insert into t values (1) on conflict do nothing", _argument(exp.Insert, "conflict")),
-    Rule("returning", "r_INSERT_30", 'syntax error at or near "returning"',
-         "delete from t where a = 1 returning a", _has(exp.Returning)),
-    Rule("filter", "c_Aggregate_Functions", 'syntax error at or near "filter"',
-         "select sum(a) filter (where a > 1) from t", _has(exp.Filter)),
-    Rule("lateral", "r_FROM_clause30", 'syntax error at or near "lateral"',
-         "select 1 from t, lateral (select t.a) as x", _has(exp.Lateral)),
-    Rule("distinct_on", _DIST, "SELECT DISTINCT ON is not supported",
-         "select distinct on (a) a, b from t",
-         lambda tree: any(node.args.get("on") for node in tree.find_all(exp.Distinct))),
-    Rule("array_constructor", _TYPES, 'syntax error at or near "["',
-         "select array[1, 2]", _has(exp.Array)),
-    Rule("json_operators", _TYPES, 'syntax error at or near "->"',
-         "select a ->> 'x' from t",
-         _has(exp.JSONExtract, exp.JSONExtractScalar, exp.JSONBExtract, exp.JSONBExtractScalar,
-              exp.JSONBContains)),
-    Rule("postgresql_types", _TYPES,
-         "Unsupported PostgreSQL data type: arrays, json, jsonb, uuid, xml, bytea, inet, money, bit, serial",
-         "select cast(a as jsonb) from t",
-         _type_named("json", "jsonb", "uuid", "xml", "inet", "money", "bit", "serial", "bigserial",
-                     "array", "bytea", "hstore")),
-    Rule("values_as_table", _DIST, 'syntax error at or near "values"',
-         "select * from (values (1), (2)) as t(a)", _values_table),
-    Rule("generate_series_with_tables", "c_SQL_functions_leader_node_only",
-         "Specified types or functions (one per INFO message) not supported on Redshift tables.",
-         "select t.a from t join generate_series(1, 3) as g on true", _series_with_tables),
-    Rule("leaders_views_with_tables", "c_join_PG",
-         "Specified types or functions (one per INFO message) not supported on Redshift tables.",
-         "select t.a from t join svv_external_partitions as p on t.c = p.location", _leaders_views_with_tables),
-    Rule("ranking_frame", "c_Window_functions", "a frame is not allowed with a ranking function",
-         "select row_number() over (partition by a order by b rows unbounded preceding) from t", _ranking_frame),
-    Rule("window_range", "r_Window_function_synopsis", "RANGE frames are not supported; use ROWS",
-         "select sum(a) over (order by b range between unbounded preceding and current row) from t",
-         _range_frame),
-    Rule("window_frame_required", "r_Window_function_synopsis",
-         "Aggregate window functions with an ORDER BY clause require a frame clause",
-         "select sum(a) over (partition by c order by b) from t", _ordered_aggregate_without_frame),
-    Rule("window_distinct", "r_Window_function_synopsis",
-         "DISTINCT is not supported for window functions",
-         "select count(distinct a) over (partition by b) from t", _distinct_window),
-    Rule("is_distinct_from", "unverified", 'syntax error at or near "distinct"',
-         "select a is distinct from b from t", _has(exp.NullSafeEQ, exp.NullSafeNEQ)),
-    Rule("merge_condition", _MERGE, 'syntax error at or near "and"',
-         "merge into t using s on t.a = s.a when matched and s.b > 1 then update set b = s.b"
-         " when not matched then insert values (s.a, s.b)", _merge_condition),
-    Rule("merge_one_of_each", _MERGE,
-         "MERGE requires exactly one WHEN MATCHED and one WHEN NOT MATCHED clause",
-         "merge into t using s on t.a = s.a when matched then update set b = s.b", _merge_not_two),
-    Rule("merge_target_alias", _MERGE, "MERGE target table cannot have an alias",
-         "merge into t as x using s on x.a = s.a when matched then update set b = s.b"
-         " when not matched then insert values (s.a, s.b)", _merge_target_alias),
-    Rule("merge_with", _MERGE, "MERGE does not support a WITH clause",
-         "with s as (select 1 as a) merge into t using s on t.a = s.a when matched then delete"
-         " when not matched then insert values (s.a)", _merge_with),
-    Rule("merge_source_reads_target", _MERGE,
-         "Source view/subquery in Merge statement cannot reference target table",
-         "merge into t using (select a, b from t) as s on t.a = s.a when matched then update set b ="
-         " s.b when not matched then insert values (s.a, s.b)", _merge_source_reads_target),
-    Rule("correlation_skips_a_level", "r_correlated_subqueries",
-         "This type of correlated subquery pattern is not supported yet",
-         "select t.a from t where exists (select 1 from s where s.b = (select max(u.b) from u"
-         " where u.a = t.a))", _skipping_correlation),
-    Rule("correlation_with_limit", "r_correlated_subqueries",
-         "This type of correlated subquery pattern is not supported yet",
-         "select t.a, (select s.b from s where s.a = t.a order by s.b limit 1) from t",
-         _correlated_limit),
-    Rule("correlation_with_window", "r_correlated_subqueries",
-         "This type of correlated subquery pattern is not supported yet",
-         "select t.a from t where t.b not in (select sum(s.b) over () from s where s.a = t.a)",
-         _correlated_window),
-    Rule("correlation_in_outer_join", "r_correlated_subqueries",
-         "This type of correlated subquery pattern is not supported yet",
-         "select t.a from t left join s on t.a = s.a and s.b = (select max(u.b) from u where u.a = s.a)",
-         _correlated_outer_join),
-    Rule("grouped_by_correlated", "r_correlated_subqueries",
-         "This type of correlated subquery pattern is not supported yet",
-         "select t.a, (select count(s.b) from s where s.a = t.a) as n from t group by n, t.a",
-         _grouped_by_correlated),
-    Rule("qualify_without_alias", "r_QUALIFY_clause", 'syntax error at or near "qualify"',
-         "select a from t qualify row_number() over (partition by a order by b) = 1",
-         _qualify_without_alias),
-    Rule("listagg_orders", "r_LISTAGG",
-         "All WITHIN GROUP clauses of a statement must use the same ORDER BY values",
-         "select listagg(a) within group (order by b) as x, listagg(b) within group (order by a) as y from t",
-         _listagg_orders),
-    Rule("window_literal", "r_Window_function_synopsis",
-         "constant expressions are not supported in the PARTITION BY and ORDER BY of a window",
-         "select row_number() over (partition by 'x' order by a) from t", _window_literal),
-    Rule("merge_super_path", _MERGE, "Partial reference of SUPER column is not supported in MERGE statement.",
-         "merge into t using s on t.a = s.a when matched then update set c = s.p.x"
-         " when not matched then insert values (s.a)", _merge_super_path),
-    Rule("merge_super_path_in_condition", _MERGE,
-         "Partial reference of SUPER column is not supported in MERGE statement.",
-         "merge into t using s on t.a = s.p.a when matched then delete"
-         " when not matched then insert values (s.a)", _merge_super_path),
-    Rule("merge_same_table", _MERGE, "Source and target of a MERGE cannot be the same table",
-         "merge into t using t on t.a = t.a when matched then delete when not matched then insert values (t.a)",
-         _merge_same_table),
-    Rule("merge_sets_qualified", _MERGE, 'syntax error at or near "."',
-         "merge into t using s on t.a = s.a when matched then update set t.b = s.b"
-         " when not matched then insert values (s.a, s.b)", _sets_qualified),
-    Rule("update_sets_qualified", "r_UPDATE", 'syntax error at or near "."', "update t set t.b = 1", _sets_qualified),
-    Rule("update_outer_join", "r_UPDATE", "Target table must be part of an equijoin predicate",
-         "update t set b = s.b from s left join u on s.a = u.a where t.a = s.a", _update_outer_join),
-    Rule("delete_alias", "r_DELETE", 'syntax error at or near "as"', "delete from t as x where x.a = 1", _target_alias),
-    Rule("insert_alias", "r_INSERT_30", 'syntax error at or near "as"', "insert into t as x (a) values (1)", _target_alias),
-    Rule("subquery_in_rows", "r_INSERT_30", "subqueries are not supported in a VALUES list of several rows",
-         "insert into s values ((select max(b) from s), 1), (3, 4)", _subquery_in_rows),
-    Rule("limit_in_set_operation", "r_UNION", "LIMIT may not be used within input to set operations",
-         "(select a from t limit 10) except (select a from s)", _limit_in_set_operation),
-    Rule("frame_ends_before_it_begins", "r_Window_function_synopsis",
-         "frame starting from following row cannot end before it",
-         "select sum(a) over (order by b rows between current row and 2 preceding) from t",
-         _frame_ends_before_it_begins),
-    Rule("with_in_with", "r_WITH_clause", "a WITH clause inside a subquery of a WITH clause is not supported",
-         "with x as (with y as (select a from t) select a from y) select a from x", _with_in_with),
-    Rule("super_in_outer_join", "limitations-super", "SUPER is not supported in right and full outer joins",
-         "select t.p.n from t full join s on t.a = s.a", _super_in_outer_join),
-    Rule("subquery_without_alias", "r_FROM_clause30", "subquery in FROM must have an alias",
-         "select a from (select a from t)", _subquery_without_alias),
-    Rule("collate", _DIST, 'syntax error at or near "collate"', 'select c collate "C" from t', _has(exp.Collate)),
-    Rule("row_constructor", _DIST, 'syntax error at or near "row"', "select row(1, 2)", _calls("row")),
-    Rule("reserved_name", "r_pg_keywords", "syntax error: a reserved word is used as a name",
-         "select a as snapshot from t", _reserved_name),
-    Rule("tablesample", _DIST, 'syntax error at or near "tablesample"',
-         "select a from t tablesample bernoulli (10)", _has(exp.TableSample)),
-    Rule("for_update", "r_SELECT_synopsis", "SELECT FOR UPDATE is not supported",
-         "select a from t for update", _has(exp.Lock)),
-    Rule("unknown_function", "c_SQL_functions", "function does not exist",
-         "select gen_random_uuid()", _unknown_function),
-)  # fmt: skip
-
-_APPEND = "r_ALTER_TABLE_APPEND"
-_STREAM = "materialized-view-streaming-ingestion"
-
-STATEMENT_RULES: tuple[StatementRule, ...] = (
-    StatementRule("unknown_statement", _DIST, 'syntax error at or near "{}"', "create index i on t (a)"),
-    StatementRule("statement_size", "r_UPDATE", "statement is too large: the maximum size of a single SQL statement is 16 MB",
-                  "select '" + "x" * 16_777_216 + "'"),
-    StatementRule("unknown_parameter", "cm_chap_ConfigurationRef", 'unrecognized configuration parameter "{}"',
-                  "set error_on_nondeterministic_updates to true"),
-    # tables: distribution and sort keys, columns
-    StatementRule("distkey_without_column", "r_CREATE_TABLE_NEW", "DISTSTYLE KEY requires a DISTKEY column",
-                  "create table j diststyle key as select 1 as a"),
-    StatementRule("distkey_and_other_style", "r_CREATE_TABLE_NEW", "DISTKEY is allowed with DISTSTYLE KEY only",
-                  "create table j diststyle even distkey (a) as select 1 as a"),
-    StatementRule("one_distkey", "r_CREATE_TABLE_NEW", "only one column can be the distribution key",
-                  "create table j (a integer, b integer) distkey (a, b)"),
-    StatementRule("interleaved_columns", "r_CREATE_TABLE_NEW", "an interleaved sort key has at most 8 columns",
-                  "create table j (a integer) interleaved sortkey (a, b, c, d, e, f, g, h, i)"),
-    StatementRule("key_of_no_column", "r_CREATE_TABLE_NEW", 'column "{}" specified as distkey/sortkey is not in the table',
-                  "create table j diststyle key distkey (z) as select 1 as a"),
-    StatementRule("super_as_key", "limitations-super", "a SUPER column can't be a distribution or sort key",
-                  "create table j (a integer, p super) sortkey (p)"),
-    StatementRule("check_constraint", _DIST, 'syntax error at or near "check"', "create table j (a integer check (a > 0))"),
-    StatementRule("column_type", _TYPES, "Unsupported PostgreSQL data type", "create table j (a jsonb)"),
-    StatementRule("varchar_length", "r_Character_types", "length for type varchar cannot exceed 65535: {}",
-                  "select cast(c as varchar(70000)) from t"),
-    StatementRule("one_column_at_a_time", "r_ALTER_TABLE", 'syntax error at or near ","',
-                  "alter table t add column y integer, add column z integer"),
-    StatementRule("drop_key_column", "r_ALTER_TABLE", 'cannot drop distkey or sortkey column "{}"', "alter table t drop column a"),
-    StatementRule("alter_column_in_transaction", "r_ALTER_TABLE",
-                  "ALTER TABLE ALTER COLUMN cannot run inside a transaction block",
-                  "alter table t alter column c type varchar(30)", ("begin",)),
-    StatementRule("vacuum_in_transaction", "r_VACUUM_command", "VACUUM cannot run inside a transaction block", "vacuum t", ("begin",)),
-    # Redshift commits what came before it: refused, so that nothing here is committed unseen
-    StatementRule("truncate_in_transaction", "r_TRUNCATE", "TRUNCATE commits the transaction in which it is run: refused here",
-                  "truncate t", ("begin",)),
-    # views
-    StatementRule("late_binding_names_schemas", "r_CREATE_VIEW",
-                  "All the relation names inside should be qualified when creating views with no schema binding.",
-                  "create view w as select a from t with no schema binding"),
-    StatementRule("view_read_only", "r_CREATE_VIEW", 'cannot change a view: "{}"', "delete from plain_view",
-                  ("create view plain_view as select a from t",)),
-    StatementRule("late_binding_view_read_only", "r_CREATE_VIEW", 'cannot change a view: "{}"', "update public.unbound set a = 1",
-                  ("create view public.unbound as select a from public.t with no schema binding",)),
-    StatementRule("lock_view", "r_LOCK", 'cannot lock a view: "{}"', "lock public.lockable",
-                  ("create view public.lockable as select a from public.t with no schema binding",)),
-    # ALTER TABLE APPEND
-    StatementRule("append_in_transaction", _APPEND, "ALTER TABLE APPEND cannot run inside a transaction block",
-                  "alter table t append from s", ("begin",)),
-    StatementRule("append_permanent", _APPEND, "ALTER TABLE APPEND: source and target must be permanent tables",
-                  "alter table passing append from sales", ("create temporary table passing (a integer)",)),
-    StatementRule("append_keys", _APPEND,
-                  "ALTER TABLE APPEND: source and target must have the same distribution style and sort keys: {!r}, {!r}",
-                  "alter table t append from s"),
-    StatementRule("append_attributes", _APPEND, "ALTER TABLE APPEND: columns of one name must have identical attributes",
-                  "alter table sales append from other_sales", ("create table other_sales (a bigint)",)),
-    StatementRule("append_columns", _APPEND, "ALTER TABLE APPEND: columns differ; use IGNOREEXTRA or FILLTARGET",
-                  "alter table sales append from wide_sales", ("create table wide_sales (a integer, b integer)",)),
-    StatementRule("append_columns_of_both", _APPEND, "ALTER TABLE APPEND: columns differ; use IGNOREEXTRA or FILLTARGET",
-                  "alter table left_sales append from right_sales filltarget",
-                  ("create table left_sales (a integer, b integer)", "create table right_sales (a integer, c integer)")),
-    StatementRule("append_null", _APPEND, "ALTER TABLE APPEND: columns of one name must have identical attributes",
-                  "alter table sales append from full_sales", ("create table full_sales (a integer not null)",)),
-    # external schemas and tables
-    StatementRule("kafka_needs_a_role", "materialized-view-streaming-ingestion-getting-started-MSK",
-                  "IAM_ROLE is required with AUTHENTICATION IAM",
-                  "create external schema k2 from kafka authentication iam uri 'b-1:9098'"),
-    StatementRule("external_database_in_transaction", "r_CREATE_EXTERNAL_SCHEMA",
-                  "CREATE EXTERNAL SCHEMA … CREATE EXTERNAL DATABASE cannot run inside a transaction block",
-                  "create external schema lake2 from data catalog database 'x' iam_role default"
-                  " create external database if not exists", ("begin",)),
-    StatementRule("external_in_transaction", "r_CREATE_EXTERNAL_TABLE", "{} cannot run inside a transaction block",
-                  "create external table lake.x (a integer) stored as parquet location 's3://lake/x/'", ("begin",)),
-    StatementRule("external_needs_its_schema", "r_CREATE_EXTERNAL_TABLE", 'external schema "{}" does not exist',
-                  "create external table public.x (a integer) stored as parquet location 's3://lake/x/'"),
-    StatementRule("pseudocolumn", "r_CREATE_EXTERNAL_TABLE", "\"$path\" and \"$size\" cannot be names of columns",
-                  "create external table lake.y (\"$path\" varchar(9)) stored as parquet location 's3://lake/y/'"),
-    StatementRule("table_property", "r_CREATE_EXTERNAL_TABLE", "table property '{}' = '{}' is not known",
-                  "create external table lake.p (a varbyte(9)) stored as parquet location 's3://lake/p/'"
-                  " table properties ('Surplus_Bytes_Handling' = 'FAIL')"),
-    StatementRule("partition_in_transaction", "r_ALTER_TABLE_external-table",
-                  "ALTER EXTERNAL TABLE cannot run inside a transaction block",
-                  "alter table lake.x add partition (a = 1) location 's3://lake/x/a=1/'", ("begin",)),
-    StatementRule("drop_external_in_transaction", "r_DROP_TABLE", "DROP EXTERNAL TABLE cannot run inside a transaction block",
-                  "drop table lake.z", ("create external table lake.z (a integer) stored as parquet location 's3://lake/z/'", "begin")),
-    StatementRule("rename_external", "r_ALTER_TABLE", "cannot rename an external table",
-                  "alter table lake.r rename to r2", ("create external table lake.r (a integer) stored as parquet location 's3://lake/r/'",)),
-    StatementRule("update_external", "r_UPDATE", 'cannot change an external table: "{}"', "update lake.u set a = 1",
-                  ("create external table lake.u (a integer) stored as parquet location 's3://lake/u/'",)),
-    StatementRule("merge_external", _MERGE, 'cannot change an external table: "{}"',
-                  "merge into lake.m using s on lake.m.a = s.a when matched then delete when not matched then insert values (s.a)",
-                  ("create external table lake.m (a integer) stored as parquet location 's3://lake/m/'",)),
-    # streaming views; facts about transactions are open: refused, so that nothing here depends on them
-    StatementRule("streaming_in_transaction", "unverified",
-                  "{} of a streaming view inside a transaction block is unverified: refused here",
-                  "refresh materialized view m", ("begin",)),
-    StatementRule("stream_of_one_topic", _STREAM,
-                  "Materialized view over stream could not be created, reason: Joins are not supported.",
-                  'create materialized view m1 auto refresh yes as select a.kafka_offset from k."x" as a'
-                  ' join k."y" as b on a.kafka_offset = b.kafka_offset'),
-    StatementRule("stream_without_subquery", _STREAM,
-                  "Materialized view over stream could not be created, reason: Column aliases are not supported.",
-                  'create materialized view m2 auto refresh yes as select q.kafka_offset from'
-                  ' (select kafka_offset from k."x") as q'),
-    StatementRule("stream_without_clauses", _STREAM,
-                  "Materialized view over stream could not be created, reason: ORDER BY, LIMIT, GROUP BY and DISTINCT"
-                  " are not supported.",
-                  'create materialized view m3 auto refresh yes as select kafka_offset from k."x" order by kafka_offset'),
-    StatementRule("stream_without_mutable_functions", "materialized-view-create-sql-command",
-                  "AUTO REFRESH is not supported for a materialized view with mutable functions: {}",
-                  'create materialized view m6 auto refresh yes as select kafka_offset, getdate() as seen_at from k."x"'),
-    StatementRule("view_of_a_stream", _STREAM, 'relation "{}.{}" is not a stream',
-                  "create materialized view m4 auto refresh yes as select a from public.t"),
-    StatementRule("attributes_before_auto_refresh", "materialized-view-create-sql-command",
-                  'syntax error at or near "sortkey"',
-                  'create materialized view m5 auto refresh yes sortkey (kafka_offset) as select kafka_offset from k."x"'),
-    # roles, grants, masks
-    StatementRule("role_reserved_word", "r_CREATE_ROLE", 'syntax error at or near "{}"', "create role user"),
-    StatementRule("grant_on_external_table", "r_CREATE_EXTERNAL_SCHEMA",
-                  "permissions are granted on the external schema, not on its tables",
-                  "grant select on lake.g to role masked",
-                  ("create external table lake.g (a integer) stored as parquet location 's3://lake/g/'", "create role masked")),
-    StatementRule("grant_create_on_external_schema", "r_GRANT", "CREATE ON SCHEMA is not supported for external schemas",
-                  "grant create on schema lake to public"),
-    StatementRule("grant_external_in_transaction", "r_GRANT",
-                  "GRANT on an external resource cannot run inside a transaction block",
-                  "grant usage on schema lake to public", ("begin",)),
-    StatementRule("grant_option_to_public", "r_GRANT", "WITH GRANT OPTION cannot be granted to a group or to PUBLIC",
-                  "grant select on t to public with grant option"),
-    StatementRule("mask_constant_without_cast", "r_CREATE_MASKING_POLICY",
-                  "a constant as masking expression has to be cast to the type of the input",
-                  "create masking policy bare with (value varchar(256)) using ('***')"),
-    StatementRule("mask_unknown", "r_ATTACH_MASKING_POLICY", 'masking policy "{}" does not exist',
-                  "attach masking policy missing on t (c) to public"),
-    StatementRule("mask_type", "r_CREATE_MASKING_POLICY", "masking policy and column have different types: {}, {}",
-                  "attach masking policy of_dates on t (c) to public",
-                  ("create masking policy of_dates with (value date) using (cast(null as date))",)),
-    StatementRule("mask_twice", "r_ATTACH_MASKING_POLICY",
-                  'a masking policy is already attached to column "{}" for this grantee or with this priority',
-                  "attach masking policy other on masked_table (c) to public",
-                  ("create table masked_table (c varchar(20))",
-                   "create masking policy one with (value varchar(20)) using (cast('***' as varchar(20)))",
-                   "create masking policy other with (value varchar(20)) using (cast('---' as varchar(20)))",
-                   "attach masking policy one on masked_table (c) to public")),
-    StatementRule("mask_external", "t_ddm-considerations", "a masking policy cannot be attached to an external table",
-                  "attach masking policy whole on lake.h (a) to public",
-                  ("create external table lake.h (a integer) stored as parquet location 's3://lake/h/'",
-                   "create masking policy whole with (value integer) using (cast(null as integer))")),
-    # raised by functions.sql
-    StatementRule("listagg_size", "r_LISTAGG", "Result size exceeds LISTAGG limit",
-                  "select listagg(repeat('x', 60000)) within group (order by a) from answered"),
-    StatementRule("json_serialize_size", "JSON_SERIALIZE", "JSON_SERIALIZE: the result exceeds the maximum of 65535 bytes",
-                  "select json_serialize(json_parse('[\"' || repeat('x', 60000) || '\",\"' || repeat('x', 60000) || '\"]'))"),
-    StatementRule("json_parse_invalid", "JSON_PARSE", "Invalid JSON format", "select json_parse('[1,2')"),
-)  # fmt: skip
-_BY_NAME = {rule.name: rule for rule in STATEMENT_RULES}
-
-# Functions of Redshift that our SQL and dbt's adapter use, and where they are: in PostgreSQL with the
-# same meaning, or in schema `redshift` (functions.sql). Everything else does not exist.
-_POSTGRES = {
-    "md5", "translate", "replace", "lpad", "rpad", "length", "octet_length", "strpos", "to_hex",
-    "to_char", "date_trunc", "mod", "concat", "left", "right", "split_part", "ltrim", "rtrim",
-    "btrim", "bool_and", "bool_or", "pg_backend_pid", "has_table_privilege", "has_schema_privilege",
-    "current_database", "current_schema", "version", "generate_series", "chr", "ascii", "floor",
-    "ceil", "ceiling", "power", "sqrt", "sign", "initcap", "reverse", "repeat", "ntile",
-    "percent_rank", "cume_dist", "obj_description", "col_description", "pg_get_userbyid",
-    "pg_terminate_backend", "format_type", "pg_get_viewdef", "quote_ident", "stddev", "variance",
-    "to_date", "to_timestamp", "date_part",
-}  # fmt: skip
-_OURS = {
-    "can_json_parse", "json_parse", "json_typeof", "json_size", "json_serialize", "is_float",
-    "from_varbyte", "getdate", "dateadd", "datediff", "convert_timezone", "len", "sha2", "trunc",
-    "regexp_substr", "regexp_replace", "regexp_count", "pg_get_late_binding_view_cols",
-}  # fmt: skip
-FUNCTIONS: dict[str, str] = {name: name for name in _POSTGRES} | {
-    name: f"redshift.{name}" for name in _OURS
+_LOOKS: dict[str, Callable[[exp.Expr], bool]] = {
+    name: globals()[f"_{name}"] for name in SYNTAX["rules"]
 }
+
+
+def _bounded(words: str) -> str:
+    """Whole words only, where they are words."""
+    return rf"\b{words}\b" if re.fullmatch(r"[a-z ]+", words) else words.replace(" ?", r"\s*")
+
+
+_LITERAL = re.compile(r"'(?:[^'\\]|\\.)*'|--[^\n]*|\"[^\"]*\"")
+_SEQUENCES = [
+    (page, words, re.compile(_bounded(words).replace(" ", r"\s+"), re.IGNORECASE))
+    for page, words in SYNTAX["sequences"]
+]

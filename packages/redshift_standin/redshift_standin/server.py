@@ -98,6 +98,7 @@ class StandIn:
             self.statements.translate,
             self.passwords,
             self.parameters,
+            self.books.rows("select 'redshift.super'::regtype::oid::int")[0][0],
         )
         self._proxy.start()
         return self

@@ -6,9 +6,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from redshift_standin.books import Books, quote
-from redshift_standin.rules import PARAMETERS, RESERVED, Refused, refusal
+from redshift_standin.books import Books, check_attributes, column_type, quote, run_all
+from redshift_standin.grammar import Match, match_statement
+from redshift_standin.rules import PARAMETERS, Refused, read_table, refusal
 from redshift_standin.translation import (
+    names_of_tables,
     names_without_schema,
     schema_and_table,
     translate_query,
@@ -16,27 +18,17 @@ from redshift_standin.translation import (
 from redshift_standin.wire import Session
 
 _COMMENTS = re.compile(r"\A(\s+|--[^\n]*(\n|\Z)|/\*.*?\*/)*", re.DOTALL)
-_NAME = r'(?P<name>(?:"?[\w$-]+"?\.){0,2}"?[\w$.-]+"?)'
-_ATTRIBUTES = re.compile(
-    r"\b(backup\s+(?:yes|no)|diststyle\s+(?:all|even|auto|key)|distkey\s*\([^)]*\)"
-    r"|(?:compound\s+|interleaved\s+)?sortkey\s*\([^)]*\)|sortkey\s+auto|auto\s+refresh\s+(?:yes|no))",
-    re.IGNORECASE,
-)
-# c_unsupported-postgresql-features: unique, primary and foreign keys are informational only
-_TABLE_KEYS = re.compile(
-    r",\s*(?:constraint\s+\w+\s+)?(?:unique|primary\s+key|foreign\s+key)\s*\([^)]*\)"
-    r"(?:\s+references\s+[^\s(,)]+\s*(?:\([^)]*\))?)?",
-    re.IGNORECASE,
-)
-_KEYS = re.compile(
-    r"\b(?:unique|primary\s+key|references\s+[^\s(,)]+\s*(?:\([^)]*\))?)", re.IGNORECASE
-)
+_QUERY = re.compile(r"(select|with|insert|update|delete|merge)\b|\(", re.IGNORECASE)
 _TARGET = re.compile(
-    r"(?P<verb>insert\s+into|update|delete\s+from|delete|merge\s+into)\s+" + _NAME, re.IGNORECASE
+    r"(?P<verb>insert\s+into|update|delete\s+from|delete|merge\s+into)\s+"
+    r'(?P<name>(?:"?[\w$-]+"?\.){0,2}"?[\w$.-]+"?)',
+    re.IGNORECASE,
 )
+ENCODINGS: dict[str, str] = read_table("statements")["encodings"]
+_NOTHING = "do $$ begin end $$"
 # r_UPDATE and the pages of all others: "The maximum size for a single SQL statement is 16 MB."
 MAX_STATEMENT_BYTES = 16 * 1024 * 1024
-Handler = Callable[["Statements", "re.Match[str]", str, Session], str]
+Handler = Callable[["Statements", Match, str, Session], str]
 
 
 def raise_error(message: str, sqlstate: str = "XX000") -> str:
@@ -45,12 +37,6 @@ def raise_error(message: str, sqlstate: str = "XX000") -> str:
         f"do $standin$ begin raise exception using errcode = '{sqlstate}', "
         f"message = {quote(message)}; end $standin$"
     )
-
-
-def run_all(*statements: str) -> str:
-    """One statement that runs `statements` in the client's transaction."""
-    lines = "; ".join(f"execute {quote(each)}" for each in statements)
-    return f"do $standin$ begin {lines}; end $standin$" if statements else "do $$ begin end $$"
 
 
 class Statements:
@@ -85,260 +71,358 @@ class Statements:
         text = _COMMENTS.sub("", sql, count=1).rstrip().rstrip(";").rstrip()
         if not text:
             return ""
-        for pattern, handler in _HANDLERS:
-            match = pattern.match(text)
-            if match is not None:
-                return handler(self, match, text, session)
-        raise refusal("unknown_statement", text.split(maxsplit=1)[0])
+        if _QUERY.match(text):
+            return self._query(text, session)
+        name, match = match_statement(text)
+        return _HANDLERS[name](self, match, text, session)
 
     # -- queries
 
-    def _query(self, _match: re.Match[str], text: str, session: Session) -> str:
+    def _query(self, text: str, session: Session) -> str:
         target = _TARGET.match(text)
         if target is not None:
-            kind = self._books.kind(target["name"])
-            if kind == "external":
-                merge = target["verb"].lower().startswith("merge")
-                raise refusal("merge_external" if merge else "update_external", target["name"])
-            if kind == "view":
-                raise refusal("view_read_only", target["name"])
+            self._require_table(target["name"], target["verb"].lower())
         return self._translated(text, session)
+
+    def _require_table(self, name: str, verb: str) -> None:
+        """A view takes no rows; of a streaming view they can be deleted only."""
+        kind = self._books.kind(name)
+        if kind == "external":
+            raise refusal("merge_external" if "merge" in verb else "update_external", name)
+        if kind == "view" or (kind == "materialized" and not verb.startswith("delete")):
+            raise refusal("view_read_only", name)
 
     def _translated(self, sql: str, session: Session) -> str:
         views = self._books.late_binding_views(sql, session.user)
         self._books.sync_external_tables("\n".join([sql, *views.values()]))
         return translate_query(sql, session, views)
 
-    def _as_is(self, _match: re.Match[str], text: str, _session: Session) -> str:
+    def _as_is(self, _match: Match, text: str, _session: Session) -> str:
         return text
 
-    def _nothing(self, _match: re.Match[str], _text: str, _session: Session) -> str:
-        return "do $$ begin end $$"
+    def _nothing(self, _match: Match, _text: str, _session: Session) -> str:
+        return _NOTHING
 
-    def _lock(self, match: re.Match[str], text: str, _session: Session) -> str:
-        for name in match["names"].split(","):
-            if self._books.kind(name.strip()) == "view":
-                raise refusal("lock_view", name.strip())
+    def _lock(self, match: Match, text: str, _session: Session) -> str:
+        for name in match.all("relation"):
+            if self._books.kind(name) == "view":
+                raise refusal("lock_view", name)
         return text
 
-    def _truncate(self, _match: re.Match[str], text: str, session: Session) -> str:
+    def _truncate(self, _match: Match, text: str, session: Session) -> str:
         _outside(session, "truncate_in_transaction")
         return text
 
-    def _vacuum(self, _match: re.Match[str], _text: str, session: Session) -> str:
+    def _vacuum(self, _match: Match, _text: str, session: Session) -> str:
         _outside(session, "vacuum_in_transaction")
-        return "do $$ begin end $$"
+        return _NOTHING
 
-    def _set(self, match: re.Match[str], _text: str, session: Session) -> str:
+    def _set(self, match: Match, _text: str, session: Session) -> str:
         name = match["setting"].lower()
-        if name in ("session authorization", "role"):
-            return f"set {name} {match['value']}"
         if name not in PARAMETERS:
             raise refusal("unknown_parameter", name)
-        session.settings[name] = match["value"].strip().strip("'\"")
-        return "do $$ begin end $$"
+        session.settings[name] = match["values"].strip("'\"")
+        return _NOTHING
 
-    def _show(self, match: re.Match[str], _text: str, session: Session) -> str:
+    def _show(self, match: Match, _text: str, session: Session) -> str:
         name = match["setting"].lower()
-        return f"select {quote(session.settings.get(name, 'off'))}::varchar as {name}"
+        value = session.settings.get(name, "off" if name.startswith("enable_") else None)
+        if value is None:
+            raise refusal("unknown_value", name)
+        return f"select {quote(value)}::varchar as {name}"
 
-    def _reset(self, match: re.Match[str], _text: str, session: Session) -> str:
+    def _reset(self, match: Match, _text: str, session: Session) -> str:
         session.settings.pop(match["setting"].lower(), None)
-        return "do $$ begin end $$"
+        return _NOTHING
 
     # -- tables and views
 
-    def _create_table_as(self, match: re.Match[str], _text: str, session: Session) -> str:
-        attributes = _ATTRIBUTES.sub(" ", match["attributes"]).strip()
-        if attributes:
-            raise refusal("unknown_statement", attributes.split()[0])
+    def _create_table_as(self, match: Match, _text: str, session: Session) -> str:
         query = self._translated(match["query"], session)
         temporary = "temporary " if match["temporary"] else ""
-        exists = "if not exists " if match["exists"] else ""
-        create = f"create {temporary}table {exists}{match['name']} as {query}"
-        return run_all(create, *self._books.attributes_sql(match["name"], match["attributes"]))
+        create = f"create {temporary}table {match['table']} {match['columns']} as {query}"
+        return run_all(create, *self._books.attributes_sql(match["table"], match["attributes"]))
 
-    def _create_table(self, match: re.Match[str], _text: str, _session: Session) -> str:
-        columns, end = _balanced(match["rest"])
-        after = match["rest"][end:]
-        left_over = _ATTRIBUTES.sub(" ", after).strip()
-        if left_over:
-            raise refusal("unknown_statement", left_over.split()[0])
-        if re.search(r"\b(jsonb?|uuid|serial|bytea|text\s*\[\])\b", columns, re.IGNORECASE):
-            raise refusal("column_type")
-        if re.search(r"\bcheck\s*\(", columns, re.IGNORECASE):
-            raise refusal("check_constraint")
-        keys = re.findall(r"(?:distkey|sortkey)\s*\(([^)]*)\)", after, re.IGNORECASE)
-        of_super = set(re.findall(r'"?(\w+)"?\s+super\b', columns, re.IGNORECASE))
-        if of_super & set(re.findall(r"\w+", " ".join(keys))):
+    def _create_table(self, match: Match, _text: str, _session: Session) -> str:
+        # c_unsupported-postgresql-features: unique, primary and foreign keys are informational only
+        parts = [_Column(part) for part in match.parts("column")]
+        attributes = " ".join([match["attributes"], *(part.attributes for part in parts)])
+        keys = check_attributes(attributes.lower())
+        if any(part.kind == "super" and part.name in keys for part in parts):
             raise refusal("super_as_key")
-        columns = _KEYS.sub("", _TABLE_KEYS.sub("", columns))
-        columns = re.sub(
-            r"\bvarchar\s*\(\s*max\s*\)", "varchar(65535)", columns, flags=re.IGNORECASE
-        )
-        columns = re.sub(r"\bvarbyte\s*(\(\s*\d+\s*\))?", "bytea", columns, flags=re.IGNORECASE)
-        columns = re.sub(r"\bsuper\b", "redshift.super", columns, flags=re.IGNORECASE)
-        columns = re.sub(r"\bencode\s+\w+", "", columns, flags=re.IGNORECASE)
-        columns = re.sub(r"\b(distkey|sortkey)\b", "", columns, flags=re.IGNORECASE)
         temporary = "temporary " if match["temporary"] else ""
         exists = "if not exists " if match["exists"] else ""
-        create = f"create {temporary}table {exists}{match['name']} {columns}"
-        return run_all(create, *self._books.attributes_sql(match["name"], after))
+        columns = ", ".join(part.sql for part in parts)
+        create = f"create {temporary}table {exists}{match['table']} ({columns})"
+        return run_all(create, *self._books.attributes_sql(match["table"], attributes))
 
-    def _create_view(self, match: re.Match[str], _text: str, session: Session) -> str:
-        body = match["body"].strip()
-        unbound = re.search(r"\bwith\s+no\s+schema\s+binding\s*$", body, re.IGNORECASE)
-        query = body[: unbound.start()] if unbound else body
+    def _create_view(self, match: Match, _text: str, session: Session) -> str:
+        query = match["query"]
         translated = self._translated(query, session)
-        if not unbound:
+        if not match["unbound"]:
+            if any(self._books.kind(name) == "external" for name in names_of_tables(query)):
+                raise refusal("bound_view_of_external")
             replace = "or replace " if match["replace"] else ""
-            return f"create {replace}view {match['name']} as {translated}"
+            create = f"create {replace}view {match['view']} {match['columns']} as {translated}"
+            width = self._books.width(match["view"]) if match["replace"] else 0
+            if not width:
+                return create
+            return run_all(create, f"select standin.check_width({quote(match['view'])}, {width})")
         if names_without_schema(query):
             raise refusal("late_binding_names_schemas")
+        if match["columns"]:
+            raise Refused("columns of a late-binding view are not in the stand-in's tables")
         return (
-            f"do $standin$ begin perform standin.create_late_binding_view({quote(match['name'])},"
+            f"do $standin$ begin perform standin.create_late_binding_view({quote(match['view'])},"
             f" {bool(match['replace'])}, {quote(query)}, {quote(translated)}); end $standin$"
         )
 
-    def _alter_table_append(self, match: re.Match[str], _text: str, session: Session) -> str:
+    def _append(self, match: Match, _text: str, session: Session) -> str:
         _outside(session, "append_in_transaction")
-        return self._books.append(match["target"], match["source"], (match["extra"] or "").lower())
+        if self._books.kind(match["target"]) in ("view", "materialized"):
+            raise refusal("append_permanent")
+        return self._books.append(match["target"], match["source"], match["extra"].lower())
 
-    def _rename_table(self, match: re.Match[str], text: str, _session: Session) -> str:
-        if self._books.kind(match["name"]) == "external":
+    def _rename_table(self, match: Match, text: str, _session: Session) -> str:
+        kind = self._books.kind(match["table"])
+        if kind == "external":
             raise refusal("rename_external")
-        return run_all(text, *self._books.rename_sql(match["name"], match["new_name"]))
+        if kind == "materialized":
+            raise refusal("materialized_view", match["table"])
+        return run_all(text, *self._books.rename_sql(match["table"], match["new_name"]))
 
-    def _add_column(self, match: re.Match[str], text: str, _session: Session) -> str:
-        if "," in re.sub(r"\([^)]*\)", "", match["column"]):
-            raise refusal("one_column_at_a_time")
-        return text
+    def _add_column(self, match: Match, _text: str, _session: Session) -> str:
+        [part] = (_Column(part) for part in match.parts("column"))
+        if match["not_null"] and not match["default"]:
+            raise refusal("add_not_null_without_default")
+        if part.attributes and "key" in part.attributes:
+            raise refusal("add_key_column")
+        return f"alter table {match['table']} add column {part.sql}"
 
-    def _drop_column(self, match: re.Match[str], text: str, _session: Session) -> str:
-        if "," in match["column"]:
-            raise refusal("one_column_at_a_time")
-        column = match["column"].split()[0].strip('"').lower()
-        if column in self._books.keys(match["name"]):
+    def _drop_column(self, match: Match, text: str, _session: Session) -> str:
+        column = match["dropped"].strip('"').lower()
+        if column in self._books.keys(match["table"]):
             raise refusal("drop_key_column", column)
         return text
 
-    def _drop_table(self, match: re.Match[str], text: str, session: Session) -> str:
-        for name in match["names"].split(","):
-            if self._books.kind(name.split()[0]) == "external":
+    def _drop_table(self, match: Match, text: str, session: Session) -> str:
+        for name in match.all("relation"):
+            kind = self._books.kind(name)
+            if kind == "materialized":
+                raise refusal("materialized_view", name)
+            if kind == "external":
                 _outside(session, "drop_external_in_transaction")
-                return self._books.drop_external_table(name.split()[0])
+                return self._books.drop_external_table(name)
         return text
 
-    def _alter_column_type(self, match: re.Match[str], text: str, session: Session) -> str:
+    def _alter_column_type(self, match: Match, _text: str, session: Session) -> str:
         if session.in_transaction:
             raise refusal("alter_column_in_transaction")
-        return text
+        name, kind = column_type(match["type"])
+        if name not in ("varchar", "character varying", "nvarchar", "text"):
+            raise refusal("alter_type_of_varchar")
+        if self._books.has_default(match["table"], match["altered"]):
+            raise refusal("alter_column_with_default")
+        return f"alter table {match['table']} alter column {match['altered']} type {kind}"
+
+    def _alter_attributes(self, match: Match, _text: str, _session: Session) -> str:
+        return self._books.alter_attributes(
+            match["table"], match["style"], match["dist"], match.all("sort"), match["unsorted"]
+        )
 
     # -- streams
 
-    def _create_external_schema(self, match: re.Match[str], _text: str, session: Session) -> str:
+    def _create_external_schema(self, match: Match, _text: str, session: Session) -> str:
+        if match["by_iam"] and not match["iam"]:
+            raise refusal("kafka_needs_a_role")
+        for role in re.findall(r"iam_role\s+'([^']*)'", match["options"], re.IGNORECASE):
+            if not re.fullmatch(r"arn:aws[^:]*:iam::\d{12}:role/.+", role):
+                raise refusal("iam_role", role)
+        if match["makes"] and session.in_transaction:
+            raise refusal("external_database_in_transaction")
         return self._books.create_external_schema(
-            match["name"], match["options"], bool(match["exists"]), session
+            match["schema"],
+            "kafka" if match["kafka"] else "catalog",
+            match["options"],
+            bool(match["exists"]),
         )
 
-    def _alter_external_schema(self, match: re.Match[str], _text: str, _session: Session) -> str:
-        return self._books.alter_external_schema(match["name"], match["options"])
+    def _alter_external_schema(self, match: Match, _text: str, _session: Session) -> str:
+        return self._books.alter_external_schema(match["schema"], match["uri"])
 
-    def _create_external_table(self, match: re.Match[str], _text: str, session: Session) -> str:
+    def _create_external_table(self, match: Match, _text: str, session: Session) -> str:
         _outside(session, "external_in_transaction", "CREATE EXTERNAL TABLE")
-        columns, end = _balanced(match["rest"])
-        return self._books.create_external_table(match["name"], columns, match["rest"][end:])
+        if match["serde"] not in ("", "'org.openx.data.jsonserde.JsonSerDe'"):
+            raise Refused(f"{match['serde']} is not in the stand-in's tables")
+        for kind in match.all("type"):
+            column_type(kind, external=True)
+        return self._books.create_external_table(
+            match["table"],
+            match["own"],
+            match["parts"],
+            "parquet" if match["parquet"] else "json",
+            match["location"].strip("'"),
+            match.all("property"),
+        )
 
-    def _add_partition(self, match: re.Match[str], _text: str, session: Session) -> str:
+    def _add_partition(self, match: Match, _text: str, session: Session) -> str:
         _outside(session, "partition_in_transaction")
-        return self._books.add_partitions(match["name"], match["rest"])
+        added = [
+            (
+                {
+                    key.strip('"').lower(): value.strip("'")
+                    for key, value in zip(each.all("key"), each.all("value"), strict=True)
+                },
+                each["location"].strip("'"),
+            )
+            for each in match.parts("added")
+        ]
+        return self._books.add_partitions(match["table"], added, bool(match["exists"]))
 
-    def _create_materialized_view(self, match: re.Match[str], _text: str, session: Session) -> str:
+    def _alter_external_table(self, match: Match, _text: str, session: Session) -> str:
+        _outside(session, "partition_in_transaction")
+        keys = {
+            key.strip('"').lower(): value.strip("'")
+            for key, value in zip(match.all("key"), match.all("value"), strict=True)
+        }
+        return self._books.alter_external_table(
+            match["table"], keys, match["location"].strip("'"), match.all("property")
+        )
+
+    def _create_materialized_view(self, match: Match, _text: str, session: Session) -> str:
         _outside(session, "streaming_in_transaction", "CREATE MATERIALIZED VIEW")
-        attributes = match["attributes"]
-        order = re.search(r"auto\s+refresh", attributes, re.IGNORECASE)
-        if order and _ATTRIBUTES.search(attributes[order.end() + 4 :]):
-            raise refusal("attributes_before_auto_refresh")
-        if _ATTRIBUTES.sub(" ", attributes).strip():
-            raise refusal("unknown_statement", _ATTRIBUTES.sub(" ", attributes).split()[0])
-        return self._books.create_streaming_view(match["name"], attributes, match["query"], session)
+        if match["late"]:
+            raise refusal("attributes_before_auto_refresh", match["late"].split()[0])
+        return self._books.create_streaming_view(
+            match["view"],
+            match["attributes"],
+            match["query"],
+            session,
+            auto=match["auto"].lower() == "yes",
+        )
 
-    def _refresh(self, match: re.Match[str], _text: str, session: Session) -> str:
+    def _refresh(self, match: Match, _text: str, session: Session) -> str:
         _outside(session, "streaming_in_transaction", "REFRESH MATERIALIZED VIEW")
-        return self._books.refresh(match["name"], session)
+        return self._books.refresh(match["view"], session)
 
-    def _alter_materialized_view(self, match: re.Match[str], _text: str, _session: Session) -> str:
-        schema, view = schema_and_table(match["name"])
+    def _alter_materialized_view(self, match: Match, _text: str, _session: Session) -> str:
+        schema, view = schema_and_table(match["view"])
         return (
-            f"update standin.streaming_views set auto_refresh = {match['value'].lower() == 'yes'}"
+            f"update standin.streaming_views set auto_refresh = {match['auto'].lower() == 'yes'}"
             f" where schema_name = {quote(schema)} and table_name = {quote(view)}"
         )
 
-    def _drop_materialized_view(self, match: re.Match[str], _text: str, _session: Session) -> str:
-        return self._books.drop_streaming_view(match["name"], bool(match["exists"]))
+    def _drop_materialized_view(self, match: Match, _text: str, _session: Session) -> str:
+        return self._books.drop_streaming_view(match["view"], bool(match["exists"]))
 
-    # -- roles and masks
+    # -- users, roles and masks
 
-    def _create_role(self, match: re.Match[str], _text: str, _session: Session) -> str:
-        if match["name"].lower() in RESERVED:
-            raise refusal("role_reserved_word", match["name"])
-        return f"create role {match['name']} nologin"
+    def _create_role(self, match: Match, _text: str, _session: Session) -> str:
+        return f"create role {match['role_name']} nologin"
 
-    def _grant(self, _match: re.Match[str], text: str, session: Session) -> str:
-        if re.search(r"\bto\s+(public|group\s+\S+)\s+with\s+grant\s+option", text, re.IGNORECASE):
-            raise refusal("grant_option_to_public")
-        on_schema = re.search(
-            r"(?P<what>[\w, ]+?)\s+on\s+schema\s+(?P<name>\S+)", text, re.IGNORECASE
+    def _drop_role(self, match: Match, _text: str, _session: Session) -> str:
+        return f"drop role {match['role_name']}"
+
+    def _create_user(self, match: Match, _text: str, _session: Session) -> str:
+        return f"create role {match['user']} login password {match['password'] or 'null'}"
+
+    def _alter_user(self, match: Match, _text: str, _session: Session) -> str:
+        return f"alter role {match['user']} password {match['password'] or 'null'}"
+
+    def _grant_role(self, match: Match, _text: str, _session: Session) -> str:
+        members = ", ".join(re.sub(r"(?i)^role\s+", "", each) for each in match.all("member"))
+        verb = match["verb"].lower()
+        admin = " with admin option" if match["admin"] else ""
+        word = "to" if verb == "grant" else "from"
+        return f"{verb} {', '.join(match.all('granted'))} {word} {members}{admin}"
+
+    def _grant_scoped(self, match: Match, _text: str, _session: Session) -> str:
+        """On the tables that are there, and those that will be."""
+        verb, schema = match["verb"].lower(), match["schema"]
+        to = f"{'to' if verb == 'grant' else 'from'} {match['to']}"
+        return run_all(
+            f"{verb} {match['privileges']} on all tables in schema {schema} {to}",
+            f"alter default privileges in schema {schema} {verb} {match['privileges']} on tables {to}",
         )
-        if on_schema is not None and self._books.is_external_schema(on_schema["name"]):
-            _outside(session, "grant_external_in_transaction")
-            if re.search(r"\b(create|all)\b", on_schema["what"], re.IGNORECASE):
-                raise refusal("grant_create_on_external_schema")
-        on_table = re.search(
-            r"\bon\s+(?:table\s+)?" + _NAME + r"\s+(?:to|from)\b", text, re.IGNORECASE
-        )
-        if on_table is not None and self._books.kind(on_table["name"]) == "external":
+
+    def _grant(self, match: Match, text: str, session: Session) -> str:
+        if re.search(r"\b(drop|alter)\b", match["privileges"], re.IGNORECASE):
+            raise Refused("privileges to drop and alter are not in the stand-in's tables (r_GRANT)")
+        for schema in match.all("schema"):
+            if self._books.is_external_schema(schema):
+                _outside(session, "grant_external_in_transaction")
+                if re.search(r"\b(create|all)\b", match["schema_privileges"], re.IGNORECASE):
+                    raise refusal("grant_create_on_external_schema")
+        if any(self._books.kind(name) == "external" for name in match.all("relation")):
             raise refusal("grant_on_external_table")
-        text = re.sub(r"\b(to|from)\s+(role|group)\s+", r"\1 ", text, flags=re.IGNORECASE)
-        text = re.sub(
-            r"\balter default privileges for role\b", "alter default privileges for role", text
-        )
-        text = re.sub(r"\bgrant\s+role\s+", "grant ", text, flags=re.IGNORECASE)
-        return re.sub(r"\brevoke\s+role\s+", "revoke ", text, flags=re.IGNORECASE)
+        text = re.sub(r"(?i)\bfor\s+user\b", "for role", text)
+        return re.sub(r"(?i)\b(to|from|,)\s*(role|group)\s+", r"\1 ", text)
 
-    def _create_masking_policy(self, match: re.Match[str], _text: str, _session: Session) -> str:
-        if re.fullmatch(
-            r"\s*('[^']*'|[\d.]+|null|true|false)\s*", match["expression"], re.IGNORECASE
-        ):
-            raise refusal("mask_constant_without_cast")
+    def _create_masking_policy(self, match: Match, _text: str, _session: Session) -> str:
+        self._books.check_mask_expression(match["policy_input"], match["expression"])
         exists = " on conflict do nothing" if match["exists"] else ""
         return (
-            f"insert into standin.masking_policies values ({quote(match['name'].lower())},"
-            f" {quote(match['input'])}, {quote(match['expression'])}){exists}"
+            f"insert into standin.masking_policies values ({quote(match['policy'].lower())},"
+            f" {quote(match['policy_input'])}, {quote(match['expression'])}){exists}"
         )
 
-    def _attach_masking_policy(self, match: re.Match[str], _text: str, _session: Session) -> str:
+    def _alter_masking_policy(self, match: Match, _text: str, _session: Session) -> str:
+        self._books.check_mask_expression(
+            self._books.mask_input(match["policy"]), match["expression"]
+        )
+        return (
+            f"update standin.masking_policies set expression = {quote(match['expression'])}"
+            f" where name = {quote(match['policy'].lower())}"
+        )
+
+    def _drop_masking_policy(self, match: Match, _text: str, _session: Session) -> str:
+        self._books.mask_input(match["policy"])
+        name = quote(match["policy"].lower())
+        if self._books.rows(f"select 1 from standin.attached_policies where policy = {name}"):
+            raise refusal("drop_attached_mask", match["policy"])
+        return f"delete from standin.masking_policies where name = {name}"
+
+    def _attach_masking_policy(self, match: Match, _text: str, _session: Session) -> str:
         schema, table = schema_and_table(match["relation"])
+        columns, priority = ", ".join(match.all("outputs")), int(match["priority"] or 0)
+        inputs = match.all("inputs") or match.all("outputs")
         self._books.check_mask(
-            match["name"].lower(),
-            match["relation"],
-            match["columns"],
-            match["grantee"],
-            int(match["priority"] or 0),
+            match["policy"].lower(), match["relation"], inputs, columns, match["to"], priority
         )
         return (
-            f"insert into standin.attached_policies values ({quote(match['name'].lower())},"
-            f" {quote(schema + '.' + table)}, {quote(match['columns'])}, {quote(match['grantee'])},"
-            f" {match['priority'] or 0})"
+            f"insert into standin.attached_policies values ({quote(match['policy'].lower())},"
+            f" {quote(schema + '.' + table)}, {quote(columns)}, {quote(match['to'])}, {priority})"
         )
 
-    def _detach_masking_policy(self, match: re.Match[str], _text: str, _session: Session) -> str:
+    def _detach_masking_policy(self, match: Match, _text: str, _session: Session) -> str:
         schema, table = schema_and_table(match["relation"])
         return (
-            f"delete from standin.attached_policies where policy = {quote(match['name'].lower())}"
-            f" and relation = {quote(schema + '.' + table)} and columns = {quote(match['columns'])}"
-            f" and grantee = {quote(match['grantee'])}"
+            f"delete from standin.attached_policies where policy = {quote(match['policy'].lower())}"
+            f" and relation = {quote(schema + '.' + table)}"
+            f" and columns = {quote(', '.join(match.all('outputs')))}"
+            f" and grantee = {quote(match['to'])}"
         )
+
+
+class _Column:
+    """A column of CREATE TABLE or ADD COLUMN: what PostgreSQL is told, and what the books keep."""
+
+    def __init__(self, match: Match) -> None:
+        self.name = match["column_name"].strip('"').lower()
+        self.kind, written = column_type(match["type"])
+        encoding = match["encoding"].upper()
+        if encoding and self.kind not in ENCODINGS[encoding].split():
+            raise refusal("encoding", encoding, self.kind)
+        options = [match["default"], match["not_null"]]
+        self.sql = " ".join([match["column_name"], written, *filter(None, options)])
+        kept = [
+            f"distkey ({self.name})" if match["distkey"] else "",
+            f"sortkey ({self.name})" if match["sortkey"] else "",
+            f"encode ({self.name} {encoding.lower()})" if encoding else "",
+        ]
+        self.attributes = " ".join(filter(None, kept))
+        if self.kind == "super" and (match["distkey"] or match["sortkey"]):
+            raise refusal("super_as_key")
 
 
 def _outside(session: Session, rule: str, *values: str) -> None:
@@ -347,101 +431,8 @@ def _outside(session: Session, rule: str, *values: str) -> None:
         raise refusal(rule, *values)
 
 
-def _balanced(text: str) -> tuple[str, int]:
-    """The parenthesised part that `text` begins with, and where it ends."""
-    depth = 0
-    quoted = False
-    for place, letter in enumerate(text):
-        if letter == "'":
-            quoted = not quoted
-        elif not quoted and letter == "(":
-            depth += 1
-        elif not quoted and letter == ")":
-            depth -= 1
-            if depth == 0:
-                return text[: place + 1], place + 1
-    raise Refused("syntax error at end of input")
-
-
-def _statement(pattern: str, handler: Handler) -> tuple[re.Pattern[str], Handler]:
-    return re.compile(pattern + r"\s*\Z", re.IGNORECASE | re.DOTALL), handler
-
-
-_HANDLERS: list[tuple[re.Pattern[str], Handler]] = [
-    _statement(r"(select|with|insert|update|delete|merge|\().*", Statements._query),
-    _statement(r"(begin|commit|rollback|end|start transaction|abort)\b.*", Statements._as_is),
-    _statement(r"set\s+(?P<setting>session\s+authorization|role)\s+(?P<value>.+)", Statements._set),
-    _statement(r"set\s+(?P<setting>\w+)\s*(?:to|=)\s*(?P<value>.+)", Statements._set),
-    _statement(r"show\s+(?P<setting>\w+)", Statements._show),
-    _statement(r"reset\s+(?P<setting>\w+)", Statements._reset),
-    _statement(
-        r"create\s+(?P<temporary>temp(?:orary)?\s+|local\s+temp(?:orary)?\s+)?table\s+"
-        r"(?P<exists>if\s+not\s+exists\s+)?" + _NAME + r"(?P<attributes>(?:(?!\bas\b)[^(]|\(\s*[\w, ]+\s*\))*?)"
-        r"\bas\s*(?P<query>\(?\s*(?:select|with)\b.*)",
-        Statements._create_table_as,
-    ),
-    _statement(
-        r"create\s+(?P<temporary>temp(?:orary)?\s+)?table\s+(?P<exists>if\s+not\s+exists\s+)?"
-        + _NAME + r"\s*(?P<rest>\(.*)",
-        Statements._create_table,
-    ),
-    _statement(
-        r"create\s+(?P<replace>or\s+replace\s+)?view\s+" + _NAME + r"\s+as\s+(?P<body>.*)",
-        Statements._create_view,
-    ),
-    _statement(
-        r"create\s+materialized\s+view\s+" + _NAME + r"(?P<attributes>.*?)\bas\s*(?P<query>\(?\s*select\b.*)",
-        Statements._create_materialized_view,
-    ),
-    _statement(r"refresh\s+materialized\s+view\s+" + _NAME + r"(\s+restrict)?", Statements._refresh),
-    _statement(
-        r"alter\s+materialized\s+view\s+" + _NAME + r"\s+auto\s+refresh\s+(?P<value>yes|no)",
-        Statements._alter_materialized_view,
-    ),
-    _statement(
-        r"drop\s+materialized\s+view\s+(?P<exists>if\s+exists\s+)?" + _NAME + r"(\s+cascade|\s+restrict)?",
-        Statements._drop_materialized_view,
-    ),
-    _statement(
-        r"create\s+external\s+schema\s+(?P<exists>if\s+not\s+exists\s+)?" + _NAME + r"\s+(?P<options>from\b.*)",
-        Statements._create_external_schema,
-    ),
-    _statement(
-        r"alter\s+external\s+schema\s+" + _NAME + r"\s+(?P<options>.*)",
-        Statements._alter_external_schema,
-    ),
-    _statement(r"create\s+external\s+table\s+" + _NAME + r"\s*(?P<rest>\(.*)", Statements._create_external_table),
-    _statement(r"alter\s+table\s+" + _NAME + r"\s+add\s+(?P<rest>(?:if\s+not\s+exists\s+)?partition.*)", Statements._add_partition),
-    _statement(
-        r"alter\s+table\s+(?P<target>\S+)\s+append\s+from\s+(?P<source>\S+)(?:\s+(?P<extra>ignoreextra|filltarget))?",
-        Statements._alter_table_append,
-    ),
-    _statement(r"alter\s+table\s+" + _NAME + r"\s+alter\s+column\s+\S+\s+type\s+varchar.*", Statements._alter_column_type),
-    _statement(r"alter\s+table\s+" + _NAME + r"\s+rename\s+to\s+(?P<new_name>\S+)", Statements._rename_table),
-    _statement(r"alter\s+table\s+" + _NAME + r"\s+add\s+column\s+(?P<column>.+)", Statements._add_column),
-    _statement(r"alter\s+table\s+" + _NAME + r"\s+drop\s+column\s+(?P<column>.+)", Statements._drop_column),
-    _statement(r"alter\s+table\s+" + _NAME + r"\s+(rename\s+column|owner\s+to)\b.*", Statements._as_is),
-    _statement(r"lock\s+(?:table\s+)?(?P<names>.+)", Statements._lock),
-    _statement(r"truncate\b.*", Statements._truncate),
-    _statement(r"drop\s+table\s+(?:if\s+exists\s+)?(?P<names>.+)", Statements._drop_table),
-    _statement(r"create\s+schema\b.*|drop\s+(schema|view|role|user)\b.*|comment\s+on\b.*|create\s+user\b.*|alter\s+user\b.*", Statements._as_is),
-    _statement(r"analyze\b.*", Statements._nothing),
-    _statement(r"vacuum\b.*", Statements._vacuum),
-    _statement(r"create\s+role\s+" + _NAME, Statements._create_role),
-    _statement(r"(grant|revoke|alter\s+default\s+privileges)\b.*", Statements._grant),
-    _statement(
-        r"create\s+masking\s+policy\s+(?P<exists>if\s+not\s+exists\s+)?" + _NAME
-        + r"\s+with\s*\((?P<input>.*?)\)\s+using\s*\((?P<expression>.*)\)",
-        Statements._create_masking_policy,
-    ),
-    _statement(
-        r"attach\s+masking\s+policy\s+" + _NAME + r"\s+on\s+(?P<relation>\S+)\s*\((?P<columns>[^)]*)\)"
-        r"(?:\s+using\s*\([^)]*\))?\s+to\s+(?:role\s+)?(?P<grantee>\w+)(?:\s+priority\s+(?P<priority>\d+))?",
-        Statements._attach_masking_policy,
-    ),
-    _statement(
-        r"detach\s+masking\s+policy\s+" + _NAME + r"\s+on\s+(?P<relation>\S+)\s*\((?P<columns>[^)]*)\)"
-        r"\s+from\s+(?:role\s+)?(?P<grantee>\w+)",
-        Statements._detach_masking_policy,
-    ),
-]  # fmt: skip
+_HANDLERS: dict[str, Handler] = {
+    name.removeprefix("_"): handler
+    for name, handler in vars(Statements).items()
+    if name.startswith("_") and not name.startswith("__") and callable(handler)
+}

@@ -15,10 +15,18 @@ from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
 
 from redshift_standin.dialect import parse_redshift, to_postgres
-from redshift_standin.rules import FUNCTIONS, Refused, check, function_name, refusal
+from redshift_standin.rules import (
+    BLANKS_COMPARED,
+    FUNCTIONS,
+    Refused,
+    check,
+    check_sequences,
+    date_part,
+    function_name,
+)
 from redshift_standin.wire import Session
 
-_PART_FUNCTIONS = {"dateadd", "datediff"}
+_PART_FUNCTIONS = {"dateadd", "datediff", "date_trunc", "date_part"}
 Views = Mapping[tuple[str, str], str]
 """Queries of late-binding views by schema and name."""
 
@@ -31,7 +39,21 @@ def parse_one(sql: str) -> exp.Expr:
         raise Refused(f"syntax error: {error}") from error
     if len(trees) != 1:
         raise Refused("cannot insert multiple commands into a prepared statement")
-    return trees[0]
+    check_sequences(sql)
+    return _as_meant(trees[0])
+
+
+def _as_meant(tree: exp.Expr) -> exp.Expr:
+    """What sqlglot reads otherwise: `delete t`, and `insert values (…)` of a MERGE."""
+    if isinstance(tree, exp.Delete) and tree.args.get("tables") and not tree.this:
+        tree.set("this", tree.args.pop("tables")[0])
+    for when in tree.find_all(exp.When) if isinstance(tree, exp.Merge) else ():
+        insert = when.args["then"]
+        rows = insert.this if isinstance(insert, exp.Insert) else None
+        if isinstance(rows, exp.Tuple) and isinstance(rows.expressions[0], exp.Anonymous):
+            insert.set("expression", exp.Tuple(expressions=rows.expressions[0].expressions))
+            insert.set("this", None)
+    return tree
 
 
 def translate_query(sql: str, session: Session, views: Views | None = None) -> str:
@@ -56,9 +78,11 @@ def _rewrite_checked(tree: exp.Expr, session: Session) -> exp.Expr:
     tree = _navigate(tree)
     tree = _unpivot(tree)
     tree = _qualify(tree)
-    _order_lists(tree)
     _name_functions(tree)
+    _compute_as_redshift(tree)
+    _compare_without_blanks(tree)
     _cast_by_bytes(tree)
+    _order_lists(tree)
     return _update_once(tree)
 
 
@@ -266,48 +290,124 @@ def _order_lists(tree: exp.Expr) -> None:
         separator = listed.args.get("separator") or exp.Literal.string("")
         order = to_postgres(group.expression)
         joined = exp.Anonymous(
-            this="redshift.string_agg_",
+            this="string_agg",
             expressions=[
-                exp.cast(listed.this.copy(), exp.DataType.build("text", dialect="postgres")),
+                _cast(listed.this, "text"),
                 exp.Var(this=f"{to_postgres(separator)} {order}"),
             ],
         )
         group.replace(exp.Anonymous(this="redshift.listagg_result", expressions=[joined]))
 
 
+def _cast(value: exp.Expr, kind: str) -> exp.Cast:
+    return exp.Cast(this=value, to=exp.DataType.build(kind, dialect="postgres"))
+
+
 def _name_functions(tree: exp.Expr) -> None:
     for call in list(tree.find_all(exp.Anonymous)):
         name = function_name(call)
-        if name == "redshift.string_agg_":
-            call.set("this", "string_agg")
-        if name.startswith("redshift."):
+        if name.startswith("redshift.") or name not in FUNCTIONS:
             continue
         if name in _PART_FUNCTIONS:
             part = call.expressions[0]
-            call.expressions[0].replace(exp.Literal.string(part.name.lower()))
+            part.replace(exp.Literal.string(date_part(part, name)))
+        if name == "nvl2":
+            value, present, absent = (part.copy() for part in call.expressions)
+            is_there = exp.Not(this=exp.Is(this=value, expression=exp.Null()))
+            call.replace(exp.Case(ifs=[exp.If(this=is_there, true=present)], default=absent))
+            continue
         call.set("this", FUNCTIONS[name])
-    for now in list(tree.find_all(exp.CurrentTimestamp)):
-        now.replace(exp.Anonymous(this="redshift.getdate", expressions=[]))
+    for now in list(tree.find_all(exp.CurrentTimestamp, exp.CurrentDate)):
+        moment = exp.Anonymous(this="redshift.sysdate")
+        is_date = isinstance(now, exp.CurrentDate)
+        now.replace(_cast(moment, "date") if is_date else moment)
+
+
+# Operators and functions with a syntax of their own that PostgreSQL answers otherwise.
+_COMPUTED = {
+    exp.Mul: "multiply", exp.Avg: "avg", exp.Round: "round", exp.Extract: "date_part",
+}  # fmt: skip
+
+
+def _compute_as_redshift(tree: exp.Expr) -> None:
+    for node in list(tree.find_all(*_COMPUTED, exp.Div, exp.DPipe)):
+        values = [
+            part for key in ("this", "expression", "decimals") if (part := node.args.get(key))
+        ]
+        if isinstance(node, exp.Extract):
+            values[0] = exp.Literal.string(date_part(node.this, "extract"))
+        if isinstance(node, exp.Div):
+            values += _quotient_scale(*values)
+            name = "divide"
+        elif isinstance(node, exp.DPipe):
+            if isinstance(node.parent, exp.DPipe):
+                continue
+            name, values = "bounded", [exp.DPipe(this=node.this, expression=node.expression)]
+        else:
+            name = _COMPUTED[type(node)]
+        node.replace(exp.Anonymous(this=f"redshift.{name}", expressions=values))
+
+
+def _quotient_scale(dividend: exp.Expr, divisor: exp.Expr) -> list[exp.Expr]:
+    """The scale of a quotient of decimals that both say their types (numeric_computations)."""
+    sizes = [_decimal_size(dividend), _decimal_size(divisor)]
+    if sizes[0] is None or sizes[1] is None:
+        return []
+    (precision, scale), (by_precision, by_scale) = sizes[0], sizes[1]
+    found = max(4, scale + by_precision - by_scale + 1)
+    total = precision - scale + by_scale + found
+    if total > 38:
+        found = max(38 + found - total, 4)
+    return [exp.Literal.number(found)]
+
+
+def _decimal_size(value: exp.Expr) -> tuple[int, int] | None:
+    value = value.unnest()
+    if not isinstance(value, exp.Cast) or value.to.this != exp.DataType.Type.DECIMAL:
+        return None
+    sizes = [int(each.this.name) for each in value.to.expressions] or [18]
+    return sizes[0], sizes[1] if len(sizes) > 1 else 0
+
+
+def _compare_without_blanks(tree: exp.Expr) -> None:
+    """A text that ends in a blank equals the same without it (r_Character_types)."""
+    for compared in list(tree.find_all(*BLANKS_COMPARED)):
+        sides = (compared.this, compared.expression)
+        if any(isinstance(each, exp.Literal) and each.name.endswith(" ") for each in sides):
+            for key, side in zip(("this", "expression"), sides, strict=True):
+                compared.set(key, exp.Anonymous(this="rtrim", expressions=[side]))
 
 
 def _cast_by_bytes(tree: exp.Expr) -> None:
-    """VARCHAR(n) counts bytes; VARCHAR alone is VARCHAR(256) (r_Character_types)."""
+    """VARCHAR(n) counts bytes; alone it is VARCHAR(256), as TEXT is; DECIMAL is DECIMAL(18,0)."""
     for cast in list(tree.find_all(exp.Cast)):
         kind = cast.args["to"]
-        if kind.this == exp.DataType.Type.VARCHAR:
+        if isinstance(cast, exp.TryCast):
+            text = _cast(cast.this, "varchar")
+            name = exp.Literal.string(to_postgres(kind))
+            cast.set("this", exp.Anonymous(this="redshift.castable", expressions=[text, name]))
+        if kind.this in exp.DataType.TEXT_TYPES and kind.this != exp.DataType.Type.NAME:
             length = kind.expressions[0].name if kind.expressions else "256"
             if length.lower() == "max":
                 length = "65535"
-            if int(length) > 65535:
-                raise refusal("varchar_length", length)
-            text = exp.cast(cast.this.copy(), exp.DataType.build("varchar", dialect="postgres"))
+            text = _cast(cast.this, "varchar")
             fitted = exp.Anonymous(
                 this="redshift.fit", expressions=[text, exp.Literal.number(length)]
             )
             cast.set("this", fitted)
             cast.set("to", exp.DataType.build(f"varchar({length})", dialect="postgres"))
+        elif kind.this == exp.DataType.Type.DECIMAL and not kind.expressions:
+            cast.set("to", exp.DataType.build("decimal(18,0)", dialect="postgres"))
         elif kind.this == exp.DataType.Type.VARBINARY and kind.expressions:
             cast.set("to", exp.DataType.build("bytea", dialect="postgres"))
+
+
+def names_of_tables(sql: str) -> set[str]:
+    """The relations that a query names, as `schema.name` or `name`."""
+    return {
+        f"{table.db}.{table.name}" if table.db else table.name
+        for table in parse_one(sql).find_all(exp.Table)
+    }
 
 
 def names_without_schema(sql: str) -> set[str]:

@@ -11,6 +11,7 @@ import base64
 import contextlib
 import hashlib
 import hmac
+import re
 import secrets
 import socket
 import socketserver
@@ -27,6 +28,10 @@ _WORDS = {
 }
 # types in PostgreSQL's catalog (pg_type.dat)
 _TEXT, _UNKNOWN = 25, 705
+# a SUPER keeps no blanks between what it holds
+_BLANKS = re.compile(rb'("(?:[^"\\]|\\.)*")|\s+')
+# what Redshift calls SUPER (redshift_connector, RedshiftOID)
+_SUPER = 4000
 PROTOCOL_3 = 196608
 SSL_REQUEST = 80877103
 CANCEL_REQUEST = 80877102
@@ -41,6 +46,10 @@ class Session:
     user: str
     database: str
     transaction: str = "I"
+    super_type: int = 0
+    """PostgreSQL's number of the type redshift.super."""
+    supers: list[bool] = field(default_factory=list)
+    """Which columns of the rows that come are SUPER."""
     settings: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -82,12 +91,14 @@ class Proxy(socketserver.ThreadingTCPServer):
         translate: Translate,
         passwords: dict[str, str],
         parameters: dict[str, str],
+        super_type: int,
     ) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.backend = backend
         self.translate = translate
         self.passwords = passwords
         self.parameters = parameters
+        self.super_type = super_type
         self._thread = threading.Thread(target=self.serve_forever, daemon=True)
 
     @property
@@ -152,7 +163,12 @@ class _Handler(socketserver.BaseRequestHandler):
                 error_response("28000", f'password authentication failed for user "{user}"')
             )
             return None
-        return Session(user, given.get("database", "dev"), settings=dict(self.server.parameters))
+        return Session(
+            user,
+            given.get("database", "dev"),
+            super_type=self.server.super_type,
+            settings=dict(self.server.parameters),
+        )
 
     def _pump_statements(
         self, client: socket.socket, backend: socket.socket, session: Session
@@ -272,7 +288,11 @@ def _pump_replies(
 
 def _pass_on(client: socket.socket, kind: bytes, body: bytes, session: Session) -> None:
     """Send one reply to the client, as Redshift would word it; notices are left out."""
-    if kind == b"S" and body.startswith(b"server_version\0"):
+    if kind == b"T":
+        body = _named_types(body, session)
+    elif kind == b"D" and any(session.supers):
+        body = _with_json(body, session.supers)
+    elif kind == b"S" and body.startswith(b"server_version\0"):
         body = b"server_version\0" + SERVER_VERSION.encode() + b"\0"
     elif kind == b"Z":
         session.transaction = body.decode()
@@ -282,6 +302,35 @@ def _pass_on(client: socket.socket, kind: bytes, body: bytes, session: Session) 
         for told, meant in _WORDS.items():
             body = body.replace(b"M" + told + b"\0", b"M" + meant + b"\0")
     client.sendall(_message(kind, body))
+
+
+def _named_types(body: bytes, session: Session) -> bytes:
+    """RowDescription, with SUPER called as Redshift does."""
+    session.supers, out, at = [], bytearray(body), 2
+    while at < len(body):
+        at = body.index(b"\0", at) + 1
+        session.supers.append(struct.unpack_from("!i", body, at + 6)[0] == session.super_type != 0)
+        if session.supers[-1]:
+            struct.pack_into("!i", out, at + 6, _SUPER)
+        at += 18
+    return bytes(out)
+
+
+def _with_json(body: bytes, supers: list[bool]) -> bytes:
+    """DataRow; a SUPER is a row of one JSON for PostgreSQL: `("…")`, quotes doubled."""
+    out, at = bytearray(body[:2]), 2
+    for is_super in supers:
+        size = struct.unpack_from("!i", body, at)[0]
+        value = body[at + 4 : at + 4 + max(size, 0)]
+        at += 4 + max(size, 0)
+        if is_super and size >= 0:
+            value = value[1:-1]
+            if value.startswith(b'"'):
+                value = value[1:-1].replace(b'""', b'"').replace(b"\\\\", b"\\")
+            value = _BLANKS.sub(rb"\1", value)
+            size = len(value)
+        out += struct.pack("!i", size) + value
+    return bytes(out)
 
 
 def _message(kind: bytes, body: bytes) -> bytes:
