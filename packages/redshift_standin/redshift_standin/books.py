@@ -823,6 +823,8 @@ def check_attributes(attributes: str) -> list[str]:
     sort = re.findall(r"(interleaved\s+)?sortkey\s*\(([^)]*)\)", attributes, re.I)
     if len(dist) > 1 or "," in "".join(dist):
         raise refusal("one_distkey")
+    if len(sort) > 1 or len(re.findall("diststyle", attributes, re.I)) > 1:
+        raise refusal("attribute_twice")
     if dist and style is not None and style[1].lower() != "key":
         raise refusal("distkey_and_other_style")
     if not dist and style is not None and style[1].lower() == "key":
@@ -852,7 +854,7 @@ def column_type(written: str, *, external: bool = False) -> tuple[str, str]:
     if row is None or found is None:
         raise refusal("unknown_type", written)
     name, kind, *sizes = row
-    if external and name not in _EXTERNAL_TYPES:
+    if external and " ".join(found["name"].upper().split()) not in _EXTERNAL_TYPES:
         raise refusal("external_type", written)
     if not sizes:
         if found["size"]:

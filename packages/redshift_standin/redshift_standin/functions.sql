@@ -391,6 +391,12 @@ begin
     ) then
         raise exception using message = format('column "%s" specified as distkey/sortkey is not in the table', key);
     end if;
+    if exists (
+        select from pg_attribute where attrelid = to_regclass(relation) and attname = key
+            and atttypid = 'redshift.super'::regtype
+    ) then
+        raise exception using message = 'a SUPER column can''t be a distribution or sort key (limitations-super)';
+    end if;
 end
 $$;
 create function standin.check_width(relation text, width int) returns void language plpgsql as $$
