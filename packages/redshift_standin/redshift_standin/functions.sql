@@ -437,7 +437,7 @@ begin
             jsonb_agg(
                 jsonb_build_object('name', attname, 'type',
                     -- PostgreSQL forgets the precision of what is computed
-                    replace(format_type(atttypid, atttypmod), 'numeric', 'numeric' || case when atttypmod < 0 then '(38,4)' else '' end)
+                    replace(format_type(atttypid, atttypmod), 'numeric', 'numeric' || case when atttypmod < 0 then '(38,10)' else '' end)
                 ) order by attnum
             ),
             '[]'
@@ -454,6 +454,13 @@ begin
     on conflict (view) do update set query = excluded.query, columns = excluded.columns;
 end
 $$;
+-- information_schema.columns; PostgreSQL forgets the precision of what is computed, and DECIMAL alone has no fraction
+create view redshift.information_columns as
+    select table_catalog, table_schema, table_name, column_name, ordinal_position, column_default, is_nullable,
+        data_type, character_maximum_length,
+        case when data_type = 'numeric' then coalesce(numeric_precision, 38) else numeric_precision end as numeric_precision,
+        case when data_type = 'numeric' then coalesce(numeric_scale, 10) else numeric_scale end as numeric_scale
+    from information_schema.columns;
 -- columns of all relations with their types as they were written
 create view standin.columns as
     select n.nspname::text as schema_name, c.relname::text as table_name, a.attname::text as column_name,

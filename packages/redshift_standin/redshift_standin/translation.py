@@ -75,6 +75,12 @@ def rewrite(tree: exp.Expr, session: Session) -> exp.Expr:
 
 def _rewrite_checked(tree: exp.Expr, session: Session) -> exp.Expr:
     _fold_identifiers(tree, session)
+    for table in tree.find_all(exp.Table):
+        if (table.db, table.name) == ("information_schema", "columns"):
+            table.set("db", exp.to_identifier("redshift"))
+            table.set("this", exp.to_identifier("information_columns"))
+            if not table.alias:
+                table.set("alias", exp.TableAlias(this=exp.to_identifier("columns")))
     tree = _navigate(tree)
     tree = _unpivot(tree)
     tree = _qualify(tree)
