@@ -437,7 +437,7 @@ begin
             jsonb_agg(
                 jsonb_build_object('name', attname, 'type',
                     -- PostgreSQL forgets the precision of what is computed
-                    replace(format_type(atttypid, atttypmod), 'numeric', 'numeric' || case when atttypmod < 0 then '(38,10)' else '' end)
+                    replace(format_type(atttypid, atttypmod), 'numeric', 'numeric' || case when atttypmod < 0 then '(38,17)' else '' end)
                 ) order by attnum
             ),
             '[]'
@@ -459,7 +459,7 @@ create view redshift.information_columns as
     select table_catalog, table_schema, table_name, column_name, ordinal_position, column_default, is_nullable,
         data_type, character_maximum_length,
         case when data_type = 'numeric' then coalesce(numeric_precision, 38) else numeric_precision end as numeric_precision,
-        case when data_type = 'numeric' then coalesce(numeric_scale, 10) else numeric_scale end as numeric_scale
+        case when data_type = 'numeric' then coalesce(numeric_scale, 17) else numeric_scale end as numeric_scale
     from information_schema.columns;
 -- columns of all relations with their types as they were written
 create view standin.columns as

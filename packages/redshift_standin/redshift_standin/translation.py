@@ -27,6 +27,8 @@ from redshift_standin.rules import (
 from redshift_standin.wire import Session
 
 _PART_FUNCTIONS = {"dateadd", "datediff", "date_trunc", "date_part"}
+# What the catalog says of a decimal whose scale PostgreSQL forgot (functions.sql): kept as it is.
+_COMPUTED_DECIMAL = "DECIMAL(38, 17)"
 Views = Mapping[tuple[str, str], str]
 """Queries of late-binding views by schema and name."""
 
@@ -402,6 +404,8 @@ def _cast_by_bytes(tree: exp.Expr) -> None:
             )
             cast.set("this", fitted)
             cast.set("to", exp.DataType.build(f"varchar({length})", dialect="postgres"))
+        elif kind.this == exp.DataType.Type.DECIMAL and kind.sql() == _COMPUTED_DECIMAL:
+            cast.set("to", exp.DataType.build("decimal", dialect="postgres"))
         elif kind.this == exp.DataType.Type.DECIMAL and not kind.expressions:
             cast.set("to", exp.DataType.build("decimal(18,0)", dialect="postgres"))
         elif kind.this == exp.DataType.Type.VARBINARY and kind.expressions:
