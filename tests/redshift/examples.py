@@ -90,6 +90,7 @@ ACCEPTED = {
     "r_CREATE_TABLE_NEW keys": "create table if not exists keyed (a integer not null, b varchar(30) encode lzo, primary key (a))"
     " diststyle key distkey (a) interleaved sortkey (a, b)",
     "r_CREATE_TABLE_NEW sort": "create table sorted (a integer sortkey, b varchar(max), p super) diststyle all",
+    "r_CREATE_TABLE_NEW like": "create table alike (like t including defaults)",
     "r_DROP_VIEW": "drop view if exists v cascade",
     "r_DROP_SCHEMA": "drop schema if exists gone cascade",
     "r_RESET": "reset query_group",

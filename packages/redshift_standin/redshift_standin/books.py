@@ -146,9 +146,10 @@ class Books:
 
     def keys(self, name: str) -> set[str]:
         """Columns of the distribution and sort keys of the table `name`."""
-        return set(check_attributes(self._attributes(name)))
+        return set(check_attributes(self.attributes(name)))
 
-    def _attributes(self, name: str) -> str:
+    def attributes(self, name: str) -> str:
+        """Distribution style and keys of the table `name`, as they were written."""
         schema, table = schema_and_table(name)
         found = self.rows(
             "select attributes from standin.table_attributes where schema_name = %s and table_name = %s",
@@ -161,7 +162,7 @@ class Books:
         self, name: str, style: str, dist: str, sort: list[str], unsorted: str
     ) -> str:
         """ALTER TABLE … ALTER DISTSTYLE, DISTKEY or SORTKEY: the books keep the new ones."""
-        kept = self._attributes(name)
+        kept = self.attributes(name)
         if style or dist:
             kept = re.sub(r"diststyle \w+|distkey\s*\([^)]*\)", "", kept)
             kept += f" diststyle {style}" if style else f" diststyle key distkey ({dist})"
@@ -560,7 +561,7 @@ class Books:
             if not columns:
                 raise Refused(f'relation "{schema}.{table}" does not exist')
             shapes.append(columns)
-        attributes = [self._attributes(".".join(name)) for name in (target_name, source_name)]
+        attributes = [self.attributes(".".join(name)) for name in (target_name, source_name)]
         if attributes[0] != attributes[1]:
             raise refusal("append_keys", *attributes)
         into, out_of = shapes

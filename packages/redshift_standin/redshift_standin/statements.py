@@ -156,6 +156,10 @@ class Statements:
         create = f"create {temporary}table {exists}{match['table']} ({columns})"
         return run_all(create, *self._books.attributes_sql(match["table"], attributes))
 
+    def _create_table_like(self, match: Match, text: str, _session: Session) -> str:
+        kept = self._books.attributes(match["parent"])
+        return run_all(text, *self._books.attributes_sql(match["table"], kept))
+
     def _create_view(self, match: Match, _text: str, session: Session) -> str:
         query = match["query"]
         translated = self._translated(query, session)
