@@ -19,6 +19,7 @@ from lakehouse.warehouse.landing_tables import COLUMNS
 from lakehouse.warehouse.measurements import measurements
 from lakehouse.warehouse.streams import grant_rows, refresh_streams, stream_states
 from redshift_standin.server import StandIn
+from redshift_standin.wire import Fault
 from tests.kit.redshift import Prod, new_prod
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -139,7 +140,7 @@ def test_deployment_can_be_repeated_and_gives_each_role_its_own(prod: Prod) -> N
 
 def test_refreshes_go_on_where_rows_cannot_be_archived(prod: Prod) -> None:
     prod.lakehouse("deploy")
-    prod.stand_in.statements.faults[:] = [("append from streaming.customers_1", "no space")]
+    prod.stand_in.faults[:] = [Fault("append from streaming.customers_1", "no space")]
     with pytest.raises(TerminalError, match="no space"):
         prod.lakehouse("archive")
     with prod.warehouse() as warehouse:

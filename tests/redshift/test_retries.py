@@ -14,6 +14,7 @@ from dbt.artifacts.schemas.run import RunExecutionResult
 from playground.services.kafka import KafkaBroker
 from playground.services.postgres import PostgresServer
 from redshift_standin.server import StandIn
+from redshift_standin.wire import Fault
 from tests.kit.dbt import WITHOUT_TESTS
 from tests.kit.redshift import differences
 from tests.redshift.conftest import World, new_world
@@ -23,7 +24,6 @@ CONFLICT = "conflict with concurrent transaction on 101"
 OID = "could not open relation with OID 123456"
 SCHEMA = 'schema "staging" does not exist'
 NODES = ("--select", "+dim_customer_current", "+dim_store")
-Fault = tuple[str, str]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def build_with(world: World, faults: list[Fault], *options: str) -> None:
     """Build from new records; statements like the patterns meet their errors."""
     world.lake.produce(world.changes.stream(2))
     world.lake.land()
-    waiting = world.prod.stand_in.statements.faults
+    waiting = world.prod.stand_in.faults
     waiting[:] = faults
     world.prod.dbt.invoke("build", *WITHOUT_TESTS, *options)
     assert not waiting, "no statement was like these"
@@ -73,8 +73,8 @@ def replacement(table: str) -> str:
 @pytest.mark.timeout(900)
 def test_watermarks_stay_with_their_rows(world: World) -> None:
     faults = [
-        (watermark("history.customers_history"), CONFLICT),
-        (r"merge into \S*dim_store", SCHEMA),
+        Fault(watermark("history.customers_history"), CONFLICT),
+        Fault(r"merge into \S*dim_store", SCHEMA),
     ]
     build_with(world, faults, *NODES)
     check_next_build(world, *NODES)
@@ -89,7 +89,7 @@ def test_rows_stay_with_what_came_before_them(world: World) -> None:
         " select * from staging.stores__log where _cdc_run < 0 with no schema binding"
     )
     comments = r"pg_description[\s\S]*relname = 'stg_retail__stores'"
-    build_with(world, [(replacement("dim_customer"), OID), (comments, CONFLICT)], *NODES)
+    build_with(world, [Fault(replacement("dim_customer"), OID), Fault(comments, CONFLICT)], *NODES)
     check_next_build(world, *NODES)
 
 
@@ -104,8 +104,8 @@ def test_a_full_refresh_is_whole(world: World) -> None:
     prod.stand_in.admin("update operations.declarations set declaration = 'older'")
     prod.stand_in.admin("update staging.stores__log set _cdc_declaration = 'older'")
     faults = [
-        (r"insert into \S*declarations\W[^;]*'stores'", OID),
-        (watermark("marts.dim_customer"), CONFLICT),
+        Fault(r"insert into \S*declarations\W[^;]*'stores'", OID),
+        Fault(watermark("marts.dim_customer"), CONFLICT),
     ]
     build_with(world, faults, *NODES, "--full-refresh")
     assert prod.rows(saved) == prod.rows(written)
@@ -119,17 +119,20 @@ def test_every_kind_of_node_and_the_data_tests(world: World) -> None:
     """Orders from their first build on; `dbt test` then says what it says locally."""
     rounds: list[list[Fault]] = [
         [
-            (watermark("history.orders_history"), SCHEMA),
-            (r'create\s+table\s+\S*"order_items_history"', OID),
-            (watermark("marts.dim_promotion"), CONFLICT),
+            Fault(watermark("history.orders_history"), SCHEMA),
+            Fault(r'create\s+table\s+\S*"order_items_history"', OID),
+            Fault(watermark("marts.dim_promotion"), CONFLICT),
         ],
         [
-            (r'insert into \S*"products__log"', CONFLICT),
-            (r'insert into \S*"orders_history"', OID),
-            (watermark("marts.dim_store"), SCHEMA),
+            Fault(r'insert into \S*"products__log"', CONFLICT),
+            Fault(r'insert into \S*"orders_history"', OID),
+            Fault(watermark("marts.dim_store"), SCHEMA),
         ],
-        [(watermark("marts.fct_orders"), CONFLICT)],
-        [(replacement("agg_daily_sales"), SCHEMA), (r"delete from \S*agg_customer_value", OID)],
+        [Fault(watermark("marts.fct_orders"), CONFLICT)],
+        [
+            Fault(replacement("agg_daily_sales"), SCHEMA),
+            Fault(r"delete from \S*agg_customer_value", OID),
+        ],
     ]
     for faults in rounds:
         build_with(world, faults)

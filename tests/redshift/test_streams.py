@@ -20,6 +20,7 @@ import yaml
 
 from ingestion.errors import RefusedError, TerminalError
 from ingestion.landing import ledger
+from redshift_standin.wire import Fault
 from tests.kit.dbt import ROOT, Dbt
 from tests.kit.redshift import differences
 from tests.kit.warehouse import SOURCES, copy_project
@@ -180,7 +181,7 @@ def test_a_landed_value_is_no_tombstone_however_long_it_is(world: World) -> None
     with pytest.raises(RefusedError, match=r"run 9 \(invocation another\) has been building"):
         prod.lakehouse("deploy")
     prod.stand_in.admin("update operations.runs set status = 'failed' where run_number = 9")
-    prod.stand_in.statements.faults[:] = [("create external table landing.stores ", "no room")]
+    prod.stand_in.faults[:] = [Fault("create external table landing.stores ", "no room")]
     with pytest.raises(TerminalError, match="no room"):
         prod.lakehouse("deploy")
     assert "drop table landing.stores" in prod.stand_in.statements.sent

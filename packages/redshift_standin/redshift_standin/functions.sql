@@ -233,34 +233,9 @@ $$;
 create function redshift.round(value numeric) returns numeric language sql immutable as $$ select round(value) $$;
 create function redshift.round(value numeric, places integer) returns numeric language sql immutable as
     $$ select round(value, places) $$;
-create function redshift.power(a float8, b float8) returns float8 language sql immutable as $$ select power(a, b) $$;
 create function redshift.trunc(value numeric) returns numeric language sql immutable as $$ select trunc(value) $$;
 create function redshift.trunc(value numeric, places integer) returns numeric language sql immutable as
     $$ select trunc(value, places) $$;
-create function standin.collect(kept numeric[], value numeric) returns numeric[] language sql immutable as $$
-    select case when value is null then kept
-        else array[kept[1] + value, kept[2] + 1, greatest(kept[3], scale(value))] end
-$$;
-create function standin.whole_average(kept numeric[]) returns bigint language sql immutable as
-    $$ select trunc(kept[1] / nullif(kept[2], 0))::bigint $$;
-create function standin.decimal_average(kept numeric[]) returns numeric language sql immutable as
-    $$ select standin.settled(round(kept[1], 60) / nullif(kept[2], 0), kept[3]::integer, 'average of decimals') $$;
-create function standin.collect(kept numeric[], value bigint) returns numeric[] language sql immutable as
-    $$ select standin.collect(kept, value::numeric) $$;
-create function standin.collect(kept numeric[], value integer) returns numeric[] language sql immutable as
-    $$ select standin.collect(kept, value::numeric) $$;
-create aggregate redshift.avg(bigint) (
-    sfunc = standin.collect, stype = numeric[], initcond = '{0,0,0}', finalfunc = standin.whole_average
-);
-create aggregate redshift.avg(integer) (
-    sfunc = standin.collect, stype = numeric[], initcond = '{0,0,0}', finalfunc = standin.whole_average
-);
-create aggregate redshift.avg(numeric) (
-    sfunc = standin.collect, stype = numeric[], initcond = '{0,0,0}', finalfunc = standin.decimal_average
-);
-create aggregate redshift.avg(float8) (
-    sfunc = float8_accum, stype = float8[], initcond = '{0,0,0}', finalfunc = float8_avg
-);
 
 -- texts: none is longer than 65,535 bytes
 create function redshift.bounded(value text) returns varchar language plpgsql immutable strict as $$
@@ -274,12 +249,8 @@ $$;
 create function redshift.bounded(value bytea) returns bytea language sql immutable as $$ select value $$;
 create function redshift.replace(value text, old text, new text) returns varchar language sql immutable as
     $$ select redshift.bounded(replace(value, old, new)) $$;
-create function redshift.repeat(value text, times integer) returns varchar language sql immutable as
-    $$ select redshift.bounded(repeat(value, times)) $$;
 create function redshift.concat(a text, b text) returns varchar language sql immutable as
     $$ select redshift.bounded(a || b) $$;
-create function redshift.charindex(part text, value text) returns integer language sql immutable as
-    $$ select strpos(value, part) $$;
 create function redshift.left(value text, kept integer) returns varchar language sql immutable as
     $$ select left(value, case when kept < 0 then standin.unknown('LEFT of a negative length', kept)::integer else kept end) $$;
 create function redshift.right(value text, kept integer) returns varchar language sql immutable as
@@ -288,16 +259,6 @@ create function redshift.split_part(value text, by text, part integer) returns v
     select split_part(value, by, case when part < 1
         then standin.unknown('SPLIT_PART: the part must be greater than 0', part)::integer else part end)
 $$;
--- TRY_CAST: null where the text is none of that type
-create function redshift.castable(value text, kind text) returns text language plpgsql immutable strict as $$
-begin
-    execute format('select cast(%L as %s)', value, kind);
-    return value;
-exception when others then
-    return null;
-end
-$$;
-
 create function redshift.convert_timezone(source text, target text, moment timestamp)
 returns timestamp language sql immutable strict as
     $$ select (moment at time zone source) at time zone target $$;
@@ -381,9 +342,7 @@ create table standin.stream_positions (
     schema_name text, table_name text, kafka_partition bigint, next_offset bigint not null,
     primary key (schema_name, table_name, kafka_partition)
 );
-create table standin.table_attributes (
-    schema_name text, table_name text, attributes text not null, primary key (schema_name, table_name)
-);
+create table standin.table_attributes (relation oid primary key, attributes text not null);
 create function standin.check_key(relation text, key text) returns void language plpgsql as $$
 begin
     if not exists (
@@ -411,8 +370,8 @@ $$;
 create table standin.late_binding_views (view oid primary key, query text not null, columns jsonb not null);
 create table standin.masking_policies (name text primary key, input text not null, expression text not null);
 create table standin.attached_policies (
-    policy text, relation text, columns text, grantee text, priority int,
-    primary key (policy, relation, columns, grantee)
+    schema_name text, table_name text, policy text, columns text, grantee text, priority int,
+    primary key (policy, schema_name, table_name, columns, grantee)
 );
 create table standin.refreshes (
     schema_name text, table_name text, status text, refreshed_at timestamp default redshift.getdate()
@@ -464,12 +423,20 @@ create view redshift.information_columns as
 -- columns of all relations with their types as they were written
 create view standin.columns as
     select n.nspname::text as schema_name, c.relname::text as table_name, a.attname::text as column_name,
-        format_type(a.atttypid, a.atttypmod) as kind
+        format_type(a.atttypid, a.atttypmod) as kind, a.atthasdef as has_default,
+        a.attnotnull as not_null
     from pg_attribute as a
     inner join pg_class as c on a.attrelid = c.oid
     inner join pg_namespace as n on c.relnamespace = n.oid
     where a.attnum > 0 and not a.attisdropped
     union all
-    select schema_name::text, view_name::text, column_name::text, data_type::text
+    select schema_name::text, view_name::text, column_name::text, data_type::text, false, false
     from redshift.pg_get_late_binding_view_cols()
         as cols(schema_name name, view_name name, column_name name, data_type varchar, place int);
+-- what relations are that are no tables
+create view standin.kinds as
+    select schema_name, table_name, 'external' as kind from standin.external_tables
+    union all
+    select schema_name, table_name, 'materialized' from standin.streaming_views
+    union all
+    select schemaname::text, viewname::text, 'view' from pg_views;

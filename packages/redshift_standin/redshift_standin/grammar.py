@@ -66,8 +66,8 @@ class Match:
         )
 
 
-def match_statement(text: str) -> tuple[str, Match]:
-    """The handler of the statement `text`, and its parts.
+def match_statement(text: str) -> tuple[dict[str, str], Match]:
+    """The row of the statement `text`, and its parts.
 
     Raises:
         Refused: no synopsis of its kind allows it; the page of the one that goes farthest is named.
@@ -82,7 +82,7 @@ def match_statement(text: str) -> tuple[str, Match]:
         matcher = _Matcher(words)
         for end, kept in matcher.match(_parsed(row["is"]), 0):
             if end == len(words):
-                return str(row["do"]), Match(text, kept, words)
+                return row, Match(text, kept, words)
         if matcher.farthest > farthest:
             farthest, page = matcher.farthest, row["page"]
     near = words[farthest].text if farthest < len(words) else "end of input"

@@ -1,14 +1,14 @@
 """What Redshift refuses: a query is held against the tables of `syntax.yml`.
 
 They allow: what is in none of them is refused, in a sentence with the page that would say it.
-What is about several parts of a query is a row of `rules` there; the function of its name finds it
-here. `refusal` words what the handlers of other statements refuse (`statements.yml`).
+What is about several parts of a query is a row of `rules` there, with the node that it looks at;
+`_LOOKS` finds it. `refusal` words what is refused by name (`statements.yml`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ def read_table(name: str) -> Any:
 
 
 SYNTAX = read_table("syntax")
-REFUSALS: dict[str, list[str]] = read_table("statements")["refusals"]
+_STATEMENTS = read_table("statements")
 # node: argument: the values that it may have, none for any
 _NODES: dict[str, dict[str, set[str]]] = {
     node: {
@@ -35,8 +35,10 @@ _NODES: dict[str, dict[str, set[str]]] = {
     for nodes in SYNTAX["nodes"].values()
     for node, arguments in nodes.items()
 }
-_TYPES: dict[str, list[int]] = {
-    name: limits for types in SYNTAX["types"].values() for name, limits in types.items()
+_TYPES = {
+    name.replace("_", " "): row
+    for names, row in _STATEMENTS["column_types"].items()
+    for name in names.split()
 }
 _PARTS: dict[str, str] = {
     name: part for part, others in SYNTAX["date_parts"].items() for name in [part, *others.split()]
@@ -45,6 +47,8 @@ FUNCTIONS: dict[str, str] = {
     name: name if {"pg", "leader"} & set(row[2:]) and "redshift" not in row else f"redshift.{name}"
     for name, row in SYNTAX["functions"].items()
 }
+# r_pg_keywords: "You can use the reserved words with delimited identifiers"; it has no `type`
+RESERVED = {word.strip().lower() for word in Redshift.Generator.RESERVED_KEYWORDS} - {"type"}
 
 
 class Refused(Exception):  # noqa: N818 - what Redshift does
@@ -52,18 +56,22 @@ class Refused(Exception):  # noqa: N818 - what Redshift does
 
 
 def refusal(name: str, *values: object) -> Refused:
-    """The refusal `name` of a statement that is no query; `values` fill its message's gaps."""
-    page, message = REFUSALS[name]
+    """The refusal `name` of the tables; `values` fill its message's gaps."""
+    page, message = _STATEMENTS["refusals"][name]
     return Refused(f"{message.format(*values)} ({page})")
 
 
 def check(tree: exp.Expr) -> None:
     """Raise Refused unless every part of `tree` is in the tables, and no combination is refused."""
-    for node in tree.walk():
+    nodes = list(tree.walk())
+    for node in nodes:
         _check_node(node)
-    for name, (page, message) in SYNTAX["rules"].items():
-        if _LOOKS[name](tree):
-            raise Refused(f"{message} ({page})")
+    for node in nodes:
+        for name in _RULES.get(type(node).__name__, ()):
+            if _LOOKS[name](node):
+                _node, page, message = SYNTAX["rules"][name]
+                raise Refused(f"{message} ({page})")
+    _check_relations(tree, nodes)
 
 
 def check_sequences(sql: str) -> None:
@@ -84,30 +92,22 @@ def _check_node(node: exp.Expr) -> None:
             continue
         if name not in allowed:
             raise _refused(f"{kind}.{name}", f"{name} of {kind}")
-        values = allowed[name]
-        if values and str(value).upper() not in values:
+        if allowed[name] and str(value).upper() not in allowed[name]:
             raise _refused(f"{kind}.{name}", f"{value} of {kind}")
     if isinstance(node, exp.Anonymous):
         _check_call(node)
     elif isinstance(node, exp.Extract):
         date_part(node.this, "extract")
     elif isinstance(node, exp.DataType):
-        check_type(node)
+        _check_cast(node)
     elif isinstance(node, exp.Window):
         _check_window(node)
 
 
 def _refused(key: str, told: str) -> Refused:
     known = SYNTAX["refused"]
-    page, message = (
-        known.get(key)
-        or known.get(key[key.find(".") :])
-        or (
-            "c_SQL_reference",
-            f"{told} is not in the stand-in's tables: add it with its page",
-        )
-    )
-    return Refused(f"{message} ({page})")
+    row = known.get(key) or known.get(key[key.find(".") :])
+    return Refused(f"{row[1]} ({row[0]})") if row else refusal("not_in_tables", told)
 
 
 def function_name(node: exp.Expr) -> str:
@@ -119,12 +119,11 @@ def function_name(node: exp.Expr) -> str:
 
 def _check_call(call: exp.Anonymous) -> None:
     name = function_name(call)
-    row = SYNTAX["functions"].get(name)
-    if row is None:
-        return  # the rule unknown_function says it
-    low, _, high = str(row[0]).partition("-")
+    if name not in FUNCTIONS:
+        raise refusal("unknown_function", name)
+    low, _, high = str(SYNTAX["functions"][name][0]).partition("-")
     if not int(low) <= len(call.expressions) <= int(high or low):
-        raise Refused(f"function {name} takes {row[0]} arguments ({row[1]})")
+        raise refusal("function_arguments", name, *SYNTAX["functions"][name][:2])
     if name in SYNTAX["parts_of"]:
         date_part(call.expressions[0], name)
 
@@ -137,537 +136,315 @@ def date_part(node: exp.Expr, function: str) -> str:
     """
     part = _PARTS.get(str(node.name).lower(), "")
     if part not in SYNTAX["parts_of"][function].split():
-        raise Refused(
-            f"{node.name.lower()} is no date part of {function}, or not in the stand-in's tables"
-            " (r_Dateparts_for_datetime_functions)"
-        )
+        raise refusal("date_part", node.name.lower(), function)
     return part
 
 
-def check_type(kind: exp.DataType) -> None:
-    """Raise Refused for a type that Redshift has not, or whose length it does not allow."""
+def _check_cast(kind: exp.DataType) -> None:
     name = getattr(kind.this, "name", str(kind.this))
-    limits = _TYPES.get(name)
-    if limits is None:
-        raise Refused(
-            f"Unsupported data type, or not in the stand-in's tables: {name.lower()}"
-            " (c_unsupported-postgresql-datatypes)"
-        )
-    sizes = [each.this.name for each in kind.expressions]
-    if len(sizes) > len(limits):
-        raise Refused(f"type {name.lower()} has no such length (c_Supported_data_types)")
-    numbers = [
-        limit if size.lower() == "max" else int(size)
-        for size, limit in zip(sizes, limits, strict=False)
-    ]
-    for number, limit in zip(numbers, limits, strict=False):
-        if number > limit or (number < 1 and number != (numbers[1] if len(numbers) > 1 else None)):
-            raise Refused(
-                f"length for type {name.lower()} cannot exceed {limit}: {number}"
-                " (c_Supported_data_types)"
-            )
-    if len(numbers) == 2 and numbers[1] > numbers[0]:
-        raise Refused(
-            f"the scale of a decimal cannot exceed its precision: {numbers} (r_Numeric_types201)"
-        )
+    if name not in SYNTAX["casts"]:
+        raise refusal("unknown_type", name.lower())
+    sizes = ", ".join(each.this.name for each in kind.expressions)
+    column_type(f"{SYNTAX['casts'][name]}({sizes})" if sizes else SYNTAX["casts"][name])
+
+
+def column_type(written: str, *, external: bool = False) -> tuple[str, str]:
+    """The name of a type and PostgreSQL's type for it.
+
+    Refused: Redshift has no such type (there), or not of that size.
+    """
+    found = re.fullmatch(r"([\w ]+?)\s*(?:\(([^)]*)\))?", written.strip())
+    title, given = (" ".join(found[1].upper().split()), found[2]) if found else ("", None)
+    if title not in _TYPES:
+        raise refusal("unknown_type", written)
+    name, kind, *sizes = _TYPES[title]
+    if external and title not in _STATEMENTS["external_types"]:
+        raise refusal("external_type", written)
+    default, limit = sizes or ["", 0]
+    size = re.sub(r"\s", "", given or default).lower().replace("max", str(limit))
+    precision, *scale = (int(number) for number in size.split(",")) if size else (1,)
+    if (
+        (given and not sizes)
+        or (sizes and not 1 <= precision <= limit)
+        or (scale and (name != "decimal" or scale[0] > min(precision, 37)))
+    ):
+        raise refusal("type_length", name, limit or "none", size)
+    return name, kind.format(size)
 
 
 def _check_window(window: exp.Window) -> None:
     name = function_name(window.this)
     row = SYNTAX["windows"].get(name)
     if row is None:
-        raise Refused(f"{name} is no window function in the stand-in's tables (c_Window_functions)")
+        raise refusal("no_window_function", name)
     page, frame, *needs = row
     spec, order = window.args.get("spec"), window.args.get("order")
     if spec is not None and not frame:
         raise Refused(f"a frame is not allowed with {name} ({page})")
     if frame and order is not None and spec is None:
-        raise Refused(
-            f"Aggregate window functions with an ORDER BY clause require a frame clause ({page})"
-        )
-    if spec is not None and order is None:
-        raise Refused(f"a frame clause needs an ORDER BY clause ({page})")
-    if needs and order is None:
+        raise refusal("frame_needed", page)
+    if (spec is not None or needs) and order is None:
         raise Refused(f"{name} needs an ORDER BY clause in its window ({page})")
 
 
-def _unknown_function(tree: exp.Expr) -> bool:
-    return bool(_called(tree) - FUNCTIONS.keys() - {"group_concat"})
-
-
-def _frames(tree: exp.Expr) -> Iterator[tuple[exp.Window, exp.WindowSpec | None]]:
-    for window in tree.find_all(exp.Window):
-        spec = window.args.get("spec")
-        yield window, spec if isinstance(spec, exp.WindowSpec) else None
-
-
-def _window_distinct(tree: exp.Expr) -> bool:
-    return any(window.this.find(exp.Distinct) is not None for window, _spec in _frames(tree))
-
-
-def _values_as_table(tree: exp.Expr) -> bool:
-    return any(not isinstance(node.parent, exp.Insert) for node in tree.find_all(exp.Values))
-
-
-def _called(tree: exp.Expr) -> set[str]:
-    return {function_name(call) for call in tree.find_all(exp.Anonymous, exp.GroupConcat)}
-
-
-def _leader_node_only(tree: exp.Expr) -> bool:
-    called = {name for name in _called(tree) if "leader" in SYNTAX["functions"].get(name, ())}
-    return bool(called) and _has_users_table(tree)
-
-
-def _compute_node_only(tree: exp.Expr) -> bool:
-    return tree.find(exp.GroupConcat) is not None and not _has_users_table(tree)
-
-
-def _has_users_table(tree: exp.Expr) -> bool:
-    own = {each.alias.lower() for each in tree.find_all(exp.CTE)}
-    return any(_is_users(table, own) for table in tree.find_all(exp.Table))
-
-
-def _merge_on_equality(tree: exp.Expr) -> bool:
-    return isinstance(tree, exp.Merge) and tree.args["on"].find(exp.EQ) is None
-
-
-def _listagg_distinct_order(tree: exp.Expr) -> bool:
-    return any(
-        listed.find(exp.Distinct) is not None or isinstance(listed.parent, exp.Window)
-        for listed in tree.find_all(exp.GroupConcat)
-    )
-
-
-def _frame_offset(tree: exp.Expr) -> bool:
-    return any(
-        not (isinstance(end, str) or (isinstance(end, exp.Literal) and end.is_int))
-        for _window, spec in _frames(tree)
-        if spec is not None
-        for end in (spec.args.get("start"), spec.args.get("end"))
-        if end is not None
-    )
-
-
-def _cte_of_a_change(tree: exp.Expr) -> bool:
-    return any(not isinstance(cte.this, exp.Query) for cte in tree.find_all(exp.CTE))
-
-
-def _empty_select(tree: exp.Expr) -> bool:
-    return any(not select.expressions for select in tree.find_all(exp.Select))
-
-
-def _is_what(tree: exp.Expr) -> bool:
-    truths = (exp.Null, exp.Boolean)
-    return any(not isinstance(node.expression, truths) for node in tree.find_all(exp.Is))
-
-
-def _sets_a_row(tree: exp.Expr) -> bool:
-    return any(
-        not isinstance(each, exp.EQ) or isinstance(each.this, exp.Tuple)
-        for update in tree.find_all(exp.Update)
-        for each in update.expressions
-    )
-
-
-def _row_comparison(tree: exp.Expr) -> bool:
-    places = (exp.In, exp.Values, exp.Insert, exp.Tuple, exp.Subquery)
-    return any(not isinstance(each.parent, places) for each in tree.find_all(exp.Tuple))
-
-
-def _current_timestamp(tree: exp.Expr) -> bool:
-    return any(not now.args.get("sysdate") for now in tree.find_all(exp.CurrentTimestamp))
-
-
-def _boolean_to_text(tree: exp.Expr) -> bool:
-    truths = (exp.Boolean, exp.Predicate, exp.Not, exp.And, exp.Or)
-    return any(
-        isinstance(cast.this.unnest(), truths) and cast.args["to"].this in exp.DataType.TEXT_TYPES
-        for cast in tree.find_all(exp.Cast)
-    )
-
-
-# What works on the trailing blanks of a text; a comparison is answered (`translation`).
-_KEEPS_BLANKS = (
-    exp.DPipe,
-    exp.Anonymous,
-    exp.GroupConcat,
-    exp.Trim,
-    exp.StrPosition,
-    exp.Cast,
-    exp.Like,
-)
-BLANKS_COMPARED = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
-
-
-def _trailing_blanks(tree: exp.Expr) -> bool:
-    """A text that ends in a blank, where it may be grouped, joined or compared unseen."""
-    return any(
-        literal.is_string
-        and literal.name.endswith(" ")
-        and not isinstance(literal.parent, (*_KEEPS_BLANKS, *BLANKS_COMPARED))
-        for literal in tree.find_all(exp.Literal)
-    )
+def _check_relations(tree: exp.Expr, nodes: list[exp.Expr]) -> None:
+    """What runs on the leader node reads no table of a user, LISTAGG reads one."""
+    tables = [node for node in nodes if isinstance(node, exp.Table)]
+    own = {node.alias.lower() for node in nodes if isinstance(node, exp.CTE)}
+    has_users = any(_is_users(table, own) for table in tables)
+    called = {function_name(node) for node in nodes if isinstance(node, exp.Anonymous)}
+    leaders = any("leader" in SYNTAX["functions"][name] for name in called)
+    if has_users and (leaders or any(map(_is_leaders, tables))):
+        raise refusal("leader_node_only")
+    if not has_users and tree.find(exp.GroupConcat) is not None:
+        raise refusal("compute_node_only")
 
 
 def _is_leaders(table: exp.Table) -> bool:
     """A relation of the leader node's: of the information schema, a catalog, of external tables."""
-    leaders = ("svv_external", "svv_tables", "svv_columns", "pg_")
-    return (
-        table.db.lower() in ("information_schema", "pg_catalog")
-        or table.name.lower().startswith(leaders)
-        or (isinstance(table.this, exp.Anonymous) and function_name(table.this).startswith("pg_"))
+    return table.db.lower() in _CATALOGS or table.name.lower().startswith(
+        ("svv_external", "svv_tables", "svv_columns", "pg_")
     )
 
 
 def _is_users(table: exp.Table, own: set[str]) -> bool:
     """A table of a user's: no CTE, no catalog, no system view."""
-    system = ("pg_", "svv_", "svl_", "svcs_", "stl_", "stv_", "sys_")
     return (
         isinstance(table.this, exp.Identifier)
-        and table.db.lower() not in ("information_schema", "pg_catalog")
-        and not table.name.lower().startswith(system)
+        and table.db.lower() not in _CATALOGS
+        and not re.match("pg_|svv_|svl_|svcs_|stl_|stv_|sys_", table.name, re.IGNORECASE)
         and not (table.name.lower() in own and not table.db)
     )
 
 
-def _leaders_views_with_tables(tree: exp.Expr) -> bool:
-    tables = list(tree.find_all(exp.Table))
-    own = {each.alias.lower() for each in tree.find_all(exp.CTE)}
-    return any(map(_is_leaders, tables)) and any(_is_users(table, own) for table in tables)
+_CATALOGS = ("information_schema", "pg_catalog")
 
 
-def _merge_whens(tree: exp.Expr) -> list[exp.When]:
-    return list(tree.find_all(exp.When)) if isinstance(tree, exp.Merge) else []
-
-
-def _merge_one_of_each(tree: exp.Expr) -> bool:
-    matched = sorted(bool(when.args.get("matched")) for when in _merge_whens(tree))
-    return isinstance(tree, exp.Merge) and matched != [False, True]
-
-
-def _merge_target_alias(tree: exp.Expr) -> bool:
-    return isinstance(tree, exp.Merge) and bool(tree.this.alias)
-
-
-def _merge_source_reads_target(tree: exp.Expr) -> bool:
-    if not isinstance(tree, exp.Merge):
-        return False
-    using = tree.args["using"]
-    return isinstance(using, exp.Subquery) and any(
-        table.name == tree.this.name and table.db == tree.this.db
-        for table in using.find_all(exp.Table)
-    )
-
-
-def _outer_names(select: exp.Select) -> set[str]:
+def _names(select: exp.Expr) -> set[str]:
+    """The relations that a query's columns may be of."""
+    joined = [select.args.get("from_"), *(select.args.get("joins") or [])]
     return {
-        (source.alias or source.name).lower()
-        for source in [
-            *([select.args["from_"].this] if select.args.get("from_") else []),
-            *(join.this for join in select.args.get("joins") or []),
-        ]
-        if isinstance(source, (exp.Table, exp.Subquery))
+        (each.this.alias or each.this.name).lower()
+        for each in joined
+        if each is not None and isinstance(each.this, (exp.Table, exp.Subquery))
     }
 
 
-def _correlation_skips_a_level(tree: exp.Expr) -> bool:
-    """A column of a query two or more levels up, seen from a subquery."""
-    for select in tree.find_all(exp.Select):
-        chain = []
-        node: exp.Expr | None = select
-        while node is not None:
-            if isinstance(node, exp.Select):
-                chain.append(_outer_names(node))
-            if isinstance(node, (exp.CTE, exp.From, exp.Join)) and not _in_condition(node, select):
-                break
-            node = node.parent
-        if len(chain) < 3:
-            continue
-        near = chain[0] | chain[1]
-        for column in select.find_all(exp.Column):
-            if column.find_ancestor(exp.Select) is not select:
-                continue
-            name = column.parts[0].name.lower() if len(column.parts) > 1 else ""
-            if name and name not in near and any(name in names for names in chain[2:]):
-                return True
-    return False
+def _columns(select: exp.Select) -> list[exp.Column]:
+    """Columns of the query itself, not of those inside it, that name their relation."""
+    return [
+        column
+        for column in select.find_all(exp.Column)
+        if len(column.parts) > 1 and column.find_ancestor(exp.Select) is select
+    ]
 
 
-def _in_condition(node: exp.Expr, inner: exp.Expr) -> bool:
-    on = node.args.get("on") if isinstance(node, exp.Join) else None
-    return on is not None and any(part is inner for part in on.walk())
+def _queries_around(select: exp.Select) -> list[exp.Select]:
+    """The queries whose relations `select` could name, the nearest first."""
+    found: list[exp.Select] = []
+    child: exp.Expr = select
+    while (parent := child.parent) is not None:
+        if isinstance(parent, (exp.CTE, exp.From)):
+            break
+        if isinstance(parent, exp.Join) and child.arg_key != "on":
+            break
+        if isinstance(parent, exp.Select):
+            found.append(parent)
+        child = parent
+    return found
 
 
-def _correlation_with_limit(tree: exp.Expr) -> bool:
-    """LIMIT or ORDER BY in a subquery that names a relation of the query around it."""
-    for select in tree.find_all(exp.Select):
-        if not (select.args.get("limit") or select.args.get("order")):
-            continue
-        outer = select.parent.find_ancestor(exp.Select) if select.parent else None
-        if outer is None or select.find_ancestor(exp.CTE, exp.From) is not None:
-            continue
-        inner_names, outer_names = _outer_names(select), _outer_names(outer)
-        for column in select.find_all(exp.Column):
-            name = column.parts[0].name.lower() if len(column.parts) > 1 else ""
-            if name and name not in inner_names and name in outer_names:
-                return True
-    return False
-
-
-def _own_columns(select: exp.Select) -> Iterator[exp.Column]:
-    """Columns of the query itself, not of those inside it."""
-    for column in select.find_all(exp.Column):
-        if column.find_ancestor(exp.Select) is select:
-            yield column
-
-
-def _correlated_selects(tree: exp.Expr) -> Iterator[tuple[exp.Select, exp.Select]]:
-    """Subqueries of an expression that name a relation of the query around them; that query."""
-    for select in tree.find_all(exp.Select):
-        outer = select.parent.find_ancestor(exp.Select) if select.parent else None
-        between = select.find_ancestor(exp.CTE, exp.From, exp.Select)
-        if outer is None or between is not outer:
-            continue
-        inner_names, outer_names = _outer_names(select), _outer_names(outer)
-        for column in _own_columns(select):
-            name = column.parts[0].name.lower() if len(column.parts) > 1 else ""
-            if name and name not in inner_names and name in outer_names:
-                yield select, outer
-                break
-
-
-def _correlation_with_window(tree: exp.Expr) -> bool:
-    return any(inner.find(exp.Window) for inner, _outer in _correlated_selects(tree))
-
-
-def _correlation_in_outer_join(tree: exp.Expr) -> bool:
-    for inner, _outer in _correlated_selects(tree):
-        join = inner.find_ancestor(exp.Join, exp.Select)
-        if isinstance(join, exp.Join) and join.side:
-            return True
-    return False
-
-
-def _grouped_by_correlated(tree: exp.Expr) -> bool:
-    for inner, outer in _correlated_selects(tree):
-        projection = inner.find_ancestor(exp.Alias, exp.Select)
-        group = outer.args.get("group")
-        if isinstance(projection, exp.Alias) and group is not None:
-            return any(each.name == projection.alias for each in group.expressions)
-    return False
-
-
-def _qualify_without_alias(tree: exp.Expr) -> bool:
-    """QUALIFY directly behind FROM asks for an alias of the relation."""
-    for select in tree.find_all(exp.Select):
-        from_ = select.args.get("from_")
-        last = (select.args.get("joins") or [from_])[-1]
-        if (
-            select.args.get("qualify")
-            and not any(select.args.get(part) for part in ("where", "group", "having"))
-            and last is not None
-            and not last.this.alias
-            and not last.args.get("on")
-        ):
-            return True
-    return False
-
-
-def _listagg_orders(tree: exp.Expr) -> bool:
-    for select in tree.find_all(exp.Select):
-        orders = {
-            group.expression.sql()
-            for projection in select.expressions
-            for group in projection.find_all(exp.WithinGroup)
-        }
-        if len(orders) > 1:
-            return True
-    return False
-
-
-def _window_literal(tree: exp.Expr) -> bool:
-    for window, _spec in _frames(tree):
-        order = window.args.get("order")
-        ordered = [each.this for each in order.expressions] if order is not None else []
-        if any(
-            isinstance(each, exp.Literal)
-            for each in [*(window.args.get("partition_by") or []), *ordered]
-        ):
-            return True
-    return False
-
-
-def _merge_super_path(tree: exp.Expr) -> bool:
-    if not isinstance(tree, exp.Merge):
+def _correlation(select: exp.Select) -> bool:
+    """A subquery that names a query around it, in one of the ways that the page excludes."""
+    around = _queries_around(select)
+    used = {column.parts[0].name.lower() for column in _columns(select)} - _names(select)
+    if not around or not used:
         return False
-    relations = {tree.this.name.lower(), tree.args["using"].alias_or_name.lower()}
+    nearest = used & _names(around[0])
+    if any((used - nearest) & _names(each) for each in around[1:]):
+        return True
+    join = select.find_ancestor(exp.Join, exp.Select)
+    named = select.find_ancestor(exp.Alias, exp.Select)
+    group = around[0].args.get("group")
+    return bool(nearest) and bool(
+        any(select.args.get(part) for part in ("limit", "order"))
+        or select.find(exp.Window)
+        or (isinstance(join, exp.Join) and join.side)
+        or (
+            group is not None
+            and isinstance(named, exp.Alias)
+            and named.alias in [each.name for each in group.expressions]
+        )
+    )
+
+
+def _qualify_without_alias(select: exp.Select) -> bool:
+    """QUALIFY directly behind FROM asks for an alias of the relation."""
+    last = (select.args.get("joins") or [select.args.get("from_")])[-1]
+    between = any(select.args.get(part) for part in ("where", "group", "having"))
+    return bool(
+        select.args.get("qualify")
+        and not between
+        and last is not None
+        and not last.this.alias
+        and not last.args.get("on")
+    )
+
+
+def _super_in_outer_join(select: exp.Select) -> bool:
+    """Navigation into a SUPER in a query that joins RIGHT or FULL."""
+    names = _names(select)
+    return any(join.side in ("RIGHT", "FULL") for join in select.args.get("joins") or []) and any(
+        len(column.parts) > 2 and column.parts[0].name.lower() in names
+        for column in _columns(select)
+    )
+
+
+def _merge_super_path(merge: exp.Merge) -> bool:
+    relations = {merge.this.name.lower(), merge.args["using"].alias_or_name.lower()}
     return any(
         len(column.parts) > 2 and column.parts[0].name.lower() in relations
-        for part in (tree.args["on"], *_merge_whens(tree))
+        for part in (merge.args["on"], merge.args["whens"])
         for column in part.find_all(exp.Column)
     )
 
 
-def _merge_same_table(tree: exp.Expr) -> bool:
-    return isinstance(tree, exp.Merge) and (
-        tree.args["using"].name,
-        tree.args["using"].args.get("db"),
-    ) == (
-        tree.this.name,
-        tree.this.args.get("db"),
-    )
+def _whole_frame(spec: exp.WindowSpec) -> bool:
+    """A frame whose ends are whole numbers, the last not before the first."""
+    ends = []
+    for end in ("start", "end"):
+        value, side = spec.args.get(end), str(spec.args.get(f"{end}_side") or "").upper()
+        rows = 0.0 if value in (None, "CURRENT ROW") else float("inf")
+        if isinstance(value, exp.Expr):
+            if not (isinstance(value, exp.Literal) and value.is_int):
+                return False
+            rows = float(value.name)
+        ends.append(-rows if side == "PRECEDING" else rows)
+    return ends[0] <= ends[1]
 
 
-def _sets_qualified(tree: exp.Expr) -> bool:
-    """`update t set t.a = 1`, alone or in a MERGE; not in what stands right of the sign."""
-    return any(
-        isinstance(assigned, exp.EQ)
-        and isinstance(assigned.this, exp.Column)
-        and assigned.this.table
-        for update in tree.find_all(exp.Update)
-        for assigned in update.expressions
-    )
-
-
-def _update_outer_join(tree: exp.Expr) -> bool:
-    from_ = tree.args.get("from_") if isinstance(tree, exp.Update) else None
-    if from_ is None:
+def _reserved_name(identifier: exp.Identifier) -> bool:
+    """Apart from a catalog's `oid`, which dbt's adapter asks for, and DEFAULT for a value."""
+    name, column = identifier.name.lower(), identifier.parent
+    if identifier.args.get("quoted") or name not in RESERVED:
         return False
-    return any(
-        join.side
-        for join in [*(from_.this.args.get("joins") or []), *(from_.args.get("joins") or [])]
+    if not isinstance(column, exp.Column):
+        return True
+    is_default = name == "default" and isinstance(column.parent, (exp.EQ, exp.Tuple))
+    return not (name == "oid" if column.table else is_default)
+
+
+def _literal_in_window(window: exp.Window) -> bool:
+    order = window.args.get("order")
+    by = [each.this for each in order.expressions] if order is not None else []
+    return any(isinstance(each, exp.Literal) for each in by + window.args["partition_by"])
+
+
+def _outer_join_of_update(update: exp.Update) -> bool:
+    from_ = update.args.get("from_")
+    joins = (
+        [*(from_.this.args.get("joins") or []), *(from_.args.get("joins") or [])] if from_ else []
     )
+    return any(join.side for join in joins)
 
 
-def _target_alias(tree: exp.Expr) -> bool:
-    target = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
-    return isinstance(tree, (exp.Delete, exp.Insert)) and bool(target.alias)
+def _alias_of_target(change: exp.Insert | exp.Delete) -> bool:
+    target = change.this.this if isinstance(change.this, exp.Schema) else change.this
+    return isinstance(target, exp.Table) and bool(target.alias)
 
 
-def _subquery_in_rows(tree: exp.Expr) -> bool:
-    """More than one row of VALUES, and a subquery in one of them."""
-    rows = tree.args.get("expression") if isinstance(tree, exp.Insert) else None
-    return (
-        isinstance(rows, exp.Values)
-        and len(rows.expressions) > 1
-        and rows.find(exp.Select) is not None
-    )
+def _orders_of_lists(select: exp.Select) -> set[str]:
+    return {
+        group.expression.sql()
+        for projection in select.expressions
+        for group in projection.find_all(exp.WithinGroup)
+    }
 
 
-def _limit_in_set_operation(tree: exp.Expr) -> bool:
-    return any(
-        side is not None and side.unnest().args.get(part) is not None
-        for operation in tree.find_all(exp.SetOperation)
+# What works on the trailing blanks of a text; a comparison is answered (`translation`).
+BLANKS_COMPARED = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
+_BLANKS_KEPT = (
+    *(exp.DPipe, exp.Anonymous, exp.GroupConcat, exp.Trim, exp.StrPosition, exp.Cast, exp.Like),
+    *BLANKS_COMPARED,
+)
+_TRUTHS = (exp.Boolean, exp.Predicate, exp.Not, exp.And, exp.Or)
+_ROWS = (exp.In, exp.Values, exp.Insert, exp.Tuple, exp.Subquery)
+_LOOKS: dict[str, Callable[[Any], Any]] = {
+    "values_as_table": lambda values: not isinstance(values.parent, exp.Insert),
+    "window_distinct": lambda window: window.this.find(exp.Distinct) is not None,
+    "window_literal": _literal_in_window,
+    "frame": lambda spec: not _whole_frame(spec),
+    "merge_one_of_each": lambda merge: (
+        sorted(bool(when.args.get("matched")) for when in merge.args["whens"].expressions)
+        != [False, True]
+    ),
+    "merge_target_alias": lambda merge: merge.this.alias,
+    "merge_source_reads_target": lambda merge: any(
+        (table.name, table.db) == (merge.this.name, merge.this.db)
+        for table in merge.args["using"].find_all(exp.Table)
+    ),
+    "merge_on_equality": lambda merge: merge.args["on"].find(exp.EQ) is None,
+    "merge_super_path": _merge_super_path,
+    "correlation": _correlation,
+    "qualify_without_alias": _qualify_without_alias,
+    "listagg_orders": lambda select: len(_orders_of_lists(select)) > 1,
+    "listagg_distinct_order": lambda listed: (
+        listed.find(exp.Distinct) is not None or isinstance(listed.parent, exp.Window)
+    ),
+    "sets_qualified": lambda update: any(
+        isinstance(each, exp.EQ) and each.this.args.get("table") for each in update.expressions
+    ),
+    "sets_a_row": lambda update: any(
+        not isinstance(each, exp.EQ) or isinstance(each.this, exp.Tuple)
+        for each in update.expressions
+    ),
+    "update_outer_join": _outer_join_of_update,
+    "target_alias": _alias_of_target,
+    "subquery_in_rows": lambda values: len(values.expressions) > 1 and values.find(exp.Select),
+    "cte_of_a_change": lambda cte: not isinstance(cte.this, exp.Query),
+    "with_in_with": lambda cte: cte.this.args.get("with_") is not None,
+    "empty_select": lambda select: not select.expressions,
+    "is_what": lambda node: not isinstance(node.expression, (exp.Null, exp.Boolean)),
+    "row_comparison": lambda row: not isinstance(row.parent, _ROWS),
+    "current_timestamp": lambda now: not now.args.get("sysdate"),
+    "boolean_to_text": lambda cast: (
+        isinstance(cast.this.unnest(), _TRUTHS) and cast.to.this in exp.DataType.TEXT_TYPES
+    ),
+    "trailing_blanks": lambda literal: (
+        literal.is_string
+        and literal.name.endswith(" ")
+        and not isinstance(literal.parent, _BLANKS_KEPT)
+    ),
+    "limit_in_set_operation": lambda operation: any(
+        side.unnest().args.get(part)
         for side in (operation.this, operation.expression)
         for part in ("limit", "offset")
-    )
-
-
-def _bound(spec: exp.WindowSpec, end: str) -> float | None:
-    """Where a frame begins or ends, in rows from the current one."""
-    value, side = spec.args.get(end), str(spec.args.get(f"{end}_side") or "").upper()
-    sign = -1 if side == "PRECEDING" else 1
-    if value is None:
-        return None
-    if isinstance(value, str):
-        return 0 if value == "CURRENT ROW" else sign * float("inf")
-    return sign * float(value.name)
-
-
-def _frame_ends_before_it_begins(tree: exp.Expr) -> bool:
-    for _window, spec in _frames(tree):
-        start, end = (
-            (_bound(spec, "start"), _bound(spec, "end")) if spec is not None else (None, None)
-        )
-        if start is not None and end is not None and start > end:
-            return True
-    return False
-
-
-def _subquery_without_alias(tree: exp.Expr) -> bool:
-    return any(
-        isinstance(subquery.this, (exp.Select, exp.SetOperation))
+    ),
+    "subquery_without_alias": lambda subquery: (
+        isinstance(subquery.this, exp.Query)
         and isinstance(subquery.parent, (exp.From, exp.Join))
         and not subquery.alias
-        for subquery in tree.find_all(exp.Subquery)
-    )
-
-
-def _with_in_with(tree: exp.Expr) -> bool:
-    return any(cte.this.args.get("with_") is not None for cte in tree.find_all(exp.CTE))
-
-
-def _super_in_outer_join(tree: exp.Expr) -> bool:
-    """Navigation into a SUPER in a query that joins RIGHT or FULL."""
-    for select in tree.find_all(exp.Select):
-        names = _outer_names(select)
-        if any(join.side in ("RIGHT", "FULL") for join in select.args.get("joins") or []) and any(
-            len(column.parts) > 2 and column.parts[0].name.lower() in names
-            for column in _own_columns(select)
-        ):
-            return True
-    return False
-
-
-def _reserved_name(tree: exp.Expr) -> bool:
-    return any(
-        not identifier.args.get("quoted")
-        and identifier.name.lower() in RESERVED
-        and not _is_system_column(identifier)
-        and not _is_default(identifier)
-        for identifier in tree.find_all(exp.Identifier)
-    )
-
-
-def _is_system_column(identifier: exp.Expr) -> bool:
-    """`oid` of a catalog table, which dbt's adapter asks for by that name."""
-    column = identifier.parent
-    return isinstance(column, exp.Column) and bool(column.table) and column.name.lower() == "oid"
-
-
-def _is_default(identifier: exp.Expr) -> bool:
-    """DEFAULT in the place of a value (r_UPDATE, r_INSERT_30)."""
-    column = identifier.parent
-    return (
-        identifier.name.lower() == "default"
-        and isinstance(column, exp.Column)
-        and not column.table
-        and isinstance(column.parent, (exp.EQ, exp.Tuple))
-    )
-
-
-def _row_constructor(tree: exp.Expr) -> bool:
-    return "row" in _called(tree)
-
-
-# r_pg_keywords: "You can use the reserved words with delimited identifiers"; it has no `type`
-RESERVED = {word.strip().lower() for word in Redshift.Generator.RESERVED_KEYWORDS} - {"type"}
-# cm_chap_ConfigurationRef lists them; what a driver sets at its start, too
-PARAMETERS = frozenset(
-    """
-    analyze_threshold_percent application_name cast_super_null_on_error client_encoding datestyle
-    default_geometry_encoding describe_field_name_in_uppercase downcase_delimited_identifier
-    enable_case_sensitive_identifier enable_case_sensitive_super_attribute enable_numeric_rounding
-    enable_result_cache_for_session enable_vacuum_boost error_on_nondeterministic_update
-    extra_float_digits json_serialization_enable json_serialization_parse_nested_strings
-    max_concurrency_scaling_clusters max_cursor_result_set_size mv_enable_aqmv_for_session
-    navigate_super_null_on_error parse_super_null_on_error query_group search_path
-    spectrum_enable_pseudo_columns spectrum_query_maxerror statement_timeout
-    stored_proc_log_min_messages timezone use_fips_ssl wlm_query_slot_count
-    """.split()  # noqa: SIM905 - a list of words
-)
-_LOOKS: dict[str, Callable[[exp.Expr], bool]] = {
-    name: globals()[f"_{name}"] for name in SYNTAX["rules"]
+    ),
+    "super_in_outer_join": _super_in_outer_join,
+    "reserved_name": _reserved_name,
 }
-
-
-def _bounded(words: str) -> str:
-    """Whole words only, where they are words."""
-    return rf"\b{words}\b" if re.fullmatch(r"[a-z ]+", words) else words.replace(" ?", r"\s*")
-
+_RULES: dict[str, list[str]] = {}
+for _name, (_kinds, *_) in SYNTAX["rules"].items():
+    for _kind in _kinds.split():
+        _RULES.setdefault(_kind, []).append(_name)
 
 _LITERAL = re.compile(r"'(?:[^'\\]|\\.)*'|--[^\n]*|\"[^\"]*\"")
+# whole words only, where they are words
 _SEQUENCES = [
-    (page, words, re.compile(_bounded(words).replace(" ", r"\s+"), re.IGNORECASE))
+    (
+        page,
+        words,
+        re.compile(
+            (
+                rf"\b{words}\b" if re.fullmatch(r"[a-z ]+", words) else words.replace(" ?", r"\s*")
+            ).replace(" ", r"\s+"),
+            re.IGNORECASE,
+        ),
+    )
     for page, words in SYNTAX["sequences"]
 ]

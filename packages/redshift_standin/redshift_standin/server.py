@@ -7,22 +7,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self
 
 import psycopg2
-from psycopg2.extensions import cursor
+from psycopg2.extensions import cursor, make_dsn
 from sqlglot import exp, parse_one
 
 from redshift_standin.books import Books
 from redshift_standin.rules import read_table
 from redshift_standin.statements import Statements
-from redshift_standin.wire import Backend, Proxy, Session
+from redshift_standin.wire import Fault, Proxy, Session
 
 DATABASE = "dev"
 _SHIMS = Path(__file__).parent / "functions.sql"
 _GRANTS = """
 grant usage on schema redshift, standin to public;
-grant select on all tables in schema redshift, standin to public;
+grant select on all tables in schema redshift to public;
+grant select, insert, update, delete on all tables in schema standin to public;
 """
 
 
@@ -46,8 +47,6 @@ def system_views_sql() -> Iterator[str]:
 class Postgres(Protocol):
     """A PostgreSQL server on the loopback interface, for the stand-in alone: roles are its own."""
 
-    port: int
-
     def dsn(self) -> str:
         """Connection string of the superuser, who logs in with a password."""
 
@@ -59,12 +58,21 @@ class Postgres(Protocol):
 
 
 class StandIn:
-    """A context manager: a database like a new Redshift, with `engineer` as its administrator."""
+    """A context manager: a database like a new Redshift, with `engineer` as its administrator.
+
+    `isolation` is the database's level; PostgreSQL's "repeatable read" is Redshift's snapshot.
+    """
 
     user = "engineer"
 
-    def __init__(self, postgres: Postgres, buckets: dict[str, Path]) -> None:
+    def __init__(
+        self,
+        postgres: Postgres,
+        buckets: dict[str, Path],
+        isolation: Literal["snapshot", "serializable"] = "snapshot",
+    ) -> None:
         self._postgres = postgres
+        self._level = "repeatable read" if isolation == "snapshot" else isolation
         # the same name each time: dbt keeps it in what it parsed, which all tests share
         self._database = DATABASE
         self.password = secrets.token_hex(12)
@@ -79,6 +87,9 @@ class StandIn:
         login = f"proxy_{secrets.token_hex(4)}"
         with _cursor(self.dsn) as database:
             database.execute(f"create role {login} superuser login password '{secret}'")
+            database.execute(
+                f"alter role {login} set default_transaction_isolation = '{self._level}'"
+            )
             database.execute("select 1 from pg_roles where rolname = %s", (self.user,))
             if database.fetchone() is None:
                 database.execute(f"create role {self.user} superuser login")
@@ -94,7 +105,7 @@ class StandIn:
         self.books = Books(self.dsn, self._buckets)
         self.statements = Statements(self.books)
         self._proxy = Proxy(
-            Backend("127.0.0.1", self._postgres.port, login, secret),
+            make_dsn(self.dsn, user=login, password=secret, sslmode="disable"),
             self.statements.translate,
             self.passwords,
             self.parameters,
@@ -133,6 +144,11 @@ class StandIn:
         with _cursor(self.dsn) as database:
             database.execute(f"drop owned by {name}")
             database.execute(f"drop role {name}")
+
+    @property
+    def faults(self) -> list[Fault]:
+        """Errors that statements are to meet."""
+        return self._proxy.faults
 
     @property
     def port(self) -> int:

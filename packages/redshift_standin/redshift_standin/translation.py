@@ -138,95 +138,56 @@ def _fold_identifiers(tree: exp.Expr, session: Session) -> None:
     Sources: r_names; enable_case_sensitive_identifier, enable_case_sensitive_super_attribute.
     """
     case_sensitive = session.is_on("enable_case_sensitive_identifier")
-    keep_attributes = session.is_on("enable_case_sensitive_super_attribute")
-    relations = _relation_names(tree)
-    for identifier in list(tree.find_all(exp.Identifier)):
-        quoted_as_is = case_sensitive and bool(identifier.args.get("quoted"))
-        if quoted_as_is or (keep_attributes and _is_attribute(identifier, relations)):
-            continue
-        identifier.set("this", identifier.name.lower())
+    kept: set[int] = set()
+    if session.is_on("enable_case_sensitive_super_attribute"):
+        kept = {id(part) for _node, parts in _paths(tree) for part in parts[2:]}
+    for identifier in tree.find_all(exp.Identifier):
+        if id(identifier) not in kept and not (case_sensitive and identifier.args.get("quoted")):
+            identifier.set("this", identifier.name.lower())
 
 
-def _relation_names(tree: exp.Expr) -> set[str]:
-    names = set()
-    for table in tree.find_all(exp.Table):
-        names.add((table.alias or table.name).lower())
-    for alias in tree.find_all(exp.TableAlias):
-        if alias.name:
-            names.add(alias.name.lower())
-    return names
+def _paths(tree: exp.Expr) -> list[tuple[exp.Expr, list[exp.Expr]]]:
+    """What navigates into a SUPER, with its parts: `relation.column.attribute…`.
 
-
-def _navigation(column: exp.Column, relations: set[str]) -> tuple[list[exp.Expr], int] | None:
-    """The parts of `column` and how many of them name the column itself, None for no navigation.
-
-    `alias.column.attribute…` where the first part is a relation of the statement; a target that is
-    written out as database.schema.table.column is none, neither is `column.attribute` of one part.
+    Its first part is a relation of the statement; a target that is written out as
+    database.schema.table.column is none, neither is `column.attribute`.
     """
-    parts: list[exp.Expr] = list(column.parts)
-    if len(parts) < 3 or parts[0].name.lower() not in relations:
-        return None
-    return parts, 2
-
-
-def _is_attribute(identifier: exp.Expr, relations: set[str]) -> bool:
-    parent = identifier.parent
-    if isinstance(parent, exp.Dot) and parent.args.get("expression") is identifier:
-        return True
-    if isinstance(parent, exp.Column):
-        found = _navigation(parent, relations)
-        if found is not None:
-            parts, own = found
-            return any(part is identifier for part in parts[own:])
-    return False
-
-
-def _navigate(tree: exp.Expr) -> exp.Expr:
-    relations = _relation_names(tree)
-
-    def step(value: exp.Expr, attribute: str) -> exp.Expr:
-        return exp.Anonymous(
-            this="redshift.nav", expressions=[value, exp.Literal.string(attribute)]
-        )
-
-    for dot in list(tree.find_all(exp.Dot)):
-        if isinstance(dot.parent, exp.Dot):
+    relations = {table.alias_or_name.lower() for table in tree.find_all(exp.Table)}
+    relations |= {alias.name.lower() for alias in tree.find_all(exp.TableAlias)}
+    found: list[tuple[exp.Expr, list[exp.Expr]]] = []
+    for node in tree.find_all(exp.Dot, exp.Column):
+        if isinstance(node.parent, exp.Dot):
             continue
         parts: list[exp.Expr] = []
-        inner: exp.Expr = dot
+        inner: exp.Expr = node
         while isinstance(inner, exp.Dot):
             parts.insert(0, inner.expression)
             inner = inner.this
-        if isinstance(inner, exp.Column) and _navigation(inner, relations):
-            column_parts, own = _navigation(inner, relations) or ([], 0)
-            value: exp.Expr = _own_column(column_parts)
-            for part in [*column_parts[own:], *parts]:
-                value = step(value, part.name)
-            dot.replace(value)
-    for column in list(tree.find_all(exp.Column)):
-        found = _navigation(column, relations)
-        if found is None:
-            continue
-        column_parts, own = found
-        value = _own_column(column_parts)
-        for part in column_parts[own:]:
-            value = step(value, part.name)
-        if column is tree:
+        if isinstance(inner, exp.Column):
+            parts = [*inner.parts, *parts]
+            if len(parts) > 2 and parts[0].name.lower() in relations:
+                found.append((node, parts))
+    return found
+
+
+def _navigate(tree: exp.Expr) -> exp.Expr:
+    for node, parts in _paths(tree):
+        # a new column, because to copy a node costs more
+        column, table = (
+            exp.Identifier(this=part.name, quoted=part.args.get("quoted"))
+            for part in (parts[1], parts[0])
+        )
+        value: exp.Expr = exp.Column(this=column, table=table)
+        for part in parts[2:]:
+            attribute = exp.Literal.string(part.name)
+            value = exp.Anonymous(this="redshift.nav", expressions=[value, attribute])
+        if node is tree:
             return value
         # `select t.s.a` is named after its last part
-        if isinstance(column.parent, exp.Select) and column.arg_key == "expressions":
-            value = exp.alias_(value, column_parts[-1].name, quoted=True)
-        column.replace(value)
+        if isinstance(node.parent, exp.Select) and node.arg_key == "expressions":
+            value = exp.alias_(value, parts[-1].name, quoted=True)
+        node.replace(value)
     return tree
-
-
-def _own_column(parts: list[exp.Expr]) -> exp.Expr:
-    """`relation.column` of a navigation's parts; new ones, because to copy a node costs more."""
-    column, table = (
-        exp.Identifier(this=part.name, quoted=part.args.get("quoted"))
-        for part in (parts[1], parts[0])
-    )
-    return exp.Column(this=column, table=table)
 
 
 def _unpivot(tree: exp.Expr) -> exp.Expr:
@@ -256,34 +217,23 @@ def _unpivot(tree: exp.Expr) -> exp.Expr:
 
 
 def _qualify(tree: exp.Expr) -> exp.Expr:
+    """A query whose condition is a column of the query inside it."""
     numbers = count()
     for select in [node for node in tree.find_all(exp.Select) if node.args.get("qualify")]:
-        qualify = select.args["qualify"]
         name = f"_qualified_{next(numbers)}"
-        outer: list[exp.Expr] = []
-        for projection in select.expressions:
-            if projection.is_star:
-                outer = [exp.Star()]
-                break
-            outer.append(exp.column(exp.to_identifier(projection.alias_or_name, quoted=True)))
+        names = [each.alias_or_name for each in select.expressions if not each.is_star]
+        outer: list[exp.Expr] = [exp.column(exp.to_identifier(each, quoted=True)) for each in names]
         inner = select.copy()
-        inner.set("qualify", None)
-        with_ = inner.args.pop("with_", None)
-        order = inner.args.pop("order", None)
-        limit = inner.args.pop("limit", None)
-        inner.append("expressions", exp.alias_(qualify.this.copy(), name))
+        parts = {key: inner.args.pop(key, None) for key in ("with_", "order", "limit")}
+        inner.append("expressions", exp.alias_(inner.args.pop("qualify").this, name))
+        alias = exp.TableAlias(this=exp.to_identifier(f"_t{name}"))
         wrapped = exp.Select(
-            expressions=outer,
-            from_=exp.From(
-                this=exp.Subquery(
-                    this=inner, alias=exp.TableAlias(this=exp.to_identifier(f"_t{name}"))
-                )
-            ),
+            expressions=outer if len(names) == len(select.expressions) else [exp.Star()],
+            from_=exp.From(this=exp.Subquery(this=inner, alias=alias)),
             where=exp.Where(this=exp.column(name)),
         )
-        for key, part in (("with_", with_), ("order", order), ("limit", limit)):
-            if part is not None:
-                wrapped.set(key, part)
+        for key, part in parts.items():
+            wrapped.set(key, part)
         if select is tree:
             tree = wrapped
         else:
@@ -319,11 +269,6 @@ def _name_functions(tree: exp.Expr) -> None:
         if name in _PART_FUNCTIONS:
             part = call.expressions[0]
             part.replace(exp.Literal.string(date_part(part, name)))
-        if name == "nvl2":
-            value, present, absent = (part.copy() for part in call.expressions)
-            is_there = exp.Not(this=exp.Is(this=value, expression=exp.Null()))
-            call.replace(exp.Case(ifs=[exp.If(this=is_there, true=present)], default=absent))
-            continue
         call.set("this", FUNCTIONS[name])
     for now in list(tree.find_all(exp.CurrentTimestamp, exp.CurrentDate)):
         moment = exp.Anonymous(this="redshift.sysdate")
@@ -333,7 +278,7 @@ def _name_functions(tree: exp.Expr) -> None:
 
 # Operators and functions with a syntax of their own that PostgreSQL answers otherwise.
 _COMPUTED = {
-    exp.Mul: "multiply", exp.Avg: "avg", exp.Round: "round", exp.Extract: "date_part",
+    exp.Mul: "multiply", exp.Round: "round", exp.Extract: "date_part",
 }  # fmt: skip
 
 
@@ -390,10 +335,6 @@ def _cast_by_bytes(tree: exp.Expr) -> None:
     """VARCHAR(n) counts bytes; alone it is VARCHAR(256), as TEXT is; DECIMAL is DECIMAL(18,0)."""
     for cast in list(tree.find_all(exp.Cast)):
         kind = cast.args["to"]
-        if isinstance(cast, exp.TryCast):
-            text = _cast(cast.this, "varchar")
-            name = exp.Literal.string(to_postgres(kind))
-            cast.set("this", exp.Anonymous(this="redshift.castable", expressions=[text, name]))
         if kind.this in exp.DataType.TEXT_TYPES and kind.this != exp.DataType.Type.NAME:
             length = kind.expressions[0].name if kind.expressions else "256"
             if length.lower() == "max":

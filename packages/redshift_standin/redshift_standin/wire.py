@@ -7,12 +7,9 @@ formats: PostgreSQL documentation, "Message Formats".
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import hashlib
-import hmac
+import os
 import re
-import secrets
 import socket
 import socketserver
 import struct
@@ -20,12 +17,23 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-# PostgreSQL's words for what Redshift says in others (r_MERGE, "Usage notes").
-_WORDS = {
-    b"MERGE command cannot affect row a second time": (
-        b"Found multiple matches to update the same tuple."
+import psycopg2
+
+# What Redshift says in other words than PostgreSQL (r_MERGE, "Usage notes"; c_serial_isolation).
+_WORDS = [
+    (
+        rb"MMERGE command cannot affect row a second time",
+        rb"MFound multiple matches to update the same tuple.",
     ),
-}
+    (
+        rb"Mcould not serialize access due to concurrent [^\0]*",
+        rb"Mcould not complete because of conflict with concurrent transaction",
+    ),
+    (
+        rb"Mcould not serialize access due to read/write dependencies[^\0]*(\0D[^\0]*)?",
+        rb"M1023\0DSerializable isolation violation on table",
+    ),
+]
 # types in PostgreSQL's catalog (pg_type.dat)
 _TEXT, _UNKNOWN = 25, 705
 # a SUPER keeps no blanks between what it holds
@@ -40,6 +48,23 @@ SERVER_VERSION = "8.0.2"
 
 
 @dataclass
+class Fault:
+    """An error that a statement meets, once: the next one in which `pattern` is found.
+
+    BEGIN and COMMIT are statements too. Those that pass before it are counted down in `passing`.
+    """
+
+    pattern: str
+    message: str = ""
+    """What the server says; the connection is lost where it says nothing."""
+    sqlstate: str = "XX000"
+    """redshift_connector makes an InterfaceError of 28000, of most others a ProgrammingError."""
+    is_done: bool = False
+    """Whether the statement has been run before, as a COMMIT whose answer is lost."""
+    passing: int = 0
+
+
+@dataclass
 class Session:
     """What the proxy knows of one client's session."""
 
@@ -51,6 +76,8 @@ class Session:
     supers: list[bool] = field(default_factory=list)
     """Which columns of the rows that come are SUPER."""
     settings: dict[str, str] = field(default_factory=dict)
+    fault: Fault | None = None
+    """What the statement that runs is answered with."""
 
     @property
     def in_transaction(self) -> bool:
@@ -65,21 +92,11 @@ class Session:
 Translate = Callable[[str, Session], str]
 
 
-@dataclass(frozen=True)
-class Backend:
-    """The PostgreSQL behind the proxy; `user` is a superuser."""
-
-    host: str
-    port: int
-    user: str
-    password: str
-
-
 class Proxy(socketserver.ThreadingTCPServer):
     """Listens on a free loopback port.
 
-    `passwords` holds the users that may log in, `parameters` what every session starts with (a
-    parameter group).
+    `dsn` is the PostgreSQL behind it, for a superuser; `passwords` holds the users that may log in,
+    `parameters` what every session starts with (a parameter group).
     """
 
     allow_reuse_address = True
@@ -87,24 +104,37 @@ class Proxy(socketserver.ThreadingTCPServer):
 
     def __init__(
         self,
-        backend: Backend,
+        dsn: str,
         translate: Translate,
         passwords: dict[str, str],
         parameters: dict[str, str],
         super_type: int,
     ) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.backend = backend
+        self.dsn = dsn
         self.translate = translate
         self.passwords = passwords
         self.parameters = parameters
         self.super_type = super_type
+        self.faults: list[Fault] = []
+        self._looking_for_faults = threading.Lock()
         self._thread = threading.Thread(target=self.serve_forever, daemon=True)
 
     @property
     def port(self) -> int:
         """The port that clients connect to."""
         return int(self.server_address[1])
+
+    def meets(self, sql: str) -> Fault | None:
+        """The fault that the statement `sql` meets."""
+        with self._looking_for_faults:
+            for fault in self.faults:
+                if re.search(fault.pattern, sql):
+                    fault.passing -= 1
+                    if fault.passing < 0:
+                        self.faults.remove(fault)
+                        return fault
+        return None
 
     def start(self) -> None:
         """Accept clients until `stop`."""
@@ -127,17 +157,23 @@ class _Handler(socketserver.BaseRequestHandler):
             session = self._log_in(client)
             if session is None:
                 return
-            backend, greeting = _connect(self.server.backend, session)
-        except (ConnectionError, struct.error):
+            login = psycopg2.connect(self.server.dsn)
+        except (ConnectionError, struct.error, psycopg2.Error):
             return
-        with backend:
+        login.autocommit = True
+        with login.cursor() as cursor:
+            cursor.execute(f'set session authorization "{session.user}"')
+        # libpq has logged in; from here on the proxy speaks with PostgreSQL by itself
+        with contextlib.closing(login), socket.socket(fileno=os.dup(login.fileno())) as backend:
+            backend.setblocking(True)
+            client.sendall(_greeting(login))
             replies = threading.Thread(
-                target=_pump_replies, args=(backend, client, session, greeting), daemon=True
+                target=_pump_replies, args=(backend, client, session), daemon=True
             )
             replies.start()
             try:
                 self._pump_statements(client, backend, session)
-            except ConnectionError:
+            except OSError:
                 pass
             finally:
                 _close(backend)
@@ -173,20 +209,48 @@ class _Handler(socketserver.BaseRequestHandler):
     def _pump_statements(
         self, client: socket.socket, backend: socket.socket, session: Session
     ) -> None:
+        prepared: dict[bytes, str] = {}
         while True:
             kind, body = _read_message(client)
+            sql = ""
             if kind == b"P":
-                name, sql, rest = body.split(b"\0", 2)
-                translated = self.server.translate(sql.decode(), session)
+                name, text, rest = body.split(b"\0", 2)
+                prepared[name] = text.decode()
+                translated = self.server.translate(text.decode(), session)
                 if "$1" not in translated:
                     rest = _known_types(rest)
                 body = name + b"\0" + translated.encode() + b"\0" + rest
+            elif kind == b"B":
+                portal, name, rest = body.split(b"\0", 2)
+                sql = prepared.get(name, "")
             elif kind == b"Q":
-                translated = self.server.translate(body.rstrip(b"\0").decode(), session)
-                body = translated.encode() + b"\0"
+                sql = body.rstrip(b"\0").decode()
+                body = self.server.translate(sql, session).encode() + b"\0"
+            session.fault = (self.server.meets(sql) if sql else None) or session.fault
+            if sql and session.fault is not None and not session.fault.is_done:
+                if not session.fault.message:
+                    raise ConnectionError("lost")
+                # PostgreSQL knows no such statement and fails the transaction, as the fault says
+                body = b"\0".join([portal, b"fault", rest]) if kind == b"B" else b"fault\0"
             backend.sendall(_message(kind, body))
             if kind == b"X":
                 return
+
+
+def _greeting(login: psycopg2.extensions.connection) -> bytes:
+    """What a server says after the password: settings, the session's number, that it is ready."""
+    told = {"server_version": SERVER_VERSION}
+    for name in ("client_encoding", "DateStyle", "integer_datetimes", "TimeZone"):
+        told[name] = login.get_parameter_status(name) or ""
+    settings = [f"{name}\0{value}\0".encode() for name, value in told.items()]
+    return b"".join(
+        [
+            _message(b"R", struct.pack("!i", 0)),
+            *(_message(b"S", each) for each in settings),
+            _message(b"K", struct.pack("!ii", login.get_backend_pid(), 0)),
+            _message(b"Z", b"I"),
+        ]
+    )
 
 
 def _known_types(types: bytes) -> bytes:
@@ -207,79 +271,8 @@ def error_response(sqlstate: str, text: str) -> bytes:
     return _message(b"E", body + b"\0")
 
 
-def _connect(backend: Backend, session: Session) -> tuple[socket.socket, list[tuple[bytes, bytes]]]:
-    """A session of the client's user on PostgreSQL, and how PostgreSQL greeted it."""
-    connection = socket.create_connection((backend.host, backend.port))
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    options = {
-        "user": backend.user,
-        "database": session.database,
-        "client_encoding": "UTF8",
-        "application_name": "standin",
-    }
-    body = struct.pack("!i", PROTOCOL_3)
-    body += b"".join(f"{key}\0{value}\0".encode() for key, value in options.items()) + b"\0"
-    connection.sendall(struct.pack("!i", len(body) + 4) + body)
-    kind, reply = _read_message(connection)
-    if kind == b"R" and struct.unpack("!i", reply[:4])[0] == 10:
-        kind, reply = _authenticate(connection, backend.password)
-    if kind == b"E":
-        raise ConnectionError(reply.decode(errors="replace"))
-    greeting = _until_ready(connection)
-    connection.sendall(_message(b"Q", f'set session authorization "{session.user}"\0'.encode()))
-    _until_ready(connection)
-    return connection, greeting
-
-
-def _until_ready(connection: socket.socket) -> list[tuple[bytes, bytes]]:
-    """The messages up to ReadyForQuery, which is the last one."""
-    messages: list[tuple[bytes, bytes]] = []
-    while not messages or messages[-1][0] != b"Z":
-        messages.append(_read_message(connection))
-        if messages[-1][0] == b"E":
-            raise ConnectionError(messages[-1][1].decode(errors="replace"))
-    return messages
-
-
-def _authenticate(connection: socket.socket, password: str) -> tuple[bytes, bytes]:
-    """SCRAM-SHA-256 (RFC 7677) as PostgreSQL's documentation describes it; the last reply."""
-    nonce = secrets.token_urlsafe(18)
-    first = f"n=,r={nonce}"
-    initial = f"n,,{first}".encode()
-    connection.sendall(
-        _message(b"p", b"SCRAM-SHA-256\0" + struct.pack("!i", len(initial)) + initial)
-    )
-    kind, reply = _read_message(connection)
-    if kind != b"R":
-        return kind, reply
-    challenge = reply[4:].decode()
-    parts = dict(part.split("=", 1) for part in challenge.split(","))
-    salted = hashlib.pbkdf2_hmac(
-        "sha256", password.encode(), base64.b64decode(parts["s"]), int(parts["i"])
-    )
-    client_key = hmac.digest(salted, b"Client Key", "sha256")
-    final = f"c=biws,r={parts['r']}"
-    signed = hmac.digest(
-        hashlib.sha256(client_key).digest(), f"{first},{challenge},{final}".encode(), "sha256"
-    )
-    proof = base64.b64encode(bytes(a ^ b for a, b in zip(client_key, signed, strict=True)))
-    connection.sendall(_message(b"p", f"{final},p={proof.decode()}".encode()))
-    kind, reply = _read_message(connection)
-    return (
-        _read_message(connection) if kind == b"R" and reply[:4] == b"\0\0\0\x0c" else (kind, reply)
-    )
-
-
-def _pump_replies(
-    backend: socket.socket,
-    client: socket.socket,
-    session: Session,
-    greeting: list[tuple[bytes, bytes]],
-) -> None:
+def _pump_replies(backend: socket.socket, client: socket.socket, session: Session) -> None:
     try:
-        client.sendall(_message(b"R", struct.pack("!i", 0)))
-        for kind, body in greeting:
-            _pass_on(client, kind, body, session)
         while True:
             _pass_on(client, *_read_message(backend), session)
     except OSError:
@@ -288,19 +281,23 @@ def _pump_replies(
 
 def _pass_on(client: socket.socket, kind: bytes, body: bytes, session: Session) -> None:
     """Send one reply to the client, as Redshift would word it; notices are left out."""
+    if kind in (b"C", b"E") and session.fault is not None:
+        fault, session.fault = session.fault, None
+        if not fault.message:
+            raise ConnectionError("lost")
+        client.sendall(error_response(fault.sqlstate, fault.message))
+        return
     if kind == b"T":
         body = _named_types(body, session)
     elif kind == b"D" and any(session.supers):
         body = _with_json(body, session.supers)
-    elif kind == b"S" and body.startswith(b"server_version\0"):
-        body = b"server_version\0" + SERVER_VERSION.encode() + b"\0"
     elif kind == b"Z":
         session.transaction = body.decode()
     elif kind == b"N":
         return
     elif kind == b"E":
-        for told, meant in _WORDS.items():
-            body = body.replace(b"M" + told + b"\0", b"M" + meant + b"\0")
+        for told, meant in _WORDS:
+            body = re.sub(told, meant, body)
     client.sendall(_message(kind, body))
 
 
