@@ -126,11 +126,6 @@ class Books:
         """The columns of the relation `name`, with their types."""
         return dict(self.rows(f"select column_name, kind from standin.columns {where(name)}"))
 
-    def has_default(self, name: str, column: str) -> bool:
-        """Whether a column of the table `name` has a default."""
-        asked = f"select 1 from standin.columns {where(name)} and has_default and column_name = %s"
-        return bool(self.rows(asked, folded(column)))
-
     # -- distribution and sort keys
 
     @staticmethod
@@ -349,7 +344,8 @@ class Books:
             raise refusal("stream_of_one_topic")
         if len(list(tree.find_all(exp.Select))) > 1:
             raise refusal("stream_without_subquery")
-        if any(tree.args.get(part) for part in ("order", "limit", "group", "qualify", "distinct")):
+        clauses = ("order", "limit", "group", "qualify", "distinct")
+        if any(tree.args.get(part) for part in clauses) or tree.find(exp.AggFunc):
             raise refusal("stream_without_clauses")
         called = {function_name(call) for call in tree.find_all(exp.Anonymous)}
         if called & _MUTABLE or tree.find(exp.CurrentTimestamp):

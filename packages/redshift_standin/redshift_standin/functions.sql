@@ -6,8 +6,7 @@ create schema standin;
 -- SUPER: a type of its own, so that nothing works on it which Redshift does not have.
 create type redshift.super as (v json);
 
-create function redshift.nav(value redshift.super, attribute text) returns redshift.super
-language plpgsql immutable strict as $$
+create function redshift.nav(value redshift.super, attribute text) returns redshift.super language plpgsql immutable strict as $$
 declare
     found json := value.v -> attribute;
 begin
@@ -89,27 +88,21 @@ language plpgsql immutable strict as $$ begin return json_typeof(value.v); end $
 create function redshift.json_size(value redshift.super) returns int
 language plpgsql immutable strict as $$ begin return octet_length(value.v::text); end $$;
 
-create function redshift.json_serialize(value redshift.super) returns varchar
-language plpgsql immutable strict as $$
+-- a SUPER keeps no blanks between what it holds
+create function redshift.json_serialize(value redshift.super) returns varchar language plpgsql immutable strict as $$
 begin
-    if octet_length((value).v::text) > 65535 then
-        raise exception using message = 'JSON_SERIALIZE: the result exceeds the maximum of 65535 bytes';
-    end if;
-    -- a SUPER keeps no blanks between what it holds
-    return replace(
+    return redshift.bounded(replace(
         regexp_replace((value).v::text, '("(?:[^"\\]|\\.)*")|\s+', '\1', 'g'), '\ue000', '\u0000'
-    )::varchar;
+    ));
 end
 $$;
 
 -- a number with an exponent becomes a FLOAT8
-create function redshift.is_float(value redshift.super) returns boolean
-language plpgsql immutable strict as
+create function redshift.is_float(value redshift.super) returns boolean language plpgsql immutable strict as
     $$ begin return json_typeof(value.v) = 'number' and value.v::text ~ '[eE]'; end $$;
 
 -- SUPER to VARCHAR: scalars, and null for what is none (cast_super_null_on_error = on, the default)
-create function standin.super_to_varchar(value redshift.super) returns varchar
-language plpgsql immutable strict as $$
+create function standin.super_to_varchar(value redshift.super) returns varchar language plpgsql immutable strict as $$
 begin
     if json_typeof(value.v) = 'number' and value.v::text !~ '^-?[0-9]+$' then
         perform standin.unknown('a number with a fraction or an exponent, of a SUPER, to VARCHAR', 0);
@@ -120,48 +113,31 @@ $$;
 create cast (redshift.super as varchar) with function standin.super_to_varchar(redshift.super);
 
 -- what UNPIVOT iterates over
-create function redshift.entries(value redshift.super) returns table (val redshift.super, attr varchar)
-language sql immutable as $$
+create function redshift.entries(value redshift.super) returns table (val redshift.super, attr varchar) language sql immutable as $$
     select row(pair.value)::redshift.super, pair.key::varchar
     from json_each(case when json_typeof((value).v) = 'object' then (value).v end) as pair
 $$;
 
-create function redshift.from_varbyte(value bytea, format text) returns varchar
-language plpgsql immutable strict as $$
-declare
-    content text;
+create function redshift.from_varbyte(value bytea, format text) returns varchar language plpgsql immutable strict as $$
 begin
-    if lower(format) in ('hex', 'binary') then
-        content := encode(value, 'hex');
-    else
-        content := convert_from(value, 'UTF8');
-    end if;
-    if octet_length(content) > 65535 then
-        raise exception using message = 'FROM_VARBYTE: the result exceeds the maximum of 65535 bytes';
-    end if;
-    return content::varchar;
+    return redshift.bounded(case when lower(format) in ('hex', 'binary') then encode(value, 'hex') else convert_from(value, 'UTF8') end);
 end
 $$;
-
-create function redshift.getdate() returns timestamp language sql stable as
-    $$ select date_trunc('second', now() at time zone 'UTC') $$;
+create function redshift.getdate() returns timestamp language sql stable as $$ select date_trunc('second', now() at time zone 'UTC') $$;
 
 -- start of the transaction
-create function redshift.sysdate() returns timestamp language sql stable as
-    $$ select now() at time zone 'UTC' $$;
+create function redshift.sysdate() returns timestamp language sql stable as $$ select now() at time zone 'UTC' $$;
 
 -- the part is one of syntax.yml's; what another page leaves open is refused
 -- (`seen` is what it depends on: of constants alone PostgreSQL would raise it while it plans)
 create function standin.unknown(what text, seen bigint) returns bigint language plpgsql immutable as
     $$ begin raise exception using message = what; end $$;
 
-create function redshift.dateadd(part text, amount bigint, start timestamp) returns timestamp
-language sql immutable strict as $$
+create function redshift.dateadd(part text, amount bigint, start timestamp) returns timestamp language sql immutable strict as $$
     select start + amount * case part when 'quarter' then interval '3 months' else ('1 ' || part)::interval end
 $$;
 
-create function redshift.datediff(part text, start timestamp, finish timestamp) returns bigint
-language sql immutable strict as $$
+create function redshift.datediff(part text, start timestamp, finish timestamp) returns bigint language sql immutable strict as $$
     select case
         when part in ('second', 'millisecond', 'minute', 'hour') then (
             extract(epoch from date_trunc(part, finish)) - extract(epoch from date_trunc(part, start))
@@ -210,8 +186,7 @@ create function redshift.divide(a integer, b integer) returns integer language s
 create function redshift.divide(a smallint, b smallint) returns smallint language sql immutable as $$ select a / b $$;
 create function redshift.divide(a float8, b float8) returns float8 language sql immutable as $$ select a / b $$;
 -- no page says whether digits are cut off or rounded, so both have to agree
-create function standin.settled(exact numeric, kept integer, what text) returns numeric
-language plpgsql immutable strict as $$
+create function standin.settled(exact numeric, kept integer, what text) returns numeric language plpgsql immutable strict as $$
 begin
     if trunc(exact, kept) <> round(exact, kept) then
         perform standin.unknown(what || ': no page says whether its last digit is cut off or rounded', kept);
@@ -231,11 +206,10 @@ begin
 end
 $$;
 create function redshift.round(value numeric) returns numeric language sql immutable as $$ select round(value) $$;
-create function redshift.round(value numeric, places integer) returns numeric language sql immutable as
-    $$ select round(value, places) $$;
+create function redshift.round(value numeric, places integer) returns numeric language sql immutable as $$ select round(value, places) $$;
+create function redshift.floor(value numeric) returns numeric language sql immutable as $$ select floor(value) $$;
 create function redshift.trunc(value numeric) returns numeric language sql immutable as $$ select trunc(value) $$;
-create function redshift.trunc(value numeric, places integer) returns numeric language sql immutable as
-    $$ select trunc(value, places) $$;
+create function redshift.trunc(value numeric, places integer) returns numeric language sql immutable as $$ select trunc(value, places) $$;
 
 -- texts: none is longer than 65,535 bytes
 create function redshift.bounded(value text) returns varchar language plpgsql immutable strict as $$
@@ -249,8 +223,7 @@ $$;
 create function redshift.bounded(value bytea) returns bytea language sql immutable as $$ select value $$;
 create function redshift.replace(value text, old text, new text) returns varchar language sql immutable as
     $$ select redshift.bounded(replace(value, old, new)) $$;
-create function redshift.concat(a text, b text) returns varchar language sql immutable as
-    $$ select redshift.bounded(a || b) $$;
+create function redshift.concat(a text, b text) returns varchar language sql immutable as $$ select redshift.bounded(a || b) $$;
 create function redshift.left(value text, kept integer) returns varchar language sql immutable as
     $$ select left(value, case when kept < 0 then standin.unknown('LEFT of a negative length', kept)::integer else kept end) $$;
 create function redshift.right(value text, kept integer) returns varchar language sql immutable as
@@ -259,14 +232,12 @@ create function redshift.split_part(value text, by text, part integer) returns v
     select split_part(value, by, case when part < 1
         then standin.unknown('SPLIT_PART: the part must be greater than 0', part)::integer else part end)
 $$;
-create function redshift.convert_timezone(source text, target text, moment timestamp)
-returns timestamp language sql immutable strict as
+create function redshift.convert_timezone(source text, target text, moment timestamp) returns timestamp language sql immutable strict as
     $$ select (moment at time zone source) at time zone target $$;
 create function redshift.convert_timezone(target text, moment timestamp) returns timestamp
 language sql immutable strict as $$ select (moment at time zone 'UTC') at time zone target $$;
 
-create function redshift.len(value text) returns int language sql immutable strict as
-    $$ select length(value) $$;
+create function redshift.len(value text) returns int language sql immutable strict as $$ select length(value) $$;
 
 create function redshift.sha2(value text, bits int) returns varchar language sql immutable strict as $$
     select encode(case bits when 224 then sha224(convert_to(value, 'UTF8')) when 384 then sha384(convert_to(value, 'UTF8'))
@@ -274,29 +245,21 @@ create function redshift.sha2(value text, bits int) returns varchar language sql
         when 0 then sha256(convert_to(value, 'UTF8')) else standin.unknown('SHA2: bits', bits)::text::bytea end, 'hex')::varchar
 $$;
 
-create function redshift.trunc(value timestamp) returns date language sql immutable strict as
-    $$ select value::date $$;
+create function redshift.trunc(value timestamp) returns date language sql immutable strict as $$ select value::date $$;
 
 -- 'e': the first group; 'p': Perl's expressions, in which backslashes mean the same to PostgreSQL
 create function redshift.regexp_substr(
     value text, pattern text, start int default 1, occurrence int default 1, parameters text default 'c'
 ) returns varchar language sql immutable strict as $$
-    select coalesce(
-        regexp_substr(
-            value, pattern, start, occurrence,
-            replace(replace(parameters, 'e', ''), 'p', ''),
-            case when parameters like '%e%' then 1 else 0 end
-        ),
-        ''
-    )::varchar
+    select coalesce(regexp_substr(value, pattern, start, occurrence, translate(parameters, 'ep', ''),
+        case when parameters like '%e%' then 1 else 0 end), '')::varchar
 $$;
 create function redshift.regexp_replace(
     value text, pattern text, replacement text, start int default 1, parameters text default 'c'
 ) returns varchar language sql immutable strict as $$
     select regexp_replace(value, pattern, replacement, start, 0, replace(parameters, 'p', ''))::varchar
 $$;
-create function redshift.regexp_count(value text, pattern text) returns int
-language sql immutable strict as $$ select regexp_count(value, pattern) $$;
+create function redshift.regexp_count(value text, pattern text) returns int language sql immutable strict as $$ select regexp_count(value, pattern) $$;
 
 -- VARCHAR(n) counts bytes; an explicit cast cuts off what is too long, at a whole character
 create function redshift.fit(value text, bytes int) returns varchar language plpgsql immutable strict as $$
@@ -307,16 +270,6 @@ begin
         kept := left(kept, -greatest(1, (octet_length(kept) - bytes) / 4));
     end loop;
     return kept::varchar;
-end
-$$;
-
--- r_LISTAGG: VARCHAR(MAX)
-create function redshift.listagg_result(value text) returns varchar language plpgsql immutable strict as $$
-begin
-    if octet_length(value) > 65535 then
-        raise exception using message = 'Result size exceeds LISTAGG limit';
-    end if;
-    return value::varchar;
 end
 $$;
 
@@ -331,9 +284,7 @@ create table standin.external_partitions (
     schema_name text, table_name text, location text not null, partition_values text not null,
     primary key (schema_name, table_name, location)
 );
-create table standin.external_files (
-    schema_name text, table_name text, path text, primary key (schema_name, table_name, path)
-);
+create table standin.external_files (schema_name text, table_name text, path text, primary key (schema_name, table_name, path));
 create table standin.streaming_views (
     schema_name text, table_name text, kafka_schema text not null, topic text not null,
     query text not null, auto_refresh boolean not null, primary key (schema_name, table_name)
@@ -373,9 +324,7 @@ create table standin.attached_policies (
     schema_name text, table_name text, policy text, columns text, grantee text, priority int,
     primary key (policy, schema_name, table_name, columns, grantee)
 );
-create table standin.refreshes (
-    schema_name text, table_name text, status text, refreshed_at timestamp default redshift.getdate()
-);
+create table standin.refreshes (schema_name text, table_name text, status text, refreshed_at timestamp default redshift.getdate());
 
 create function redshift.pg_get_late_binding_view_cols() returns setof record language sql stable as $$
     select n.nspname, c.relname, (col.told ->> 'name')::name, (col.told ->> 'type')::varchar, col.place::int
@@ -385,8 +334,7 @@ create function redshift.pg_get_late_binding_view_cols() returns setof record la
     cross join lateral jsonb_array_elements(v.columns) with ordinality as col(told, place)
 $$;
 -- makes one: its columns, unless what it reads is not there (yet)
-create function standin.create_late_binding_view(name text, replaces boolean, query text, translated text)
-returns void language plpgsql as $$
+create function standin.create_late_binding_view(name text, replaces boolean, query text, translated text) returns void language plpgsql as $$
 declare
     columns jsonb := '[]';
 begin

@@ -33,11 +33,6 @@ class _Word:
     start: int
     end: int
 
-    @property
-    def name(self) -> str:
-        """A keyword as it is compared."""
-        return self.text.upper() if self.kind == "word" else self.text
-
 
 class Match:
     """What a statement has under the labels of its synopsis."""
@@ -51,7 +46,11 @@ class Match:
 
     def all(self, label: str) -> list[str]:
         """Every text under `label`, in order."""
-        return [self._slice(start, end) for name, start, end in self._kept if name == label]
+        return [
+            self._text[self._words[start].start : self._words[end - 1].end]
+            for name, start, end in self._kept
+            if name == label and end > start
+        ]
 
     def parts(self, label: str) -> Iterator[Match]:
         """A match for each text under `label`, with what is inside it."""
@@ -60,22 +59,16 @@ class Match:
                 inner = tuple(each for each in self._kept if start <= each[1] and each[2] <= end)
                 yield Match(self._text, inner, self._words)
 
-    def _slice(self, start: int, end: int) -> str:
-        return (
-            self._text[self._words[start].start : self._words[end - 1].end] if end > start else ""
-        )
-
 
 def match_statement(text: str) -> tuple[dict[str, str], Match]:
     """The row of the statement `text`, and its parts.
 
-    Raises:
-        Refused: no synopsis of its kind allows it; the page of the one that goes farthest is named.
+    Refused: no synopsis of its kind allows it; the page of the one that goes farthest is named.
     """
     words = [
-        _Word(str(found.lastgroup if found.lastgroup != "tag" else "string"), *_place(found))
+        _Word("string" if kind == "tag" else str(kind), found[0], found.start(), found.end())
         for found in _WORDS.finditer(text)
-        if found.lastgroup != "blank"
+        if (kind := found.lastgroup) != "blank"
     ]
     farthest, page = 0, "c_SQL_commands"
     for row in _TABLE["statements"]:
@@ -89,42 +82,29 @@ def match_statement(text: str) -> tuple[dict[str, str], Match]:
     raise Refused(f'syntax error at or near "{near}" ({page})')
 
 
-def _place(found: re.Match[str]) -> tuple[str, int, int]:
-    return found[0], found.start(), found.end()
-
-
 @cache
 def _parsed(synopsis: str) -> Node:
-    tokens = _SYNOPSIS.findall(synopsis)
-    node, end = _choice(tokens, 0)
-    if end != len(tokens):
-        raise ValueError(f"synopsis: {synopsis}")
-    return node
+    return _choice(_SYNOPSIS.findall(synopsis), 0)[0]
 
 
 def _choice(tokens: list[str], at: int) -> tuple[Node, int]:
-    choices: list[Node] = []
-    row: list[Node] = []
+    rows: list[list[Node]] = [[]]
     while at < len(tokens) and tokens[at] not in ("]", "}", ">"):
         sign = tokens[at]
-        if sign in {"[", "{"}:
+        if sign in {"[", "{"} or (sign.startswith("<") and sign.endswith(":")):
             inner, at = _choice(tokens, at + 1)
-            row.append(("option", inner) if sign == "[" else inner)
-        elif sign.endswith(":") and sign.startswith("<"):
-            inner, at = _choice(tokens, at + 1)
-            row.append(("label", sign[1:-1], inner))
+            kind = {"[": "option", "{": "choice"}.get(sign, "label")
+            rows[-1].append((kind, [inner], sign[1:-1]))
         elif sign.startswith("<") and len(sign) > 1:
-            row.append(("piece", sign[1:-1]))
+            rows[-1].append(("piece", sign[1:-1]))
         elif sign in {"...", ",..."}:
-            row.append(("repeat", row.pop(), sign == ",..."))
+            rows[-1].append(("repeat", rows[-1].pop(), sign == ",..."))
         elif sign == "|":
-            choices.append(("row", tuple(row)))
-            row = []
+            rows.append([])
         else:
-            row.append(("word", sign))
+            rows[-1].append(("word", sign))
         at += 1
-    choices.append(("row", tuple(row)))
-    return ("choice", tuple(choices)) if len(choices) > 1 else choices[0], at
+    return ("choice", [("row", row) for row in rows]), at
 
 
 class _Matcher:
@@ -134,41 +114,34 @@ class _Matcher:
 
     def match(self, node: Node, at: int) -> Iterator[tuple[int, Kept]]:
         """Every end that `node` may have from `at`, with what it kept."""
-        kind = node[0]
+        kind, told, *label = node
         if kind == "word":
-            if self._is(at, node[1]):
-                yield from self._passed(at + 1)
+            yield from self._passed(at, at + self._is(at, told))
         elif kind == "row":
-            yield from self._row(node[1], at)
-        elif kind == "choice":
-            for each in node[1]:
-                yield from self.match(each, at)
-        elif kind == "option":
-            yield from self.match(node[1], at)
-            yield at, ()
-        elif kind == "label":
-            for end, kept in self.match(node[2], at):
-                yield end, ((node[1], at, end), *kept)
+            yield from self._row(told, at)
         elif kind == "repeat":
-            yield from self._repeat(node, at)
+            yield from self._repeat(told, at, by_comma=label[0])
+        elif kind == "piece":
+            yield from self._piece(told, at)
         else:
-            yield from self._piece(node[1], at)
+            for each in told:
+                for end, kept in self.match(each, at):
+                    yield end, ((label[0], at, end), *kept) if kind == "label" else kept
+            if kind == "option":
+                yield at, ()
 
     def _is(self, at: int, word: str) -> bool:
-        return at < len(self._words) and self._words[at].name == word
-
-    def _names(self, at: int) -> bool:
-        """Whether a name stands there: quoted, or a word that is not reserved (r_pg_keywords)."""
-        word = self._words[at] if at < len(self._words) else None
-        return word is not None and (
-            word.kind == "quoted" or (word.kind == "word" and word.text.lower() not in RESERVED)
+        found = self._words[at] if at < len(self._words) else None
+        return found is not None and word == (
+            found.text.upper() if found.kind == "word" else found.text
         )
 
-    def _passed(self, end: int) -> Iterator[tuple[int, Kept]]:
-        self.farthest = max(self.farthest, end)
-        yield end, ()
+    def _passed(self, at: int, end: int, *kept: tuple[str, int, int]) -> Iterator[tuple[int, Kept]]:
+        if end > at:
+            self.farthest = max(self.farthest, end)
+            yield end, kept
 
-    def _row(self, nodes: tuple[Node, ...], at: int) -> Iterator[tuple[int, Kept]]:
+    def _row(self, nodes: list[Node], at: int) -> Iterator[tuple[int, Kept]]:
         if not nodes:
             yield at, ()
             return
@@ -176,13 +149,12 @@ class _Matcher:
             for end, more in self._row(nodes[1:], middle):
                 yield end, (*kept, *more)
 
-    def _repeat(self, node: Node, at: int) -> Iterator[tuple[int, Kept]]:
+    def _repeat(self, node: Node, at: int, *, by_comma: bool) -> Iterator[tuple[int, Kept]]:
         """As many as there are, then fewer; of each one the first that matches."""
-        _kind, inner, by_comma = node
         found: list[tuple[int, Kept]] = []
         kept: Kept = ()
         while True:
-            end, more = next(iter(self.match(inner, at)), (at, ()))
+            end, more = next(iter(self.match(node, at)), (at, ()))
             if end == at:
                 break
             kept = (*kept, *more)
@@ -192,36 +164,28 @@ class _Matcher:
             at = end + by_comma
         yield from reversed(found)
 
-    def _piece(  # noqa: PLR0912 - one branch a piece
-        self, piece: str, at: int
-    ) -> Iterator[tuple[int, Kept]]:
-        word = self._words[at] if at < len(self._words) else None
-        end = at
+    def _piece(self, piece: str, at: int) -> Iterator[tuple[int, Kept]]:
         if piece in _TABLE["pieces"]:
             for end, kept in self.match(_parsed(_TABLE["pieces"][piece]), at):
                 yield end, ((piece, at, end), *kept)
             return
-        if word is None:
-            return
-        if piece == "name":
-            end = at + self._names(at)
-            while end > at and self._is(end, ".") and end + 1 < len(self._words):
-                end += 2
-        elif piece == "ident":
-            end = at + self._names(at)
-        elif piece in ("string", "number", "word"):
-            end = at + (word.kind == piece)
-        elif piece == "query":
-            if word.name in ("SELECT", "WITH", "("):
-                self.farthest = max(self.farthest, at)
-                for end in range(len(self._words), at, -1):
-                    yield end, ((piece, at, end),)
-            return
+        end = at
+        word = self._words[at] if at < len(self._words) else _Word("", "", 0, 0)
+        if piece == "query" and word.text.upper() in ("SELECT", "WITH", "("):
+            self.farthest = max(self.farthest, at)
+            yield from ((end, ((piece, at, end),)) for end in range(len(self._words), at, -1))
         elif piece == "expression":  # to where the parenthesis around it closes
             depth = 0
             while end < len(self._words) and (depth or not self._is(end, ")")):
                 depth += (self._words[end].text == "(") - (self._words[end].text == ")")
                 end += 1
-        if end > at:
-            self.farthest = max(self.farthest, end)
-            yield end, ((piece, at, end),)
+        elif piece in ("name", "ident"):  # a word that is not reserved (r_pg_keywords), or quoted
+            is_free = word.kind == "word" and word.text.lower() not in RESERVED
+            end += is_free or word.kind == "quoted"
+            while (
+                piece == "name" and end > at and self._is(end, ".") and end + 1 < len(self._words)
+            ):
+                end += 2
+        else:
+            end += word.kind == piece
+        yield from self._passed(at, end, (piece, at, end))

@@ -77,9 +77,9 @@ def check(tree: exp.Expr) -> None:
 def check_sequences(sql: str) -> None:
     """Raise Refused for words in a row that sqlglot reads as something else."""
     words = _LITERAL.sub("''", sql)
-    for page, sequence, pattern in _SEQUENCES:
-        if pattern.search(words):
-            raise Refused(f'syntax error at or near "{sequence}" ({page})')
+    for page, pattern in _SEQUENCES:
+        if found := pattern.search(words):
+            raise Refused(f'syntax error at or near "{found[0].strip()}" ({page})')
 
 
 def _check_node(node: exp.Expr) -> None:
@@ -438,7 +438,6 @@ _LITERAL = re.compile(r"'(?:[^'\\]|\\.)*'|--[^\n]*|\"[^\"]*\"")
 _SEQUENCES = [
     (
         page,
-        words,
         re.compile(
             (
                 rf"\b{words}\b" if re.fullmatch(r"[a-z ]+", words) else words.replace(" ?", r"\s*")

@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Literal, Protocol, Self
 
 import psycopg2
@@ -16,7 +15,7 @@ from sqlglot import exp, parse_one
 from redshift_standin.books import Books
 from redshift_standin.rules import read_table
 from redshift_standin.statements import Statements
-from redshift_standin.wire import Fault, Proxy, Session
+from redshift_standin.wire import Proxy, Session
 
 DATABASE = "dev"
 _SHIMS = Path(__file__).parent / "functions.sql"
@@ -72,9 +71,9 @@ class StandIn:
         isolation: Literal["snapshot", "serializable"] = "snapshot",
     ) -> None:
         self._postgres = postgres
-        self._level = "repeatable read" if isolation == "snapshot" else isolation
+        self._level = "repeatable\\ read" if isolation == "snapshot" else isolation
         # the same name each time: dbt keeps it in what it parsed, which all tests share
-        self._database = DATABASE
+        self.database = DATABASE
         self.password = secrets.token_hex(12)
         self.passwords = {self.user: self.password}
         self._buckets = buckets
@@ -82,14 +81,8 @@ class StandIn:
         self.parameters = {"enable_case_sensitive_identifier": "true"}
 
     def __enter__(self) -> Self:
-        self.dsn = self._postgres.create_database(self._database)
-        secret = secrets.token_hex(12)
-        login = f"proxy_{secrets.token_hex(4)}"
+        self.dsn = self._postgres.create_database(self.database)
         with _cursor(self.dsn) as database:
-            database.execute(f"create role {login} superuser login password '{secret}'")
-            database.execute(
-                f"alter role {login} set default_transaction_isolation = '{self._level}'"
-            )
             database.execute("select 1 from pg_roles where rolname = %s", (self.user,))
             if database.fetchone() is None:
                 database.execute(f"create role {self.user} superuser login")
@@ -97,34 +90,33 @@ class StandIn:
             database.execute(_SHIMS.read_text(encoding="utf-8"))
             database.execute(";".join([*system_views_sql(), _GRANTS]))
             database.execute(
-                f'alter database {self._database} set search_path = "$user", public, redshift'
+                f'alter database {self.database} set search_path = "$user", public, redshift'
             )
             # tables are small and queries long: to compile one costs more than to run it
-            database.execute(f"alter database {self._database} set jit = off")
-        self._login = login
+            database.execute(f"alter database {self.database} set jit = off")
         self.books = Books(self.dsn, self._buckets)
         self.statements = Statements(self.books)
         self._proxy = Proxy(
-            make_dsn(self.dsn, user=login, password=secret, sslmode="disable"),
+            make_dsn(
+                self.dsn,
+                sslmode="disable",
+                options=f"-c default_transaction_isolation={self._level}",
+            ),
             self.statements.translate,
             self.passwords,
             self.parameters,
             self.books.rows("select 'redshift.super'::regtype::oid::int")[0][0],
         )
         self._proxy.start()
+        self.port = self._proxy.port
+        self.faults = self._proxy.faults
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._proxy.stop()
         self.books.close()
-        self._postgres.drop_database(self._database)
+        self._postgres.drop_database(self.database)
         with _cursor(self._postgres.dsn()) as database:
-            database.execute(f"drop role if exists {self._login}")
             database.execute(
                 "select rolname from pg_roles where not rolcanlogin and rolname !~ '^pg_'"
             )
@@ -133,7 +125,7 @@ class StandIn:
 
     def admin(self, sql: str) -> None:
         """Do something to the warehouse behind dbt's back, as Redshift's SQL."""
-        session = Session(self.user, self._database, settings=dict(self.parameters))
+        session = Session(self.user, self.database, settings=dict(self.parameters))
         with _cursor(self.dsn) as database:
             database.execute("set search_path = public, redshift")
             database.execute(f"set session authorization {self.user}")
@@ -144,21 +136,6 @@ class StandIn:
         with _cursor(self.dsn) as database:
             database.execute(f"drop owned by {name}")
             database.execute(f"drop role {name}")
-
-    @property
-    def faults(self) -> list[Fault]:
-        """Errors that statements are to meet."""
-        return self._proxy.faults
-
-    @property
-    def port(self) -> int:
-        """The proxy's port on the loopback interface."""
-        return self._proxy.port
-
-    @property
-    def database(self) -> str:
-        """The name of the database that clients connect to."""
-        return self._database
 
 
 @contextmanager

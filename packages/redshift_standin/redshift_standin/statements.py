@@ -13,12 +13,12 @@ from redshift_standin.books import (
     folded,
     quote,
     run_all,
+    where,
 )
 from redshift_standin.grammar import Match, match_statement
 from redshift_standin.rules import Refused, column_type, read_table, refusal
 from redshift_standin.translation import (
     names_of_tables,
-    names_without_schema,
     translate_query,
 )
 from redshift_standin.wire import Session
@@ -171,7 +171,7 @@ class Statements:
             if not (match["replace"] and width):
                 return create
             return run_all(create, f"select standin.check_width({quote(match['view'])}, {width})")
-        if names_without_schema(query):
+        if any("." not in name for name in names_of_tables(query)):
             raise refusal("late_binding_names_schemas")
         if match["columns"]:
             raise refusal("not_in_tables", "a column list of a late-binding view")
@@ -217,7 +217,8 @@ class Statements:
         name, kind = column_type(match["type"])
         if name not in ("varchar", "character varying", "nvarchar", "text"):
             raise refusal("alter_type_of_varchar")
-        if self._books.has_default(match["table"], match["altered"]):
+        of_column = f"{where(match['table'])} and column_name = {quote(folded(match['altered']))}"
+        if self._books.rows(f"select 1 from standin.columns {of_column} and has_default"):
             raise refusal("alter_column_with_default")
         return f"alter table {match['table']} alter column {match['altered']} type {kind}"
 

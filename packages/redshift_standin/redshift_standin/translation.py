@@ -254,7 +254,7 @@ def _order_lists(tree: exp.Expr) -> None:
                 exp.Var(this=f"{to_postgres(separator)} {order}"),
             ],
         )
-        group.replace(exp.Anonymous(this="redshift.listagg_result", expressions=[joined]))
+        group.replace(exp.Anonymous(this="redshift.bounded", expressions=[joined]))
 
 
 def _cast(value: exp.Expr, kind: str) -> exp.Cast:
@@ -354,22 +354,11 @@ def _cast_by_bytes(tree: exp.Expr) -> None:
 
 
 def names_of_tables(sql: str) -> set[str]:
-    """The relations that a query names, as `schema.name` or `name`."""
-    return {
-        f"{table.db}.{table.name}" if table.db else table.name
-        for table in parse_one(sql).find_all(exp.Table)
-    }
-
-
-def names_without_schema(sql: str) -> set[str]:
-    """Names of relations in a query, none of its own CTEs, that say no schema."""
+    """The relations that a query names and does not make, as `schema.name` or `name`."""
     tree = parse_one(sql)
     own = {each.alias.lower() for each in tree.find_all(exp.CTE)}
-    return {
-        table.name.lower()
-        for table in tree.find_all(exp.Table)
-        if not table.db and isinstance(table.this, exp.Identifier)
-    } - own
+    named = [each for each in tree.find_all(exp.Table) if isinstance(each.this, exp.Identifier)]
+    return {f"{each.db}.{each.name}" if each.db else each.name.lower() for each in named} - own
 
 
 _QUALIFIED = re.compile(r'^\s*(?:"?[\w$-]+"?\.)?"?([\w$-]+)"?\."?([\w$.-]+)"?\s*$')
