@@ -135,7 +135,7 @@ class LandingZone:
             return
         folder = self.root / "_ledger"
         folder.mkdir(parents=True, exist_ok=True)
-        ledger = folder / f"{len(list(folder.glob('*.jsonl'))):020d}.jsonl"
+        ledger = folder / f"{len(list(folder.glob('*.jsonl'))) + 1:020d}.jsonl"
         ledger.write_text("".join(json.dumps(entry) + "\n" for entry in entries), "utf-8")
 
     def _write(self, path: Path, records: Iterable[Record]) -> None:
