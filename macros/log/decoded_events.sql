@@ -162,8 +162,7 @@ events as (
             when {{ _duckdb_is_unavailable(value) }} then '{{ unavailable_forms()[0] }}'
             else {{ _duckdb_json_text(value, column['type']) }}
         end as {{ image }}__{{ column['name'] }},
-        {{ _duckdb_is_no_text(value, column['type']) }}
-        and not {{ _duckdb_is_unavailable(value) }} as {{ image }}_is_other__{{ column['name'] }}
+        {{ _duckdb_is_no_text(value, column['type']) }} as {{ image }}_is_other__{{ column['name'] }}
         {%- else %},
         case
             when {{ _duckdb_is_unavailable(value) }} then '{{ unavailable_forms()[0] }}'

@@ -74,7 +74,11 @@
             else {{ text }} is null
         end
     {%- elif type['name'] == 'timestamp' and not type['time_zone'] and not type['has_answer'] -%}
-        ({{ matches(text, _lexical_form(type)) }} and not {{ _leaves_the_years(text, type) }})
+        case
+            when not {{ matches(text, _lexical_form(type)) }} then false
+            when {{ _is_at_an_edge(text) }} then not {{ _is_moved_beyond(text) }}
+            else true
+        end
     {%- else -%}
         {{ matches(text, _lexical_form(type)) }}
     {%- endif -%}
@@ -83,11 +87,18 @@
 {#- Boolean SQL, never null: a time of its form has an offset that moves it out of the years 0001 to 9999. -#}
 {% macro _leaves_the_years(text, type) -%}
     case
-        when left({{ text }}, 10) not in ('0001-01-01', '9999-12-31') or not {{ _has_offset(text) }} then false
-        when {{ matches(text, _lexical_form(type)) }}
-            then {{ offset_to_utc(text) }} not between {{ _edge('timestamp', 'first') }} and {{ _edge('timestamp', 'last') }}
+        when not {{ _is_at_an_edge(text) }} then false
+        when {{ matches(text, _lexical_form(type)) }} then {{ _is_moved_beyond(text) }}
         else false
     end
+{%- endmacro %}
+
+{% macro _is_at_an_edge(text) -%}
+    (left({{ text }}, 10) in ('0001-01-01', '9999-12-31') and {{ _has_offset(text) }})
+{%- endmacro %}
+
+{% macro _is_moved_beyond(text) -%}
+    ({{ offset_to_utc(text) }} not between {{ _edge('timestamp', 'first') }} and {{ _edge('timestamp', 'last') }})
 {%- endmacro %}
 
 {#-
@@ -229,13 +240,13 @@
         when not {{ events }}.row_fits__{{ column['name'] }}{{ lacking }}
             then
                 case
+                    {%- if column['is_key'] %}
+                    when {{ text }} = '{{ unavailable_forms()[0] }}' then 'unavailable_value'
+                    {%- endif %}
                     {%- if column['type']['name'] in ['varchar', 'decimal'] %}
                     when {{ events }}.row_is_other__{{ column['name'] }} then 'invalid_value'
                     {%- endif %}
                     when {{ text }} is null then 'missing_column'
-                    {%- if column['is_key'] %}
-                    when {{ text }} = '{{ unavailable_forms()[0] }}' then 'unavailable_value'
-                    {%- endif %}
                     else '{{ "value_too_long" if column["type"]["name"] == "varchar" else "invalid_value" }}'
                 end || ':{{ column["name"] }}'
         {%- endfor %}

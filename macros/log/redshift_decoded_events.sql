@@ -172,8 +172,7 @@ events as (
             else {{ _redshift_short(text, _longest_text(column['type'])) }}
         end as {{ image }}__{{ column['name'] }}
         {%- if has_text %},
-        {{ _redshift_is_no_text(value, column['type']) }}
-        and not {{ _redshift_is_unavailable(value) }} as {{ image }}_is_other__{{ column['name'] }}
+        {{ _redshift_is_no_text(value, column['type']) }} as {{ image }}_is_other__{{ column['name'] }}
         {%- endif %}
         {%- endfor %}
         {%- endfor %}
