@@ -77,6 +77,34 @@ def test_the_columns_of_external_tables_are_those_that_are_landed() -> None:
     assert [*COLUMNS, "kafka_headers"] == arrow_schema().names
 
 
+def test_a_view_of_an_earlier_release_stays_until_it_is_dropped(prod: Prod) -> None:
+    """A view cannot lose a column; its archive loses it when the view is made anew."""
+    prod.lakehouse("deploy")
+    for earlier in (
+        "alter table streaming.stores_1_archive add column payload super",
+        "drop view streaming.stores",
+        "create view streaming.stores as select kafka_offset, payload"
+        " from streaming.stores_1_archive with no schema binding",
+    ):
+        prod.stand_in.admin(earlier)
+    for drops, sent in (
+        ((), ("drop view streaming.stores;", "create or replace view streaming.stores as")),
+        (
+            ("drop materialized view streaming.stores_1",),
+            (
+                "create materialized view streaming.stores_1",
+                "alter table streaming.stores_1_archive drop column payload;",
+                "create or replace view streaming.stores as",
+            ),
+        ),
+    ):
+        for drop in drops:
+            prod.stand_in.admin(drop)
+        made = [each.splitlines()[1] for each in _statements(prod.lakehouse("deploy"))]
+        assert tuple(first for first in made if not first.startswith("grant")) == sent
+        assert prod.lakehouse("deploy") == "nothing to do\n"
+
+
 def test_deployment_can_be_repeated_and_gives_each_role_its_own(prod: Prod) -> None:
     """A second run finds nothing to do; a new mart gets its masks; analyst reads marts only."""
     plan = _statements(prod.lakehouse("deploy", "--dry-run", code=3))
