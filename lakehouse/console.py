@@ -12,6 +12,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from enum import IntEnum
 from pathlib import Path
@@ -64,9 +65,16 @@ class Exit(IntEnum):
     """It did nothing, or not all, because history might suffer: a person decides."""
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """End the program where nobody reads its results; not where nobody reads what it notes."""
+        if not self.stderr:
+            super().on_broken_pipe()
+
+
 def console(*, stderr: bool = False) -> Console:
     """A console that takes texts as they are, and is wide enough for any table."""
-    return Console(
+    return _Console(
         stderr=stderr,
         markup=False,
         emoji=False,
@@ -82,8 +90,12 @@ def say(*parts: Part) -> None:
 
 
 def note(*parts: Part) -> None:
-    """Print a line that is no result: progress, advice, an error."""
-    console(stderr=True).print(Text.assemble(*parts), soft_wrap=True)
+    """Print a line that is no result: progress, advice, an error.
+
+    Where it can go nowhere (a closed pipe, a full disk) the work goes on without it.
+    """
+    with suppress(OSError):
+        console(stderr=True).print(Text.assemble(*parts), soft_wrap=True)
 
 
 def show_table(

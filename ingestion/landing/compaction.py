@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
+from operator import attrgetter
 from typing import IO, TYPE_CHECKING
 
 from ingestion.errors import TerminalError
@@ -91,8 +92,9 @@ def compact(storage: Storage, progress: Progress, table: str, today: date) -> li
     files = _files(storage, table)
     uncovered = set(files) - covered(files).keys()
     settled = [file for file in uncovered if is_settled(file, progress, today)]
-    crowded = {key for key, group in groupby(sorted(settled), key=_folder) if len(list(group)) > 1}
-    sizes = {file: storage.size(file.path) for file in settled if _folder(file) in crowded}
+    folder = attrgetter("folder")
+    crowded = {key for key, group in groupby(sorted(settled), key=folder) if len(list(group)) > 1}
+    sizes = {file: storage.size(file.path) for file in settled if folder(file) in crowded}
     added = []
     for merge in merges(sizes):
         # A file without a name: whatever ends the process, nothing of it stays.
@@ -126,7 +128,8 @@ def expire(
 
     `entries` are the ledger's, in order. Its time counts, not the records': one that is dated 1970
     would take those of today along, one dated 2099 would keep them for ever. A merged file is as
-    old as its newest part, what the ledger does not hold yet is not old.
+    old as its newest part, what the ledger does not hold yet is not old. The host that committed
+    may have had a slow clock: what the store has got since is not old either.
     """
     commits: dict[Partition, list[Entry]] = {}
     for entry in entries:
@@ -138,7 +141,9 @@ def expire(
         first = bisect_right(own, file.from_offset, key=lambda entry: entry.until_offset)
         last = bisect_left(own, file.until_offset, key=lambda entry: entry.from_offset)
         times = [datetime.fromisoformat(entry.committed_at) for entry in own[first:last]]
-        return bool(times) and max(times) < before and own[-1].until_offset >= file.until_offset
+        if not times or max(times) >= before or own[-1].until_offset < file.until_offset:
+            return False
+        return storage.modified_at(file.path) < before.timestamp()
 
     removed = [file for file in _files(storage, table) if is_old(file)]
     for file in removed:
@@ -149,10 +154,6 @@ def expire(
 def _files(storage: Storage, table: str) -> list[DataFile]:
     parsed = (layout.parse(path) for path in storage.list_files(table))
     return [file for file in parsed if file is not None]
-
-
-def _folder(file: DataFile) -> str:
-    return file.folder
 
 
 def _write(storage: Storage, merge: Merge, target: IO[bytes]) -> None:

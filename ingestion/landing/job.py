@@ -343,7 +343,8 @@ class _Session:
         try:
             self._watch(query, stopping, {s.topic for s in first.absent}, ends=ends)
         finally:
-            self._close(query)
+            with self._in_batch:  # it stops between two batches
+                query.stop()
         if self._failure is not None:
             raise self._failure
         error = query.exception()
@@ -420,8 +421,9 @@ class _Session:
                 return
             try:
                 found = self._brokers.topic_ids({topic for topic, _ in known} | absent)
-            except TransientError:
-                continue  # the query notices by itself, and says more
+            except TransientError as error:
+                self._notice(f"{error}; the query waits for it")
+                continue
             now = {(name, n) for name, (_, numbers) in found.items() for n in numbers}
             if now - known:
                 self._notice("new topics or partitions: planning again")
@@ -440,11 +442,6 @@ class _Session:
             self._job.observe(measure(self._brokers, landed, time.time()))
         except TransientError as error:
             self._notice(f"the lag is not reported this time: {error}")
-
-    def _close(self, query: StreamingQuery) -> None:
-        """Stop the query between two batches."""
-        with self._in_batch:
-            query.stop()
 
     def _land(self, batch: DataFrame, batch_id: int) -> None:
         """What Spark calls for each batch, on a thread of its own."""
@@ -610,8 +607,7 @@ def _explain(error: Exception) -> LakehouseError:
     for line in lines:
         for system, number in _SYSTEM_SAYS.items():
             if system in line:
-                said = OSError(number, system)
-                return of_system(said, "the landing zone or the checkpoints")
+                return of_system(OSError(number, system), "the landing zone or the checkpoints")
     telling = [line.strip() for line in lines if "Caused by" in line]
     reason = telling[-1] if telling else lines[0]
     return TransientError(f"Spark could not land the batch: {reason[:500]}")

@@ -168,7 +168,7 @@ class _LocalStorage:
     def _not_listed(self, error: OSError) -> None:
         """What os.walk does about a folder that it cannot list: one that is gone has no files."""
         if not isinstance(error, FileNotFoundError) or not self._root.is_dir():
-            raise OutageError(f"{error.filename} cannot be listed: {error.strerror}") from error
+            raise of_system(error, str(self._root)) from error
 
     def read(self, path: str) -> bytes:
         return (self._root / path).read_bytes()

@@ -41,12 +41,13 @@ class Writer:
     pid: int
     process: str
     since: str
+    takeover_after: float = 0.0
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}, since {self.since}"
 
     @classmethod
-    def current(cls, tables: Iterable[str]) -> Writer:
+    def current(cls, tables: Iterable[str], takeover_after: float = 0.0) -> Writer:
         """The running process as the writer of `tables`, in a session of its own."""
         return cls(
             session=uuid.uuid4().hex,
@@ -55,6 +56,7 @@ class Writer:
             pid=os.getpid(),
             process=_process(os.getpid()),
             since=datetime.now(UTC).isoformat(timespec="seconds"),
+            takeover_after=takeover_after,
         )
 
     def has_exited(self) -> bool:
@@ -195,7 +197,7 @@ def register(
     Raises:
         RefusedError: a live job writes one of them; the message says who, where and since when.
     """
-    writer, watch, announced = Writer.current(tables), _Watch(), False
+    writer, watch, announced = Writer.current(tables, takeover_after), _Watch(), False
     content = json.dumps(asdict(writer)).encode()
     while True:
         others = registered(storage)
@@ -207,9 +209,11 @@ def register(
                 f"the landing zone {storage.uri} already has a writer of "
                 f"{', '.join(sorted(set(other.tables) & set(writer.tables)))}: {other}. Stop it "
                 "first, or land other tables with --tables. (A job that is dead or silent for "
-                f"{takeover_after:.0f} s is taken over.)"
+                f"{max(takeover_after, other.takeover_after):.0f} s is taken over.)"
             )
-        if all(watch.silent[session] >= takeover_after for session in doubtful):
+        # Each beats as often as its own option says.
+        wait = max([takeover_after, *(other.takeover_after for other in doubtful.values())])
+        if all(watch.silent[session] >= wait for session in doubtful):
             number = 1 + max(others, default=0)
             if storage.put_if_absent(_writer_file(number), content):
                 break
@@ -217,7 +221,7 @@ def register(
             announced = True
             names = "; ".join(map(str, doubtful.values()))
             notice(
-                f"waiting up to {takeover_after:.0f} s to see whether the job that is registered "
+                f"waiting up to {wait:.0f} s to see whether the job that is registered "
                 f"for these tables lives: {names}"
             )
         if stopping.wait(min(_LOOK_SECONDS, takeover_after / 6)):

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -121,9 +123,8 @@ class Storm:
         elif kind == "disk":
             folder.rename(folder.with_name("unplugged"))
             yield
-            # Java makes the folders that it writes to.
-            subprocess.run(["rm", "-rf", folder], check=True)
-            folder.with_name("unplugged").rename(folder)
+            # Java makes the folders that it writes to, also while they are removed.
+            wait_for(lambda: replugged(folder))
         elif kind == "network":
             guard = self.feed.broker.process._guard
             assert guard is not None
@@ -160,6 +161,14 @@ def storm_at_the_store(s3_zone: Zone, s3_endpoint: str, feed: Feed) -> Iterator[
         storm.start()
         yield storm
         storm.end()
+
+
+def replugged(folder: Path) -> bool:
+    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):
+        folder.with_name("unplugged").rename(folder)
+        return True
+    return False
 
 
 def weather(storm: Storm, seed: int, *strikes: tuple[str, str, float]) -> None:

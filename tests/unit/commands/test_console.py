@@ -52,6 +52,20 @@ def test_a_text_is_printed_as_it_is(
     assert bool(said.out) == (print_line is console.say)
 
 
+@pytest.mark.parametrize("stderr", ["a closed pipe", "a full disk"])
+def test_work_goes_on_where_nobody_can_read_what_it_says(stderr: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    if stderr == "a full disk":
+        os.dup2(os.open("/dev/full", os.O_WRONLY), writer)
+    script = "from lakehouse.console import note; note('a'); note('b'); print('done', flush=True)"
+    ran = subprocess.run(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=writer, check=False
+    )
+    os.close(writer)
+    assert ran.stdout == b"done\n"
+
+
 def test_cells_of_a_table_are_printed_as_they_are(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -137,6 +138,10 @@ def committed(at: datetime, *ranges: tuple[int, int]) -> list[Entry]:
     return [replace(entry(*each), committed_at=at.isoformat()) for each in ranges]
 
 
+def has_been_there_since(storage: Storage, path: str, at: datetime) -> None:
+    os.utime(Path(storage.uri) / path, (at.timestamp(), at.timestamp()))
+
+
 def test_retention_goes_by_the_time_of_the_commit(storage: Storage, tmp_path: Path) -> None:
     """Not by the records': the first files hold one of 1970, the last ones one of 2099."""
     now = datetime(2026, 3, 10, tzinfo=UTC)
@@ -149,6 +154,9 @@ def test_retention_goes_by_the_time_of_the_commit(storage: Storage, tmp_path: Pa
     merged = file(5, 12)
     write(storage, tmp_path, merged, [5])
     before = now - timedelta(days=1)
+    assert compaction.expire(storage, entries, "orders", before) == [], "a slow clock's commits"
+    for path in storage.list_files("orders"):
+        has_been_there_since(storage, path, old)
     assert compaction.expire(storage, entries, "orders", before) == expired
     assert landed_offsets(storage) == [9, 20, 5], "what is newer, partly newer, or not committed"
     assert compaction.expire(storage, entries, "payments", now) == []
@@ -164,6 +172,7 @@ def test_the_command_keeps_what_the_declarations_say_and_a_grace(
     files = [file(0, 5), file(5, 9), file(9, 12)]
     for age, each in zip(ages, files, strict=True):
         write(storage, tmp_path, each, [each.from_offset])
+        has_been_there_since(storage, each.path, now - age)
         ledger.append(committed(now - age, (each.from_offset, each.until_offset)))
     monkeypatch.setenv("LAKEHOUSE_LANDING", storage.uri)
     said = CliRunner().invoke(landing_commands.app, ["expire", "--tables", "orders"])

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ingestion.errors import OutageError, TerminalError, TransientError
+from ingestion.errors import OutageError, TerminalError
 from ingestion.landing.storage import Storage, open_storage
 
 
@@ -119,7 +119,7 @@ def test_a_folder_that_cannot_be_listed_is_not_empty(
         return scandir(folder)
 
     monkeypatch.setattr(os, "scandir", fail)
-    with pytest.raises(TransientError, match=f"/{refused} cannot be listed: Permission denied"):
+    with pytest.raises(TerminalError, match=f"/{refused}: Permission denied. Give the user"):
         storage.list_files("a")
 
 

@@ -228,6 +228,17 @@ def test_a_heartbeat_keeps_a_long_running_writer(any_storage: Storage, notices: 
     registration.release()
 
 
+def test_a_heart_that_beats_more_seldom_is_waited_for(
+    any_storage: Storage, notices: list[str]
+) -> None:
+    """A job beats six times in its own `--takeover-after`, which may be longer than ours."""
+    slow = register(any_storage, ["orders"], 9.0, notices)
+    with pytest.raises(RefusedError, match="silent for 9 s is taken over"):
+        register(any_storage, ["orders"], 0.6, notices)
+    slow.release()
+    assert "waiting up to 9 s" in notices[0]
+
+
 def test_two_processes_with_one_number_are_told_apart() -> None:
     assert writers._process(1) != ""
     assert writers._process(2**22 + 1) == ""
