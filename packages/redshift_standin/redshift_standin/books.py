@@ -228,30 +228,18 @@ class Books:
         row = values_of(*schema_and_table(relation), policy, outputs, grantee, priority)
         return f"insert into standin.attached_policies values {row}"
 
-    @staticmethod
-    def detach_mask(match: Match, _session: Session) -> str:
-        """DETACH MASKING POLICY."""
-        policy, outputs = folded(match["policy"]), ", ".join(match.all("outputs"))
-        of_policy = f"policy = {quote(policy)} and columns = {quote(outputs)}"
-        to = f"grantee = {quote(folded(match['to']))}"
-        return f"delete from standin.attached_policies {where(match['relation'])} and {of_policy} and {to}"
-
     def late_binding_views(self, sql: str, user: str) -> dict[tuple[str, str], str]:
         """Queries of the late-binding views that `sql` names, and of those that they name.
 
         Refused: `user` may not read one of them.
         """
-        known = {
-            (schema, view): (query, readable)
-            for schema, view, query, readable in self.rows(
-                "select n.nspname::text, c.relname::text, v.query,"
-                " has_schema_privilege(%(user)s, n.oid, 'usage') and has_table_privilege(%(user)s, c.oid, 'select')"
-                " from standin.late_binding_views as v inner join pg_class as c on v.view = c.oid"
-                " inner join pg_namespace as n on c.relnamespace = n.oid".replace(
-                    "%(user)s", quote(user)
-                )
-            )
-        }
+        asked = (
+            "select n.nspname::text, c.relname::text, v.query, has_schema_privilege(%s, n.oid, 'usage')"
+            " and has_table_privilege(%s, c.oid, 'select') from standin.late_binding_views as v"
+            " inner join pg_class as c on v.view = c.oid"
+            " inner join pg_namespace as n on c.relnamespace = n.oid"
+        )
+        known = {row[:2]: row[2:] for row in self.rows(asked, user, user)}
         found: dict[tuple[str, str], str] = {}
         waiting = [sql]
         while waiting:
@@ -267,12 +255,11 @@ class Books:
 
     # -- external schemas
 
-    def external_schema(self, name: str) -> tuple[str, str] | None:
-        """Kind and options of the external schema `name`."""
-        found = self.rows(
-            "select kind, options from standin.external_schemas where name = %s", folded(name)
-        )
-        return found[0] if found else None
+    def external_schema(self, name: str) -> tuple[str, str]:
+        """Kind and options of the external schema `name`, empty where there is none."""
+        asked = "select kind, options from standin.external_schemas where name = %s"
+        found = self.rows(asked, folded(name))
+        return found[0] if found else ("", "")
 
     def create_external_schema(self, match: Match, session: Session) -> str:
         """What CREATE EXTERNAL SCHEMA does to the books, as PostgreSQL's SQL."""
@@ -284,7 +271,7 @@ class Books:
                 raise refusal("iam_role", role)
         if match["makes"] and session.in_transaction:
             raise refusal("external_in_transaction", "CREATE EXTERNAL DATABASE")
-        if self.external_schema(schema):
+        if any(self.external_schema(schema)):
             if match["exists"]:
                 return NOTHING
             raise Refused(f'Schema "{schema}" already exists')
@@ -295,10 +282,10 @@ class Books:
     def alter_external_schema(self, match: Match, _session: Session) -> str:
         """The same of ALTER EXTERNAL SCHEMA."""
         schema, uri = folded(match["schema"]), match["uri"]
-        found = self.external_schema(schema)
-        if found is None:
+        kind, options = self.external_schema(schema)
+        if not kind:
             raise Refused(f'external schema "{schema}" does not exist')
-        changed = re.sub(r"uri\s+'[^']*'", uri, found[1], flags=re.I) if uri else found[1]
+        changed = re.sub(r"uri\s+'[^']*'", uri, options, flags=re.I) if uri else options
         set_options = f"update standin.external_schemas set options = {quote(changed)}"
         return f"{set_options} where name = {quote(schema)}"
 
@@ -312,18 +299,14 @@ class Books:
         schema, view = schema_and_table(name)
         tree = _stream_query(query)
         stream = self._check_stream_query(tree, session)
-        connection = psycopg2.connect(self._dsn)
-        try:
-            with connection.cursor() as database:
-                self._stage(database, [])
-                database.execute(f"create temporary table _shape as {_stream_sql(tree, session)}")
-                database.execute(
-                    "select attname, format_type(atttypid, atttypmod) from pg_attribute"
-                    " where attrelid = 'pg_temp._shape'::regclass and attnum > 0 order by attnum"
-                )
-                columns = ", ".join(f'"{column}" {kind}' for column, kind in database.fetchall())
-        finally:
-            connection.close()
+        with self._writing() as database:
+            self._stage(database, [])
+            database.execute(f"create temporary table _shape as {_stream_sql(tree, session)}")
+            database.execute(
+                "select attname, format_type(atttypid, atttypmod) from pg_attribute"
+                " where attrelid = 'pg_temp._shape'::regclass and attnum > 0 order by attnum"
+            )
+            columns = ", ".join(f'"{column}" {kind}' for column, kind in database.fetchall())
         row = values_of(schema, view, *stream, query, match["auto"].lower() == "yes")
         return run_all(
             f"create table {schema}.{view} ({columns})",
@@ -351,7 +334,7 @@ class Books:
         if called & _MUTABLE or tree.find(exp.CurrentTimestamp):
             raise refusal("stream_without_mutable_functions", ", ".join(sorted(called & _MUTABLE)))
         [table] = tables
-        if (self.external_schema(table.db) or ("",))[0] != "kafka":
+        if self.external_schema(table.db)[0] != "kafka":
             raise refusal("view_of_a_stream", table.db, table.name)
         case_sensitive = session.is_on("enable_case_sensitive_identifier") and table.this.quoted
         return table.db.lower(), table.name if case_sensitive else table.name.lower()
@@ -359,12 +342,8 @@ class Books:
     @staticmethod
     def _stage(database: cursor, records: list[tuple[object, ...]]) -> None:
         database.execute(f"create temporary table _stream ({_STREAM_COLUMNS}) on commit drop")
-        psycopg2.extras.execute_values(
-            database,
-            "insert into _stream values %s",
-            records,
-            template="(%s, %s, %s, %s, %s, %s, null, %s)",
-        )
+        row = "(%s, %s, %s, %s, %s, %s, null, %s)"
+        psycopg2.extras.execute_values(database, "insert into _stream values %s", records, row)
 
     def refresh(self, match: Match, session: Session) -> str:
         """Read the topic to its end; no SQL is left to run."""
@@ -385,13 +364,8 @@ class Books:
             raise refusal("refresh_of_another", view)
         uri = re.search(r"uri\s+'([^']*)'", options, re.I)
         asked = f"select kafka_partition, next_offset from standin.stream_positions {where(name)}"
-        records, reached, skipped = read_stream(
-            uri[1] if uri else "",
-            topic,
-            dict(self.rows(asked)),
-            self.max_record_bytes,
-            self.broker_timeout,
-        )
+        positions, limits = dict(self.rows(asked)), (self.max_record_bytes, self.broker_timeout)
+        records, reached, skipped = read_stream(uri[1] if uri else "", topic, positions, *limits)
         failure = None
         with self._lock:
             try:
@@ -475,7 +449,7 @@ class Books:
         schema, location = schema_and_table(match["table"])[0], match["location"].strip("'")
         if match["serde"] not in ("", "'org.openx.data.jsonserde.JsonSerDe'"):
             raise refusal("not_in_tables", match["serde"])
-        if (self.external_schema(schema) or ("",))[0] != "catalog":
+        if self.external_schema(schema)[0] != "catalog":
             raise refusal("external_needs_its_schema", schema)
         own, partitions = (
             [(each["named"], each["type"]) for each in match.parts(label)]

@@ -2,10 +2,8 @@
 -- Amazon Redshift Database Developer Guide with the same names.
 create schema redshift;
 create schema standin;
-
 -- SUPER: a type of its own, so that nothing works on it which Redshift does not have.
 create type redshift.super as (v json);
-
 create function redshift.nav(value redshift.super, attribute text) returns redshift.super language plpgsql immutable strict as $$
 declare
     found json := value.v -> attribute;
@@ -14,14 +12,12 @@ begin
     return case when found is not null then row(found)::redshift.super end;
 end
 $$;
-
 -- CAN_JSON_PARSE, JSON_PARSE: no duplicate names in one object, no string over 65,535 bytes, no more
 -- than 1,000 levels, 16 MB (SUPER configurations; SUPER type limitations).
 create function standin.longest_string(value json) returns int language sql immutable as $$
     select coalesce(max(length(match[1])), 0)
     from regexp_matches(value::text, '"((?:[^"\\]|\\.)*)"', 'g') as match
 $$;
-
 -- JSON may hold U+0000, PostgreSQL's texts do not: U+E000 stands for it, until JSON_SERIALIZE
 create function standin.hold(content text) returns text language sql immutable as $$
     select case
@@ -29,7 +25,6 @@ create function standin.hold(content text) returns text language sql immutable a
         else regexp_replace(content, '(?<!\\)((?:\\\\)*)\\u0000', '\1\\ue000', 'g')
     end
 $$;
-
 create function redshift.can_json_parse(value bytea) returns boolean language plpgsql immutable as $$
 declare
     content text;
@@ -51,7 +46,6 @@ exception when others then
     return false;
 end
 $$;
-
 create function standin.depth(content text) returns int language sql immutable as $$
     select case when length(content) - length(translate(content, '[{', '')) <= 1000 then 0 else (
         select coalesce(max(depth), 0)
@@ -64,7 +58,6 @@ create function standin.depth(content text) returns int language sql immutable a
         ) as depths
     ) end
 $$;
-
 create function redshift.json_parse(value bytea) returns redshift.super language plpgsql immutable as $$
 begin
     if value is null then
@@ -76,18 +69,14 @@ begin
     return row(standin.hold(convert_from(value, 'UTF8'))::json)::redshift.super;
 end
 $$;
-
 create function redshift.can_json_parse(value text) returns boolean language sql immutable as
     $$ select redshift.can_json_parse(convert_to(value, 'UTF8')) $$;
 create function redshift.json_parse(value text) returns redshift.super language sql immutable as
     $$ select redshift.json_parse(convert_to(value, 'UTF8')) $$;
-
 create function redshift.json_typeof(value redshift.super) returns varchar
 language plpgsql immutable strict as $$ begin return json_typeof(value.v); end $$;
-
 create function redshift.json_size(value redshift.super) returns int
 language plpgsql immutable strict as $$ begin return octet_length(value.v::text); end $$;
-
 -- a SUPER keeps no blanks between what it holds
 create function redshift.json_serialize(value redshift.super) returns varchar language plpgsql immutable strict as $$
 begin
@@ -96,11 +85,9 @@ begin
     ));
 end
 $$;
-
 -- a number with an exponent becomes a FLOAT8
 create function redshift.is_float(value redshift.super) returns boolean language plpgsql immutable strict as
     $$ begin return json_typeof(value.v) = 'number' and value.v::text ~ '[eE]'; end $$;
-
 -- SUPER to VARCHAR: scalars, and null for what is none (cast_super_null_on_error = on, the default)
 create function standin.super_to_varchar(value redshift.super) returns varchar language plpgsql immutable strict as $$
 begin
@@ -111,32 +98,27 @@ begin
 end
 $$;
 create cast (redshift.super as varchar) with function standin.super_to_varchar(redshift.super);
-
 -- what UNPIVOT iterates over
 create function redshift.entries(value redshift.super) returns table (val redshift.super, attr varchar) language sql immutable as $$
     select row(pair.value)::redshift.super, pair.key::varchar
     from json_each(case when json_typeof((value).v) = 'object' then (value).v end) as pair
 $$;
-
 create function redshift.from_varbyte(value bytea, format text) returns varchar language plpgsql immutable strict as $$
 begin
-    return redshift.bounded(case when lower(format) in ('hex', 'binary') then encode(value, 'hex') else convert_from(value, 'UTF8') end);
+    return redshift.bounded(case when lower(format) = 'hex' then encode(value, 'hex')
+        when lower(format) in ('utf8', 'utf-8') then convert_from(value, 'UTF8') else standin.unknown('FROM_VARBYTE: ' || format, 0)::text end);
 end
 $$;
 create function redshift.getdate() returns timestamp language sql stable as $$ select date_trunc('second', now() at time zone 'UTC') $$;
-
 -- start of the transaction
 create function redshift.sysdate() returns timestamp language sql stable as $$ select now() at time zone 'UTC' $$;
-
 -- the part is one of syntax.yml's; what another page leaves open is refused
 -- (`seen` is what it depends on: of constants alone PostgreSQL would raise it while it plans)
 create function standin.unknown(what text, seen bigint) returns bigint language plpgsql immutable as
     $$ begin raise exception using message = what; end $$;
-
 create function redshift.dateadd(part text, amount bigint, start timestamp) returns timestamp language sql immutable strict as $$
     select start + amount * case part when 'quarter' then interval '3 months' else ('1 ' || part)::interval end
 $$;
-
 create function redshift.datediff(part text, start timestamp, finish timestamp) returns bigint language sql immutable strict as $$
     select case
         when part in ('second', 'millisecond', 'minute', 'hour') then (
@@ -166,7 +148,6 @@ create function redshift.date_trunc(part text, moment timestamp) returns timesta
 language sql immutable strict as $$ select date_trunc(part, moment) $$;
 create function redshift.date_part(part text, moment timestamp) returns integer
 language sql immutable strict as $$ select floor(date_part(part, moment))::integer $$;
-
 -- numbers: r_numeric_computations201, r_AVG
 create function redshift.multiply(a bigint, b bigint) returns bigint language sql immutable as $$ select a * b $$;
 create function redshift.multiply(a integer, b integer) returns integer language sql immutable as $$ select a * b $$;
@@ -210,7 +191,6 @@ create function redshift.round(value numeric, places integer) returns numeric la
 create function redshift.floor(value numeric) returns numeric language sql immutable as $$ select floor(value) $$;
 create function redshift.trunc(value numeric) returns numeric language sql immutable as $$ select trunc(value) $$;
 create function redshift.trunc(value numeric, places integer) returns numeric language sql immutable as $$ select trunc(value, places) $$;
-
 -- texts: none is longer than 65,535 bytes
 create function redshift.bounded(value text) returns varchar language plpgsql immutable strict as $$
 begin
@@ -236,17 +216,13 @@ create function redshift.convert_timezone(source text, target text, moment times
     $$ select (moment at time zone source) at time zone target $$;
 create function redshift.convert_timezone(target text, moment timestamp) returns timestamp
 language sql immutable strict as $$ select (moment at time zone 'UTC') at time zone target $$;
-
 create function redshift.len(value text) returns int language sql immutable strict as $$ select length(value) $$;
-
 create function redshift.sha2(value text, bits int) returns varchar language sql immutable strict as $$
     select encode(case bits when 224 then sha224(convert_to(value, 'UTF8')) when 384 then sha384(convert_to(value, 'UTF8'))
         when 512 then sha512(convert_to(value, 'UTF8')) when 256 then sha256(convert_to(value, 'UTF8'))
         when 0 then sha256(convert_to(value, 'UTF8')) else standin.unknown('SHA2: bits', bits)::text::bytea end, 'hex')::varchar
 $$;
-
 create function redshift.trunc(value timestamp) returns date language sql immutable strict as $$ select value::date $$;
-
 -- 'e': the first group; 'p': Perl's expressions, in which backslashes mean the same to PostgreSQL
 create function redshift.regexp_substr(
     value text, pattern text, start int default 1, occurrence int default 1, parameters text default 'c'
@@ -325,7 +301,6 @@ create table standin.attached_policies (
     primary key (policy, schema_name, table_name, columns, grantee)
 );
 create table standin.refreshes (schema_name text, table_name text, status text, refreshed_at timestamp default redshift.getdate());
-
 create function redshift.pg_get_late_binding_view_cols() returns setof record language sql stable as $$
     select n.nspname, c.relname, (col.told ->> 'name')::name, (col.told ->> 'type')::varchar, col.place::int
     from standin.late_binding_views as v

@@ -131,8 +131,7 @@ def _check_call(call: exp.Anonymous) -> None:
 def date_part(node: exp.Expr, function: str) -> str:
     """The part that `node` names, as PostgreSQL calls it.
 
-    Raises:
-        Refused: it is none, or the function does not take it.
+    Refused: it is none, or the function does not take it.
     """
     part = _PARTS.get(str(node.name).lower(), "")
     if part not in SYNTAX["parts_of"][function].split():
@@ -361,12 +360,8 @@ def _orders_of_lists(select: exp.Select) -> set[str]:
     }
 
 
-# What works on the trailing blanks of a text; a comparison is answered (`translation`).
-BLANKS_COMPARED = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
-_BLANKS_KEPT = (
-    *(exp.DPipe, exp.Anonymous, exp.GroupConcat, exp.Trim, exp.StrPosition, exp.Cast, exp.Like),
-    *BLANKS_COMPARED,
-)
+# What works on the trailing blanks of a text; what compares it would not see them on Redshift.
+_BLANKS_KEPT = (exp.DPipe, exp.Anonymous, exp.GroupConcat, exp.Trim, exp.StrPosition, exp.Cast)
 _TRUTHS = (exp.Boolean, exp.Predicate, exp.Not, exp.And, exp.Or)
 _ROWS = (exp.In, exp.Values, exp.Insert, exp.Tuple, exp.Subquery)
 _LOOKS: dict[str, Callable[[Any], Any]] = {
@@ -434,16 +429,9 @@ for _name, (_kinds, *_) in SYNTAX["rules"].items():
         _RULES.setdefault(_kind, []).append(_name)
 
 _LITERAL = re.compile(r"'(?:[^'\\]|\\.)*'|--[^\n]*|\"[^\"]*\"")
-# whole words only, where they are words
+# whole words only, where they end in one
 _SEQUENCES = [
-    (
-        page,
-        re.compile(
-            (
-                rf"\b{words}\b" if re.fullmatch(r"[a-z ]+", words) else words.replace(" ?", r"\s*")
-            ).replace(" ", r"\s+"),
-            re.IGNORECASE,
-        ),
-    )
+    (page, re.compile(words.replace(" ?", r"\s*").replace(" ", r"\s+") + end, re.IGNORECASE))
     for page, words in SYNTAX["sequences"]
+    for end in (r"\b" if words[-1].isalpha() else "",)
 ]

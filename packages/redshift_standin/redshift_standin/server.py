@@ -107,8 +107,7 @@ class StandIn:
             self.parameters,
             self.books.rows("select 'redshift.super'::regtype::oid::int")[0][0],
         )
-        self._proxy.start()
-        self.port = self._proxy.port
+        self.port = int(self._proxy.server_address[1])
         self.faults = self._proxy.faults
         return self
 

@@ -16,7 +16,6 @@ from sqlglot.errors import ParseError, TokenError
 
 from redshift_standin.dialect import parse_redshift, to_postgres
 from redshift_standin.rules import (
-    BLANKS_COMPARED,
     FUNCTIONS,
     Refused,
     check,
@@ -68,8 +67,7 @@ def translate_query(sql: str, session: Session, views: Views | None = None) -> s
 def rewrite(tree: exp.Expr, session: Session) -> exp.Expr:
     """`tree` checked against the rules and rewritten for PostgreSQL.
 
-    Raises:
-        Refused: Redshift would refuse it.
+    Refused: Redshift would refuse it.
     """
     check(tree)
     return _rewrite_checked(tree, session)
@@ -88,7 +86,6 @@ def _rewrite_checked(tree: exp.Expr, session: Session) -> exp.Expr:
     tree = _qualify(tree)
     _name_functions(tree)
     _compute_as_redshift(tree)
-    _compare_without_blanks(tree)
     _cast_by_bytes(tree)
     _order_lists(tree)
     return _update_once(tree)
@@ -320,15 +317,6 @@ def _decimal_size(value: exp.Expr) -> tuple[int, int] | None:
         return None
     sizes = [int(each.this.name) for each in value.to.expressions] or [18]
     return sizes[0], sizes[1] if len(sizes) > 1 else 0
-
-
-def _compare_without_blanks(tree: exp.Expr) -> None:
-    """A text that ends in a blank equals the same without it (r_Character_types)."""
-    for compared in list(tree.find_all(*BLANKS_COMPARED)):
-        sides = (compared.this, compared.expression)
-        if any(isinstance(each, exp.Literal) and each.name.endswith(" ") for each in sides):
-            for key, side in zip(("this", "expression"), sides, strict=True):
-                compared.set(key, exp.Anonymous(this="rtrim", expressions=[side]))
 
 
 def _cast_by_bytes(tree: exp.Expr) -> None:

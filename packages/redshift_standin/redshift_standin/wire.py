@@ -40,7 +40,6 @@ _TEXT, _UNKNOWN = 25, 705
 _BLANKS = re.compile(rb'("(?:[^"\\]|\\.)*")|\s+')
 # what Redshift calls SUPER (redshift_connector, RedshiftOID)
 _SUPER = 4000
-PROTOCOL_3 = 196608
 SSL_REQUEST = 80877103
 CANCEL_REQUEST = 80877102
 # What `select version()` says of Redshift: PostgreSQL 8.0.2, Redshift 1.0.x.
@@ -93,7 +92,7 @@ Translate = Callable[[str, Session], str]
 
 
 class Proxy(socketserver.ThreadingTCPServer):
-    """Listens on a free loopback port.
+    """Listens on a free loopback port until `stop`.
 
     `dsn` is the PostgreSQL behind it, for a superuser; `passwords` holds the users that may log in,
     `parameters` what every session starts with (a parameter group).
@@ -119,11 +118,7 @@ class Proxy(socketserver.ThreadingTCPServer):
         self.faults: list[Fault] = []
         self._looking_for_faults = threading.Lock()
         self._thread = threading.Thread(target=self.serve_forever, daemon=True)
-
-    @property
-    def port(self) -> int:
-        """The port that clients connect to."""
-        return int(self.server_address[1])
+        self._thread.start()
 
     def meets(self, sql: str) -> Fault | None:
         """The fault that the statement `sql` meets."""
@@ -135,10 +130,6 @@ class Proxy(socketserver.ThreadingTCPServer):
                         self.faults.remove(fault)
                         return fault
         return None
-
-    def start(self) -> None:
-        """Accept clients until `stop`."""
-        self._thread.start()
 
     def stop(self) -> None:
         """Close the port; sessions end with their sockets."""
