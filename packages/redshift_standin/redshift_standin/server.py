@@ -94,6 +94,8 @@ class StandIn:
             )
             # tables are small and queries long: to compile one costs more than to run it
             database.execute(f"alter database {self.database} set jit = off")
+            # r_extra_float_digits: 15 digits of a float8, in a text too
+            database.execute(f"alter database {self.database} set extra_float_digits = 0")
         self.books = Books(self.dsn, self._buckets)
         self.statements = Statements(self.books)
         self._proxy = Proxy(

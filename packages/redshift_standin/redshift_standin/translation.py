@@ -37,7 +37,9 @@ def parse_one(sql: str) -> exp.Expr:
     try:
         trees = parse_redshift(sql)
     except (ParseError, TokenError, TypeError) as error:
-        raise Refused(f"syntax error: {error}") from error
+        [told, *_more] = getattr(error, "errors", None) or [{}]
+        near = told.get("highlight") or str(error).splitlines()[0]
+        raise Refused(f'syntax error at or near "{near}" (c_SQL_reference)') from error
     if len(trees) != 1:
         raise Refused("cannot insert multiple commands into a prepared statement")
     check_sequences(sql)
