@@ -45,8 +45,14 @@ from (
             max(case when logged._cdc_declaration = present.declaration then logged.kafka_timestamp end) as last_read_at,
             max(max(logged.kafka_timestamp)) over ({{ 'partition by ' ~ of_tenant if of_tenant }}) as newest_at
         from {{ ref(table ~ '__log').render() }} as logged
-        left join {{ cdc_history.operations_relation('declarations') }} as present
-            on present.table_name = '{{ table }}'
+        left join (
+            select
+                known.declaration,
+                row_number() over (order by known.accepted_at desc) as age
+            from {{ cdc_history.operations_relation('declarations') }} as known
+            where known.table_name = '{{ table }}'
+        ) as present
+            on present.age = 1
         where logged._cdc_status = 'accepted'
         group by 1, 2, 3{{ ', 4' if of_tenant }}
     ) as shapes

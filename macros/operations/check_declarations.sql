@@ -10,12 +10,19 @@
     {% endif %}
 {% endmacro %}
 
+{#- Of a table the newest declaration counts: a log only adds its own, and the next run's start removes those before. -#}
 {% macro _create_declarations_sql() %}
     create table if not exists {{ cdc_history.operations_relation('declarations') }} (
         table_name varchar(128),
         declaration varchar(32),
         columns varchar(65535),
         accepted_at timestamp
+    );
+    delete from {{ cdc_history.operations_relation('declarations') }}
+    where (table_name, accepted_at) not in (
+        select newest.table_name, max(newest.accepted_at)
+        from {{ cdc_history.operations_relation('declarations') }} as newest
+        group by newest.table_name
     )
 {% endmacro %}
 
@@ -24,7 +31,6 @@
     {% set accepted_sql %}
         select table_name, declaration, columns
         from {{ cdc_history.operations_relation('declarations') }}
-        order by accepted_at
     {% endset %}
     {% for row in run_query(accepted_sql).rows %}
         {% do known.update({row[0]: {'declaration': row[1], 'columns': fromjson(row[2])}}) %}
@@ -62,7 +68,6 @@
 {% endmacro %}
 
 {% macro save_declaration_sql(table) %}
-        delete from {{ cdc_history.operations_relation('declarations') }} where table_name = '{{ table }}';
         insert into {{ cdc_history.operations_relation('declarations') }}
             (table_name, declaration, columns, accepted_at)
         values (

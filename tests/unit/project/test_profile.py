@@ -10,12 +10,14 @@ import pytest
 import redshift_connector
 import yaml
 from dbt.adapters.redshift.connections import RedshiftCredentials, get_connection_method
+from dbt.adapters.redshift.impl import RedshiftAdapter
 from dbt.config.profile import Profile
 from dbt.config.renderer import ProfileRenderer
 from dbt.flags import set_from_args
 from dbt_common.context import set_invocation_context
 
 PROFILES = Path(__file__).parents[3] / "profiles.yml"
+PROJECT = PROFILES.with_name("dbt_project.yml")
 
 
 def _connect(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
@@ -100,3 +102,12 @@ def test_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert (given["user"], given["password"]) == ("dbt", "secret")
     assert not given.get("iam")
+
+
+def test_whatever_dbts_default_is_a_node_is_a_transaction() -> None:
+    """Behaviour flags of the adapter are off until it makes them the default."""
+    known = RedshiftAdapter._behavior_flags.fget(None)  # type: ignore[attr-defined]
+    changing = {flag["name"] for flag in known if "transaction" in flag["description"].lower()}
+    assert changing
+    flags = yaml.safe_load(PROJECT.read_text("utf-8"))["flags"]
+    assert {name: flags.get(name) for name in changing} == dict.fromkeys(changing, False)

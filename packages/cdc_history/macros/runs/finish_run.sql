@@ -2,6 +2,7 @@
     {% if execute and cdc_history.invocation_writes() %}
         {% set failed = results | selectattr('status', 'in', ['error', 'fail', 'runtime error']) | list %}
         {% if not flags.EMPTY %}{{ cdc_history._save_audits(results) }}{% endif %}
+        {{ cdc_history._forget_watermarks_sql() }}
         {{ cdc_history.end_run_sql('failed' if failed else 'succeeded') }}
     {% endif %}
 {% endmacro %}
@@ -28,8 +29,6 @@
             and dbt_scd_id not in (select found.dbt_scd_id from {{ test.relation_name }} as found);
     {% endfor %}
     {% if audited %}
-        delete from {{ cdc_history.operations_relation('watermarks') }}
-        where consumer in ('{{ audited | map(attribute='unique_id') | join("', '") }}');
         insert into {{ cdc_history.operations_relation('watermarks') }} (consumer, run_number)
         select audited.test, {{ cdc_history.current_run() }}
         from (
@@ -38,4 +37,16 @@
             {%- endfor %}
         ) as audited;
     {% endif %}
+{% endmacro %}
+
+{#- Statement: of what this run built or looked at the older watermarks go. -#}
+{% macro _forget_watermarks_sql() %}
+    delete from {{ cdc_history.operations_relation('watermarks') }}
+    where
+        abs(run_number) < {{ cdc_history.current_run() }}
+        and consumer in (
+            select kept.consumer
+            from {{ cdc_history.operations_relation('watermarks') }} as kept
+            where abs(kept.run_number) = {{ cdc_history.current_run() }}
+        );
 {% endmacro %}

@@ -14,7 +14,7 @@
         {{ run_column }} > least(
             coalesce(
                 (
-                    select audited.run_number
+                    select max(audited.run_number)
                     from {{ cdc_history.operations_relation('watermarks') }} as audited
                     where audited.consumer = '{{ model.unique_id }}'
                 ),

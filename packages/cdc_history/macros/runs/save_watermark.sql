@@ -2,7 +2,8 @@
   What each consumer has read. A run holds the only lock, so everything upstream carries at most its
   number: a consumer built in run n has read everything up to n, whatever it reads. One number a
   consumer is enough. It is written in the consumer's own transaction: data and watermark move
-  together, and a killed, skipped or deselected node only leaves its watermark behind.
+  together, and a killed, skipped or deselected node only leaves its watermark behind. The newest counts; the
+  end of a run removes those before it, because a transaction that only inserts meets no other one's.
 
   After certain errors dbt-redshift sends the statement that met them once more, alone, on a new
   connection: what the transaction did before is gone with the old one. So on Redshift a consumer's
@@ -23,12 +24,8 @@
 -#}
 {% macro save_watermark() %}
     {% if execute and cdc_history.invocation_writes() %}
-        delete from {{ cdc_history.operations_relation('watermarks') }}
-        where consumer = '{{ cdc_history._consumer_name(this) }}';
-        {% if not flags.EMPTY %}
         insert into {{ cdc_history.operations_relation('watermarks') }} (consumer, run_number)
-        select '{{ cdc_history._consumer_name(this) }}', {{ cdc_history._run_of_transaction() }}
-        {% endif %}
+        select '{{ cdc_history._consumer_name(this) }}', {{ '-' if flags.EMPTY }}{{ cdc_history._run_of_transaction() }}
     {% endif %}
 {% endmacro %}
 
