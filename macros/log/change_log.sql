@@ -62,11 +62,11 @@ where {{ side_condition(table) }}
 
 {% macro redshift__store_log_steps(table) %}
     {% for name, ctes in _log_steps(table, logged_columns(table), record_origins(table)).items() %}
-    create temporary table {{ step_relation(table, name) }} as
-    with
-    {{ ctes }}
-    select * from {{ name }};
-    drop table {{ step_relation(table, loop.previtem[0] if loop.previtem else 'ranges') }};
+create temporary table {{ step_relation(table, name) }} as
+with
+{{ ctes }}
+select * from {{ name }};
+drop table {{ step_relation(table, loop.previtem[0] if loop.previtem else 'ranges') }};
     {% endfor %}
 {% endmacro %}
 

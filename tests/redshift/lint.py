@@ -19,6 +19,7 @@ from tests.redshift.sent_sql import SEPARATOR
 ROOT = Path(__file__).parents[2]
 MEANT = {
     "AM02": "r_UNION knows UNION and UNION ALL, no UNION DISTINCT",
+    "AM04": "a step of a log has the columns of the step before it, and its own",
     "LT05": "a macro wrote the line; the length of its own lines is looked at by people",
     "LT09": "a macro wrote the columns of a key, one or several, in a line",
     "RF01": "the path of a SUPER looks like schema.table.column",
@@ -35,6 +36,10 @@ _WRAPPED = re.compile(
     r"(?:\s+with\s+no\s+schema\s+binding|\s+as\s+__dbt_sbq\s+where\s+false\s+limit\s+0)?\s*\Z",
     re.IGNORECASE | re.DOTALL,
 )
+# a step of a log
+_STEP = re.compile(
+    r"\Acreate temporary table (?!\w+__ranges )\w+ as\n(?P<query>with.*)\Z", re.DOTALL
+)
 
 
 def queries(folder: Path) -> dict[str, str]:
@@ -44,7 +49,8 @@ def queries(folder: Path) -> dict[str, str]:
         if path.parent.name not in ("models", "snapshots"):
             continue
         for statement in path.read_text("utf-8").split(SEPARATOR):
-            wrapped = _WRAPPED.match(statement.strip().rstrip(";").rstrip())
+            text = statement.strip().rstrip(";").rstrip()
+            wrapped = _STEP.match(text) or _WRAPPED.match(text)
             query = wrapped["query"].strip() + "\n" if wrapped else ""
             # an empty contract: cast(null as …)
             if query.startswith("with") or "\nfrom " in query:

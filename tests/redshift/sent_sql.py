@@ -39,14 +39,18 @@ _KINDS = {
 
 
 def by_node(sent: Iterable[str]) -> dict[str, list[str]]:
-    """Statements by `<kind>/<name>` of the node that dbt's comment names; without one: `hooks`."""
+    """Statements by `<kind>/<name>` of the node that dbt's comment names; without one: `hooks`.
+
+    Of several statements in a string the first has the comment; one thread sends them in a row.
+    """
     found: dict[str, list[str]] = {}
+    node = None
     for sql in sent:
         match = _COMMENT.match(sql)
         text = _COMMENT.sub("", sql).strip().rstrip(";").rstrip()
         if not text or _HOUSEKEEPING.match(text):
             continue
-        node = json.loads(match["json"]).get("node_id") if match else None
+        node = json.loads(match["json"]).get("node_id") if match else node
         kind, _, name = (node or "").partition(".retail_lakehouse.")
         statements = found.setdefault(f"{_KINDS[kind]}/{name}" if node else "hooks", [])
         if text not in statements:
@@ -90,7 +94,9 @@ def _build(folder: Path, stand_in: StandIn, broker: KafkaBroker, work: Path) -> 
     declarations = load()
     lake = Lake(work / "landing", broker.bootstrap_servers, declarations, "sqlserver")
     changes = Changes(declarations, "sqlserver", seed=1)
-    prod = new_prod(stand_in, broker.bootstrap_servers, work, "sqlserver")
+    prod = new_prod(
+        stand_in, broker.bootstrap_servers, work, "sqlserver", LAKEHOUSE_REDSHIFT_THREADS="1"
+    )
     sent = stand_in.statements.sent
 
     def operate(when: str, name: str) -> None:
