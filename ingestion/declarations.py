@@ -507,7 +507,7 @@ def _problems_of_column(where: str, column: Column) -> Iterator[str]:
     is_cut, folds = column.too_long == "truncate", column.collation != "binary"
     for is_broken, what in (
         (folds and not length, "collation belongs to varchar columns"),
-        (folds and column.pii == "hash", "collation is lost by pii: hash"),
+        (folds and column.pii == "hash", "pii: hash has a key for each spelling, so no collation"),
         (column.pii == "hash" and length < 64, "pii: hash needs varchar(64) or longer"),
         (column.from_float and digits > 15, "from_float needs decimal(1..15,scale)"),
         (zone and kind.name != "timestamp", "time_zone belongs to timestamp columns"),

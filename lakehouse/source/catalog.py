@@ -96,7 +96,8 @@ _FILE = TypeAdapter(Catalog)
 # be null, its place in the key or null, type, the type's size where the engine tells it apart, and
 # collation or null.
 #
-# A partitioned table's own replica identity means nothing: what its partitions have counts.
+# A partitioned table's own replica identity means nothing: what its partitions have counts. A
+# domain is what it stands for, as the connector takes it.
 _POSTGRESQL = """
 select
     namespaces.nspname as "schema",
@@ -114,12 +115,22 @@ select
     columns.attgenerated <> '' as is_computed,
     not columns.attnotnull as is_nullable,
     array_position(keys.indkey::int2[], columns.attnum) as place_in_key,
-    format_type(columns.atttypid, columns.atttypmod) as type,
+    format_type(bases.id, bases.modifier) as type,
     collations.collname as collation_name
 from pg_class as tables
 inner join pg_namespace as namespaces on namespaces.oid = tables.relnamespace
 inner join pg_attribute as columns
     on columns.attrelid = tables.oid and columns.attnum > 0 and not columns.attisdropped
+cross join lateral (
+    with recursive steps as (
+        select columns.atttypid as id, columns.atttypmod as modifier, 0 as step
+        union all
+        select types.typbasetype, types.typtypmod, steps.step + 1
+        from steps
+        inner join pg_type as types on types.oid = steps.id and types.typtype = 'd'
+    )
+    select id, modifier from steps order by step desc limit 1
+) as bases
 left join pg_index as keys on keys.indrelid = tables.oid and keys.indisprimary
 left join pg_collation as collations
     on collations.oid = columns.attcollation and not collations.collisdeterministic

@@ -203,14 +203,19 @@ def test_a_change_of_what_is_tracked_stops_the_run_too(customers: Customers) -> 
     assert customers.history() == before
 
 
-def test_a_key_that_becomes_hashed_stops_the_run(tmp_path: Path) -> None:
-    """Its rows from before have it in clear, so each would be two."""
+def test_a_key_that_becomes_another_stops_the_run(tmp_path: Path) -> None:
+    """Folded, two rows from before would be one; hashed, each would be two."""
     project = copy_project(tmp_path / "project", {"retail": 1})
     code, types = "promotion_code", {"promotion_code": "varchar(64)"}
     declared = redeclare(project, "promotions", types, columns={code: {"collation": "binary"}})
     warehouse = Warehouse(project, tmp_path / "landing", tmp_path / "w.duckdb", "postgresql")
     LandingZone(warehouse.landing, declared, "postgresql")
     warehouse.build("--select", "+stg_retail__promotions")
-    redeclare(project, "promotions", columns={code: {"pii": "hash"}})
-    stopped = warehouse.invoke("build", "--select", "+stg_retail__promotions")
-    assert f"the key column {code} hashed" in str(stopped.exception)
+    for changed, says in (
+        ({"collation": "case_insensitive"}, f"the collation of key column {code} changed, so rows"),
+        ({"collation": "binary", "pii": "hash"}, f"the key column {code} hashed"),
+    ):
+        redeclare(project, "promotions", columns={code: changed})
+        stopped = warehouse.invoke("build", "--select", "+stg_retail__promotions")
+        assert says in str(stopped.exception)
+        assert "lakehouse rebuild promotions" in str(stopped.exception)

@@ -96,6 +96,28 @@ def test_only_a_collation_that_is_not_deterministic_is_told(empty_shop: str) -> 
     ]
 
 
+def test_a_domain_is_what_it_stands_for(empty_shop: str) -> None:
+    """A domain of citext folds as citext does; one of a domain is that one's type."""
+    run(
+        empty_shop,
+        # as the extension's, which not every build has
+        "create type citext",
+        "create function ci_in(cstring) returns citext language internal as 'textin'",
+        "create function ci_out(citext) returns cstring language internal as 'textout'",
+        "create type citext (input = ci_in, output = ci_out, like = text)",
+        "create domain email as citext check (value is not null)",
+        "create domain work_email as email",
+        "create domain price as numeric(12, 2)",
+        "create table people (email work_email, paid price, tags price[])",
+    )
+    [people] = [table for table in catalog_of(empty_shop).tables if table.name == "people"]
+    assert [(column.type, column.folds) for column in people.columns] == [
+        ("citext", True),
+        ("numeric(12,2)", False),
+        ("price[]", False),
+    ]
+
+
 def test_the_answer_to_the_printed_query_is_the_same_catalog(
     empty_shop: str, tmp_path: Path, command_line: CommandLine
 ) -> None:
