@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -21,12 +21,13 @@ from lakehouse.reconcile.current import all_current, compiled
 from lakehouse.reconcile.scope import Scope
 from lakehouse.source.envelopes import Event, Row, key_bytes, value_bytes
 from lakehouse.source.positions import SqlServerPlace
+from tests.history.test_mutants import Mutant, with_error
 from tests.kit import reference
 from tests.kit.batches import Batch, HistoryLine, expected_line, history_lines
 from tests.kit.dbt import environment
 from tests.kit.declared import CONNECTORS
 from tests.kit.landing import Delivery, LandingZone
-from tests.kit.logs import random_logs
+from tests.kit.logs import TABLES, random_logs
 from tests.kit.tenants import declare_tenants, in_warehouse, of_tenant
 from tests.kit.warehouse import SOURCES, Warehouse, copy_project
 from tests.kit.worked import EPOCHS
@@ -34,15 +35,17 @@ from tests.kit.worked import EPOCHS
 TENANTS = ("de", "fr")
 
 
-def batches(folder: Path, connector: ConnectorName) -> Mapping[str, Batch]:
-    """Logs of each tenant, with the same keys, positions, partitions and offsets."""
+def batches(
+    folder: Path, connector: ConnectorName, of: int = 40, tables: Sequence[str] = TABLES
+) -> Mapping[str, Batch]:
+    """`of` logs of each tenant, with the same keys, positions, partitions and offsets."""
     project = copy_project(folder / "project", EPOCHS)
     declared = declare_tenants(project)
     warehouse = Warehouse(project, folder / "landing", folder / "w.duckdb", connector).parsed()
     return {
         tenant: Batch(
             declared.tenants[tenant],
-            random_logs(connector, number, of=40),
+            random_logs(connector, number, of, tables),
             warehouse,
             incarnations_before=100 * number,
         )
@@ -55,6 +58,52 @@ STORE: Row = {
     "time_zone": "Europe/Berlin", "currency_code": "EUR", "opened_on": date(2020, 1, 1),
     "closed_on": None, "updated_at": datetime(2026, 1, 1),
 }  # fmt: skip
+
+
+MUTANTS = [
+    Mutant(
+        "what comes is the first one's",
+        "macros/log/position_expression.sql",
+        "then '{{ of_tenant['tenant'] }}'",
+        "then '{{ origins['topics'][0]['tenant'] }}'",
+    ),
+]
+
+
+def goes_wrong(tenants: Mapping[str, Batch], warehouse: Warehouse) -> bool:
+    """Whether two builds fail, or leave a history that is not what each tenant's alone would be."""
+    for half in (0, 1):
+        for batch in tenants.values():
+            for run in batch.runs[half::2]:
+                batch.land(run)
+        try:
+            warehouse.build(*tenants["de"].selection)
+        except AssertionError:  # a node failed
+            return True
+    customers = in_warehouse(tenants["de"].declarations.table("customers"))
+    whole = set().union(*(expected(name, batch)["customers"] for name, batch in tenants.items()))
+    found = history_lines(warehouse, customers)
+    return len(found) != len(set(found)) or set(found) != whole
+
+
+@pytest.mark.parametrize(
+    "mutant",
+    [
+        None,
+        *(
+            pytest.param(m, id=m.name, marks=[pytest.mark.long] * (m != MUTANTS[0]))
+            for m in MUTANTS
+        ),
+    ],
+)
+def test_a_rule_without_the_tenant_is_seen(tmp_path: Path, mutant: Mutant | None) -> None:
+    tenants = batches(tmp_path, "sqlserver", 12, ("customers",))
+    warehouse = tenants["de"].warehouse
+    if mutant:
+        assert warehouse.manifest is not None
+        wrong = with_error(warehouse.manifest, mutant)
+        warehouse = replace(warehouse, manifest=wrong)
+    assert goes_wrong(tenants, warehouse) == (mutant is not None)
 
 
 def expected(tenant: str, batch: Batch) -> dict[str, set[HistoryLine]]:
