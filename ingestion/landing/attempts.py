@@ -18,6 +18,9 @@ from ingestion.landing.plan import Start
 from ingestion.landing.storage import Storage
 
 Place = tuple[str, int]  # topic and partition number
+FOLDER = "attempts"
+# So often a single offset is tried that does no more fail by chance.
+LAST_ATTEMPT = 6
 
 
 @dataclass(frozen=True)
@@ -65,24 +68,29 @@ def _times(start: Start, tried: Mapping[Place, tuple[int, int]]) -> int:
     return 2 if times > 2 else 0
 
 
+def read_tried(checkpoints: Storage, file: str) -> dict[Place, tuple[int, int]]:
+    """By partition the offset where attempts began that did not end in order, and their number.
+
+    What cannot be read was not tried: it is a help, never the truth.
+    """
+    try:
+        rows = json.loads(checkpoints.read(file))
+        return {(topic, number): (offset, times) for topic, number, offset, times in rows}
+    except (FileNotFoundError, ValueError, TypeError):
+        return {}
+
+
 class Attempts:
     """The attempts of the jobs of some tables, in the checkpoints."""
 
     def __init__(self, checkpoints: Storage, tables: Iterable[str]) -> None:
         name = hashlib.sha256(",".join(sorted(tables)).encode()).hexdigest()[:16]
-        self._file = f"attempts/{name}.json"
+        self._file = f"{FOLDER}/{name}.json"
         self._checkpoints = checkpoints
 
     def tried(self) -> dict[Place, tuple[int, int]]:
-        """By partition the offset where attempts began that did not end in order, and their number.
-
-        What cannot be read was not tried: it is a help, never the truth.
-        """
-        try:
-            rows = json.loads(self._checkpoints.read(self._file))
-            return {(topic, number): (offset, times) for topic, number, offset, times in rows}
-        except (FileNotFoundError, ValueError, TypeError):
-            return {}
+        """What these jobs have tried."""
+        return read_tried(self._checkpoints, self._file)
 
     def begin(self, tried: Mapping[Place, tuple[int, int]], attempt: Attempt) -> None:
         """Write down that `attempt` begins."""

@@ -25,7 +25,7 @@ from ingestion.errors import (
 )
 from ingestion.kafka.brokers import Brokers, Topic
 from ingestion.landing import commit, layout, spark
-from ingestion.landing.attempts import Attempt, Attempts, next_attempt
+from ingestion.landing.attempts import LAST_ATTEMPT, Attempt, Attempts, next_attempt
 from ingestion.landing.crash_points import reach
 from ingestion.landing.lag import Lag, measure
 from ingestion.landing.ledger import Ledger
@@ -58,8 +58,6 @@ _SYSTEM_SAYS = {
     "Disk quota exceeded": errno.EDQUOT,
     "Read-only file system": errno.EROFS,
 }
-# So often a single offset is tried that does no more fail by chance.
-_LAST_ATTEMPT = 6
 # After an unclean restart a broker may report its end too low for a moment.
 _TRUNCATION_PATIENCE = 4
 
@@ -318,7 +316,7 @@ class _Session:
             f"{place}: it has failed {attempt.number - 1} times from offset {start.from_offset} "
             f"on; it is landed alone, {attempt.size.max_offsets:,} offsets at a time"
         )
-        if attempt.number >= _LAST_ATTEMPT:
+        if attempt.number >= LAST_ATTEMPT:
             self.cannot_land = (
                 f"{place}: the record at offset {start.from_offset} cannot be landed, though it "
                 "was tried alone. Nothing of the partition was landed past it.\n  Land it as it "

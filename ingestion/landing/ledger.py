@@ -186,15 +186,16 @@ def _file(entry: Entry) -> DataFile | None:
     return layout.parse(entry.file) if entry.file else None
 
 
-def entries(storage: Storage) -> list[Entry]:
-    """The whole ledger, in its order; what was rolled up as the ranges that it became.
+def entries(storage: Storage, last: int | None = None) -> list[Entry]:
+    """The ledger (up to commit `last`) in order; what was rolled up as the ranges that it became.
 
     Raises:
         TerminalError: a ledger file is unreadable.
     """
     rolled_up = max(_sequences(storage, _ROLL_UP), default=0)
     files = [_roll_up_file(rolled_up)] if rolled_up else []
-    files += [_commit_file(n) for n in _sequences(storage, _COMMIT) if n > rolled_up]
+    commits = [n for n in _sequences(storage, _COMMIT) if n > rolled_up]
+    files += [_commit_file(n) for n in commits if last is None or n <= last]
     return _read(storage, files)
 
 
@@ -236,13 +237,6 @@ class Ledger:
         self.progress = fold(_read(self._storage, map(_commit_file, behind)), progress)
         self._sequence = sequence + len(behind)
 
-    def entries(self) -> list[Entry]:
-        """All that is committed, in order; what a roll-up holds, as ranges by landing date."""
-        newest = max(_sequences(self._storage, _ROLL_UP), default=0)
-        files = [_roll_up_file(newest)] if newest else []
-        files += [_commit_file(number) for number in range(newest + 1, self._sequence + 1)]
-        return _read(self._storage, files)
-
     def append(self, entries: Sequence[Entry]) -> None:
         """Commit `entries` as one file, all or none.
 
@@ -282,7 +276,7 @@ class Ledger:
         Raises:
             TerminalError: they would not say the same as the commits; nothing was written.
         """
-        rolled = roll_up(self.entries())
+        rolled = roll_up(entries(self._storage, self._sequence))
         if fold(rolled) != self.progress:
             raise TerminalError(
                 f"{_roll_up_file(self._sequence)} would not say what the ledger says; it was not "

@@ -237,10 +237,12 @@ def land_record(
     A time that no year from 1 to 9999 holds is replaced by the nearest that one does.
     """
     from ingestion.kafka.brokers import Brokers
+    from ingestion.landing import commit
     from ingestion.landing.job import decide
+    from ingestion.landing.storage import open_storage
     from ingestion.landing.writers import registered
     from lakehouse.kafka.records import messages
-    from lakehouse.kafka.single_record import land_message
+    from lakehouse.kafka.single_record import land_message, was_tried_in_vain
 
     zone = _open(table, tenant)
     if len(zone.subscriptions) > 1:
@@ -248,11 +250,22 @@ def land_record(
     for writer in registered(zone.storage).values():
         if table in writer.tables and not writer.has_exited():
             raise RefusedError(f"{writer} lands {table}: stop it first")
-    starts = decide(zone.ledger, zone.subscriptions, Brokers(zone.settings)).starts
-    start = next((s for s in starts if s.partition.number == partition), None)
-    if start is None or start.from_offset != offset:
-        now = f"goes on at offset {start.from_offset}" if start else "cannot go on"
-        raise RefusedError(f"{table} partition {partition}: landing {now}, not at {offset}")
+    commit.check_ledger_is_there(zone.storage, zone.ledger, zone.tables)
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    commit.adopt(zone.storage, zone.ledger, zone.tables, now)
+    decided = decide(zone.ledger, zone.subscriptions, Brokers(zone.settings))
+    unopened = {opening.kafka_partition for opening in decided.openings}
+    start = next((s for s in decided.starts if s.partition.number == partition), None)
+    if start is None or partition in unopened or start.from_offset != offset:
+        told = f"landing goes on at offset {start.from_offset}, not at {offset}" if start else ""
+        told = "it was never landed: run `lakehouse land` first" if partition in unopened else told
+        told = told or "there is no such partition, or landing has stopped at a loss there"
+        raise RefusedError(f"{table} partition {partition}: {told}")
+    if not was_tried_in_vain(open_storage(zone.settings.checkpoints), start):
+        raise RefusedError(
+            f"{table} partition {partition}: landing goes on at offset {offset}, but has not "
+            "stopped there: run `lakehouse land`, which names the record that it cannot land"
+        )
     for message in messages(zone.settings, start.topic, partition, offset, 1):
         if message.offset() == offset:
             land_message(zone.storage, zone.ledger, start, message)
@@ -290,11 +303,12 @@ def verify(tables: _Tables = "") -> None:
 
     What retention has removed, or will within two days, is not looked at.
     """
+    from ingestion.landing import ledger
     from lakehouse.health import verification
 
     zone = _open(tables)
     days = {table.name: table.landing_retention_days for table in zone.declared.tables}
-    entries, now, gone = zone.ledger.entries(), datetime.now(UTC), 0
+    entries, now, gone = ledger.entries(zone.storage), datetime.now(UTC), 0
     for name in zone.tables:
         kept = timedelta(days=days.get(name, max(days.values())) - 2)
         found = verification.verify(zone.storage, entries, name, now - kept)
@@ -318,12 +332,12 @@ def expire(
 
     Debezium's own topics follow the longest declared retention.
     """
-    from ingestion.landing import compaction
+    from ingestion.landing import compaction, ledger
 
     zone = _open(tables)
     days = {table.name: table.landing_retention_days for table in zone.declared.tables}
     longest = max(days.values())
-    entries = zone.ledger.entries()
+    entries = ledger.entries(zone.storage)
     now = datetime.now(UTC)
     for name in zone.tables:
         kept = timedelta(days=days.get(name, longest), hours=grace_hours)

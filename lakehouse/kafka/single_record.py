@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ingestion.landing import commit
-from ingestion.landing.ledger import Ledger
+from ingestion.landing.attempts import FOLDER, LAST_ATTEMPT, read_tried
+from ingestion.landing.ledger import Ledger, fold
 from ingestion.landing.plan import Start
 from ingestion.landing.records import StagedFile, arrow_schema
 from ingestion.landing.storage import Storage
@@ -21,11 +22,22 @@ _FIRST, _LAST = datetime.min, datetime.max
 _TYPES = {1: "C", 2: "L"}
 
 
+def was_tried_in_vain(checkpoints: Storage, start: Start) -> bool:
+    """Whether landing, of whatever tables, has failed where `start` is until nothing was left."""
+    place = (start.topic, start.partition.number)
+    for file in checkpoints.list_files(FOLDER):
+        offset, times = read_tried(checkpoints, file).get(place, (-1, 0))
+        if offset == start.from_offset and times >= LAST_ATTEMPT:
+            return True
+    return False
+
+
 def land_message(storage: Storage, ledger: Ledger, start: Start, message: Message) -> None:
     """Make `message`, with which the partition of `start` goes on, visible, and commit it.
 
     Raises:
         FencedError: a job has landed it meanwhile.
+        TerminalError: the ledger could not go on with it; nothing is visible.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -55,5 +67,6 @@ def land_message(storage: Storage, ledger: Ledger, start: Start, message: Messag
     committed = commit.entries(
         {place: start}, {place: until}, files, now.isoformat(timespec="milliseconds")
     )
+    fold(committed, ledger.progress)
     storage.put(files[place].target.path, content.getvalue())
     ledger.append(committed)
