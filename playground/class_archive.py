@@ -16,10 +16,10 @@ from pathlib import Path
 from confluent_kafka import Producer
 
 from ingestion.declarations import load
-from ingestion.landing.spark import CLASS_ARCHIVE
 from ingestion.settings import Settings
 from lakehouse.kafka.admin import Topics
 from lakehouse.kafka.topics import Topic
+from lakehouse.local_spark import CLASS_ARCHIVE
 from playground.services import Services
 
 _TABLE = "orders"

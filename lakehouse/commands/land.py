@@ -35,8 +35,8 @@ def land(
 ) -> None:
     """Land the change events as Parquet, each record once, from where the ledger ends."""
     from ingestion.landing.job import Job, Landing
-    from ingestion.landing.spark import local_session
     from ingestion.landing.subscriptions import subscriptions
+    from lakehouse.local_spark import local_session
 
     settings = Settings.from_environment()
     names = [name.strip() for name in tables.split(",") if name.strip()]

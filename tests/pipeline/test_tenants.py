@@ -14,13 +14,13 @@ import pytest
 from typer.testing import CliRunner
 
 from ingestion.landing.job import Job, Landing
-from ingestion.landing.spark import local_session
 from ingestion.landing.subscriptions import subscriptions
 from ingestion.settings import Settings
 from lakehouse.cli import app
 from lakehouse.commands import reconcile as reconcile_commands
 from lakehouse.kafka.produce import Record, produce
 from lakehouse.kafka.records import messages
+from lakehouse.local_spark import local_session
 from playground.services import Services
 from playground.services.postgres import autocommit_cursor
 from playground.shop import schema

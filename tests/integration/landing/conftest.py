@@ -294,7 +294,7 @@ def assert_finished(process: subprocess.Popen[str]) -> str:
 @pytest.fixture(scope="session")
 def start_spark() -> Iterator[Callable[[], SparkSession]]:
     """One Spark for all tests that do not kill it."""
-    from ingestion.landing.spark import local_session
+    from lakehouse.local_spark import local_session
 
     sessions: list[SparkSession] = []
 
@@ -330,6 +330,7 @@ def command(zone: Zone, feed: Feed, monkeypatch: pytest.MonkeyPatch) -> Callable
     """Run `lakehouse landing` on the zone and the feed; returns what it prints or complains."""
     monkeypatch.setenv("LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS", zone.broker.bootstrap_servers)
     monkeypatch.setenv("LAKEHOUSE_LANDING", zone.landing)
+    monkeypatch.setenv("LAKEHOUSE_CHECKPOINTS", zone.checkpoints)
     monkeypatch.setattr(
         landing_subscriptions,
         "subscriptions",

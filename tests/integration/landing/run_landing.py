@@ -25,6 +25,7 @@ from ingestion.landing.ledger import Ledger
 from ingestion.landing.plan import Subscription
 from ingestion.landing.storage import Storage, open_storage
 from ingestion.settings import Settings
+from lakehouse.local_spark import local_session
 
 
 def listen(storage: Storage) -> None:
@@ -88,7 +89,7 @@ def main() -> int:
     try:
         Landing(
             job,
-            lambda: spark.local_session(settings),
+            lambda: local_session(settings),
             lambda line: print(line, flush=True),
             stopping,
         ).run()

@@ -20,9 +20,10 @@ from ingestion.declarations import Table, load
 from ingestion.errors import RefusedError, TerminalError
 from ingestion.kafka import brokers
 from ingestion.kafka.brokers import Offsets
-from ingestion.landing import job, spark, writers
+from ingestion.landing import job, writers
 from ingestion.landing.ledger import Entry, Ledger
 from ingestion.landing.storage import open_storage
+from lakehouse import local_spark
 from lakehouse.commands import declarations as declarations_command
 from lakehouse.dbt import Dbt
 from lakehouse.health import checks
@@ -191,7 +192,7 @@ class World:
     def writer(self) -> None:
         """Another job that lands the stores."""
         self.broker(has_topics=True)
-        self.set(spark, "local_session", lambda _: None)
+        self.set(local_spark, "local_session", lambda _: None)
         self.set(signal, "signal", lambda *_: None)
         storage = open_storage(str(self.folder / "landing"))
         writers.register(storage, ["stores"], 0.5, print, threading.Event())

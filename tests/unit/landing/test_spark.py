@@ -9,8 +9,9 @@ import pytest
 
 from ingestion.errors import TerminalError, TransientError
 from ingestion.landing import spark
-from ingestion.landing.spark import counted, local_session
+from ingestion.landing.spark import counted
 from ingestion.settings import Settings
+from lakehouse.local_spark import local_session
 
 
 def test_what_java_says_is_told_when_it_does_not_start(
