@@ -567,7 +567,13 @@ def bind(landing: Storage, checkpoints: Storage) -> bool:
             the landing zone was emptied.
     """
     landing.put_if_absent(layout.IDENTITY, json.dumps({"id": str(uuid.uuid4())}).encode())
-    identity = json.loads(landing.read(layout.IDENTITY))["id"]
+    try:
+        identity = json.loads(landing.read(layout.IDENTITY))["id"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise TerminalError(
+            f"{landing.uri}/{layout.IDENTITY} cannot be read: restore it from its backup or its "
+            "earlier object version; the checkpoints' landing.json has the same id"
+        ) from error
     belongs = json.dumps({"id": identity, "landing": landing.uri})
     if checkpoints.put_if_absent("landing.json", belongs.encode()):
         return True

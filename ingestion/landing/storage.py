@@ -139,9 +139,11 @@ def _of_store(error: Exception, where: str) -> LakehouseError:
 class _LocalStorage:
     """A folder of this machine. Crash safety: content is on disk before its name is."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, make: bool) -> None:
         # Java would take `..` off by the text of the path, the kernel follows the links before it.
         self._root = Path(os.path.realpath(root))
+        if not make:
+            return
         try:
             self._root.mkdir(parents=True, exist_ok=True)
             for left in [*self._root.glob(f"{_TEMPORARY}/*")]:
@@ -370,9 +372,10 @@ class _S3Storage:
         return f"{self._prefix}/{path}" if self._prefix else path
 
 
-def open_storage(location: str) -> Storage:
+def open_storage(location: str, *, make: bool = True) -> Storage:
     """The storage at `location`: a folder, or an `s3a://` (or `s3://`) URI.
 
+    Who does not `make` the folder changes nothing by opening it.
     The S3 client follows the environment (AWS_ENDPOINT_URL, credentials, region).
 
     Raises:
@@ -407,7 +410,7 @@ def open_storage(location: str) -> Storage:
         raise TerminalError(f"{location}: write a folder as its path, or as file:///path")
     if "://" in location and not location.startswith("file://"):
         raise TerminalError(f"{location}: a landing zone is a folder or an s3a:// URI")
-    folder: Storage = _LocalStorage(Path(location.removeprefix("file://")))
+    folder: Storage = _LocalStorage(Path(location.removeprefix("file://")), make=make)
     return folder
 
 

@@ -44,13 +44,13 @@ class _Zone:
 
 def _open(tables: str = "", tenant: str = "") -> _Zone:
     from ingestion.landing.ledger import Ledger
-    from ingestion.landing.storage import open_storage
     from ingestion.landing.subscriptions import subscriptions
+    from lakehouse.health.landing_zone import open_zone
 
     settings = Settings.from_environment()
     declared = of_tenant(declarations.load(), tenant)
     names = [name.strip() for name in tables.split(",") if name.strip()]
-    storage = open_storage(settings.landing)
+    storage = open_zone(settings)
     return _Zone(
         settings,
         declared,
@@ -261,10 +261,11 @@ def land_record(
         told = "it was never landed: run `lakehouse land` first" if partition in unopened else told
         told = told or "there is no such partition, or landing has stopped at a loss there"
         raise RefusedError(f"{table} partition {partition}: {told}")
-    if not was_tried_in_vain(open_storage(zone.settings.checkpoints), start):
+    if not was_tried_in_vain(open_storage(zone.settings.checkpoints, make=False), start):
         raise RefusedError(
             f"{table} partition {partition}: landing goes on at offset {offset}, but has not "
-            "stopped there: run `lakehouse land`, which names the record that it cannot land"
+            f"stopped there, says {zone.settings.checkpoints} (LAKEHOUSE_CHECKPOINTS): run "
+            "`lakehouse land`, which names the record that it cannot land"
         )
     for message in messages(zone.settings, start.topic, partition, offset, 1):
         if message.offset() == offset:
@@ -303,21 +304,25 @@ def verify(tables: _Tables = "") -> None:
 
     What retention has removed, or will within two days, is not looked at.
     """
-    from ingestion.landing import ledger
+    from ingestion.landing import commit, ledger
     from lakehouse.health import verification
 
     zone = _open(tables)
+    commit.check_ledger_is_there(zone.storage, zone.ledger, zone.tables)
     days = {table.name: table.landing_retention_days for table in zone.declared.tables}
-    entries, now, gone = ledger.entries(zone.storage), datetime.now(UTC), 0
+    entries, now, found = ledger.entries(zone.storage), datetime.now(UTC), []
     for name in zone.tables:
         kept = timedelta(days=days.get(name, max(days.values())) - 2)
-        found = verification.verify(zone.storage, entries, name, now - kept)
-        gone += len(found)
-        for difference in found:
+        found.append(verification.verify(zone.storage, entries, name, now - kept))
+        for difference in found[-1].differences:
             say(str(difference))
-    if gone:
+    ranges, records, files = (
+        sum(counts) for counts in zip(*((v.ranges, v.records, v.files) for v in found), strict=True)
+    )
+    say(f"compared {ranges:,} ranges of the ledger ({records:,} records) with {files:,} files")
+    if any(verified.differences for verified in found):
         raise typer.Exit(Exit.ATTENTION)
-    say("the files hold what the ledger says")
+    say("the files hold what the ledger says" if ranges else "there was nothing to compare")
 
 
 @app.command()

@@ -138,14 +138,14 @@ def absences(
     something speaks against them. Exit code 3 if there are any, 4 if the snapshot proves nothing.
     """
     from ingestion.landing.ledger import entries
-    from ingestion.landing.storage import open_storage
+    from lakehouse.health.landing_zone import open_zone
     from lakehouse.health.waiting import await_built
     from lakehouse.reconcile.absences import find_absences, open_log
     from lakehouse.reconcile.repair import absence_records
 
     settings, declared = CommandSettings.from_environment(), of_tenant(load(), tenant)
     own = _rendered(settings, declared)
-    ledger = entries(open_storage(settings.landing))
+    ledger = entries(open_zone(settings))
     with open_log(settings, declared, declared.table(table)) as log:
         scan, absent = find_absences(log, snapshot, own, ledger)
     if as_json:

@@ -29,9 +29,9 @@ def status(as_json: AsJson = False) -> None:
     Exit code 3 if a topic is missing or was recreated, 1 if the broker does not answer.
     """
     from ingestion.kafka.brokers import Brokers
-    from ingestion.landing.ledger import Ledger
-    from ingestion.landing.storage import open_storage
+    from ingestion.landing.ledger import Ledger, Progress
     from ingestion.landing.subscriptions import subscriptions
+    from lakehouse.health.landing_zone import find_zone
     from lakehouse.health.status import table_statuses
     from lakehouse.health.warehouse import read_warehouse
 
@@ -44,9 +44,9 @@ def status(as_json: AsJson = False) -> None:
     except TransientError as error:
         unreachable = error
     warehouse = read_warehouse(settings, declared)
-    rows = table_statuses(
-        wanted, Ledger(open_storage(settings.landing)).progress, topics, warehouse.logs
-    )
+    zone = find_zone(settings)
+    progress = Ledger(zone).progress if zone is not None else Progress()
+    rows = table_statuses(wanted, progress, topics, warehouse.logs)
     if as_json:
         show_json(
             {

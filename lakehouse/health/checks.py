@@ -303,11 +303,13 @@ def check_landing(settings: CommandSettings, declarations: Declarations, *, brok
     from ingestion.kafka.brokers import Brokers
     from ingestion.landing.ledger import Ledger
     from ingestion.landing.plan import plan, shown
-    from ingestion.landing.storage import open_storage
     from ingestion.landing.subscriptions import subscriptions
     from ingestion.landing.writers import registered
+    from lakehouse.health.landing_zone import find_zone, no_zone
 
-    storage = open_storage(settings.landing)
+    storage = find_zone(settings)
+    if storage is None:
+        return Result("landing", "attention", no_zone(settings), "run `lakehouse land`")
     progress = Ledger(storage).progress
     writers = "; ".join(f"written by {writer}" for writer in registered(storage).values())
     found = f"{len(progress.positions)} partitions in {settings.landing}, {writers or 'no writer'}"

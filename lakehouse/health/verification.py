@@ -35,10 +35,18 @@ class Difference:
         )
 
 
-def verify(
-    storage: Storage, entries: Iterable[Entry], table: str, since: datetime
-) -> list[Difference]:
-    """The ranges of `table`, committed since then, that the files do not hold as they should.
+@dataclass(frozen=True)
+class Verified:
+    """What was compared: ranges of the ledger and the records they say, files; what differs."""
+
+    ranges: int
+    records: int
+    files: int
+    differences: tuple[Difference, ...]
+
+
+def verify(storage: Storage, entries: Iterable[Entry], table: str, since: datetime) -> Verified:
+    """The ranges of `table`, committed since then, against the files that should hold them.
 
     `entries` are the ledger's, in order; what is older has been, or may be, removed by retention.
     Only the footers of files are read: each is whole, or no Parquet file.
@@ -55,11 +63,17 @@ def verify(
         if entry.table == table and entry.rows:
             piece = _Piece(entry.from_offset, entry.until_offset, entry.rows, entry)
             pieces.setdefault(entry.partition, []).append(piece)
-    return [
-        difference
-        for partition, found in sorted(pieces.items())
-        for difference in _differences(found, since)
-    ]
+    ranges = records = held = 0
+    differences: list[Difference] = []
+    for _, own in sorted(pieces.items()):
+        for together in _overlapping(own):
+            landed = [piece.entry for piece in together if piece.entry is not None]
+            if any(datetime.fromisoformat(entry.committed_at) < since for entry in landed):
+                continue
+            ranges, records = ranges + len(landed), records + sum(e.rows for e in landed)
+            held += len(together) - len(landed) if landed else 0
+            differences += _differences(together, landed)
+    return Verified(ranges, records, held, tuple(differences))
 
 
 class _Piece(NamedTuple):
@@ -71,23 +85,23 @@ class _Piece(NamedTuple):
     entry: Entry | None
 
 
-def _differences(pieces: list[_Piece], since: datetime) -> Iterator[Difference]:
-    """Compare what overlaps: merged files hold several ranges, rolled up ranges several files."""
+def _overlapping(pieces: list[_Piece]) -> Iterator[list[_Piece]]:
+    """What overlaps: merged files hold several ranges, rolled up ranges several files."""
     together: list[_Piece] = []
-    for piece in [*sorted(pieces, key=lambda piece: piece[:2]), None]:
-        end = max((p.until_offset for p in together), default=0)
-        if together and (piece is None or piece.from_offset >= end):
-            entries = [p.entry for p in together if p.entry is not None]
-            landed = sum(entry.rows for entry in entries)
-            found = sum(p.rows for p in together if p.entry is None)
-            is_kept = all(datetime.fromisoformat(e.committed_at) >= since for e in entries)
-            if entries and is_kept and landed != found:
-                first = entries[0]
-                yield Difference(
-                    first.topic, first.partition, together[0].from_offset, end, landed, found
-                )
+    for piece in sorted(pieces, key=lambda piece: piece[:2]):
+        if together and piece.from_offset >= max(p.until_offset for p in together):
+            yield together
             together = []
-        together += [piece] if piece is not None else []
+        together.append(piece)
+    yield together
+
+
+def _differences(together: list[_Piece], entries: list[Entry]) -> Iterator[Difference]:
+    landed = sum(entry.rows for entry in entries)
+    found = sum(p.rows for p in together if p.entry is None)
+    if entries and landed != found:
+        first, end = entries[0], max(p.until_offset for p in together)
+        yield Difference(first.topic, first.partition, together[0].from_offset, end, landed, found)
 
 
 def _rows(storage: Storage, file: DataFile) -> int:

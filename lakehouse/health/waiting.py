@@ -10,8 +10,8 @@ from ingestion.declarations import Declarations
 from ingestion.errors import RefusedError, TransientError
 from ingestion.kafka.brokers import Brokers
 from ingestion.landing.ledger import Ledger
-from ingestion.landing.storage import open_storage
 from ingestion.landing.subscriptions import subscriptions
+from lakehouse.health.landing_zone import open_zone
 from lakehouse.health.status import table_statuses
 from lakehouse.health.warehouse import read_warehouse
 from lakehouse.settings import CommandSettings
@@ -72,7 +72,7 @@ def await_built(
     only = replace(declared, tables=declared.select(list(tables)))
     wanted = subscriptions(declared, settings.source, [table.name for table in only.tables])
     topics = Brokers(settings).topics({subscription.topic for subscription in wanted})
-    ledger = Ledger(open_storage(settings.landing))
+    ledger = Ledger(open_zone(settings))
 
     def not_landed() -> str:
         ledger.refresh()

@@ -75,7 +75,7 @@ def external_statements(
     """What is missing of external schemas and tables; one that is not as declared is dropped."""
     own, brokers = warehouse.settings, settings.kafka_bootstrap_servers
     role = own.iam_role if own.iam_role == "default" else f"'{own.iam_role}'"
-    landing = open_storage(settings.landing).uri.replace("s3a://", "s3://")
+    landing = open_storage(settings.landing, make=False).uri.replace("s3a://", "s3://")
     schemas = dict(warehouse.rows("select schemaname, esoptions from svv_external_schemas"))
     is_declared = _tables_there(warehouse)
     found = []

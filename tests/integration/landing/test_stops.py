@@ -16,6 +16,7 @@ import pytest
 from ingestion.errors import TerminalError, TransientError
 from ingestion.kafka.brokers import Brokers
 from ingestion.landing import job as landing_job
+from ingestion.landing.storage import open_storage
 from tests.integration.landing.conftest import TABLE, Feed, Zone, wait_for
 
 
@@ -147,6 +148,8 @@ def test_only_the_loss_that_was_shown_can_be_accepted(
 
 def test_a_table_is_landed_again(zone: Zone, feed: Feed, command: Callable[..., str]) -> None:
     """The way out where a range was committed without its records: all that Kafka has, anew."""
+    assert "there is no landing zone" in command("again", TABLE)
+    landing_job.bind(zone.storage, open_storage(zone.checkpoints))
     assert "is away, or was never landed" in command("again", TABLE)
     feed.create(2).produce(10)
     assert "is away, or was never landed" in command("again", TABLE)

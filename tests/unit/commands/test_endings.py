@@ -20,9 +20,9 @@ from ingestion.declarations import Table, load
 from ingestion.errors import RefusedError, TerminalError
 from ingestion.kafka import brokers
 from ingestion.kafka.brokers import Offsets
-from ingestion.landing import job, writers
+from ingestion.landing import job, layout, writers
 from ingestion.landing.ledger import Entry, Ledger
-from ingestion.landing.storage import open_storage
+from ingestion.landing.storage import Storage, open_storage
 from lakehouse import local_spark
 from lakehouse.commands import declarations as declarations_command
 from lakehouse.dbt import Dbt
@@ -76,6 +76,16 @@ class World:
         self.set = monkeypatch.setattr
         self.environment = monkeypatch.setenv
         self.folder = folder
+
+    def zone(self) -> Storage:
+        """A landing zone in which there is nothing yet."""
+        storage = open_storage(str(self.folder / "landing"))
+        storage.put(layout.IDENTITY, b'{"id": "A"}')
+        return storage
+
+    def landing(self, *, has_topics: bool) -> None:
+        self.zone()
+        self.broker(has_topics=has_topics)
 
     def broker(self, *, has_topics: bool, partitions: int | None = None) -> None:
         """Every topic that is asked for, as declared but for `partitions`; or none."""
@@ -165,6 +175,7 @@ class World:
             scan = Scan("one", 5, moment, moment, "", moment)
             return scan, tuple(LostDelete(stores, {"store_id": key}, "") for key in absent)
 
+        self.zone()
         stores, moment = load().table("stores"), datetime(2026, 3, 1, tzinfo=UTC)
         self.set(absences, "open_log", lambda *_: nullcontext())
         self.set(absences, "find_absences", find)
@@ -194,7 +205,7 @@ class World:
         self.broker(has_topics=True)
         self.set(local_spark, "local_session", lambda _: None)
         self.set(signal, "signal", lambda *_: None)
-        storage = open_storage(str(self.folder / "landing"))
+        storage = self.zone()
         writers.register(storage, ["stores"], 0.5, print, threading.Event())
 
     def recreated(self) -> None:
@@ -203,7 +214,13 @@ class World:
         topic = load().table("stores").topics["postgresql"]
         now = datetime.now(UTC).isoformat()
         landed = Entry("stores", topic, "another id", 1, 0, 0, 5, 5, "landed", now, None)
-        Ledger(open_storage(str(self.folder / "landing"))).append([landed])
+        Ledger(self.zone()).append([landed])
+
+    def ledger_gone(self) -> None:
+        """A file of the stores that no ledger knows."""
+        partition = layout.Partition("stores", 1, 0)
+        file = layout.DataFile(partition, datetime.now(UTC).date(), 0, 5)
+        self.zone().put(file.path, b"")
 
     def catalog(self, *computed: str, tables: int | None = None) -> None:
         """A SQL Server with the declared tables, or the first `tables`; some columns computed."""
@@ -301,13 +318,14 @@ CASES: dict[tuple[int, str], Case] = {
     (3, "status"): ("", lambda world: world.broker(has_topics=False)),
     (0, "doctor"): ("", lambda world: world.doctor("ok")),
     (3, "doctor"): ("", lambda world: world.doctor("attention")),
-    (0, "landing status"): ("", lambda world: world.broker(has_topics=True)),
-    (3, "landing status"): ("", lambda world: world.broker(has_topics=False)),
-    (4, "landing accept-loss"): ("stores", lambda world: world.broker(has_topics=True)),
+    (0, "landing status"): ("", lambda world: world.landing(has_topics=True)),
+    (3, "landing status"): ("", lambda world: world.landing(has_topics=False)),
+    (4, "landing accept-loss"): ("stores", lambda world: world.landing(has_topics=True)),
     (3, "landing verify"): ("--tables stores", World.recreated),
+    (4, "landing verify"): ("", World.ledger_gone),
     (4, "landing land-record"): (
         "stores --partition 0 --offset 7",
-        lambda world: world.broker(has_topics=True),
+        lambda world: world.landing(has_topics=True),
     ),
     (4, "landing again"): ("stores", World.recreated),
     (4, "land"): ("--once", World.writer),
@@ -420,3 +438,18 @@ def test_moments_are_iso_8601(lakehouse: CommandLine, monkeypatch: pytest.Monkey
     World(monkeypatch, Path()).broker(has_topics=True)
     _, out, _ = lakehouse("status", "--json")
     assert json.loads(out)["last_run"]["finished_at"] == "2026-03-01T00:00:00+00:00"
+
+
+@pytest.mark.parametrize("command", [name for name, _ in commands() if name.startswith("landing ")])
+def test_a_folder_that_is_no_landing_zone_is_named_and_not_made(
+    command: str, lakehouse: CommandLine, tmp_path: Path
+) -> None:
+    line = {
+        "accept-loss": "stores",
+        "again": "stores",
+        "land-record": "stores --partition 0 --offset 5",
+    }.get(command.removeprefix("landing "), "")
+    code, out, err = lakehouse(*command.split(), *line.split())
+    assert (code, out) == (1, "")
+    assert err.startswith(f"error: there is no landing zone in {tmp_path}/landing")
+    assert not (tmp_path / "landing").exists()

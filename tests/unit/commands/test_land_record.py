@@ -16,11 +16,11 @@ from ingestion.kafka.brokers import Offsets
 from ingestion.landing import job, layout
 from ingestion.landing.attempts import LAST_ATTEMPT, Attempts
 from ingestion.landing.ledger import Ledger
+from ingestion.landing.records import empty_file
 from ingestion.landing.storage import Storage, open_storage
 from lakehouse.kafka import records
 from tests.kit.command_line import CommandLine
 from tests.kit.ledger import entry
-from tests.unit.landing.data_files import write
 
 TOPIC = load().table("orders").topics["postgresql"]
 LINE = ("landing", "land-record", "orders", "--partition", "0", "--offset")
@@ -57,12 +57,12 @@ def files(zone: Storage) -> list[str]:
     return [path for path in zone.list_files("orders") if layout.parse(path)]
 
 
-def land(zone: Storage, folder: Path) -> None:
+def land(zone: Storage) -> None:
     """The offsets up to 10, with their file."""
     landed = replace(entry(0, 10), topic=TOPIC)
     file = layout.parse(str(landed.file))
     assert file is not None
-    write(zone, folder, file, list(range(10)))
+    zone.put(file.path, empty_file())
     Ledger(zone).append([landed])
 
 
@@ -75,7 +75,7 @@ def stop(folder: Path, offset: int, times: int = LAST_ATTEMPT) -> None:
 def test_the_record_that_landing_has_stopped_at(
     zone: Storage, tmp_path: Path, lakehouse: CommandLine
 ) -> None:
-    land(zone, tmp_path)
+    land(zone)
     stop(tmp_path, 10)
     assert lakehouse(*LINE, "10")[0] == 0
     assert len(files(zone)) == 2
@@ -86,7 +86,7 @@ def test_the_record_that_landing_has_stopped_at(
 def test_where_landing_has_not_stopped(
     tried: int, times: int, zone: Storage, tmp_path: Path, lakehouse: CommandLine
 ) -> None:
-    land(zone, tmp_path)
+    land(zone)
     stop(tmp_path, tried, times)
     code, _, said = lakehouse(*LINE, "10")
     assert (code, "has not stopped there" in said, len(files(zone))) == (4, True, 1)
@@ -95,7 +95,7 @@ def test_where_landing_has_not_stopped(
 def test_a_ledger_that_is_gone_is_not_begun_anew(
     zone: Storage, tmp_path: Path, lakehouse: CommandLine
 ) -> None:
-    land(zone, tmp_path)
+    land(zone)
     stop(tmp_path, 5)
     shutil.rmtree(tmp_path / "landing" / layout.LEDGER)
     code, _, said = lakehouse(*LINE, "5")
@@ -114,16 +114,16 @@ def test_what_was_never_landed_has_no_record_to_stop_at(
 def test_a_file_that_the_ledger_lacks_is_adopted_first(
     zone: Storage, tmp_path: Path, lakehouse: CommandLine
 ) -> None:
-    land(zone, tmp_path)
+    land(zone)
     file = layout.parse(str(entry(10, 12).file))
     assert file is not None
-    write(zone, tmp_path, file, [10, 11])
+    zone.put(file.path, empty_file())
     stop(tmp_path, 10)
     code, _, said = lakehouse(*LINE, "10")
     assert (code, "goes on at offset 12, not at 10" in said, len(files(zone))) == (4, True, 2)
 
 
 def test_no_such_partition(zone: Storage, tmp_path: Path, lakehouse: CommandLine) -> None:
-    land(zone, tmp_path)
+    land(zone)
     code, _, said = lakehouse("landing", "land-record", "orders", "--partition", "99", "--offset=1")
     assert (code, "no such partition" in said) == (4, True)

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from ingestion.declarations import load
+from ingestion.landing import layout
 from ingestion.landing.ledger import Entry, Ledger
-from ingestion.landing.storage import open_storage
+from ingestion.landing.storage import Storage, open_storage
 from lakehouse.health import checks
 from lakehouse.settings import CommandSettings
 
@@ -153,7 +154,18 @@ def test_a_worker_out_of_reach_matters_only_if_somebody_named_one(asked: bool, s
     assert checks.check_connector("http://127.0.0.1:1", asked=asked).state == state
 
 
+def landing_zone(settings: CommandSettings) -> Storage:
+    storage = open_storage(settings.landing)
+    storage.put(layout.IDENTITY, b"{}")
+    return storage
+
+
 def test_an_empty_landing_zone_asks_for_landing(settings: CommandSettings) -> None:
+    result = checks.check_landing(settings, load(), broker=False)
+    assert (result.state, result.advice) == ("attention", "run `lakehouse land`")
+    assert "there is no landing zone in" in result.found
+    assert not Path(settings.landing).exists(), "who only looks makes nothing"
+    landing_zone(settings)
     result = checks.check_landing(settings, load(), broker=False)
     assert (result.state, result.advice) == ("attention", "run `lakehouse land`")
 
@@ -161,7 +173,7 @@ def test_an_empty_landing_zone_asks_for_landing(settings: CommandSettings) -> No
 def test_a_damaged_ledger_is_broken_and_the_other_checks_still_run(
     settings: CommandSettings,
 ) -> None:
-    storage = open_storage(settings.landing)
+    storage = landing_zone(settings)
     ledger = Ledger(storage)
     ledger.append([entry(0, 10)])
     ledger.append([entry(10, 20)])
@@ -194,7 +206,7 @@ def entry(start: int, end: int) -> Entry:
 
 
 def test_a_landing_zone_with_records_is_fine(settings: CommandSettings) -> None:
-    Ledger(open_storage(settings.landing)).append([entry(0, 10)])
+    Ledger(landing_zone(settings)).append([entry(0, 10)])
     result = checks.check_landing(settings, load(), broker=False)
     assert (result.state, result.advice) == ("ok", "")
     assert "1 partitions" in result.found

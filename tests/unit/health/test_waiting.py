@@ -11,6 +11,7 @@ import pytest
 from ingestion.declarations import Declarations, load
 from ingestion.errors import RefusedError, TransientError
 from ingestion.kafka.brokers import Offsets, Topic
+from ingestion.landing import layout
 from ingestion.landing.ledger import Entry, Ledger
 from ingestion.landing.storage import Storage, open_storage
 from lakehouse.health import waiting
@@ -53,6 +54,7 @@ class World:
     def __init__(self, landing: Path) -> None:
         self.settings = CommandSettings.from_environment({"LAKEHOUSE_LANDING": str(landing)})
         self.storage: Storage = open_storage(self.settings.landing)
+        self.storage.put(layout.IDENTITY, b"{}")
         self.ledger = Ledger(self.storage)
         self.latest, self.landed, self.built = 10, 0, 0
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from ingestion.declarations import load
 from ingestion.errors import TerminalError
-from ingestion.landing import compaction
+from ingestion.landing import compaction, layout
 from ingestion.landing.layout import DataFile, Partition
 from ingestion.landing.ledger import Entry, Ledger, fold
 from ingestion.landing.storage import Storage, open_storage
@@ -175,6 +175,7 @@ def test_the_command_keeps_what_the_declarations_say_and_a_grace(
         has_been_there_since(storage, each.path, now - age)
         ledger.append(committed(now - age, (each.from_offset, each.until_offset)))
     monkeypatch.setenv("LAKEHOUSE_LANDING", storage.uri)
+    storage.put(layout.IDENTITY, b"{}")
     said = CliRunner().invoke(landing_commands.app, ["expire", "--tables", "orders"])
     assert "orders: 1 files landed before" in said.output
     assert storage.list_files("orders") == [each.path for each in files[1:]]

@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from ingestion.declarations import load
 from ingestion.kafka import brokers
+from ingestion.landing import layout
 from ingestion.landing.ledger import Entry, Ledger
 from ingestion.landing.storage import open_storage
 from lakehouse.commands import landing as landing_commands
@@ -23,6 +24,7 @@ def test_no_name_is_cut_where_the_output_is_narrow(
 
     monkeypatch.setattr(brokers, "Brokers", NoTopics)
     monkeypatch.setenv("LAKEHOUSE_LANDING", str(tmp_path))
+    (tmp_path / layout.IDENTITY).write_text("{}")
     monkeypatch.setenv("LAKEHOUSE_SOURCE", "sqlserver")
     monkeypatch.setenv("COLUMNS", "60")
     said = CliRunner().invoke(landing_commands.app, ["status"]).output
@@ -45,6 +47,7 @@ def test_a_topic_that_is_another_one_has_no_lag(
 
     monkeypatch.setattr(brokers, "Brokers", Recreated)
     monkeypatch.setenv("LAKEHOUSE_LANDING", str(tmp_path))
+    (tmp_path / layout.IDENTITY).write_text("{}")
     monkeypatch.setenv("LAKEHOUSE_SOURCE", "postgresql")
     landed = Entry("stores", name, "old id", 1, 0, 0, 5, 5, "landed", "2026-03-01", None)
     Ledger(open_storage(str(tmp_path))).append([landed])

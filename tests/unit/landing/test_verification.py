@@ -42,7 +42,7 @@ def entries(storage: Storage, tmp_path: Path) -> list[Entry]:
 
 
 def found(storage: Storage, entries: list[Entry]) -> list[tuple[int, int, int, int]]:
-    differences = verify(storage, entries, "orders", SINCE)
+    differences = verify(storage, entries, "orders", SINCE).differences
     return [(d.from_offset, d.until_offset, d.landed, d.found) for d in differences]
 
 
@@ -65,7 +65,7 @@ def test_a_file_that_is_gone_or_torn_is_named(storage: Storage, entries: list[En
     assert found(storage, entries) == [(5, 9, 2, 0), (12, 14, 2, 0)]
     (whole,) = found(storage, roll_up(entries))
     assert whole == (0, 14, 9, 5)
-    (first, _) = verify(storage, entries, "orders", SINCE)
+    (first, _) = verify(storage, entries, "orders", SINCE).differences
     assert str(first) == (
         "topic retail.public.orders, orders (incarnation 1) partition 0, offsets 5 to 9: "
         "2 records were landed, the files hold 0"
@@ -86,3 +86,13 @@ def test_what_retention_removes_is_not_missed(storage: Storage, entries: list[En
     assert found(storage, aged) == []
     storage.delete(file(12, 14).path)
     assert found(storage, aged) == [(12, 14, 2, 0)]
+
+
+def test_what_was_compared_is_told(storage: Storage, entries: list[Entry], tmp_path: Path) -> None:
+    write(storage, tmp_path, file(14, 20), [14])
+    found = verify(storage, entries, "orders", SINCE)
+    assert (found.ranges, found.records, found.files) == (3, 9, 3), "what the ledger knows"
+    old = (SINCE - timedelta(hours=1)).isoformat()
+    aged = [replace(e, committed_at=old) if e.until_offset <= 9 else e for e in entries]
+    found = verify(storage, aged, "orders", SINCE)
+    assert (found.ranges, found.records, found.files) == (1, 2, 1)
