@@ -3,8 +3,8 @@
 Spark's Kafka source knows no limit in bytes, and a process that was killed remembers nothing. So
 each session writes down beforehand where it begins, and what ends in order is crossed out. Who
 finds an attempt at an offset where it begins itself takes less: fewer records from Kafka at a time
-first, then one partition alone and fewer offsets, at last one offset. That is a guarantee; bytes
-are an estimate.
+first, then fewer partitions, then one alone and fewer offsets, at last one offset. That is a
+guarantee; bytes are an estimate.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from ingestion.landing.storage import Storage
 
 Place = tuple[str, int]  # topic and partition number
 FOLDER = "attempts"
-# So often a single offset is tried that does no more fail by chance.
+# Who was begun so often at one offset, and did not end, may be why.
+_SUSPECTED = 2
+# No single offset is given up before.
 LAST_ATTEMPT = 6
 
 
@@ -34,30 +36,48 @@ class Size:
 
 @dataclass(frozen=True)
 class Attempt:
-    """What a session is to try: its partitions, how much of them, the how manieth try it is."""
+    """What a session is to try: its partitions, how much of them, the how manieth try it is.
+
+    `is_last`: a single offset, not for the first time.
+    """
 
     starts: tuple[Start, ...]
     size: Size
     number: int
+    is_last: bool = False
 
 
 def next_attempt(
-    starts: Iterable[Start], tried: Mapping[Place, tuple[int, int]], max_offsets: int
+    starts: Iterable[Start],
+    tried: Mapping[Place, tuple[int, int]],
+    max_offsets: int,
+    *,
+    suspects_wait: bool = False,
 ) -> Attempt:
-    """What to try, after `tried`: by partition an offset, and how often it was begun there."""
-    sizes = (
-        Size(max_offsets, 1000),
-        Size(max_offsets, 100),
-        Size(max(1, max_offsets // 100), 1, is_alone=True),
-        Size(max(1, max_offsets // 10_000), 1, is_alone=True),
-        Size(1, 1, is_alone=True),
-    )
+    """What to try, after `tried`: by partition an offset, and how often it was begun there.
+
+    Who was begun twice is suspected, and goes apart from the others: in halves of all there are,
+    then in halves of those, at last alone. A plain kill makes everyone a suspect, and costs a few
+    sessions more. `suspects_wait`: the others come first, if there is something of theirs to land.
+    """
     every = tuple(starts)
     failed = {start: _times(start, tried) for start in every if start.until > start.from_offset}
-    suspects = [start for start, times in failed.items() if sizes[min(times, 4)].is_alone]
-    chosen = (suspects[0],) if suspects else every
-    times = max((failed.get(start, 0) for start in chosen), default=0)
-    return Attempt(chosen, sizes[min(times, 4)], times + 1)
+    suspects = [start for start, times in failed.items() if times >= _SUSPECTED]
+    others = tuple(start for start in every if failed.get(start, 0) < _SUSPECTED)
+    if not suspects or (suspects_wait and any(start in failed for start in others)):
+        times = max((failed.get(start, 0) for start in others), default=0)
+        return Attempt(others, Size(max_offsets, 1000 if times == 0 else 100), times + 1)
+    times = min(failed[start] for start in suspects)
+    width = max(1, len(every) >> (times - 1))
+    chosen = tuple(start for start in suspects if failed[start] == times)[:width]
+    if width > 1:
+        return Attempt(chosen, Size(max(1, max_offsets // 10), 10), times + 1)
+    sizes = (max_offsets // 100, max_offsets // 10_000, 1)
+    alone = times - max(_SUSPECTED, len(every).bit_length())
+    size = Size(max(1, sizes[min(alone, 2)]), 1, is_alone=True)
+    (start,) = chosen
+    again = tried[start.topic, start.partition.number][0] == start.from_offset
+    return Attempt(chosen, size, times + 1, is_last=again and alone > len(sizes) - 1)
 
 
 def _times(start: Start, tried: Mapping[Place, tuple[int, int]]) -> int:
@@ -65,7 +85,7 @@ def _times(start: Start, tried: Mapping[Place, tuple[int, int]]) -> int:
     if offset == start.from_offset:
         return times
     # It has come on since, in small steps: not the largest at once.
-    return 2 if times > 2 else 0
+    return max(_SUSPECTED, times - 3) if times > _SUSPECTED else 0
 
 
 def read_tried(checkpoints: Storage, file: str) -> dict[Place, tuple[int, int]]:

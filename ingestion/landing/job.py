@@ -25,7 +25,7 @@ from ingestion.errors import (
 )
 from ingestion.kafka.brokers import Brokers, Topic
 from ingestion.landing import commit, layout, spark
-from ingestion.landing.attempts import LAST_ATTEMPT, Attempt, Attempts, next_attempt
+from ingestion.landing.attempts import Attempt, Attempts, next_attempt
 from ingestion.landing.crash_points import reach
 from ingestion.landing.lag import Lag, measure
 from ingestion.landing.ledger import Ledger
@@ -291,14 +291,19 @@ class _Session:
         """
         first = self._plan()
         self._tried = attempts.tried()
-        attempt = next_attempt(first.starts, self._tried, self._job.max_offsets)
+        attempt = next_attempt(
+            first.starts,
+            self._tried,
+            self._job.max_offsets,
+            suspects_wait=self._number % 2 == 1,
+        )
         if not attempt.starts:
             if not self._job.once:
                 stopping.wait(self._job.refresh)
             return self._job.once
         attempts.begin(self._tried, attempt)
         self._starts = {(s.topic, s.partition.number): s for s in attempt.starts}
-        if attempt.size.is_alone:
+        if attempt.number > 2:
             self._announce(attempt)
         try:
             self._query(spark_session(), attempt, first, stopping)
@@ -307,16 +312,18 @@ class _Session:
         except Exception as error:
             raise _explain(error) from error
         attempts.keep({p: t for p, t in self._tried.items() if p not in self._starts})
-        return self._job.once and not attempt.size.is_alone
+        return self._job.once and len(attempt.starts) == len(first.starts)
 
     def _announce(self, attempt: Attempt) -> None:
+        begun = f"begun {attempt.number - 1} times, and not ended in order (a kill, or a failure)"
+        size = f"{attempt.size.max_offsets:,} offsets at a time"
+        if not attempt.size.is_alone:
+            self._notice(f"partitions landed apart: {len(attempt.starts)}, {begun}; {size}")
+            return
         (start,) = attempt.starts
         place = f"topic {start.topic} partition {start.partition.number}"
-        self._notice(
-            f"{place}: it has failed {attempt.number - 1} times from offset {start.from_offset} "
-            f"on; it is landed alone, {attempt.size.max_offsets:,} offsets at a time"
-        )
-        if attempt.number >= LAST_ATTEMPT:
+        self._notice(f"{place}, offset {start.from_offset}: {begun}; landed alone, {size}")
+        if attempt.is_last:
             self.cannot_land = (
                 f"{place}: the record at offset {start.from_offset} cannot be landed, though it "
                 "was tried alone. Nothing of the partition was landed past it.\n  Land it as it "
@@ -331,7 +338,7 @@ class _Session:
         """Run the query until it ends, or should."""
         stream = spark.read_stream(session, self._job.settings, attempt.starts, attempt.size)
         # What takes less than usual ends with what is there: then the usual goes on.
-        ends = self._job.once or attempt.number > 1
+        ends = self._job.once or attempt.number > 1 or len(attempt.starts) < len(first.starts)
         query = spark.start_query(
             stream,
             self._land,
