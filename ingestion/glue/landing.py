@@ -29,7 +29,7 @@ from ingestion.errors import TerminalError
 from ingestion.landing.job import Job, Landing
 from ingestion.landing.lag import Lag
 from ingestion.landing.spark import configured
-from ingestion.landing.subscriptions import subscriptions
+from ingestion.landing.subscriptions import named, subscriptions
 from ingestion.metrics import open_metrics
 from ingestion.settings import Settings
 
@@ -94,8 +94,7 @@ def parse(resolved: Mapping[str, str], environment: Mapping[str, str]) -> Argume
     )
     # A Glue job's declarations do not change while it runs.
     declared = declarations.load(Path(resolved["declarations"]))
-    names = [name.strip() for name in resolved["tables"].split(",") if name.strip()]
-    chosen = subscriptions(declared, settings.source, names)
+    chosen = subscriptions(declared, settings.source, named(resolved["tables"]))
     try:
         interval, max_offsets = float(resolved["interval"]), int(resolved["max_offsets"])
     except ValueError as error:

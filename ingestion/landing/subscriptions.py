@@ -10,6 +10,18 @@ from ingestion.landing.plan import Subscription
 from ingestion.settings import ConnectorName
 
 
+def named(tables: str) -> list[str]:
+    """The tables that a list with commas names; none for no list at all, which means every table.
+
+    Raises:
+        TerminalError: it is no list, and would not mean every table.
+    """
+    names = [name.strip() for name in tables.split(",") if name.strip()]
+    if tables and not names:
+        raise TerminalError(f"{tables!r} names no table; leave it out to mean all of them")
+    return names
+
+
 def subscriptions(
     declarations: Declarations, source: ConnectorName, names: Sequence[str] = ()
 ) -> tuple[Subscription, ...]:

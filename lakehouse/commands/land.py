@@ -35,11 +35,11 @@ def land(
 ) -> None:
     """Land the change events as Parquet, each record once, from where the ledger ends."""
     from ingestion.landing.job import Job, Landing
-    from ingestion.landing.subscriptions import subscriptions
+    from ingestion.landing.subscriptions import named, subscriptions
     from lakehouse.local_spark import local_session
 
     settings = Settings.from_environment()
-    names = [name.strip() for name in tables.split(",") if name.strip()]
+    names = named(tables)
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ingestion.kafka.brokers import Topic
-    from ingestion.landing.ledger import Ledger
+    from ingestion.landing.ledger import Entry, Ledger
     from ingestion.landing.plan import Subscription
     from ingestion.landing.storage import Storage
 
@@ -44,12 +44,12 @@ class _Zone:
 
 def _open(tables: str = "", tenant: str = "") -> _Zone:
     from ingestion.landing.ledger import Ledger
-    from ingestion.landing.subscriptions import subscriptions
+    from ingestion.landing.subscriptions import named, subscriptions
     from lakehouse.health.landing_zone import open_zone
 
     settings = Settings.from_environment()
     declared = of_tenant(declarations.load(), tenant)
-    names = [name.strip() for name in tables.split(",") if name.strip()]
+    names = named(tables)
     storage = open_zone(settings)
     return _Zone(
         settings,
@@ -201,9 +201,10 @@ def again(
     """Land all that Kafka still holds of a table once more; a change counts once all the same."""
     from ingestion.kafka.brokers import Brokers
     from ingestion.landing.job import decide
+    from ingestion.landing.ledger import fold
     from ingestion.landing.plan import anew, shown
 
-    if not table.strip():
+    if not table:
         raise TerminalError("name one table: an empty name would mean all of them")
     zone = _open(table, tenant)
     brokers = Brokers(zone.settings)
@@ -211,17 +212,23 @@ def again(
     if stops:
         raise RefusedError(shown(stops))
     topics = brokers.topics({subscription.topic for subscription in zone.subscriptions})
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    progress = zone.ledger.progress
+    opened: list[Entry] = []
     for subscription in zone.subscriptions:
         name, topic_name = subscription.table, subscription.topic
         topic = topics.get(topic_name)
-        if topic is None or zone.ledger.progress.incarnation(name, topic_name) is None:
+        if topic is None or progress.incarnation(name, topic_name) is None:
             raise TerminalError(f"{name}: topic {topic_name} is away, or was never landed")
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        opened = anew(zone.ledger.progress, name, topic, now)
-        zone.ledger.append(opened)
+        own = anew(progress, name, topic, now)
+        progress, opened = fold(own, progress), opened + own
+    zone.ledger.append(opened)
+    for name, topic_name, number in dict.fromkeys(
+        (e.table, e.topic, e.incarnation) for e in opened
+    ):
         say(
             f"{name}: the next start of `lakehouse land` lands all of {topic_name} as incarnation "
-            f"{opened[0].incarnation}"
+            f"{number}"
         )
 
 

@@ -453,3 +453,36 @@ def test_a_folder_that_is_no_landing_zone_is_named_and_not_made(
     assert (code, out) == (1, "")
     assert err.startswith(f"error: there is no landing zone in {tmp_path}/landing")
     assert not (tmp_path / "landing").exists()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "land --once --tables ,",
+        "landing again ,",
+        "landing verify --tables ,",
+        "landing expire --tables ,,",
+    ],
+)
+def test_a_list_that_names_nothing_does_not_mean_all(line: str, lakehouse: CommandLine) -> None:
+    code, out, err = lakehouse(*line.split())
+    assert (code, out, "names no table" in err) == (1, "", True)
+
+
+def test_all_is_landed_again_or_nothing(
+    lakehouse: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, topics = (
+        World(monkeypatch, tmp_path),
+        {n: load().table(n).topics["postgresql"] for n in ("stores", "orders")},
+    )
+    world.broker(has_topics=True)
+    ledger, now = Ledger(world.zone()), datetime.now(UTC).isoformat()
+    for name in ("stores", "orders"):
+        before = ledger.progress
+        code, _, err = lakehouse("landing", "again", "stores,orders")
+        ledger.refresh()
+        assert (code, "was never landed" in err, ledger.progress) == (1, True, before)
+        ledger.append([Entry(name, topics[name], "id", 1, 0, 0, 5, 5, "landed", now, None)])
+    code, out, _ = lakehouse("landing", "again", "stores,orders")
+    assert (code, out.count("as incarnation 2")) == (0, 2)
