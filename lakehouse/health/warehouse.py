@@ -133,9 +133,11 @@ _TABLES = "select table_schema || '.' || table_name from information_schema.tabl
 def _log(query: Query, table: str, staging: str, operations: str) -> LogState:
     # Names come from the declarations, which allow letters, digits and _ only.
     log = f"{staging}.{table}__log"
+    # A producer may give any time; one that is no moment to Python would be the newest for ever.
     partitions = query(
-        "select _cdc_incarnation, kafka_partition, max(kafka_offset) + 1, max(kafka_timestamp)"
-        f" from {log} group by _cdc_incarnation, kafka_partition"
+        "select _cdc_incarnation, kafka_partition, max(kafka_offset) + 1, max(case when"
+        " kafka_timestamp between timestamp '0001-01-01' and timestamp '9999-12-31'"
+        f" then kafka_timestamp end) from {log} group by _cdc_incarnation, kafka_partition"
     )
     [(quarantined,)] = query(
         f"select count(*) from {staging}.quarantine where table_name = '{table}'"

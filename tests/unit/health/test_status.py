@@ -139,6 +139,7 @@ def warehouse(tmp_path: Path) -> Path:
             create schema operations;
             create table staging.orders__log as
             select * from (values
+                (1, 0, 3::bigint, timestamp '55840-01-01 00:00:00', 'accepted', 'new'),
                 (1, 0, 4::bigint, timestamp '2026-03-03 11:00:00', 'accepted', 'new'),
                 (1, 0, 5::bigint, timestamp '2026-03-03 12:00:00', 'rejected', 'old'),
                 (1, 1, 9::bigint, timestamp '2026-03-02 12:00:00', 'accepted', 'old')
