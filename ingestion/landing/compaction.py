@@ -22,7 +22,7 @@ from ingestion.landing import layout
 from ingestion.landing.crash_points import reach
 from ingestion.landing.layout import DataFile, Partition
 from ingestion.landing.ledger import Entry, Progress
-from ingestion.landing.storage import Storage
+from ingestion.landing.storage import Storage, of_system
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -97,12 +97,15 @@ def compact(storage: Storage, progress: Progress, table: str, today: date) -> li
     sizes = {file: storage.size(file.path) for file in settled if folder(file) in crowded}
     added = []
     for merge in merges(sizes):
-        # A file without a name: whatever ends the process, nothing of it stays.
-        with tempfile.TemporaryFile() as merged:
-            _write(storage, merge, merged)
-            reach("compaction_staged")
-            merged.seek(0)
-            storage.put_file(merged, merge.target.path)
+        try:
+            # A file without a name: whatever ends the process, nothing of it stays.
+            with tempfile.TemporaryFile() as merged:
+                _write(storage, merge, merged)
+                reach("compaction_staged")
+                merged.seek(0)
+                storage.put_file(merged, merge.target.path)
+        except OSError as error:
+            raise of_system(error, tempfile.gettempdir()) from error
         reach("compaction_visible")
         added.append(merge.target)
     return added
@@ -158,6 +161,7 @@ def _files(storage: Storage, table: str) -> list[DataFile]:
 
 def _write(storage: Storage, merge: Merge, target: IO[bytes]) -> None:
     """Write the merged file, checked: the rows of its parts, offsets rising, all in its range."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     from ingestion.landing.records import arrow_schema
@@ -171,11 +175,18 @@ def _write(storage: Storage, merge: Merge, target: IO[bytes]) -> None:
         use_dictionary=["kafka_topic", "kafka_timestamp_type"],
     ) as writer:
         for part in merge.parts:
-            with storage.fetch(part.path) as content, pq.ParquetFile(content) as file:
-                wanted += file.metadata.num_rows
-                for group in range(file.num_row_groups):
-                    last = _copy(file, group, writer, last, part)
-                    written += file.metadata.row_group(group).num_rows
+            try:
+                with storage.fetch(part.path) as content, pq.ParquetFile(content) as file:
+                    wanted += file.metadata.num_rows
+                    for group in range(file.num_row_groups):
+                        last = _copy(file, group, writer, last, part)
+                        written += file.metadata.row_group(group).num_rows
+            except (pa.ArrowException, OSError) as error:
+                if getattr(error, "errno", None) is not None:
+                    raise  # the system's, not the content's
+                raise TerminalError(
+                    f"{part.path} is no whole Parquet file, and was not compacted: {error}"
+                ) from error
     merged = pq.read_metadata(target).num_rows
     if not wanted == written == merged or last >= merge.target.until_offset:
         raise TerminalError(

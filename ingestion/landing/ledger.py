@@ -71,8 +71,20 @@ class Entry:
 
     @classmethod
     def from_json(cls, line: str) -> Entry:
-        """The entry that `to_json` wrote."""
-        return cls(**json.loads(line))
+        """The entry that `to_json` wrote.
+
+        Raises:
+            ValueError, TypeError: it is none.
+        """
+        entry = cls(**json.loads(line))
+        numbers = (entry.incarnation, entry.kafka_partition, entry.from_offset, entry.until_offset)
+        texts = (entry.table, entry.topic, entry.topic_id, entry.kind, entry.committed_at)
+        if not (
+            all(type(value) is int for value in (*numbers, entry.rows))
+            and all(type(value) is str for value in (*texts, entry.file or ""))
+        ):
+            raise TypeError(f"a value has another type than it should: {line}")
+        return entry
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ def read_footer(storage: Storage, path: str) -> FileMetaData:
         end = storage.tail(path, length + 8)
     try:
         return pq.read_metadata(io.BytesIO(end))
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, OSError) as error:
         raise TerminalError(f"{storage.uri}/{path} is no whole Parquet file: {error}") from error
 
 

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ingestion.errors import LakehouseError, OutageError, RefusedError
+from ingestion.errors import LakehouseError, OutageError, RefusedError, TerminalError
 from ingestion.landing import layout
 from ingestion.landing.ledger import FencedError
 from ingestion.landing.storage import Storage
@@ -87,11 +87,18 @@ def registered(storage: Storage) -> dict[int, Writer]:
     for path in storage.list_files(layout.WRITERS):
         if not path.endswith(".json"):
             continue
-        with suppress(FileNotFoundError):  # it has just left
+        try:
             values = json.loads(storage.read(path))
             number = int(path.removeprefix(f"{layout.WRITERS}/").removesuffix(".json"))
             values.pop("heartbeat_at", None)  # of an earlier release
             found[number] = Writer(**(values | {"tables": tuple(values["tables"])}))
+        except FileNotFoundError:
+            continue  # it has just left
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise TerminalError(
+                f"{storage.uri}/{path} is no registration of a landing job ({error}): see that "
+                "none runs whose it is, and remove it"
+            ) from error
     return found
 
 

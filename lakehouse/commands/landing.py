@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ingestion import declarations
-from ingestion.errors import RefusedError, TerminalError, TransientError
+from ingestion.errors import LakehouseError, RefusedError, TerminalError, TransientError
 from ingestion.settings import Settings
 from lakehouse.console import AsJson, Exit, Tenant, say, show_json, show_table
 from lakehouse.source.tenants import of_tenant
@@ -24,6 +24,16 @@ if TYPE_CHECKING:
     from ingestion.landing.storage import Storage
 
 app = typer.Typer(no_args_is_help=True, help="Look after the landing zone.")
+
+# A hundred years: a moment that many hours ago exists.
+_CENTURY_HOURS = 876_600
+
+
+def _hours(text: str) -> float:
+    if not 0 <= (hours := float(text)) <= _CENTURY_HOURS:
+        raise typer.BadParameter(f"{text} is not from 0 to {_CENTURY_HOURS:,}")
+    return hours
+
 
 _Tables = Annotated[str, typer.Option(help="Tables, separated by commas; by default all.")]
 
@@ -288,7 +298,7 @@ def compact(
     grace_hours: Annotated[
         float,
         typer.Option(
-            min=0, help="How long small files stay beside the large one; longer than a run."
+            parser=_hours, help="How long small files stay beside the large one; longer than a run."
         ),
     ] = 24.0,
 ) -> None:
@@ -296,12 +306,19 @@ def compact(
     from ingestion.landing import compaction
 
     zone = _open(tables)
+    problems = []
     for name in zone.tables:
         today = datetime.now(UTC).date()
-        removed = compaction.remove_covered(zone.storage, name, grace_hours * 3600, time.time())
-        added = compaction.compact(zone.storage, zone.ledger.progress, name, today)
+        try:
+            removed = compaction.remove_covered(zone.storage, name, grace_hours * 3600, time.time())
+            added = compaction.compact(zone.storage, zone.ledger.progress, name, today)
+        except LakehouseError as error:
+            problems.append(f"{name}: {error}")
+            continue
         if removed or added:
             say(f"{name}: {len(added)} files added, {len(removed)} removed")
+    if problems:
+        raise TerminalError("\n".join(problems))
     say("compacted")
 
 
@@ -337,7 +354,9 @@ def expire(
     tables: _Tables = "",
     grace_hours: Annotated[
         float,
-        typer.Option(min=0, help="How long past its retention a file stays for who reads it."),
+        typer.Option(
+            parser=_hours, help="How long past its retention a file stays for who reads it."
+        ),
     ] = 24.0,
 ) -> None:
     """Remove the files whose records were landed longer ago than their table's retention.

@@ -28,3 +28,9 @@ def write(storage: Storage, folder: Path, target: DataFile, offsets: list[int]) 
     path = folder / "source.parquet"
     pq.write_table(pa.Table.from_pylist(rows, arrow_schema()), path)
     storage.put(target.path, path.read_bytes())
+
+
+def damage(storage: Storage, file: DataFile) -> None:
+    """A file whose end still says that it is Parquet."""
+    content = storage.read(file.path)
+    storage.put(file.path, content[:-60] + b"\xff" * 52 + content[-8:])

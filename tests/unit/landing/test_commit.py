@@ -9,7 +9,8 @@ import pytest
 
 from ingestion.errors import TerminalError, TransientError
 from ingestion.kafka.brokers import Offsets, Topic
-from ingestion.landing import commit
+from ingestion.landing import commit, layout
+from ingestion.landing.job import bind
 from ingestion.landing.layout import DataFile, Partition
 from ingestion.landing.ledger import Ledger
 from ingestion.landing.plan import Start
@@ -158,3 +159,12 @@ def test_visible_files_that_continue_the_ledger_are_adopted(
     position = Ledger(storage).progress.positions[PARTITION]
     assert (position.until_offset, position.landing_date) == (12, date(2026, 3, 2))
     assert commit.adopt(storage, ledger, ["orders"], "2026-03-02T00:00:00+00:00") == []
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}"])
+def test_a_landing_zone_without_its_identity_is_named(
+    content: bytes, storage: Storage, tmp_path: Path
+) -> None:
+    storage.put(layout.IDENTITY, content)
+    with pytest.raises(TerminalError, match=rf"{layout.IDENTITY} cannot be read: restore it"):
+        bind(storage, open_storage(str(tmp_path / "checkpoints")))

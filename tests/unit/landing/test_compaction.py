@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -14,14 +15,14 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from ingestion.declarations import load
-from ingestion.errors import TerminalError
+from ingestion.errors import OutageError, TerminalError
 from ingestion.landing import compaction, layout
 from ingestion.landing.layout import DataFile, Partition
 from ingestion.landing.ledger import Entry, Ledger, fold
 from ingestion.landing.storage import Storage, open_storage
 from lakehouse.commands import landing as landing_commands
 from tests.kit.ledger import entry
-from tests.unit.landing.data_files import write
+from tests.unit.landing.data_files import damage, write
 
 DAY = date(2026, 3, 1)
 TODAY = DAY + timedelta(days=1)
@@ -179,3 +180,31 @@ def test_the_command_keeps_what_the_declarations_say_and_a_grace(
     said = CliRunner().invoke(landing_commands.app, ["expire", "--tables", "orders"])
     assert "orders: 1 files landed before" in said.output
     assert storage.list_files("orders") == [each.path for each in files[1:]]
+
+
+def test_a_damaged_file_is_named_and_the_other_tables_are_compacted(
+    storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.put(layout.IDENTITY, b"{}")
+    stores = [DataFile(Partition("stores", 1, 0), DAY, *ends) for ends in ((0, 5), (5, 9))]
+    for each in (file(0, 5), file(5, 9), *stores):
+        write(storage, tmp_path, each, [each.from_offset])
+    damage(storage, file(5, 9))
+    Ledger(storage).append([entry(0, 9), entry(0, 9, "stores")])
+    monkeypatch.setenv("LAKEHOUSE_LANDING", storage.uri)
+    result = CliRunner().invoke(landing_commands.app, ["compact"])
+    assert isinstance(result.exception, TerminalError)
+    assert f"orders: {file(5, 9).path} is no whole Parquet file" in str(result.exception)
+    assert "stores: 1 files added" in result.output
+    assert storage.list_files("orders") == [file(0, 5).path, file(5, 9).path]
+
+
+def test_a_full_disk_of_temporary_files_is_a_sentence(
+    storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for each in (file(0, 5), file(5, 9)):
+        write(storage, tmp_path, each, [each.from_offset])
+    full = Path("/dev/full").open("wb")  # noqa: SIM115 - who compacts closes it
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: full)
+    with pytest.raises(OutageError, match=f"the disk is full .*{tempfile.gettempdir()}"):
+        compaction.compact(storage, fold([entry(0, 9)]), "orders", TODAY)

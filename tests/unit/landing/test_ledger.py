@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import threading
 from dataclasses import replace
 from datetime import date, timedelta
@@ -98,6 +99,18 @@ def test_a_truncated_ledger_file_is_named(tmp_path: Path) -> None:
     storage = open_storage(str(tmp_path))
     storage.put("_ledger/00000000000000000001.jsonl", entry(0, 1).to_json()[:-9].encode())
     with pytest.raises(TerminalError, match=r"0001\.jsonl cannot be read"):
+        Ledger(storage)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("until_offset", "300"), ("rows", 1.5), ("table", None), ("file", 7), ("incarnation", True)],
+)
+def test_a_value_of_another_type_is_named(name: str, value: object, tmp_path: Path) -> None:
+    storage = open_storage(str(tmp_path))
+    line = json.dumps(json.loads(entry(0, 1).to_json()) | {name: value})
+    storage.put("_ledger/00000000000000000001.jsonl", line.encode())
+    with pytest.raises(TerminalError, match=r"0001\.jsonl cannot be read: .* another type"):
         Ledger(storage)
 
 

@@ -175,3 +175,13 @@ def test_what_a_kill_left_half_written_goes_at_the_next_start(tmp_path: Path) ->
         os.utime(folder / name, (hours_ago, hours_ago))
     assert open_storage(str(tmp_path)).list_files("") == []
     assert [path.name for path in folder.iterdir()] == ["new"], "somebody may still write it"
+
+
+def test_who_only_reads_removes_nothing(tmp_path: Path) -> None:
+    """Of a disk that may only be read it could not."""
+    left = tmp_path / ".temporary/old"
+    left.parent.mkdir()
+    left.write_bytes(b"half")
+    os.utime(left, (0, 0))
+    assert open_storage(str(tmp_path), make=False).list_files("") == []
+    assert left.exists()

@@ -13,7 +13,7 @@ from ingestion.landing.ledger import Entry, roll_up
 from ingestion.landing.storage import Storage, open_storage
 from lakehouse.health.verification import verify
 from tests.kit.ledger import entry
-from tests.unit.landing.data_files import write
+from tests.unit.landing.data_files import damage, write
 
 PARTITION = Partition("orders", 1, 0)
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
@@ -96,3 +96,10 @@ def test_what_was_compared_is_told(storage: Storage, entries: list[Entry], tmp_p
     aged = [replace(e, committed_at=old) if e.until_offset <= 9 else e for e in entries]
     found = verify(storage, aged, "orders", SINCE)
     assert (found.ranges, found.records, found.files) == (1, 2, 1)
+
+
+def test_a_footer_that_cannot_be_read_holds_no_records(
+    storage: Storage, entries: list[Entry]
+) -> None:
+    damage(storage, file(5, 9))
+    assert found(storage, entries) == [(5, 9, 2, 0)]

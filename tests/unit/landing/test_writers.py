@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ingestion.errors import OutageError, RefusedError
+from ingestion.errors import OutageError, RefusedError, TerminalError
 from ingestion.landing import layout, writers
 from ingestion.landing.ledger import FencedError
 from ingestion.landing.storage import Storage
@@ -242,3 +242,15 @@ def test_a_heart_that_beats_more_seldom_is_waited_for(
 def test_two_processes_with_one_number_are_told_apart() -> None:
     assert writers._process(1) != ""
     assert writers._process(2**22 + 1) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("00000000000000000001.json", b"{"), ("00000000000000000001.json", b"[]"),
+     ("00000000000000000001.json", b'{"tables": ["orders"]}'), ("notes.json", b'{"tables": []}')],
+)  # fmt: skip
+def test_what_is_no_registration_is_named(name: str, content: bytes, any_storage: Storage) -> None:
+    any_storage.put(f"{layout.WRITERS}/{name}", content)
+    any_storage.put(f"{layout.WRITERS}/notes.txt", b"nobody minds")
+    with pytest.raises(TerminalError, match=rf"{layout.WRITERS}/{name} is no registration"):
+        registered(any_storage)
