@@ -151,6 +151,7 @@ def status(tables: _Tables = "", as_json: AsJson = False) -> None:
 def accept_loss(
     table: Annotated[str, typer.Argument(help="The table named by the stop, or the tables.")],
     partition: Annotated[int | None, typer.Option(help="The partition named by the stop.")] = None,
+    topic: Annotated[str | None, typer.Option(help="The topic named by the stop.")] = None,
     from_: Annotated[int | None, typer.Option("--from", help="First lost offset.")] = None,
     until: Annotated[int | None, typer.Option(help="First offset that is left.")] = None,
     truncated_below: Annotated[
@@ -171,6 +172,7 @@ def accept_loss(
     zone = _open(table, tenant)
     options = {
         "--partition": partition,
+        "--topic": topic,
         "--from": from_,
         "--until": until,
         "--truncated-below": truncated_below,

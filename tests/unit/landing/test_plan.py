@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ingestion.kafka.brokers import Offsets, Topic
 from ingestion.landing.layout import Partition
 from ingestion.landing.ledger import Progress, fold
@@ -56,7 +58,8 @@ def test_retention_past_the_ledger_stops_and_is_accepted_by_its_range() -> None:
     progress = fold([entry(0, 5)])
     decided = decide(progress, topic((8, 10)))
     assert "topic retail.public.orders partition 0: offsets 5 to 8" in shown(decided.stops)
-    command = "lakehouse landing accept-loss orders --partition 0 --from 5 --until 8"
+    command = f"lakehouse landing accept-loss orders --partition 0 --topic {ORDERS.topic} "
+    command += "--from 5 --until 8"
     assert shown(decided.stops).endswith(command)
     assert starts(decide(accept(progress, decided), topic((8, 10)))) == {0: (1, 8)}
 
@@ -160,3 +163,16 @@ def test_truncated_partitions_of_a_topic_are_accepted_together() -> None:
     records = dict.fromkeys(record for stop in stops for record in stop.records)
     opened = fold(records, progress).positions
     assert {p.number for p in opened if p.incarnation == 2} == {0, 1}
+
+
+def test_equal_losses_of_two_topics_of_a_table_are_two() -> None:
+    """Tenants: each has a topic, and who accepts the loss of one has not accepted the other's."""
+    other = Subscription("orders", "globex.public.orders")
+    landed = [entry(0, 5), replace(entry(0, 5), topic=other.topic, topic_id="B", incarnation=2)]
+    for held in (Offsets(8, 10), Offsets(0, 3)):
+        topics = {
+            s.topic: Topic(s.topic, topic_id, {0: held})
+            for s, topic_id in ((ORDERS, "A"), (other, "B"))
+        }
+        first, second = plan(fold(landed), [ORDERS, other], topics, NOW).stops
+        assert first.arguments != second.arguments
