@@ -66,7 +66,7 @@ def shown(stops: Sequence[Stop]) -> str:
 
 def digest(stops: Iterable[Stop]) -> str:
     """What tells the losses that were shown from any others."""
-    told = "\n".join(sorted(" ".join((stop.records[0].topic, *stop.arguments)) for stop in stops))
+    told = "\n".join(sorted(" ".join(stop.arguments) for stop in stops))
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 

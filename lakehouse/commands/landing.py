@@ -161,7 +161,6 @@ def accept_loss(
     all_shown: Annotated[
         str | None, typer.Option(help="All losses of these tables: the digest that was shown.")
     ] = None,
-    tenant: Tenant = "",
 ) -> None:
     """Accept and record the loss that landing has stopped at, exactly as it was shown."""
     from ingestion.kafka.brokers import Brokers
@@ -169,7 +168,7 @@ def accept_loss(
     from ingestion.landing.plan import digest, shown
     from ingestion.metrics import open_metrics
 
-    zone = _open(table, tenant)
+    zone = _open(table)
     options = {
         "--partition": partition,
         "--topic": topic,
@@ -187,13 +186,7 @@ def accept_loss(
         accepted = list(stops)
     if not accepted:
         now = shown(stops) if stops else f"{table} has no loss to accept."
-        own = f" --tenant {tenant}" if stops and tenant else ""
-        raise RefusedError(f"this is not a loss that landing has stopped at. {now}{own}")
-    topics = {stop.records[0].topic for stop in accepted}
-    if len(topics) > 1 and not all_shown:
-        raise RefusedError(
-            f"{', '.join(sorted(topics))} have the same loss: say by --tenant which is meant"
-        )
+        raise RefusedError(f"this is not a loss that landing has stopped at. {now}")
     # Several truncated partitions of a topic open the same new incarnation.
     records = list(dict.fromkeys(record for stop in accepted for record in stop.records))
     zone.ledger.append(records)

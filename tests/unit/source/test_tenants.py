@@ -18,7 +18,8 @@ from ingestion.declarations import SOURCES_FILE, Declarations, load
 from ingestion.errors import RefusedError, TerminalError
 from ingestion.kafka import brokers
 from ingestion.kafka.brokers import Offsets, Topic
-from ingestion.landing.ledger import Ledger, Progress, fold
+from ingestion.landing import layout
+from ingestion.landing.ledger import Ledger, Progress, entries, fold
 from ingestion.landing.plan import digest, plan
 from ingestion.landing.storage import open_storage
 from ingestion.landing.subscriptions import subscriptions
@@ -126,7 +127,7 @@ def test_topics_of_one_table_are_landed_under_numbers_of_their_own(tmp_path: Pat
     assert [accepted.incarnation("stores", name) for name in topics] == [(3, "new"), (4, "new")]
 
 
-def test_a_loss_is_accepted_of_the_tenant_that_is_named(
+def test_a_loss_is_accepted_of_the_topic_that_is_named(
     tmp_path: Path, command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of two topics of a table the same offsets are gone: nobody accepts more than was meant."""
@@ -134,7 +135,9 @@ def test_a_loss_is_accepted_of_the_tenant_that_is_named(
     monkeypatch.setattr(declarations, "load", lambda: found)
     monkeypatch.setenv("LAKEHOUSE_LANDING", str(tmp_path / "landing"))
     monkeypatch.setenv("LAKEHOUSE_SOURCE", "postgresql")
-    ledger = Ledger(open_storage(str(tmp_path / "landing")))
+    storage = open_storage(str(tmp_path / "landing"))
+    storage.put(layout.IDENTITY, b"{}")
+    ledger = Ledger(storage)
     wanted = subscriptions(found, "postgresql", ["stores"])
     there = {s.topic: Topic(s.topic, f"id {s.topic}", {0: Offsets(0, 3)}) for s in wanted}
     now = "2026-03-01T00:00:00+00:00"
@@ -142,17 +145,16 @@ def test_a_loss_is_accepted_of_the_tenant_that_is_named(
     gone = {name: replace(topic, partitions={0: Offsets(2, 9)}) for name, topic in there.items()}
     answers = SimpleNamespace(topics=lambda asked: {name: gone[name] for name in asked})
     monkeypatch.setattr(brokers, "Brokers", lambda _: answers)
-    loss = ["landing", "accept-loss", "stores", "--partition", "0", "--from", "0", "--until", "2"]
+    loss = ["landing", "accept-loss", "stores", "--partition", "0"]
+    lost = ["--from", "0", "--until", "2"]
+    own = [*loss, "--topic", "shop_fr2.public.stores", *lost]
 
-    code, _, err = command_line(*loss)
-    assert (code, "have the same loss: say by --tenant" in err) == (4, True), err
-    code, _, err = command_line(*loss[:3], "--tenant", "fr", "--all-shown", "x")
-    assert (code, " ".join(loss) + " --tenant fr" in err) == (4, True), err
-    code, out, err = command_line(*loss, "--tenant", "fr")
+    code, _, err = command_line(*loss, *lost)
+    assert (code, "this is not a loss that landing has stopped at" in err) == (4, True), err
+    code, out, err = command_line(*own)
     assert (code, "topic shop_fr2.public.stores" in out) == (0, True), err
-    entries = Ledger(open_storage(str(tmp_path / "landing"))).entries()
-    lost = [entry.topic for entry in entries if entry.kind == "lost"]
-    assert lost == ["shop_fr2.public.stores"]
+    written = entries(storage)
+    assert [e.topic for e in written if e.kind == "lost"] == ["shop_fr2.public.stores"]
     one, other = plan(ledger.progress, wanted, gone, now).stops
     assert (one.arguments, digest([one]) == digest([other])) == (other.arguments, False)
 
