@@ -25,14 +25,13 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Look after the landing zone.")
 
-# A hundred years: a moment that many hours ago exists.
-_CENTURY_HOURS = 876_600
 
-
-def _hours(text: str) -> float:
-    if not 0 <= (hours := float(text)) <= _CENTURY_HOURS:
-        raise typer.BadParameter(f"{text} is not from 0 to {_CENTURY_HOURS:,}")
-    return hours
+def _ago(now: datetime, days: int, hours: float = 0.0) -> datetime:
+    """So long before `now`; where that is no moment, the first one: nothing is that old."""
+    try:
+        return now - timedelta(days=days, hours=hours)
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC)
 
 
 _Tables = Annotated[str, typer.Option(help="Tables, separated by commas; by default all.")]
@@ -293,7 +292,7 @@ def compact(
     grace_hours: Annotated[
         float,
         typer.Option(
-            parser=_hours, help="How long small files stay beside the large one; longer than a run."
+            min=0, help="How long small files stay beside the large one; longer than a run."
         ),
     ] = 24.0,
 ) -> None:
@@ -331,8 +330,8 @@ def verify(tables: _Tables = "") -> None:
     days = {table.name: table.landing_retention_days for table in zone.declared.tables}
     entries, now, found = ledger.entries(zone.storage), datetime.now(UTC), []
     for name in zone.tables:
-        kept = timedelta(days=days.get(name, max(days.values())) - 2)
-        found.append(verification.verify(zone.storage, entries, name, now - kept))
+        since = _ago(now, days.get(name, max(days.values())) - 2)
+        found.append(verification.verify(zone.storage, entries, name, since))
         for difference in found[-1].differences:
             say(str(difference))
     ranges, records, files = (
@@ -349,9 +348,7 @@ def expire(
     tables: _Tables = "",
     grace_hours: Annotated[
         float,
-        typer.Option(
-            parser=_hours, help="How long past its retention a file stays for who reads it."
-        ),
+        typer.Option(min=0, help="How long past its retention a file stays for who reads it."),
     ] = 24.0,
 ) -> None:
     """Remove the files whose records were landed longer ago than their table's retention.
@@ -366,9 +363,9 @@ def expire(
     entries = ledger.entries(zone.storage)
     now = datetime.now(UTC)
     for name in zone.tables:
-        kept = timedelta(days=days.get(name, longest), hours=grace_hours)
-        removed = compaction.expire(zone.storage, entries, name, now - kept)
+        before = _ago(now, days.get(name, longest), grace_hours)
+        removed = compaction.expire(zone.storage, entries, name, before)
         if removed:
-            when = (now - kept).isoformat(timespec="minutes")
+            when = before.isoformat(timespec="minutes")
             say(f"{name}: {len(removed)} files landed before {when} removed")
     say("expired")

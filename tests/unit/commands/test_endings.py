@@ -486,12 +486,3 @@ def test_all_is_landed_again_or_nothing(
         ledger.append([Entry(name, topics[name], "id", 1, 0, 0, 5, 5, "landed", now, None)])
     code, out, _ = lakehouse("landing", "again", "stores,orders")
     assert (code, out.count("as incarnation 2")) == (0, 2)
-
-
-@pytest.mark.parametrize("command", ["expire", "compact"])
-@pytest.mark.parametrize("hours", ["1e308", "inf", "nan", "-1", "a day"])
-def test_hours_that_lead_to_no_moment_cannot_be_meant(
-    command: str, hours: str, lakehouse: CommandLine
-) -> None:
-    code, out, err = lakehouse("landing", command, f"--grace-hours={hours}")
-    assert (code, out, "--grace-hours" in err) == (2, "", True)

@@ -5,6 +5,7 @@ import tempfile
 import threading
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -177,7 +178,11 @@ def test_the_command_keeps_what_the_declarations_say_and_a_grace(
         ledger.append(committed(now - age, (each.from_offset, each.until_offset)))
     monkeypatch.setenv("LAKEHOUSE_LANDING", storage.uri)
     storage.put(layout.IDENTITY, b"{}")
-    said = CliRunner().invoke(landing_commands.app, ["expire", "--tables", "orders"])
+    run = partial(CliRunner().invoke, landing_commands.app)
+    for hours in ("1e308", "inf"):
+        said = run(["expire", "--tables", "orders", "--grace-hours", hours])
+        assert (said.exit_code, said.output) == (0, "expired\n"), "that long ago was no moment"
+    said = run(["expire", "--tables", "orders"])
     assert "orders: 1 files landed before" in said.output
     assert storage.list_files("orders") == [each.path for each in files[1:]]
 
