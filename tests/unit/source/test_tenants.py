@@ -156,7 +156,7 @@ def test_a_loss_is_accepted_of_the_topic_that_is_named(
     written = entries(storage)
     assert [e.topic for e in written if e.kind == "lost"] == ["shop_fr2.public.stores"]
     one, other = plan(ledger.progress, wanted, gone, now).stops
-    assert (one.arguments, digest([one]) == digest([other])) == (other.arguments, False)
+    assert digest([one]) != digest([other])
 
 
 def test_who_names_no_tenant_gets_nobodys_topics(tmp_path: Path) -> None:
