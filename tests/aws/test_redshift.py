@@ -16,7 +16,7 @@ from ingestion.declarations import load
 from ingestion.errors import TerminalError
 from lakehouse.warehouse.connection import Warehouse
 from lakehouse.warehouse.streams import grant_rows, stream_states
-from tests.redshift.examples import (
+from tests.kit.redshift_examples import (
     ACCEPTED,
     ANSWERS,
     REFUSED,

@@ -7,12 +7,11 @@ reference model has to notice.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import pytest
-from dbt.contracts.graph.manifest import Manifest
 from pytest_dbt_runs.cases import MismatchError
 from pytest_dbt_runs.project import Project
 
@@ -24,6 +23,7 @@ from tests.kit.batches import new_batch
 from tests.kit.dbt import ROOT
 from tests.kit.declared import DECLARATIONS
 from tests.kit.logs import pairs_in_commits, random_logs
+from tests.kit.mutants import Mutant, with_error
 from tests.kit.warehouse import Warehouse
 from tests.kit.worked import WorkedHistory, load, worked_histories
 
@@ -36,19 +36,6 @@ OVERRIDES = f"{PACKAGE}/strategy/snapshot_overrides.sql"
 ABSENCES = f"{PACKAGE}/strategy/absences.sql"
 RANK = f"{PACKAGE}/strategy/operation_rank.sql"
 POSITION = "macros/log/position_expression.sql"
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """`old` in `file` becomes `new`; logs of `connector` show it."""
-
-    name: str
-    file: str
-    old: str
-    new: str
-    connector: ConnectorName = "postgresql"
-    described: bool = False
-    """Whether it takes tables whose images lack what their declarations say."""
 
 
 MUTANTS = [
@@ -586,22 +573,6 @@ MUTANTS = [
         "sqlserver",
     ),
 ]
-
-
-def with_error(manifest: Manifest, mutant: Mutant) -> Manifest:
-    """The parsed project with the error in its macros."""
-    changed = manifest.deepcopy()
-    hit = [
-        macro
-        for macro in changed.macros.values()
-        if mutant.file
-        in (macro.original_file_path, f"packages/{macro.package_name}/{macro.original_file_path}")
-        and mutant.old in macro.macro_sql
-    ]
-    assert hit, f"{mutant.file} no longer says: {mutant.old}"
-    for macro in hit:
-        macro.macro_sql = macro.macro_sql.replace(mutant.old, mutant.new)
-    return changed
 
 
 @cache

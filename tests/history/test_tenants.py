@@ -21,13 +21,13 @@ from lakehouse.reconcile.current import all_current, compiled
 from lakehouse.reconcile.scope import Scope
 from lakehouse.source.envelopes import Event, Row, key_bytes, value_bytes
 from lakehouse.source.positions import SqlServerPlace
-from tests.history.test_mutants import Mutant, with_error
 from tests.kit import reference
 from tests.kit.batches import Batch, HistoryLine, expected_line, history_lines
 from tests.kit.dbt import environment
 from tests.kit.declared import CONNECTORS
 from tests.kit.landing import Delivery, LandingZone
 from tests.kit.logs import TABLES, random_logs
+from tests.kit.mutants import Mutant, with_error
 from tests.kit.tenants import declare_tenants, in_warehouse, of_tenant
 from tests.kit.warehouse import SOURCES, Warehouse, copy_project
 from tests.kit.worked import EPOCHS

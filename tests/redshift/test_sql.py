@@ -10,8 +10,8 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
+from tests.kit.redshift_examples import ACCEPTED
 from tests.redshift import sent_sql
-from tests.redshift.examples import ACCEPTED
 from tests.redshift.lint import lint, queries
 from tests.redshift.sent_sql import SEPARATOR
 

@@ -20,7 +20,7 @@ from ingestion.reserved_names import RESERVED, SYSTEM_COLUMNS
 from playground.services.postgres import PostgresServer
 from redshift_standin.rules import FUNCTIONS, SYNTAX, read_table
 from redshift_standin.server import StandIn
-from tests.redshift.examples import (
+from tests.kit.redshift_examples import (
     ACCEPTED,
     ANSWERS,
     EXTERNAL_SCHEMAS,

@@ -18,7 +18,7 @@ from tests.unit.project.files import ROOT, project_files
 # What pages name that is no file of the repository, and where it is.
 ELSEWHERE = {
     "made on this machine": ".venv .jars data build target *.s3.tfbackend login.json salt.json",
-    "in the landing zone": "_ledger _writers landing checkpoints env",
+    "in the landing zone": "_landing.json _ledger _writers landing checkpoints env",
     "in the artifacts bucket": "glue/wheels glue/<release>",
     "in AWS": "/retail-lakehouse-* retail-lakehouse-* retail/pii-salt",
     "at GitHub": "refs/pull",

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - statements and patterns of SQL stand in one line each
-"""What Redshift's pages show: statements, accepted and (in refused.yml) refused, and answers.
+"""What Redshift's pages show: statements, accepted and (in redshift_refused.yml) refused, and answers.
 
 They are asked of the stand-in in every test run, and of a real Redshift by `make test-aws`.
 """
@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 REFUSED: dict[str, Any] = yaml.safe_load(
-    (Path(__file__).parent / "refused.yml").read_text(encoding="utf-8")
+    (Path(__file__).parent / "redshift_refused.yml").read_text(encoding="utf-8")
 )
 
 # the tables that the examples are about
