@@ -184,7 +184,7 @@ def test_a_listing_that_fails_is_no_empty_folder(
     assert zone.land(feed.topic) == 10
     assert failed
     assert zone.landed() == feed.truth()
-    assert any("cannot be listed: Input/output error" in line for line in zone.said)
+    assert any("cannot be reached or written: Input/output error" in line for line in zone.said)
 
 
 def test_a_folder_behind_a_link_and_two_dots(zone: Zone, feed: Feed, tmp_path: Path) -> None:
