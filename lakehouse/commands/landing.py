@@ -25,15 +25,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Look after the landing zone.")
 
-
-def _ago(now: datetime, days: int, hours: float = 0.0) -> datetime:
-    """So long before `now`; where that is no moment, the first one: nothing is that old."""
-    try:
-        return now - timedelta(days=days, hours=hours)
-    except OverflowError:
-        return datetime.min.replace(tzinfo=UTC)
-
-
 _Tables = Annotated[str, typer.Option(help="Tables, separated by commas; by default all.")]
 
 
@@ -49,6 +40,18 @@ class _Zone:
     def tables(self) -> tuple[str, ...]:
         """The subscribed tables, each once whatever topics it has."""
         return tuple(dict.fromkeys(subscription.table for subscription in self.subscriptions))
+
+    def kept_since(self, table: str, hours: float) -> datetime:
+        """The table's declared retention and `hours` ago; Debezium's own topics have the longest.
+
+        Where that is no moment it is the first one: nothing is that old.
+        """
+        days = {each.name: each.landing_retention_days for each in self.declared.tables}
+        kept = days.get(table, max(days.values()))
+        try:
+            return datetime.now(UTC) - timedelta(days=kept, hours=hours)
+        except OverflowError:
+            return datetime.min.replace(tzinfo=UTC)
 
 
 def _open(tables: str = "", tenant: str = "") -> _Zone:
@@ -268,9 +271,12 @@ def land_record(
     unopened = {opening.kafka_partition for opening in decided.openings}
     start = next((s for s in decided.starts if s.partition.number == partition), None)
     if start is None or partition in unopened or start.from_offset != offset:
-        told = f"landing goes on at offset {start.from_offset}, not at {offset}" if start else ""
-        told = "it was never landed: run `lakehouse land` first" if partition in unopened else told
-        told = told or "there is no such partition, or landing has stopped at a loss there"
+        if partition in unopened:
+            told = "it was never landed: run `lakehouse land` first"
+        elif start is None:
+            told = "there is no such partition, or landing has stopped at a loss there"
+        else:
+            told = f"landing goes on at offset {start.from_offset}, not at {offset}"
         raise RefusedError(f"{table} partition {partition}: {told}")
     if not was_tried_in_vain(open_storage(zone.settings.checkpoints, make=False), start):
         raise RefusedError(
@@ -327,10 +333,9 @@ def verify(tables: _Tables = "") -> None:
 
     zone = _open(tables)
     commit.check_ledger_is_there(zone.storage, zone.ledger, zone.tables)
-    days = {table.name: table.landing_retention_days for table in zone.declared.tables}
-    entries, now, found = ledger.entries(zone.storage), datetime.now(UTC), []
+    entries, found = ledger.entries(zone.storage), []
     for name in zone.tables:
-        since = _ago(now, days.get(name, max(days.values())) - 2)
+        since = zone.kept_since(name, hours=-48)
         found.append(verification.verify(zone.storage, entries, name, since))
         for difference in found[-1].differences:
             say(str(difference))
@@ -358,12 +363,9 @@ def expire(
     from ingestion.landing import compaction, ledger
 
     zone = _open(tables)
-    days = {table.name: table.landing_retention_days for table in zone.declared.tables}
-    longest = max(days.values())
     entries = ledger.entries(zone.storage)
-    now = datetime.now(UTC)
     for name in zone.tables:
-        before = _ago(now, days.get(name, longest), grace_hours)
+        before = zone.kept_since(name, grace_hours)
         removed = compaction.expire(zone.storage, entries, name, before)
         if removed:
             when = before.isoformat(timespec="minutes")

@@ -88,11 +88,13 @@ class _Piece(NamedTuple):
 def _overlapping(pieces: list[_Piece]) -> Iterator[list[_Piece]]:
     """What overlaps: merged files hold several ranges, rolled up ranges several files."""
     together: list[_Piece] = []
+    end = 0
     for piece in sorted(pieces, key=lambda piece: piece[:2]):
-        if together and piece.from_offset >= max(p.until_offset for p in together):
+        if together and piece.from_offset >= end:
             yield together
             together = []
         together.append(piece)
+        end = max(end, piece.until_offset)
     yield together
 
 

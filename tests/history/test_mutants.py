@@ -7,7 +7,7 @@ reference model has to notice.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from tests.kit.batches import new_batch
 from tests.kit.dbt import ROOT
 from tests.kit.declared import DECLARATIONS
 from tests.kit.logs import pairs_in_commits, random_logs
-from tests.kit.mutants import Mutant, with_error
+from tests.kit.planted import Planted, with_error
 from tests.kit.warehouse import Warehouse
 from tests.kit.worked import WorkedHistory, load, worked_histories
 
@@ -36,6 +36,15 @@ OVERRIDES = f"{PACKAGE}/strategy/snapshot_overrides.sql"
 ABSENCES = f"{PACKAGE}/strategy/absences.sql"
 RANK = f"{PACKAGE}/strategy/operation_rank.sql"
 POSITION = "macros/log/position_expression.sql"
+
+
+@dataclass(frozen=True)
+class Mutant(Planted):
+    """Logs of `connector` show it."""
+
+    connector: ConnectorName = "postgresql"
+    described: bool = False
+    """Whether it takes tables whose images lack what their declarations say."""
 
 
 MUTANTS = [

@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from dbt.contracts.graph.manifest import Manifest
-from dbt.contracts.graph.nodes import ModelNode
 
 from ingestion.settings import ConnectorName
 from tests.history.current_state import prove_current_state
 from tests.history.stars import Stars, in_folder, random_bundles, run
 from tests.kit.batches import AlwaysPlain
+from tests.kit.planted import Planted, with_error
 from tests.kit.warehouse import Warehouse
 
 pytestmark = pytest.mark.long
@@ -35,13 +34,9 @@ def prove_codes(warehouse: Warehouse, folder: Path) -> None:
 
 
 @dataclass(frozen=True)
-class Mutant:
-    """`old` in `file` becomes `new`; `proof` has to fail."""
+class Mutant(Planted):
+    """`proof` has to fail."""
 
-    name: str
-    file: str
-    old: str
-    new: str
     proof: Proof = prove_star
 
 
@@ -144,25 +139,6 @@ MUTANTS = [
         prove_codes,
     ),
 ]
-
-
-def with_error(manifest: Manifest, mutant: Mutant) -> Manifest:
-    """The parsed project with the error in a macro or a model."""
-    changed = manifest.deepcopy()
-    hits = 0
-    for macro in changed.macros.values():
-        if mutant.old in macro.macro_sql and mutant.file in (
-            macro.original_file_path,
-            f"packages/{macro.package_name}/{macro.original_file_path}",
-        ):
-            macro.macro_sql = macro.macro_sql.replace(mutant.old, mutant.new)
-            hits += 1
-    for node in changed.nodes.values():
-        if isinstance(node, ModelNode) and node.original_file_path == mutant.file:
-            hits += node.raw_code.count(mutant.old)
-            node.raw_code = node.raw_code.replace(mutant.old, mutant.new)
-    assert hits, f"{mutant.file} no longer says: {mutant.old}"
-    return changed
 
 
 @pytest.mark.parametrize("proof", [prove_star, prove_codes])

@@ -27,7 +27,7 @@ from tests.kit.dbt import environment
 from tests.kit.declared import CONNECTORS
 from tests.kit.landing import Delivery, LandingZone
 from tests.kit.logs import TABLES, random_logs
-from tests.kit.mutants import Mutant, with_error
+from tests.kit.planted import Planted, with_error
 from tests.kit.tenants import declare_tenants, in_warehouse, of_tenant
 from tests.kit.warehouse import SOURCES, Warehouse, copy_project
 from tests.kit.worked import EPOCHS
@@ -61,7 +61,7 @@ STORE: Row = {
 
 
 MUTANTS = [
-    Mutant(
+    Planted(
         "what comes is the first one's",
         "macros/log/position_expression.sql",
         "then '{{ of_tenant['tenant'] }}'",
@@ -96,7 +96,7 @@ def goes_wrong(tenants: Mapping[str, Batch], warehouse: Warehouse) -> bool:
         ),
     ],
 )
-def test_a_rule_without_the_tenant_is_seen(tmp_path: Path, mutant: Mutant | None) -> None:
+def test_a_rule_without_the_tenant_is_seen(tmp_path: Path, mutant: Planted | None) -> None:
     tenants = batches(tmp_path, "sqlserver", 12, ("customers",))
     warehouse = tenants["de"].warehouse
     if mutant:
