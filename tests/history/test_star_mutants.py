@@ -23,14 +23,14 @@ Proof = Callable[[Warehouse, Path], None]
 def prove_star(warehouse: Warehouse, folder: Path) -> None:
     """Customers and orders are right, after plain runs."""
     run(
-        Stars(random_bundles("postgresql", number=1, of=40), in_folder(warehouse, folder)),
+        Stars(random_bundles("postgresql", number=1, of=150), in_folder(warehouse, folder)),
         AlwaysPlain(),
     )
 
 
 def prove_codes(warehouse: Warehouse, folder: Path) -> None:
     """Promotions, stores and products are right, after plain runs."""
-    prove_current_state(warehouse, folder, AlwaysPlain(), of=150)
+    prove_current_state(warehouse, folder, AlwaysPlain(), of=400)
 
 
 @dataclass(frozen=True)
