@@ -72,3 +72,30 @@ def table(plans: Mapping[str, Mapping[str, Any]], price: Mapping[str, float]) ->
         lines.append(f"| {part} | {amounts} |")
     totals = " | ".join(f"**{sum(cost.values()):,.0f}**" for cost in costs.values())
     return "\n".join([*lines, f"| **sum** | {totals} |"])
+
+
+def choices(plan: Mapping[str, Any], price: Mapping[str, float], partitions: int) -> str:
+    """What the other kinds of warehouse and cluster would cost in a plan's place, as a table.
+
+    Nodes and brokers are as many as planned, of the kind that AWS names as the successor
+    (ra3.xlplus: rg.xlarge); a serverless cluster holds `partitions`.
+    """
+    cost = monthly(plan, price)
+    [nodes] = [
+        values["number_of_nodes"]
+        for kind, values in _planned(plan)
+        if kind == "aws_redshift_cluster"
+    ]
+    rpus = 8 * DAYS * price["redshift-rpu"]
+    kafka = price["msk-serverless-cluster"] + partitions * price["msk-serverless-partition"]
+    rows = {
+        "Redshift, RA3 as planned": cost["Redshift"],
+        f"Redshift, {nodes} nodes `rg.xlarge`": nodes * HOURS * price["rg.xlarge"],
+        "Redshift Serverless, 8 RPU, awake all day": 24 * rpus,
+        "Redshift Serverless, 8 RPU, awake 6 hours a day": 6 * rpus,
+        "MSK Standard as planned": cost["Kafka brokers"] + cost["Kafka storage"],
+        "MSK Express, 3 brokers `express.m7g.large`": 3 * HOURS * price["express.m7g.large"],
+        f"MSK Serverless, {partitions} partitions": HOURS * kafka,
+    }
+    lines = ["| instead, in prod | US dollars a month |", "|---|---:|"]
+    return "\n".join([*lines, *(f"| {name} | {amount:,.0f} |" for name, amount in rows.items())])

@@ -8,6 +8,8 @@ import subprocess
 
 import yaml
 
+from ingestion.declarations import load
+from lakehouse.kafka.topics import desired_topics
 from tests.infra.terraform import costs, harness
 from tests.infra.terraform.conftest import Environment, tool
 from tests.infra.terraform.harness import planned
@@ -112,6 +114,8 @@ def test_the_cost_note_is_what_the_plans_cost(environments: dict[str, Environmen
     text = (DOCS / "cost.md").read_text(encoding="utf-8")
     plans = {name: environment.plan for name, environment in environments.items()}
     assert costs.table(plans, costs.prices(text)) in text
+    partitions = sum(topic.partitions for topic in desired_topics(load(), "sqlserver"))
+    assert costs.choices(plans["prod"], costs.prices(text), partitions) in text
 
 
 def test_the_budget_is_above_the_computed_cost(environments: dict[str, Environment]) -> None:

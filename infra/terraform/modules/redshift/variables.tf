@@ -66,7 +66,7 @@ variable "security_group_id" {
 }
 
 variable "mode" {
-  description = "serverless, provisioned (RA3) or existing."
+  description = "serverless, provisioned (RA3 or RG nodes) or existing."
   type        = string
   nullable    = false
 
@@ -140,8 +140,13 @@ variable "provisioned" {
   nullable = false
 
   validation {
-    condition     = can(regex("^ra3\\.(large|xlplus|4xlarge|16xlarge)$", var.provisioned.node_type))
-    error_message = "provisioned.node_type is ra3.large, ra3.xlplus, ra3.4xlarge or ra3.16xlarge: streaming views and the data lake need RA3."
+    condition     = can(regex("^(ra3\\.(large|xlplus|4xlarge|16xlarge)|rg\\.(large|xlarge|4xlarge|12xlarge))$", var.provisioned.node_type))
+    error_message = "provisioned.node_type is ra3.large, ra3.xlplus, ra3.4xlarge, ra3.16xlarge or rg.large, rg.xlarge, rg.4xlarge, rg.12xlarge: other nodes have no managed storage."
+  }
+
+  validation {
+    condition     = var.provisioned.nodes > 1 || can(regex("(\\.large|ra3\\.xlplus)$", var.provisioned.node_type))
+    error_message = "provisioned.nodes: one node is possible with ra3.large, ra3.xlplus and rg.large only."
   }
 
   validation {

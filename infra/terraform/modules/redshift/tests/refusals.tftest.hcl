@@ -56,6 +56,16 @@ run "a_dense_compute_node" {
   expect_failures = [var.provisioned]
 }
 
+run "one_node_of_a_kind_that_needs_two" {
+  command = plan
+
+  variables {
+    provisioned = { node_type = "rg.xlarge", nodes = 1 }
+  }
+
+  expect_failures = [var.provisioned]
+}
+
 run "no_snapshots" {
   command = plan
 
