@@ -231,6 +231,8 @@ variable "alarms" {
       consumer_lag_records = optional(number, 1000000)
       quarantined_records  = optional(number, 100)
       stale_marts_seconds  = optional(number, 7200)
+      stale_views_seconds  = optional(number, 3600)
+      archive_seconds      = optional(number, 777600)
       broker_disk_percent  = optional(number, 75)
       broker_cpu_percent   = optional(number, 60)
     }), {})

@@ -61,29 +61,35 @@ def archive(target: Target = "prod", dry_run: DryRun = False, as_json: AsJson = 
 
 
 @app.command()
-def status(target: Target = "prod", as_json: AsJson = False) -> None:
-    """Show each streaming view: rows, last refresh, how far log and landing are.
+def status(
+    target: Target = "prod",
+    stale_minutes: Annotated[
+        int, typer.Option(min=1, help="A last refresh that is older asks for attention.")
+    ] = 60,
+    as_json: AsJson = False,
+) -> None:
+    """Show each streaming view: refreshes, lag in seconds, rows, how far log and landing are.
 
     `waiting` are streamed records that no run can read yet: they lie behind a gap, and are read as
-    soon as the landing ledger covers it. Exits with 3 when a last refresh failed.
+    soon as the landing ledger covers it. Exits with 3 when a declared table has no view in sight,
+    a last refresh failed or is too long ago, or automatic refreshes are off.
     """
-    from lakehouse.warehouse.streams import stream_states
+    from lakehouse.warehouse.streams import stream_problems, stream_states
 
+    declarations = load()
     with _open(target) as warehouse:
-        states = stream_states(warehouse, load())
+        states = stream_states(warehouse, declarations)
+    problems = stream_problems(states, declarations, 60 * stale_minutes)
     if as_json:
-        show_json({"target": target, "views": states})
+        show_json({"target": target, "views": states, "problems": problems})
     else:
-        show_table(
-            ("view", "auto refresh", "rows", "last refresh", "status", "in the log", "waiting"),
-            [state.cells() for state in states],
-        )
-    failed = [state.view for state in states if state.has_failed]
-    if failed:
-        note(
-            f"the last refresh failed: {', '.join(failed)}. "
-            "See docs/runbooks/redshift_streaming_view.md"
-        )
+        headings = ("view", "auto refresh", "last refresh", "status")
+        counts = ("lag", "rows", "in the log", "waiting")
+        show_table((*headings, *counts), [state.cells() for state in states])
+    for problem in problems:
+        note(problem)
+    if problems:
+        note("See docs/runbooks/redshift_streaming_view.md")
         raise typer.Exit(Exit.ATTENTION)
 
 
@@ -91,21 +97,25 @@ def status(target: Target = "prod", as_json: AsJson = False) -> None:
 def measure(target: Target = "prod") -> None:
     """Print the warehouse's metrics, and put them into CloudWatch where there is one.
 
-    The alarms quarantine-growth, stale-marts and streaming-view-errors look at them; a schedule
-    runs this. Redshift shows the errors of all views to an administrator only.
+    The alarms on streaming views, quarantine, drift and stale marts look at them; a schedule runs
+    this. Automatic refreshes that it finds off are turned on again. Redshift shows the views and
+    errors of all to an administrator only.
     """
     from ingestion.metrics import open_metrics
     from lakehouse.warehouse.measurements import measurements
+    from lakehouse.warehouse.plan import Plan
+    from lakehouse.warehouse.streaming_views import resume_refreshes
 
     with _open(target) as warehouse:
-        found = measurements(warehouse)
-    for name, value in found.items():
-        say(f"{name} {value:g}")
-    metrics = open_metrics(Settings.from_environment())
-    if metrics is None:
-        note("LAKEHOUSE_METRICS_NAMESPACE is not set: nothing is put into CloudWatch")
-    else:
-        metrics.put(found)
+        found = measurements(warehouse, load())
+        for name, value in found.items():
+            say(f"{name} {value:g}")
+        metrics = open_metrics(Settings.from_environment())
+        if metrics is None:
+            note("LAKEHOUSE_METRICS_NAMESPACE is not set: nothing is put into CloudWatch")
+        else:
+            metrics.put(found)
+        resume_refreshes(Plan(warehouse, dry_run=False, show=lambda each: say(f"{each}\n")))
 
 
 @app.command()

@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterable, Mapping
 
 from ingestion.declarations import Declarations, Table
+from ingestion.errors import TerminalError
 from ingestion.settings import ConnectorName
 from lakehouse.warehouse.catalog import Connection, names, relations
 from lakehouse.warehouse.plan import Plan, Statement
-from lakehouse.warehouse.streams import view_names
+from lakehouse.warehouse.streams import auto_refreshes
 
 _COLUMNS = """\
     kafka_partition,
@@ -75,27 +76,27 @@ select
     cast(null as varbyte(16777216)) as kafka_value,
     cast(null as timestamp) as refresh_time
 where 1 = 0"""
-# What the log and landing hold.
+# By partition: what the log and landing hold is below it.
+_SAFE = """\
+select
+    logged.kafka_partition,
+    least(max(logged.kafka_offset) + 1, max(ends.until_offset)) as safe_until
+from {prefix}staging.{table}__log as logged
+inner join (
+    select ledger.kafka_partition, max(ledger.until_offset) as until_offset
+    from {prefix}operations.ledger as ledger
+    where ledger.table_name = '{table}' and ledger.incarnation = {incarnation}
+    group by ledger.kafka_partition
+) as ends
+    on logged.kafka_partition = ends.kafka_partition
+where logged._cdc_incarnation = {incarnation}
+group by logged.kafka_partition
+order by logged.kafka_partition"""
+# In literals: r_DELETE names no subquery in USING, and they tell Redshift which blocks to read.
 _PRUNE = """\
 delete from streaming.{table}_{incarnation}_archive
-using (
-    select
-        logged.kafka_partition,
-        least(max(logged.kafka_offset) + 1, max(ends.until_offset)) as safe_until
-    from {prefix}staging.{table}__log as logged
-    inner join (
-        select ledger.kafka_partition, max(ledger.until_offset) as until_offset
-        from {prefix}operations.ledger as ledger
-        where ledger.table_name = '{table}' and ledger.incarnation = {incarnation}
-        group by ledger.kafka_partition
-    ) as ends
-        on logged.kafka_partition = ends.kafka_partition
-    where logged._cdc_incarnation = {incarnation}
-    group by logged.kafka_partition
-) as safe
 where
-    streaming.{table}_{incarnation}_archive.kafka_partition = safe.kafka_partition
-    and streaming.{table}_{incarnation}_archive.kafka_offset < safe.safe_until"""
+    {below}"""
 
 
 def streaming_statements(
@@ -108,7 +109,7 @@ def streaming_statements(
     A view that still parses stays as it is, with its archive: once it is dropped, the archive loses
     the column too, because APPEND wants equal ones.
     """
-    views, there = view_names(warehouse), relations(warehouse, "streaming")
+    views, there = auto_refreshes(warehouse), relations(warehouse, "streaming")
     parsed = names(warehouse, _PARSED)
     landed = _incarnations(warehouse)
     found = []
@@ -131,6 +132,8 @@ def streaming_statements(
                 if f"{view}_archive" in parsed:
                     drop = f"alter table streaming.{view}_archive drop column payload"
                     found.append(Statement(f"records as {view} has them", drop))
+            if not views.get(view, True):
+                found.append(_resumed(view))
             if f"streaming.{view}_archive" not in there:
                 why = f"where records of {view} go when the view is emptied"
                 found.append(Statement(why, _ARCHIVE.format(view=view)))
@@ -175,22 +178,73 @@ def archive_streams(plan: Plan, declarations: Declarations) -> None:
     log and lies below the end of the ledger, so landing holds it too.
 
     Raises:
-        TerminalError: Redshift refuses a statement; refreshes go on all the same.
+        TerminalError: Redshift refuses to empty views; the others are emptied, refreshes go on, and
+            the archives are pruned.
     """
     prefix = plan.warehouse.settings.schema_prefix
-    there = relations(plan.warehouse, "streaming", f"{prefix}staging")
-    for view in sorted(view_names(plan.warehouse)):
+    there = relations(plan.warehouse, "streaming", f"{prefix}staging", f"{prefix}operations")
+    refused = []
+    for view, auto in sorted(auto_refreshes(plan.warehouse).items()):
         if f"streaming.{view}_archive" in there:
-            plan.carry_out(_refreshing(view, "no refresh meanwhile", "no"))
             try:
-                plan.carry_out(_appended(view, f"all rows of {view}"))
-            finally:
-                plan.carry_out(_refreshing(view, "refreshes go on", "yes"))
+                _empty(plan, view, auto)
+            except TerminalError as error:
+                refused.append(f"{view}: {error}")
+        elif not auto:
+            plan.carry_out(_resumed(view))
     for table in sorted(table.name for table in declarations.tables):
-        if f"{prefix}staging.{table}__log" in there:
+        if {f"{prefix}staging.{table}__log", f"{prefix}operations.ledger"} <= there:
             for number in _archived(table, there):
-                sql = _PRUNE.format(table=table, incarnation=number, prefix=prefix)
-                plan.carry_out(Statement("records that the log and landing hold", sql))
+                _prune(plan, {"table": table, "incarnation": number, "prefix": prefix})
+    if refused:
+        raise TerminalError("not archived:\n" + "\n".join(refused))
+
+
+def _empty(plan: Plan, view: str, auto: bool) -> None:
+    """Move a view's rows into its archive; its refreshes go on, however this ends.
+
+    APPEND wants equal compression encodings (r_ALTER_TABLE_APPEND). A view cannot declare them
+    (materialized-view-create-sql-command), and Redshift chooses them by itself, for view and
+    archive apart. So what it refuses to append is copied and deleted, in one transaction.
+    """
+    if auto:
+        plan.carry_out(_refreshing(view, "no refresh meanwhile", "no"))
+    try:
+        try:
+            plan.carry_out(_appended(view, f"all rows of {view}"))
+        except TerminalError as error:
+            copied = f"insert into streaming.{view}_archive select * from streaming.{view}"
+            plan.carry_out(Statement(str(error).splitlines()[0], "begin"))
+            try:
+                plan.carry_out(
+                    Statement(f"all rows of {view}", copied),
+                    Statement("which are in the archive", f"delete from streaming.{view}"),
+                    Statement("both or neither", "commit"),
+                )
+            except TerminalError:
+                plan.carry_out(Statement("neither", "rollback"))
+                raise
+    finally:
+        again = _refreshing(view, "refreshes go on", "yes") if auto else _resumed(view)
+        plan.carry_out(again)
+
+
+def _prune(plan: Plan, archive: Mapping[str, str | int]) -> None:
+    safe = plan.warehouse.rows(_SAFE.format_map(archive))
+    below = [f"(kafka_partition = {at} and kafka_offset < {until})" for at, until in safe]
+    if below:
+        sql = _PRUNE.format_map({**archive, "below": "\n    or ".join(below)})
+        plan.carry_out(Statement("records that the log and landing hold", sql))
+
+
+def resume_refreshes(plan: Plan) -> None:
+    """Turn automatic refreshes on again where an archive was killed, or somebody turned them off.
+
+    An archive that is at work meanwhile is refused at worst, and comes back next time.
+    """
+    for view, auto in sorted(auto_refreshes(plan.warehouse).items()):
+        if not auto:
+            plan.carry_out(_resumed(view))
 
 
 def _incarnations(warehouse: Connection) -> dict[str, dict[int, str]]:
@@ -223,6 +277,10 @@ def _retired(view: str) -> list[Statement]:
 
 def _refreshing(view: str, why: str, auto: str) -> Statement:
     return Statement(why, f"alter materialized view streaming.{view} auto refresh {auto}")
+
+
+def _resumed(view: str) -> Statement:
+    return _refreshing(view, f"automatic refreshes of {view} were found off", "yes")
 
 
 def _appended(view: str, why: str) -> Statement:

@@ -7,81 +7,152 @@ from dataclasses import dataclass
 
 from ingestion.declarations import Declarations
 from ingestion.errors import TerminalError
-from lakehouse.warehouse.catalog import Connection, names, relations
+from lakehouse.warehouse.catalog import Connection, relations
 
 ROLES = ("loader", "transformer", "analyst")
 
 
 @dataclass(frozen=True)
-class StreamState:
+class Refreshes:
+    """How a streaming view is refreshed.
+
+    `age_seconds` is the time since its last refresh that did not fail, None where none is known
+    (Redshift keeps a week); `lag_seconds` how old the newest record was when it was read, None
+    where none was read in the last hour.
+    """
+
+    view: str
+    auto_refresh: bool
+    refreshed_at: str
+    refresh_status: str
+    age_seconds: int | None
+    lag_seconds: int | None
+
+    @property
+    def table(self) -> str:
+        """The declared table whose records it has."""
+        return self.view.rpartition("_")[0]
+
+
+@dataclass(frozen=True)
+class StreamState(Refreshes):
     """A streaming view: `logged` and `waiting` count records of its table, over all partitions.
 
     `waiting` are streamed records beyond the log; `logged` is None before the first build.
     """
 
-    view: str
-    auto_refresh: bool
     rows: int
-    refreshed_at: str
-    refresh_status: str
     logged: int | None
     waiting: int | None
 
-    @property
-    def has_failed(self) -> bool:
-        """Whether the last refresh ended with an error."""
-        return "fail" in self.refresh_status.lower()
-
     def cells(self) -> tuple[str, ...]:
         """The state as cells of a table for people."""
+        counts = (self.lag_seconds, self.rows, self.logged, self.waiting)
         return (
             self.view,
             "yes" if self.auto_refresh else "no",
-            str(self.rows),
             self.refreshed_at or "never",
             self.refresh_status or "-",
-            "-" if self.logged is None else str(self.logged),
-            "-" if self.waiting is None else str(self.waiting),
+            *("-" if count is None else str(count) for count in counts),
         )
+
+
+def stream_problems(
+    views: Sequence[Refreshes], declarations: Declarations, stale_seconds: int
+) -> list[str]:
+    """What is wrong with the streaming views, a sentence each with what to do."""
+    found = [
+        f"{table}: no streaming view is in sight. Run `lakehouse warehouse deploy`; only its owner "
+        "and administrators see one that is there"
+        for table in missing_views(views, declarations)
+    ]
+    for view in views:
+        if "fail" in view.refresh_status.lower():
+            found.append(f"{view.view}: the last refresh failed: {view.refresh_status}")
+        if not view.auto_refresh:
+            found.append(
+                f"{view.view}: automatic refreshes are off: an archive was interrupted, or "
+                "somebody turned them off. `lakehouse warehouse deploy` turns them on"
+            )
+        if view.age_seconds is None or view.age_seconds > stale_seconds:
+            age = "ever" if view.age_seconds is None else f"for {view.age_seconds // 60} minutes"
+            found.append(
+                f"{view.view}: not refreshed {age}. Run `lakehouse warehouse refresh {view.table}`"
+            )
+    return found
+
+
+def missing_views(views: Sequence[Refreshes], declarations: Declarations) -> list[str]:
+    """The declared tables without a streaming view that this user can see, by name."""
+    return sorted({table.name for table in declarations.tables} - {view.table for view in views})
+
+
+def refreshes(warehouse: Connection, declarations: Declarations) -> list[Refreshes]:
+    """How every streaming view of a declared table is refreshed, by name.
+
+    SVV_MV_INFO.is_stale is not asked: it is 'u' (unknown) of a view over a stream.
+    """
+    tables = {table.name for table in declarations.tables}
+    history = {view: (at, status, age) for view, at, status, age in warehouse.rows(_REFRESHED)}
+    lags = dict(warehouse.rows(_LAG))
+    found = []
+    for view, auto in sorted(auto_refreshes(warehouse).items()):
+        at, status, age = history.get(view, ("", "", None))
+        found.append(Refreshes(view, auto, at, status, age, lags.get(view)))
+    return [each for each in found if each.table in tables]
+
+
+# names in Redshift's views of materialized views are char(128): they come with blanks
+_REFRESHED = """\
+select
+    view,
+    max(case when place = 1 then cast(start_time as varchar(32)) end) as refreshed_at,
+    max(case when place = 1 then status end) as status,
+    min(case when lower(status) not like '%fail%' then age end) as age
+from (
+    select
+        trim(mv_name) as view,
+        start_time,
+        status,
+        datediff(second, start_time, getdate()) as age,
+        row_number() over (partition by mv_name order by start_time desc) as place
+    from sys_mv_refresh_history
+    where schema_name = 'streaming'
+) as refreshed
+group by view"""
+_LAG = """\
+select view, max(lag_seconds) as lag_seconds
+from (
+    select
+        trim(mv_name) as view,
+        datediff(second, stream_record_time_max, record_time) as lag_seconds,
+        row_number() over (partition by mv_name, partition_id order by record_time desc) as place
+    from sys_stream_scan_states
+    where stream_record_time_max is not null and record_time > dateadd(hour, -1, getdate())
+) as scanned
+where place = 1
+group by view"""
 
 
 def stream_states(warehouse: Connection, declarations: Declarations) -> list[StreamState]:
     """The state of every streaming view, by name."""
     staging = f"{warehouse.settings.schema_prefix}staging"
-    tables = {table.name for table in declarations.tables}
     built = relations(warehouse, staging)
-    refreshes = _last_refreshes(warehouse)
     states = []
-    for view, auto in warehouse.rows(
-        "select trim(name), autorefresh from svv_mv_info"
-        " where schema_name = 'streaming' order by name"
-    ):
-        table = str(view).rpartition("_")[0]
-        if table not in tables:
-            continue
+    for each in refreshes(warehouse, declarations):
         logged = waiting = None
-        if f"{staging}.{table}__log" in built:
-            logged = _count(warehouse, f"select count(*) from {staging}.{table}__log")
-            waiting = _count(warehouse, _waiting_sql(staging, table))
-        at, status = refreshes.get(str(view), ("", ""))
-        states.append(
-            StreamState(
-                view=str(view),
-                auto_refresh=str(auto).lower() in ("t", "true", "1"),
-                rows=_count(warehouse, f"select count(*) from streaming.{view}"),
-                refreshed_at=at,
-                refresh_status=status,
-                logged=logged,
-                waiting=waiting,
-            )
-        )
+        if f"{staging}.{each.table}__log" in built:
+            logged = _count(warehouse, f"select count(*) from {staging}.{each.table}__log")
+            waiting = _count(warehouse, _waiting_sql(staging, each.table))
+        rows = _count(warehouse, f"select count(*) from streaming.{each.view}")
+        states.append(StreamState(**vars(each), rows=rows, logged=logged, waiting=waiting))
     return states
 
 
-def view_names(warehouse: Connection) -> frozenset[str]:
-    """The names of the streaming views."""
-    # names in Redshift's views of materialized views are char(128): they come with blanks
-    return names(warehouse, "select trim(name) from svv_mv_info where schema_name = 'streaming'")
+def auto_refreshes(warehouse: Connection) -> dict[str, bool]:
+    """The streaming views, and whether Redshift refreshes each by itself."""
+    told = "select trim(name), autorefresh from svv_mv_info where schema_name = 'streaming'"
+    return {str(view): str(auto) == "t" for view, auto in warehouse.rows(told)}
 
 
 def refresh_streams(warehouse: Connection, tables: Sequence[str]) -> list[str]:
@@ -90,7 +161,7 @@ def refresh_streams(warehouse: Connection, tables: Sequence[str]) -> list[str]:
     Raises:
         TerminalError: a table has no view, or its refresh fails.
     """
-    views = sorted(view_names(warehouse))
+    views = sorted(auto_refreshes(warehouse))
     chosen = []
     for table in tables:
         own = [view for view in views if view.rpartition("_")[0] == table]
@@ -129,16 +200,6 @@ def grant_rows(warehouse: Connection) -> list[tuple[str, str, str]]:
         )
     ]
     return found
-
-
-def _last_refreshes(warehouse: Connection) -> dict[str, tuple[str, str]]:
-    return {
-        str(view): (str(at), str(status))
-        for view, at, status in warehouse.rows(
-            "select trim(mv_name), start_time, status from sys_mv_refresh_history"
-            " where schema_name = 'streaming' order by start_time"
-        )
-    }
 
 
 def _waiting_sql(staging: str, table: str) -> str:

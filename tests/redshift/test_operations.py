@@ -17,7 +17,12 @@ from ingestion.landing.records import arrow_schema
 from lakehouse.warehouse.connection import WarehouseSettings
 from lakehouse.warehouse.landing_tables import COLUMNS
 from lakehouse.warehouse.measurements import measurements
-from lakehouse.warehouse.streams import grant_rows, refresh_streams, stream_states
+from lakehouse.warehouse.streams import (
+    grant_rows,
+    refresh_streams,
+    refreshes,
+    stream_states,
+)
 from redshift_standin.server import StandIn
 from redshift_standin.wire import Fault
 from tests.kit.redshift import Prod, new_prod
@@ -134,6 +139,15 @@ def test_deployment_can_be_repeated_and_gives_each_role_its_own(prod: Prod) -> N
         "create table staging.stores__log (email varchar(1280), _cdc_incarnation integer,"
         " kafka_partition bigint, kafka_offset bigint)"
     )
+    prod.stand_in.admin(
+        "create table operations.ledger (table_name varchar(128), incarnation integer,"
+        " kafka_partition bigint, until_offset bigint)"
+    )
+    for partition, last, until in ((0, 41, 50), (1, 41, 40)):
+        prod.stand_in.admin(f"insert into staging.stores__log values ('', 1, {partition}, {last})")
+        prod.stand_in.admin(
+            f"insert into operations.ledger values ('stores', 1, {partition}, {until})"
+        )
     prod.stand_in.admin("create role auditor")
     statements = _statements(prod.lakehouse("access"))
     _assert_golden(statements, "access")
@@ -162,23 +176,92 @@ def test_deployment_can_be_repeated_and_gives_each_role_its_own(prod: Prod) -> N
     assert len(states) == len(load().tables)
     assert all(state.auto_refresh for state in states)
     assert {state.view: state.logged for state in states if state.logged is not None} == {
-        "stores_1": 0
+        "stores_1": 2
     }
 
 
-def test_refreshes_go_on_where_rows_cannot_be_archived(prod: Prod) -> None:
-    prod.lakehouse("deploy")
-    prod.stand_in.faults[:] = [Fault("append from streaming.customers_1", "no space")]
-    with pytest.raises(TerminalError, match="no space"):
-        prod.lakehouse("archive")
+def _streamed(prod: Prod, *views: str) -> None:
+    """One more record in each view."""
+    for view in views:
+        prod.rows(
+            f"insert into streaming.{view} (kafka_partition, kafka_offset, refresh_time)"
+            " values (0, 1, now() - interval '1 hour') returning 1"
+        )
+
+
+def _counts(prod: Prod, view: str) -> tuple[int, int]:
+    """Rows of a view, rows of its archive."""
+    [counts] = prod.rows(
+        f"select (select count(*) from streaming.{view}),"
+        f" (select count(*) from streaming.{view}_archive)"
+    )
+    return (int(counts[0]), int(counts[1]))
+
+
+def _auto_refreshes(prod: Prod) -> set[bool]:
     with prod.warehouse() as warehouse:
-        assert all(state.auto_refresh for state in stream_states(warehouse, load()))
+        return {view.auto_refresh for view in refreshes(warehouse, load())}
+
+
+def test_what_cannot_be_appended_is_copied_and_refreshes_go_on(prod: Prod) -> None:
+    """Redshift chooses encodings by itself, of view and archive apart; APPEND wants equal ones."""
+    prod.lakehouse("deploy")
+    prod.stand_in.admin("drop table streaming.customers_1_archive")
+    prod.stand_in.admin(
+        "create table streaming.customers_1_archive (kafka_partition bigint encode az64,"
+        " kafka_offset bigint, kafka_timestamp_type char(1), kafka_timestamp timestamp,"
+        " kafka_key varbyte, kafka_value varbyte, refresh_time timestamp)"
+        " diststyle even sortkey (kafka_offset)"
+    )
+    _streamed(prod, "customers_1", "stores_1")
+    assert "must have the same distribution style" in prod.lakehouse("archive")
+    assert _counts(prod, "customers_1") == _counts(prod, "stores_1") == (0, 1)
+
+    _streamed(prod, "customers_1", "stores_1")
+    prod.stand_in.faults[:] = [Fault("^delete from streaming.customers_1$", "no space")]
+    with pytest.raises(TerminalError, match=r"not archived:\ncustomers_1: .*no space"):
+        prod.lakehouse("archive")
+    assert _counts(prod, "customers_1") == (1, 1), "both or neither"
+    assert _counts(prod, "stores_1") == (0, 2), "the others are archived"
+    assert _auto_refreshes(prod) == {True}
+
+
+@pytest.mark.parametrize("command", ["archive", "deploy", "measure"])
+def test_refreshes_that_a_killed_archive_left_off_go_on(prod: Prod, command: str) -> None:
+    prod.lakehouse("deploy")
+    prod.stand_in.admin("alter materialized view streaming.customers_1 auto refresh no")
+    assert "customers_1: automatic refreshes are off" in prod.lakehouse("status", code=3)
+    assert "automatic refreshes of customers_1 were found off" in prod.lakehouse(command)
+    assert _auto_refreshes(prod) == {True}
+
+
+def test_status_asks_for_attention_until_every_table_is_streamed(prod: Prod) -> None:
+    assert "stores: no streaming view is in sight" in prod.lakehouse("status", code=3)
+    prod.lakehouse("deploy")
+    assert "stores_1: not refreshed ever" in prod.lakehouse("status", code=3)
+    refreshed = (
+        "insert into standin.refreshes (schema_name, table_name, status, refreshed_at)"
+        " select schema_name, table_name, '{}', now() - interval '{} min'"
+        " from standin.streaming_views {} returning 1"
+    )
+    prod.rows(refreshed.format("Refresh successfully updated MV incrementally", 90, ""))
+    assert "stores_1: not refreshed for 90 minutes" in prod.lakehouse("status", code=3)
+    prod.lakehouse("status", "--stale-minutes", "120")
+    prod.rows(refreshed.format("Refresh failed. Out of memory", 1, "where table_name ~ '^stores'"))
+    [failed, old] = json.loads(prod.lakehouse("status", "--json", "--stale-minutes", "89", code=3))[
+        "problems"
+    ][-2:]
+    assert failed == "stores_1: the last refresh failed: Refresh failed. Out of memory"
+    assert old.startswith("stores_1: not refreshed for 90 minutes")
 
 
 def test_measures_what_the_alarms_look_at(prod: Prod) -> None:
     admin = prod.stand_in.admin
     with prod.warehouse() as warehouse:
-        assert measurements(warehouse) == {"StreamingViewErrors": 0}
+        assert measurements(warehouse, load()) == {
+            "StreamingViewErrors": 0,
+            "StoppedStreamingViews": len(load().tables),
+        }
 
         admin("create schema operations")
         admin("create schema staging")
@@ -192,7 +275,8 @@ def test_measures_what_the_alarms_look_at(prod: Prod) -> None:
             " (table_name varchar(20), is_current boolean, accepted_at timestamp)"
         )
         calm = {"StreamingViewErrors": 0, "QuarantinedRecords": 0, "DriftedTables": 0}
-        assert measurements(warehouse) == calm
+        found = measurements(warehouse, load())
+        assert found == calm | {"StoppedStreamingViews": len(load().tables)}
 
         for number, status, hours in ((1, "succeeded", 30), (2, "succeeded", 3), (3, "failed", 1)):
             admin(
@@ -209,9 +293,41 @@ def test_measures_what_the_alarms_look_at(prod: Prod) -> None:
                 "insert into sys_stream_scan_errors (mv_name, record_time)"
                 f" values ('customers_1', dateadd(minute, -{minutes}, getdate()))"
             )
-        found = measurements(warehouse)
+        found = measurements(warehouse, load())
     assert 3 * 3600 <= found.pop("SecondsSinceLastBuild") < 3 * 3600 + 600
+    del found["StoppedStreamingViews"]
     assert found == {"StreamingViewErrors": 1, "QuarantinedRecords": 3, "DriftedTables": 1}
+
+
+def test_measures_how_far_the_streaming_views_are_behind(prod: Prod) -> None:
+    """The worst of all views counts: one that stands still, or one that cannot keep up."""
+    prod.lakehouse("deploy")
+    prod.stand_in.admin("alter materialized view streaming.customers_1 auto refresh no")
+    with prod.warehouse() as warehouse:
+        found = measurements(warehouse, load())
+        assert found["StoppedStreamingViews"] == 1
+        assert found["StreamingViewLagSeconds"] == 7 * 86_400, "none was ever refreshed"
+        assert found["SecondsSinceArchive"] == 0, "there is nothing to archive"
+
+        prod.rows(
+            "insert into standin.refreshes (schema_name, table_name, status, refreshed_at)"
+            " select schema_name, table_name, 'Refresh successfully updated', now()"
+            " from standin.streaming_views returning 1"
+        )
+        scanned = (
+            "insert into sys_stream_scan_states (mv_name, partition_id, record_time,"
+            " stream_record_time_max) values ('stores_1', '{}', dateadd(minute, -{}, getdate()),"
+            " dateadd(minute, -{}, getdate()))"
+        )
+        for partition, minutes, newest in ((0, 20, 50), (0, 10, 15), (1, 30, 42), (2, 70, 700)):
+            prod.stand_in.admin(scanned.format(partition, minutes, newest))
+        _streamed(prod, "stores_1")
+        found = measurements(warehouse, load())
+        assert found["StreamingViewLagSeconds"] == 720, "the newest batch of each partition"
+        assert 3600 <= found["SecondsSinceArchive"] < 3600 + 600
+        assert {each.view: each.lag_seconds for each in stream_states(warehouse, load())} == {
+            f"{table.name}_1": 720 if table.name == "stores" else None for table in load().tables
+        }
 
 
 @pytest.mark.timeout(600)

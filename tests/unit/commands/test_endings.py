@@ -118,8 +118,11 @@ class World:
 
     def redshift(self, refreshes: str = "Success") -> None:
         self.set(connection, "_connect", lambda _: SimpleNamespace(close=lambda: None))
-        state = streams.StreamState("stores_1", True, 1, "now", refreshes, 1, 0)
-        self.set(streams, "stream_states", lambda *_: [state])
+        states = [
+            streams.StreamState(f"{table.name}_1", True, "now", refreshes, 1, 1, 1, 1, 0)
+            for table in load().tables
+        ]
+        self.set(streams, "stream_states", lambda *_: states)
         self.set(streams, "grant_rows", lambda _: [("analyst", "usage", "schema marts")])
 
     def operations(self, *statements: Statement) -> None:

@@ -24,6 +24,19 @@ locals {
       metric = "StreamingViewErrors", threshold = 0
       says   = "A streaming view skipped records or could not refresh."
     }
+    # Each measurement turns refreshes on again that it finds off: two in a row means that they stay off.
+    streaming-view-stopped = {
+      metric = "StoppedStreamingViews", threshold = 0
+      says   = "A table has no streaming view, or one that Redshift does not refresh by itself."
+    }
+    streaming-view-stale = {
+      metric = "StreamingViewLagSeconds", threshold = var.thresholds.stale_views_seconds
+      says   = "A streaming view is not refreshed, or cannot keep up with its topic."
+    }
+    archive-overdue = {
+      metric = "SecondsSinceArchive", threshold = var.thresholds.archive_seconds
+      says   = "A streaming view has not been emptied into its archive."
+    }
     quarantine-growth = {
       metric = "QuarantinedRecords", threshold = var.thresholds.quarantined_records
       says   = "More records than usual of the last day cannot be read."
@@ -240,11 +253,12 @@ locals {
   widgets = [
     { title = "Landing lag (seconds)", stat = "Maximum", metrics = [for job in var.landing_jobs : [var.metrics_namespace, "LandingLagSeconds", "Environment", var.environment, "Job", job]] },
     { title = "Records waiting on Kafka", stat = "Maximum", metrics = [for job in var.landing_jobs : [var.metrics_namespace, "ConsumerLagRecords", "Environment", var.environment, "Job", job]] },
+    { title = "Streaming views behind (seconds)", stat = "Maximum", metrics = [[var.metrics_namespace, "StreamingViewLagSeconds", "Environment", var.environment]] },
     { title = "Seconds since the last build", stat = "Maximum", metrics = [[var.metrics_namespace, "SecondsSinceLastBuild", "Environment", var.environment]] },
     {
       title = "Records that cannot be read, or were lost", stat = "Maximum"
       metrics = [
-        for metric in ["QuarantinedRecords", "DriftedTables", "LostOffsets", "StreamingViewErrors"] : [var.metrics_namespace, metric, "Environment", var.environment]
+        for metric in ["QuarantinedRecords", "DriftedTables", "LostOffsets", "StreamingViewErrors", "StoppedStreamingViews"] : [var.metrics_namespace, metric, "Environment", var.environment]
       ]
     },
     { title = "Runs failed", stat = "Sum", metrics = [["AWS/States", "ExecutionsFailed", "StateMachineArn", var.state_machine_arn]] },

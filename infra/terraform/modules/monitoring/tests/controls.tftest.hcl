@@ -44,12 +44,12 @@ run "alarms" {
   }
 
   assert {
-    condition     = alltrue([for name in ["landing-lag-order-cdc", "consumer-lag-order-cdc", "streaming-view-errors", "quarantine-growth", "schema-drift", "stale-marts", "connector-down"] : aws_cloudwatch_metric_alarm.this[name].treat_missing_data == "breaching"])
+    condition     = alltrue([for name in ["landing-lag-order-cdc", "consumer-lag-order-cdc", "streaming-view-errors", "streaming-view-stopped", "streaming-view-stale", "archive-overdue", "quarantine-growth", "schema-drift", "stale-marts", "connector-down"] : aws_cloudwatch_metric_alarm.this[name].treat_missing_data == "breaching"])
     error_message = "control: silence is an alarm"
   }
 
   assert {
-    condition     = length(setsubtract(["landing-lag-order-cdc", "consumer-lag-order-cdc", "lost-records", "stale-marts", "connector-down", "job-failed", "dbt-failed", "streaming-view-errors", "quarantine-growth", "schema-drift", "broker-disk-1", "broker-disk-2", "broker-disk-3", "broker-cpu-1"], keys(aws_cloudwatch_metric_alarm.this))) == 0
+    condition     = length(setsubtract(["landing-lag-order-cdc", "consumer-lag-order-cdc", "lost-records", "stale-marts", "connector-down", "job-failed", "dbt-failed", "streaming-view-errors", "streaming-view-stopped", "streaming-view-stale", "archive-overdue", "quarantine-growth", "schema-drift", "broker-disk-1", "broker-disk-2", "broker-disk-3", "broker-cpu-1"], keys(aws_cloudwatch_metric_alarm.this))) == 0
     error_message = "the alarms that are asked for"
   }
 
