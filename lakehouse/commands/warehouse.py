@@ -149,6 +149,62 @@ def grants(target: Target = "prod", as_json: AsJson = False) -> None:
         show_table(headings, rows)
 
 
+@app.command()
+def sessions(target: Target = "prod", as_json: AsJson = False) -> None:
+    """Show who is at work: statements, open transactions, who waits for whose lock.
+
+    A session that belongs to a run has its number. Exits with 3 when a session waits for another.
+    """
+    from lakehouse.warehouse import sessions as of_warehouse
+
+    with _open(target) as warehouse:
+        found = of_warehouse.sessions(warehouse)
+        sees_all = of_warehouse.is_superuser(warehouse)
+    if as_json:
+        show_json({"target": target, "sessions": found, "shows_all_users": sees_all})
+    else:
+        headings = ("session", "user", "run", "since", "holds", "waits for", "statement")
+        show_table(headings, [session.cells() for session in found])
+    if not sees_all:
+        note("only this user's own sessions are shown: a superuser sees all")
+    waiting = [session for session in found if session.waits_for]
+    for session in waiting:
+        blockers = ", ".join(f"`lakehouse warehouse end {each}`" for each in session.blocked_by)
+        by = f"; what it waits for is given back by {blockers}" if blockers else ""
+        note(f"session {session.session} waits for {', '.join(session.waits_for)}{by}")
+    if waiting:
+        raise typer.Exit(Exit.ATTENTION)
+
+
+@app.command()
+def end(
+    session: Annotated[
+        int | None, typer.Argument(help="A session that `lakehouse warehouse sessions` shows.")
+    ] = None,
+    run: Annotated[
+        int | None, typer.Option(help="Instead of a session: a run that has not ended.")
+    ] = None,
+    target: Target = "prod",
+) -> None:
+    """End a session, or a run with all its sessions: what they have not committed is undone.
+
+    After a run that was ended the next build may begin. A build that is still alive stops at its
+    next model. Sessions of others are ended by a superuser only.
+    """
+    from lakehouse.warehouse.sessions import end_run, end_session
+
+    if (session is None) == (run is None):
+        raise typer.BadParameter("name either a session or --run")
+    with _open(target) as warehouse:
+        if session is not None:
+            end_session(warehouse, session)
+            say(f"ended session {session}")
+        elif run is not None:
+            for number in end_run(warehouse, run):
+                say(f"ended session {number}")
+            say(f"run {run} is given up: the next build may begin")
+
+
 def _open(target: str) -> AbstractContextManager[Warehouse]:
     from lakehouse.warehouse.connection import Warehouse, WarehouseSettings
 

@@ -65,6 +65,8 @@ def _run_lock(warehouse: Connection, operations: str) -> Iterator[None]:
     for statement in (
         "begin",
         f"lock {runs}",
+        # as dbt says it (macro query_comment): `lakehouse warehouse end --run` finds the session
+        f'/* {{"app": "lakehouse", "invocation_id": "{own}"}} */\n'
         f"insert into {runs} (run_number, invocation_id, started_at, status)"
         f" select coalesce(max(runs.run_number), 0) + 1, '{own}', getdate(), 'running'"
         f" from {runs} as runs",
@@ -81,7 +83,7 @@ def _run_lock(warehouse: Connection, operations: str) -> Iterator[None]:
             raise RefusedError(
                 f"run {number} (invocation {holder}) has been building since {since} UTC, and "
                 "external tables have to be made anew. Wait for it to finish; if its process is "
-                "dead, the next build lets its lock expire (var run_expires_after_minutes)."
+                f"dead, end it: `lakehouse warehouse end --run {number}`"
             )
         yield
         status = "succeeded"

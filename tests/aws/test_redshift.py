@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -129,6 +130,14 @@ def test_streaming_views_are_deployed_and_refreshed(warehouse: Warehouse) -> Non
     """Each declared table has its view, which is refreshed."""
     states = stream_states(warehouse, load())
     assert stream_problems(states, load(), stale_seconds=3600) == []
+
+
+def test_ones_own_statements_are_told_with_their_comment(warehouse: Warehouse) -> None:
+    """SYS_QUERY_HISTORY: what a run is known by, and whose session it is."""
+    said = uuid4().hex
+    [(session,)] = warehouse.rows(f'/* {{"invocation_id": "{said}"}} */ select pg_backend_pid()')
+    asked = "select session_id from sys_query_history where query_text like '%"
+    assert warehouse.rows(f"{asked}\"invocation_id\": \"' || '{said}' || '\"%'") == [(session,)]
 
 
 def test_roles_are_there(warehouse: Warehouse) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -328,6 +330,61 @@ def test_measures_how_far_the_streaming_views_are_behind(prod: Prod) -> None:
         assert {each.view: each.lag_seconds for each in stream_states(warehouse, load())} == {
             f"{table.name}_1": 720 if table.name == "stores" else None for table in load().tables
         }
+
+
+def test_who_waits_for_whom_and_what_ends_it(prod: Prod) -> None:
+    """One session holds a table, a run's waits for it: each is shown, and ended by its number."""
+    prod.lakehouse("deploy")
+    admin = prod.stand_in.admin
+    admin("create table marts.sales (a integer)")
+    admin(
+        "create table operations.runs (run_number bigint, invocation_id varchar(64),"
+        " started_at timestamp, finished_at timestamp, status varchar(20))"
+    )
+    admin("insert into operations.runs values (7, 'abc', getdate(), null, 'running')")
+    assert "session" in prod.lakehouse("sessions")
+    with prod.warehouse() as holder, prod.warehouse() as waiter:
+        [[held], [waits]] = [each.rows("select pg_backend_pid()")[0] for each in (holder, waiter)]
+        holder.run("begin")
+        holder.run("lock marts.sales")
+        said = """/* {"app": "dbt", "invocation_id": "abc"} */ insert into marts.sales values (1)"""
+
+        def wait() -> None:
+            with pytest.raises(TerminalError):
+                waiter.run(said)
+
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        admin(
+            "insert into sys_query_history (session_id, user_id, status, start_time, query_text)"
+            f" select {waits}, usesysid, 'running', getdate(), '{said}'"
+            " from pg_user where usename = 'engineer'"
+        )
+        deadline = time.monotonic() + 60
+        while "waits for marts.sales" not in (shown := prod.lakehouse("sessions", code=None)):
+            assert time.monotonic() < deadline, shown
+        assert f"is given back by `lakehouse warehouse end {held}`" in shown
+        found = json.loads(prod.lakehouse("sessions", "--json", code=3))["sessions"]
+        first, second = sorted(found, key=lambda each: each["session"] != held)
+        assert (first["holds"], first["run"]) == (["marts.sales"], None)
+        assert second["statement"] == said
+        assert {key: second[key] for key in ("user", "run", "waits_for", "blocked_by")} == {
+            "user": "engineer",
+            "run": 7,
+            "waits_for": ["marts.sales"],
+            "blocked_by": [held],
+        }
+
+        assert f"ended session {waits}\n" in prod.lakehouse("end", "--run", "7")
+        waiting.join(60)
+        assert not waiting.is_alive()
+        assert prod.rows("select status from operations.runs") == [("abandoned",)]
+        with pytest.raises(TerminalError, match="run 7 is not running; running: none"):
+            prod.lakehouse("end", "--run", "7")
+        prod.lakehouse("end", str(held))
+        with pytest.raises(TerminalError):
+            holder.rows("select 1")
+    prod.lakehouse("end", code=2)
 
 
 @pytest.mark.timeout(600)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,8 +22,8 @@ import yaml
 from ingestion.errors import RefusedError, TerminalError
 from ingestion.landing import ledger
 from redshift_standin.wire import Fault
-from tests.kit.dbt import ROOT, Dbt
-from tests.kit.redshift import differences
+from tests.kit.dbt import ROOT, WITHOUT_TESTS, Dbt
+from tests.kit.redshift import Prod, differences
 from tests.kit.warehouse import SOURCES, copy_project
 from tests.redshift.conftest import World
 from tests.redshift.lake import LANDED_AT, Message
@@ -52,7 +53,7 @@ def test_a_partition_waits_at_a_gap_until_the_ledger_covers_it(world: World) -> 
     [stores] = [
         line.split()
         for line in prod.lakehouse("status", code=3).splitlines()
-        if line.startswith("stores_1 ")
+        if line.split()[:1] == ["stores_1"]
     ]
     assert stores[-2:] == ["4", "4"], "four are in the log, four wait behind the gap"
 
@@ -338,6 +339,87 @@ def test_of_two_builds_at_once_one_is_refused_and_names_the_other(
     assert f"run {number} (invocation {invocation}) has been building target prod" in told
     world.local.build(*nodes)
     assert not differences(prod, world.local)
+
+
+@pytest.mark.timeout(600)
+def test_a_run_that_fell_silent_is_taken_over_and_writes_no_more(
+    world: World, tmp_path: Path
+) -> None:
+    """Its process stands still inside its run; from Redshift's side it is as good as killed.
+
+    The stand-in keeps no SYS_QUERY_HISTORY; it is filled with what was really sent.
+    """
+    project = copy_project(tmp_path / "project", {"retail": 1})
+    prod, selection = world.prod, ("--select", "stores__log", *WITHOUT_TESTS)
+    world.lake.produce(world.changes.snapshot())
+    world.lake.land()
+    prod.lakehouse("deploy")
+    prod.dbt.build("--select", "products__log")
+    with psycopg2.connect(prod.stand_in.dsn) as holder, holder.cursor() as database:
+        database.execute("lock table operations.ledger in access exclusive mode")
+        suspended = _start(replace(prod.dbt, project=project), "build", *selection)
+        invocation = _running(prod)
+        os.kill(suspended.pid, signal.SIGSTOP)
+    holder.close()
+
+    said = [sql for sql in prod.stand_in.statements.sent if f'"{invocation}"' in sql[:400]]
+    assert said, "its statements say whose they are"
+    for sql in said:
+        prod.rows(
+            "insert into sys_query_history (session_id, status, start_time, end_time, query_text)"
+            " values (71, 'success', now(), now() - interval '3 min', $text$"
+            f"{sql[:4000]}$text$) returning 1"
+        )
+    refused = prod.dbt.invoke("build", *selection)
+    assert not refused.success
+    told = str(refused.exception)
+    assert "as user engineer, in session 71, silent for 3 minutes." in told
+    assert "`lakehouse warehouse end --run 2`" in told
+
+    mark = f'"invocation_id": "{invocation}"'
+    asked = [sql for sql in prod.stand_in.statements.sent if mark in sql.partition("*/")[2]]
+    assert not asked, "who asks for the run is not taken for it"
+
+    prod.rows("update sys_query_history set status = 'running' returning 1")
+    told = str(prod.dbt.invoke("build", *selection).exception)
+    assert "in session 71 now" in told
+
+    prod.rows(
+        "update sys_query_history set status = 'success', end_time = end_time - interval '9 min'"
+        " returning 1"
+    )
+    prod.dbt.build(*selection)
+    assert any(
+        "(session 71) ended 12 minutes ago. It is taken over." in each for each in prod.dbt.said
+    )
+    os.kill(suspended.pid, signal.SIGCONT)
+    told = suspended.communicate(timeout=120)[0]
+    assert suspended.returncode != 0, told
+    assert f"the run of invocation {invocation} was ended or taken over" in told
+    assert prod.rows(
+        "select run_number, status, user_name from operations.runs order by run_number"
+    ) == [
+        (1, "succeeded", "engineer"),
+        (2, "abandoned", "engineer"),
+        (3, "succeeded", "engineer"),
+    ]
+    assert prod.rows("select distinct _cdc_run from staging.stores__log") == [(3,)]
+    [(taker,)] = prod.rows("select invocation_id from operations.runs where run_number = 3")
+    assert any(f'"{taker}"' in sql[:400] for sql in prod.stand_in.statements.sent)
+
+
+def _running(prod: Prod) -> str:
+    """The invocation of the run that waits for the ledger, as soon as there is one."""
+    waiting = (
+        "select invocation_id from operations.runs where status = 'running' and exists"
+        " (select 1 from pg_locks where not granted and relation = 'operations.ledger'::regclass)"
+    )
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        for (invocation,) in prod.rows(waiting):
+            return str(invocation)
+        time.sleep(0.1)
+    raise AssertionError("no build waits")
 
 
 def _start(dbt: Dbt, *arguments: str) -> subprocess.Popen[str]:

@@ -43,7 +43,15 @@ from lakehouse.reconcile.rows import RowDifference, TableRows
 from lakehouse.source import catalog, database
 from lakehouse.source.catalog import Catalog, CatalogTable, SourceColumn
 from lakehouse.source.connectors import source_table
-from lakehouse.warehouse import access, connection, deployment, sides, streaming_views, streams
+from lakehouse.warehouse import (
+    access,
+    connection,
+    deployment,
+    sessions,
+    sides,
+    streaming_views,
+    streams,
+)
 from lakehouse.warehouse.plan import Plan, Statement
 from tests.kit import msk_connect
 from tests.kit.command_line import CommandLine, commands
@@ -116,13 +124,15 @@ class World:
         self.set(admin, "Topics", Broker)
         self.set(job, "Brokers", Broker)
 
-    def redshift(self, refreshes: str = "Success") -> None:
+    def redshift(self, refreshes: str = "Success", *waits_for: str) -> None:
         self.set(connection, "_connect", lambda _: SimpleNamespace(close=lambda: None))
         states = [
             streams.StreamState(f"{table.name}_1", True, "now", refreshes, 1, 1, 1, 1, 0)
             for table in load().tables
         ]
         self.set(streams, "stream_states", lambda *_: states)
+        self.set(sessions, "sessions", lambda _: [sessions.Session(8, waits_for=list(waits_for))])
+        self.set(sessions, "is_superuser", lambda _: True)
         self.set(streams, "grant_rows", lambda _: [("analyst", "usage", "schema marts")])
 
     def operations(self, *statements: Statement) -> None:
@@ -349,6 +359,8 @@ CASES: dict[tuple[int, str], Case] = {
     (3, "warehouse archive"): ("--dry-run", lambda world: world.operations(LACKING)),
     (0, "warehouse status"): ("", World.redshift),
     (3, "warehouse status"): ("", lambda world: world.redshift("Failed")),
+    (0, "warehouse sessions"): ("", World.redshift),
+    (3, "warehouse sessions"): ("", lambda world: world.redshift("Success", "marts.sales")),
     (0, "warehouse grants"): ("", World.redshift),
     (0, "accept list"): ("", World.found),
     (3, "accept list"): ("", lambda world: world.found("a")),

@@ -8,10 +8,15 @@
     )
 {%- endmacro %}
 
+{#- A run that was given up writes no more: another one may be at work. -#}
 {% macro redshift__current_run() -%}
     {%- if execute and cdc_history.invocation_writes() -%}
-        cast({{ cdc_history._asked_before('current_run', "select run_number from " ~ cdc_history.operations_relation('runs')
-            ~ " where invocation_id = '" ~ invocation_id ~ "'") }} as bigint)
+        {%- set run = cdc_history._asked_before('current_run', "select run_number from " ~ cdc_history.operations_relation('runs')
+            ~ " where invocation_id = '" ~ invocation_id ~ "' and status = 'running'") -%}
+        {%- if run is none -%}
+            {%- do exceptions.raise_compiler_error("the run of invocation " ~ invocation_id ~ " was ended or taken over: start the build again") -%}
+        {%- endif -%}
+        cast({{ run }} as bigint)
     {%- else -%}
         {{ cdc_history.default__current_run() }}
     {%- endif -%}
