@@ -48,6 +48,8 @@ locals {
       LAKEHOUSE_REDSHIFT_PORT           = tostring(module.redshift.endpoint.port)
       LAKEHOUSE_REDSHIFT_DATABASE       = module.redshift.database
       LAKEHOUSE_REDSHIFT_IAM_ROLE       = module.iam.role_arns["redshift"]
+      LAKEHOUSE_REDSHIFT_TRANSFORMER    = "IAMR:${module.iam.role_names["dbt"]}"
+      LAKEHOUSE_REDSHIFT_LOADER         = "IAMR:${module.iam.role_names["operations"]}"
       LAKEHOUSE_REDSHIFT_METHOD         = "iam_role"
       LAKEHOUSE_REDSHIFT_SERVERLESS     = tostring(var.redshift.mode == "serverless" || try(var.redshift.existing.workgroup_arn, null) != null)
     },

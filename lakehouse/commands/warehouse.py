@@ -44,11 +44,15 @@ def deploy(target: Target = "prod", dry_run: DryRun = False, as_json: AsJson = F
 
 @app.command()
 def access(target: Target = "prod", dry_run: DryRun = False, as_json: AsJson = False) -> None:
-    """Make roles, grants and masks alone, after new marts were built."""
-    from lakehouse.warehouse.access import access_statements
+    """Make users, roles, grants and masks alone, after new marts were built.
+
+    Analysts do not read a table whose masks cannot be attached: the command ends with an error, and
+    has done all else.
+    """
+    from lakehouse.warehouse.access import deploy_access
 
     with _plan(target, dry_run, as_json) as plan:
-        plan.carry_out(*access_statements(plan.warehouse, load()))
+        deploy_access(plan)
 
 
 @app.command()
@@ -136,7 +140,7 @@ def refresh(
 
 @app.command()
 def grants(target: Target = "prod", as_json: AsJson = False) -> None:
-    """Show who may do what: roles, their schemas, and the masked columns of analyst."""
+    """Show who may do what: roles, members, schemas, and what analyst reads and sees masked."""
     from lakehouse.warehouse.streams import grant_rows
 
     with _open(target) as warehouse:

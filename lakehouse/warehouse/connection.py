@@ -60,6 +60,15 @@ class WarehouseSettings(EnvironmentSettings):
         validation_alias="AWS_REGION", description="Region of the cluster or workgroup."
     )
     iam_role: str = Field("default", description="Role with which Redshift reads Kafka and S3.")
+    transformer: str = Field(
+        "",
+        description="The user that dbt is, `IAMR:<role>` for an IAM role: `lakehouse warehouse "
+        "deploy` makes it, gives it role `transformer` and the external schema `landing`.",
+    )
+    loader: str = Field(
+        "",
+        description="The user that the operations' tasks are: it is made, and has role `loader`.",
+    )
     glue_database: str = Field(
         f"{SOURCE}_landing",
         validation_alias="LAKEHOUSE_GLUE_DATABASE",

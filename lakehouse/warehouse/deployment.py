@@ -9,7 +9,7 @@ from uuid import uuid4
 from ingestion.declarations import Declarations
 from ingestion.errors import RefusedError, TerminalError
 from ingestion.settings import Settings
-from lakehouse.warehouse.access import access_statements
+from lakehouse.warehouse.access import deploy_access
 from lakehouse.warehouse.catalog import Connection, relations
 from lakehouse.warehouse.landing_tables import external_statements
 from lakehouse.warehouse.plan import Plan
@@ -24,7 +24,7 @@ def deploy_warehouse(plan: Plan, declarations: Declarations, settings: Settings)
 
     Raises:
         RefusedError: external tables have to be made anew, and a build is running.
-        TerminalError: the warehouse folds names, or refuses a statement.
+        TerminalError: the warehouse folds names, or refuses a statement, such as a mask.
     """
     warehouse = plan.warehouse
     _require_case_sensitive_identifiers(warehouse)
@@ -37,7 +37,7 @@ def deploy_warehouse(plan: Plan, declarations: Declarations, settings: Settings)
     with _run_lock(warehouse, operations) if locks else nullcontext():
         plan.carry_out(*external)
     plan.carry_out(*streaming_statements(warehouse, declarations, settings.source))
-    plan.carry_out(*access_statements(warehouse, declarations))
+    deploy_access(plan)
 
 
 def _require_case_sensitive_identifiers(warehouse: Connection) -> None:

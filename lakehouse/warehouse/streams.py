@@ -176,7 +176,7 @@ def refresh_streams(warehouse: Connection, tables: Sequence[str]) -> list[str]:
 
 
 def grant_rows(warehouse: Connection) -> list[tuple[str, str, str]]:
-    """Role, privilege, object: existing roles, their schemas, the masked columns of analyst."""
+    """Role, privilege, object: existing roles, their members, what they may, what is masked."""
     listed = "', '".join(ROLES)
     found = [
         (str(role), "exists", "")
@@ -185,10 +185,31 @@ def grant_rows(warehouse: Connection) -> list[tuple[str, str, str]]:
         )
     ]
     found += [
+        (str(role), "has member", str(user))
+        for role, user in warehouse.rows(
+            "select role_name, user_name from svv_user_grants"
+            f" where role_name in ('{listed}') order by 1, 2"
+        )
+    ]
+    found += [
+        (str(role), str(privilege).lower(), f"database {database}")
+        for role, privilege, database in warehouse.rows(
+            "select identity_name, privilege_type, database_name from svv_database_privileges"
+            f" where identity_name in ('{listed}') order by 1, 2, 3"
+        )
+    ]
+    found += [
         (str(role), str(privilege).lower(), f"schema {schema}")
         for schema, privilege, role in warehouse.rows(
             "select namespace_name, privilege_type, identity_name from svv_schema_privileges"
             f" where identity_name in ('{listed}') order by 3, 1, 2"
+        )
+    ]
+    found += [
+        (str(role), "reads", f"{schema}.{relation}")
+        for role, schema, relation in warehouse.rows(
+            "select identity_name, namespace_name, relation_name from svv_relation_privileges"
+            " where privilege_type = 'SELECT' and identity_name = 'analyst' order by 1, 2, 3"
         )
     ]
     found += [

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -17,6 +18,7 @@ from ingestion.settings import ConnectorName
 from lakehouse.cli import app
 from lakehouse.commands import warehouse as warehouse_commands
 from lakehouse.warehouse import connection
+from lakehouse.warehouse.access import personal_columns
 from lakehouse.warehouse.comparison import Comparison, compare
 from lakehouse.warehouse.sides import DuckDbSide, RedshiftSide
 from lakehouse.warehouse.streams import refresh_streams
@@ -72,6 +74,12 @@ class Prod:
         assert code is None or done.exit_code == code, done.output
         return done.stdout if "--json" in arguments else done.output
 
+    def logged_in_as(self, user: str) -> Prod:
+        """The same with another login."""
+        self.stand_in.passwords[user] = "secret"
+        login = {"LAKEHOUSE_REDSHIFT_USER": user, "LAKEHOUSE_REDSHIFT_PASSWORD": "secret"}
+        return replace(self, dbt=replace(self.dbt, settings={**self.dbt.settings, **login}))
+
     def refresh(self, *tables: str) -> None:
         """Refresh the streaming views now, all or those of `tables`."""
         declared = [table.name for table in load().tables]
@@ -88,6 +96,46 @@ class Prod:
             yield opened
         finally:
             opened.close()
+
+
+def read_by(stand_in: StandIn, user: str) -> dict[str, str]:
+    """The relations that `user` may read, as `schema.name`; of a late-binding view its query."""
+    found = stand_in.books.rows(
+        "select n.nspname || '.' || c.relname, coalesce(v.query, '') from pg_class as c"
+        " inner join pg_namespace as n on c.relnamespace = n.oid"
+        " left join standin.late_binding_views as v on v.view = c.oid"
+        " where c.relkind in ('r', 'v') and n.nspname not in"
+        " ('pg_catalog', 'information_schema', 'redshift', 'standin')"
+        " and has_schema_privilege(%s, n.oid, 'usage')"
+        " and has_table_privilege(%s, c.oid, 'select')",
+        user,
+        user,
+    )
+    return dict(found)
+
+
+def seen_unmasked(stand_in: StandIn, user: str) -> list[str]:
+    """Personal columns that `user` reads in clear, from a table or through a view on it.
+
+    What a user reads through a view is masked as the view's tables are (t_ddm-considerations).
+    """
+    names = sorted({name for columns in personal_columns().values() for name in columns})
+    unmasked = stand_in.books.rows(
+        "select of_table.schema_name || '.' || of_table.table_name, of_table.column_name"
+        " from standin.columns as of_table where of_table.column_name = any (%s)"
+        " and not exists (select 1 from redshift.svv_attached_masking_policy as mask"
+        " where mask.schema_name = of_table.schema_name and mask.table_name = of_table.table_name"
+        " and mask.output_columns = of_table.column_name)"
+        " and not exists (select 1 from pg_views as v where v.schemaname = of_table.schema_name"
+        " and v.viewname = of_table.table_name)",
+        names,
+    )
+    return [
+        f"{relation}: {table}.{column}"
+        for relation, query in read_by(stand_in, user).items()
+        for table, column in unmasked
+        if relation == table or re.search(rf"{table}\b".replace(".", r'"?\."?'), query)
+    ]
 
 
 def new_prod(

@@ -10,8 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-import redshift_connector
-from redshift_connector.error import ProgrammingError
 
 from ingestion.declarations import load
 from ingestion.errors import TerminalError
@@ -27,7 +25,7 @@ from lakehouse.warehouse.streams import (
 )
 from redshift_standin.server import StandIn
 from redshift_standin.wire import Fault
-from tests.kit.redshift import Prod, new_prod
+from tests.kit.redshift import Prod, new_prod, read_by, seen_unmasked
 
 GOLDEN = Path(__file__).parent / "golden"
 BROKERS = "b-1.retail.example:9098,b-2.retail.example:9098"
@@ -37,7 +35,15 @@ ROLE = "arn:aws:iam::123456789012:role/redshift-streaming"
 @pytest.fixture
 def prod(stand_in: StandIn, tmp_path: Path) -> Prod:
     """Target prod on an empty Redshift; nothing refreshes, so no broker has to be there."""
-    return new_prod(stand_in, BROKERS, tmp_path, "sqlserver", LAKEHOUSE_REDSHIFT_IAM_ROLE=ROLE)
+    return new_prod(
+        stand_in,
+        BROKERS,
+        tmp_path,
+        "sqlserver",
+        LAKEHOUSE_REDSHIFT_IAM_ROLE=ROLE,
+        LAKEHOUSE_REDSHIFT_TRANSFORMER="IAMR:retail-prod-dbt",
+        LAKEHOUSE_REDSHIFT_LOADER="IAMR:retail-prod-operations",
+    )
 
 
 def _statements(said: str) -> list[str]:
@@ -132,11 +138,7 @@ def test_deployment_can_be_repeated_and_gives_each_role_its_own(prod: Prod) -> N
             "create external table landing.stores (",
         ]
 
-    prod.stand_in.admin(
-        "create table marts.dim_customer (customer_id bigint, email varchar(1280),"
-        " first_name varchar(400), last_name varchar(400), phone varchar(256), birth_date date,"
-        " address_line_1 varchar(800), address_line_2 varchar(800), postal_code varchar(80))"
-    )
+    prod.stand_in.admin(_dim_customer())
     prod.stand_in.admin(
         "create table staging.stores__log (email varchar(1280), _cdc_incarnation integer,"
         " kafka_partition bigint, kafka_offset bigint)"
@@ -172,6 +174,9 @@ def test_deployment_can_be_repeated_and_gives_each_role_its_own(prod: Prod) -> N
             refresh_streams(warehouse, ["stores"])
     shown = prod.lakehouse("grants")
     assert re.search(r"analyst +sees masked +marts.dim_customer email", shown)
+    assert re.search(r"analyst +reads +marts.dim_customer\b", shown)
+    assert re.search(r"transformer +has member +IAMR:retail-prod-dbt", shown)
+    assert re.search(r"loader +has member +IAMR:retail-prod-operations", shown)
     assert [row for row in rows if row[0] == "analyst" and row[1] == "usage"] == [
         ("analyst", "usage", "schema marts")
     ]
@@ -387,34 +392,64 @@ def test_who_waits_for_whom_and_what_ends_it(prod: Prod) -> None:
     prod.lakehouse("end", code=2)
 
 
-@pytest.mark.timeout(600)
-def test_analyst_reads_marts_and_nothing_else(prod: Prod) -> None:
+def _dim_customer(postal_code: str = "varchar(80)") -> str:
+    return (
+        "create table marts.dim_customer (customer_id bigint, email varchar(1280),"
+        " first_name varchar(400), last_name varchar(400), phone varchar(256), birth_date date,"
+        f" address_line_1 varchar(800), address_line_2 varchar(800), postal_code {postal_code})"
+    )
+
+
+VIEW = (
+    "create view marts.dim_customer_current as select email from marts.dim_customer"
+    " with no schema binding"
+)
+
+
+@pytest.fixture
+def analyst(prod: Prod) -> str:
+    """A person, by the grant that docs/redshift.md shows."""
     prod.lakehouse("deploy")
-    prod.stand_in.passwords["ann"] = "secret"
     prod.stand_in.admin("create user ann password disable")
     prod.stand_in.admin("grant role analyst to ann")
-    for statement in (
-        "create table marts.sales (a integer)",
-        "create table staging.records (a integer)",
-        "grant select on all tables in schema marts to role analyst",
+    return "ann"
+
+
+@pytest.mark.timeout(600)
+def test_analyst_reads_marts_and_nothing_else(prod: Prod, analyst: str) -> None:
+    for name in ("marts.dim_store", "staging.records", "marts.dim_store__dbt_backup"):
+        prod.stand_in.admin(f"create table {name} (email varchar(9))")
+    prod.lakehouse("access", code=0)
+    assert set(read_by(prod.stand_in, analyst)) == {"marts.dim_store"}
+    with prod.logged_in_as(analyst).warehouse() as warehouse:
+        warehouse.rows("select email from marts.dim_store")
+        with pytest.raises(TerminalError, match="permission denied for schema staging"):
+            warehouse.rows("select email from staging.records")
+
+
+def test_a_table_without_its_masks_is_not_read(prod: Prod, analyst: str) -> None:
+    """One mask that cannot be attached: the table and the view on it wait, the others do not."""
+    for sql in (_dim_customer("varchar(20)"), VIEW, "create table marts.dim_store (a integer)"):
+        prod.stand_in.admin(sql)
+    with pytest.raises(
+        TerminalError, match=r"do not read marts.dim_customer, .*\n.*\n.*postal_code"
     ):
-        prod.stand_in.admin(statement)
-    connection = redshift_connector.connect(
-        host="127.0.0.1",
-        port=prod.stand_in.port,
-        user="ann",
-        password="secret",
-        database=prod.stand_in.database,
-        ssl=False,
-    )
-    connection.autocommit = True
-    try:
-        connection.cursor().execute("select a from marts.sales")
-        with pytest.raises(ProgrammingError, match="permission denied for schema staging"):
-            connection.cursor().execute("select a from staging.records")
-    finally:
-        connection.close()
-        prod.stand_in.drop_user("ann")
+        prod.lakehouse("access")
+    assert set(read_by(prod.stand_in, analyst)) == {"marts.dim_store"}
+
+    # as an earlier release left it
+    prod.stand_in.admin("grant select on all tables in schema marts to role analyst")
+    with pytest.raises(TerminalError, match=r"do not read marts\.dim_customer,"):
+        prod.lakehouse("access")
+    assert set(read_by(prod.stand_in, analyst)) == {"marts.dim_store"}
+
+    for sql in ("drop table marts.dim_customer cascade", _dim_customer()):
+        prod.stand_in.admin(sql)
+    prod.lakehouse("access")
+    everything = {"marts.dim_store", "marts.dim_customer", "marts.dim_customer_current"}
+    assert set(read_by(prod.stand_in, analyst)) == everything
+    assert seen_unmasked(prod.stand_in, analyst) == []
+    assert prod.lakehouse("access") == "nothing to do\n"
 
 
 @pytest.mark.timeout(300)

@@ -222,4 +222,3 @@ def test_a_user_builds_by_a_role_alone(stand_in: StandIn, tmp_path: Path) -> Non
     finally:
         worker.close()
         stand_in.admin("drop schema built cascade")
-        stand_in.drop_user("worker")

@@ -221,11 +221,11 @@ class Books:
                 raise Refused(f'column "{column}" does not exist')
             if columns[column] != _catalog_type(kind):
                 raise refusal("mask_type", _catalog_type(kind), columns[column])
-        same = f"{where(relation)} and columns = %s and (grantee = %s or priority = %s)"
-        asked = f"select 1 from standin.attached_policies {same}"
-        if self.rows(asked, outputs, grantee, priority):
+        same = "relation = %s::regclass and columns = %s and (grantee = %s or priority = %s)"
+        asked = f"select 1 from standin.attached_policies where {same}"
+        if self.rows(asked, relation, outputs, grantee, priority):
             raise refusal("mask_twice", outputs)
-        row = values_of(*schema_and_table(relation), policy, outputs, grantee, priority)
+        row = f"({quote(relation)}::regclass, {values_of(policy, outputs, grantee, priority)[1:]}"
         return f"insert into standin.attached_policies values {row}"
 
     def late_binding_views(self, sql: str, user: str) -> dict[tuple[str, str], str]:
@@ -485,12 +485,15 @@ class Books:
             ),
         )
 
-    def add_partitions(self, match: Match, _session: Session) -> str:
-        """ALTER TABLE … ADD PARTITION, which no rollback takes back."""
+    def add_partitions(self, match: Match, session: Session) -> str:
+        """ALTER TABLE … ADD PARTITION by the schema's owner, which no rollback takes back."""
         name, added = match["table"], list(match.parts("added"))
         if len(added) > 100:
             raise refusal("partition_count")
-        found = self.rows(f"select partitions from standin.external_tables {where(name)}")
+        told = "select partitions, pg_has_role(%s, nspowner, 'usage') from standin.external_tables, pg_namespace"
+        found = self.rows(f"{told} {where(name)} and nspname = schema_name", session.user)
+        if found and not found[0][1]:
+            raise refusal("partition_of_another", name)
         keys = {key for key, _kind in json.loads(found[0][0])} if found else set()
         same = f"{where(name)} and partition_values::jsonb = %s::jsonb"
         for each in added:

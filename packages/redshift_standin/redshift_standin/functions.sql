@@ -300,8 +300,7 @@ $$;
 create table standin.late_binding_views (view oid primary key, query text not null, columns jsonb not null);
 create table standin.masking_policies (name text primary key, input text not null, expression text not null);
 create table standin.attached_policies (
-    schema_name text, table_name text, policy text, columns text, grantee text, priority int,
-    primary key (policy, schema_name, table_name, columns, grantee)
+    relation oid, policy text, columns text, grantee text, priority int, primary key (policy, relation, columns, grantee)
 );
 create table standin.refreshes (schema_name text, table_name text, status text, refreshed_at timestamp default redshift.getdate());
 create function redshift.pg_get_late_binding_view_cols() returns setof record language sql stable as $$

@@ -19,11 +19,9 @@ from redshift_standin.wire import Proxy, Session
 
 DATABASE = "dev"
 _SHIMS = Path(__file__).parent / "functions.sql"
-_GRANTS = """
-grant usage on schema redshift, standin to public;
-grant select on all tables in schema redshift to public;
-grant select, insert, update, delete on all tables in schema standin to public;
-"""
+_GRANTS = """grant usage on schema redshift, standin to public;
+grant select on all tables in schema redshift, pg_catalog to public;
+grant select, insert, update, delete on all tables in schema standin to public"""
 
 
 def system_views_sql() -> Iterator[str]:
@@ -119,7 +117,7 @@ class StandIn:
         self._postgres.drop_database(self.database)
         with _cursor(self._postgres.dsn()) as database:
             database.execute(
-                "select rolname from pg_roles where not rolcanlogin and rolname !~ '^pg_'"
+                "select rolname from pg_roles where not rolsuper and rolname !~ '^pg_'"
             )
             for (role,) in database.fetchall():
                 database.execute(f'drop role "{role}"')
@@ -131,12 +129,6 @@ class StandIn:
             database.execute("set search_path = public, redshift")
             database.execute(f"set session authorization {self.user}")
             database.execute(self.statements.translate(sql, session))
-
-    def drop_user(self, name: str) -> None:
-        """Users are the server's, not the database's: a test drops its own."""
-        with _cursor(self.dsn) as database:
-            database.execute(f"drop owned by {name}")
-            database.execute(f"drop role {name}")
 
 
 @contextmanager

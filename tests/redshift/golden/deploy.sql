@@ -151,6 +151,18 @@ create role transformer;
 -- role analyst
 create role analyst;
 
+-- a user that logs in with its IAM role
+create user "IAMR:retail-prod-dbt" password disable;
+
+-- who is transformer
+grant role transformer to "IAMR:retail-prod-dbt";
+
+-- a user that logs in with its IAM role
+create user "IAMR:retail-prod-operations" password disable;
+
+-- who is loader
+grant role loader to "IAMR:retail-prod-operations";
+
 -- dbt builds here
 create schema if not exists staging;
 
@@ -162,6 +174,9 @@ create schema if not exists marts;
 
 -- dbt builds here
 create schema if not exists operations;
+
+-- each run asks for its schemas, a rebuild for schemas of its own
+grant create on database dev to role transformer;
 
 -- dbt builds here
 grant create, usage on schema staging to role transformer;
@@ -175,19 +190,13 @@ grant create, usage on schema marts to role transformer;
 -- dbt builds here
 grant create, usage on schema operations to role transformer;
 
--- loader looks after streams and landing
-grant usage on schema kafka to role loader;
-
--- dbt reads them
-grant usage on schema kafka to role transformer;
-
--- loader looks after streams and landing
+-- loader looks into streams and landing
 grant usage on schema landing to role loader;
 
 -- dbt reads them
 grant usage on schema landing to role transformer;
 
--- loader looks after streams and landing
+-- loader looks into streams and landing
 grant usage on schema streaming to role loader;
 
 -- dbt reads them
@@ -196,44 +205,11 @@ grant usage on schema streaming to role transformer;
 -- people read the marts
 grant usage on schema marts to role analyst;
 
--- loader looks after streams and landing
+-- each build adds partitions, which the schema's owner may
+alter schema landing owner to "IAMR:retail-prod-dbt";
+
+-- loader looks into streams and landing
 grant select on all tables in schema streaming to role loader;
 
 -- dbt reads them
 grant select on all tables in schema streaming to role transformer;
-
--- people read the marts
-grant select on all tables in schema marts to role analyst;
-
--- also what this user builds there later
-alter default privileges in schema marts grant select on tables to role analyst;
-
--- what analyst sees of a varchar(1280)
-create masking policy mask_varchar_1280
-with (value varchar(1280))
-using (cast('***' as varchar(1280)));
-
--- what analyst sees of a varchar(400)
-create masking policy mask_varchar_400
-with (value varchar(400))
-using (cast('***' as varchar(400)));
-
--- what analyst sees of a varchar(256)
-create masking policy mask_varchar_256
-with (value varchar(256))
-using (cast('***' as varchar(256)));
-
--- what analyst sees of a date
-create masking policy mask_date
-with (value date)
-using (cast(null as date));
-
--- what analyst sees of a varchar(800)
-create masking policy mask_varchar_800
-with (value varchar(800))
-using (cast('***' as varchar(800)));
-
--- what analyst sees of a varchar(80)
-create masking policy mask_varchar_80
-with (value varchar(80))
-using (cast('***' as varchar(80)));

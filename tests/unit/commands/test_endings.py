@@ -144,7 +144,7 @@ class World:
         self.redshift()
         self.set(deployment, "deploy_warehouse", carry_out)
         self.set(streaming_views, "archive_streams", carry_out)
-        self.set(access, "access_statements", lambda *_: statements)
+        self.set(access, "deploy_access", carry_out)
 
     def building(self) -> None:
         """Redshift, where a build holds the lock that a deployment needs."""
