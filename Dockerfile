@@ -12,6 +12,10 @@ COPY --from=packages /opt/python /opt/python
 WORKDIR /opt/lakehouse
 COPY . .
 RUN infra/image/install_project.sh /opt/python /opt/lakehouse
+# A task's writable folder belongs to root and to nobody else, unless the image declares it and says whose it is (Amazon ECS Developer
+# Guide, "Use bind mounts with Amazon ECS").
+RUN ["chown", "10001:10001", "/tmp"]
+VOLUME ["/tmp"]
 
 ARG RELEASE
 # dbt and Ansible write into /tmp only: the root file system of the tasks is read-only.

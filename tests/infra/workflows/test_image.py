@@ -101,8 +101,7 @@ def run(image: dict[str, str], project: Path, *words: str) -> tuple[int, str]:
 def test_everything_that_a_task_starts_is_in_the_image(
     image: dict[str, str], project: Path
 ) -> None:
-    (step,) = instructions("RUN")[2:]
-    assert step == '["infra/image/check.sh"]'
+    assert instructions("RUN")[-1] == '["infra/image/check.sh"]'
     code, said = run(image, project, "infra/image/check.sh")
     assert code == 0, said
 
@@ -185,6 +184,22 @@ def test_the_image_is_slim_pinned_and_not_root() -> None:
         if line and line[0] not in "# ":
             assert re.match(r"[\w.-]+(\[\w+\])?==[\w.]+ ", line), line
     assert "pyspark" not in (ROOT / "requirements/image.txt").read_text()
+
+
+def test_a_task_may_write_where_its_volume_is() -> None:
+    """Fargate's bind mounts are root's and 0755, but for a path that the image declares: that one
+    has the owner it has in the image (Amazon ECS Developer Guide, "Use bind mounts")."""
+    terraform = (ROOT / "infra/terraform/modules/orchestration/main.tf").read_text()
+    mounted = re.findall(r'containerPath = "([^"]+)"', terraform)
+    (user,) = instructions("USER")
+    assert mounted
+    assert [json.loads(volume) for volume in instructions("VOLUME")] == [mounted]
+    owned = [json.loads(step) for step in instructions("RUN") if step.startswith('["chown"')]
+    assert owned == [["chown", user, *mounted]]
+    # What is changed after the declaration is thrown away.
+    assert DOCKERFILE.index('\nRUN ["chown"') < DOCKERFILE.index("\nVOLUME ")
+    settings = dict(pair.split("=", 1) for pair in shlex.split(instructions("ENV")[0]))
+    assert {settings[name].split("/")[1] for name in ("HOME", "DBT_TARGET_PATH")} == {"tmp"}
 
 
 def test_nothing_private_gets_into_the_image() -> None:
