@@ -306,9 +306,10 @@ locals {
 resource "aws_iam_role" "terraform" {
   for_each = local.github_environments
 
-  name                 = "${local.name}-terraform-${each.key}"
-  description          = "GitHub Actions: terraform ${each.key} of ${local.name}."
-  max_session_duration = 3600
+  name        = "${local.name}-terraform-${each.key}"
+  description = "GitHub Actions: terraform ${each.key} of ${local.name}."
+  # As long as the workflow's job may take: a session's keys are not renewed under way.
+  max_session_duration = each.key == "apply" ? 10800 : 3600
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{

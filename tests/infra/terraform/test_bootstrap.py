@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from lakehouse.delivery.trust import DEPLOYS_FROM
 from tests.infra.terraform import aws, harness
@@ -48,7 +49,7 @@ UNSEEN = {
     "aws_redshift_snapshot_schedule_association": {"redshift:DescribeSnapshotSchedules"},
     "aws_redshift_subnet_group": {"redshift:DescribeClusterSubnetGroups"},
     "aws_redshift_usage_limit": {"redshift:DescribeUsageLimits"},
-    # alarms.emails is empty in the repository, and in no installation.
+    # alarms.emails is empty in dev.
     "aws_sns_topic_subscription": {"sns:GetSubscriptionAttributes"},
     # No root makes these; `lakehouse connector deploy` makes the connector.
     "aws_glue_catalog_table_optimizer": set(),
@@ -238,6 +239,21 @@ def test_github_is_asked_for_the_refs_that_the_roles_trust(
 
     assert trusted("plan") == demanded("-plan")
     assert trusted("apply") | trusted("deploy") == demanded("")
+
+
+def test_roles_last_as_long_as_workflows_ask(bootstrap: Applied, dev: Applied) -> None:
+    """AssumeRole refuses a longer session than the role's; no role lasts longer than it must."""
+    roles = bootstrap.resources("aws_iam_role") | dev.resources("aws_iam_role")
+    asked = {"apply": 3600, "plan": 3600, "deploy": 3600}
+    for path in (harness.PROJECT / ".github/workflows").iterdir():
+        for job in yaml.safe_load(path.read_text())["jobs"].values():
+            for login in (step.get("with", {}) for step in job["steps"]):
+                if match := re.search(r"AWS_(\w+)_ROLE_ARN", login.get("role-to-assume", "")):
+                    role, lasts = match[1].lower(), login.get("role-duration-seconds", 3600)
+                    asked[role] = max(asked[role], lasts)
+    assert {role: roles[role]["max_session_duration"] for role in asked} == asked
+    others = {role["max_session_duration"] for name, role in roles.items() if name not in asked}
+    assert others == {3600}
 
 
 def test_policies_fit(bootstrap: Applied, dev: Applied) -> None:

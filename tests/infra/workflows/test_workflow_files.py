@@ -123,6 +123,16 @@ def test_aws_is_reached_by_a_role_of_the_environment_and_no_key(workflow: str) -
 
 
 @pytest.mark.parametrize("workflow", NAMES)
+def test_a_login_lasts_as_long_as_its_job(workflow: str) -> None:
+    """The action asks for an hour unless told otherwise, and nobody renews the keys under way."""
+    for name, job in jobs(workflow):
+        for step in job["steps"]:
+            if step.get("uses", "").startswith(AWS):
+                lasts = int(step["with"].get("role-duration-seconds", 3600))
+                assert lasts >= 60 * job["timeout-minutes"], name
+
+
+@pytest.mark.parametrize("workflow", NAMES)
 def test_a_pull_request_gets_no_role_that_changes_anything(workflow: str) -> None:
     if "pull_request" not in load(workflow)["on"]:
         return

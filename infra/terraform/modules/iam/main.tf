@@ -475,7 +475,8 @@ resource "aws_iam_role" "this" {
   description          = local.descriptions[each.key]
   permissions_boundary = var.permissions_boundary_arn
   assume_role_policy   = jsonencode(each.value)
-  max_session_duration = 3600
+  # As long as the longest workflow may take: a session's keys are not renewed under way.
+  max_session_duration = each.key == "deploy" ? 18000 : 3600
 }
 
 resource "aws_iam_role_policy" "this" {
