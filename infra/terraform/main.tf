@@ -236,6 +236,7 @@ module "redshift" {
   deletion_protection     = var.deletion_protection
   role_arn                = module.iam.role_arns["redshift"]
   scheduler_role_arn      = module.iam.role_arns["scheduler"]
+  failed_starts_queue_arn = module.orchestration.failed_starts_queue_arn
   subnet_ids              = module.network.private_subnet_ids
   security_group_id       = module.network.security_group_ids["redshift"]
   kms_key_arn             = module.encryption.key_arns["data"]

@@ -238,6 +238,11 @@ variable "alarms" {
     }), {})
   })
   nullable = false
+
+  validation {
+    condition     = var.environment != "prod" || length(var.alarms.emails) > 0
+    error_message = "alarms.emails of prod names at least one address: nobody else is told."
+  }
 }
 
 variable "shop_database_rotation_lambda_arn" {

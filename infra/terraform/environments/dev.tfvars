@@ -23,7 +23,7 @@ kafka = {
 
 redshift = {
   mode       = "serverless"
-  serverless = { base_rpus = 8, max_rpus = 16, rpu_hours_per_day = 20, breach_action = "deactivate" }
+  serverless = { base_rpus = 8, max_rpus = 16, rpu_hours_per_day = 200, breach_action = "deactivate" }
 }
 
 streaming_groups = {
@@ -36,5 +36,5 @@ dbt = {
 }
 
 alarms = {
-  monthly_budget_usd = 2500
+  monthly_budget_usd = 4500
 }

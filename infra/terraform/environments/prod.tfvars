@@ -39,5 +39,7 @@ dbt = {
 }
 
 alarms = {
+  # Replace it: each address confirms its subscription once.
+  emails             = ["on-call@example.com"]
   monthly_budget_usd = 9000
 }

@@ -23,7 +23,7 @@ kafka = {
 
 redshift = {
   mode       = "serverless"
-  serverless = { base_rpus = 8, max_rpus = 32, rpu_hours_per_day = 40, breach_action = "deactivate" }
+  serverless = { base_rpus = 8, max_rpus = 32, rpu_hours_per_day = 240, breach_action = "deactivate" }
 }
 
 streaming_groups = {
@@ -36,5 +36,5 @@ dbt = {
 }
 
 alarms = {
-  monthly_budget_usd = 4000
+  monthly_budget_usd = 6000
 }

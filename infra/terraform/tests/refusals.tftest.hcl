@@ -18,7 +18,7 @@ variables {
   network              = { azure_sql = { egress = "nat", cidr_blocks = ["203.0.113.0/24"] } }
   redshift             = { mode = "serverless" }
   streaming_groups     = { order-cdc = {} }
-  alarms               = { monthly_budget_usd = 100 }
+  alarms               = { monthly_budget_usd = 100, emails = ["on-call@example.com"] }
 }
 
 run "an_environment_that_is_none" {
@@ -50,6 +50,18 @@ run "prod_without_protection" {
   }
 
   expect_failures = [var.deletion_protection]
+}
+
+run "prod_that_tells_nobody" {
+  command = plan
+
+  variables {
+    environment         = "prod"
+    deletion_protection = true
+    alarms              = { monthly_budget_usd = 100 }
+  }
+
+  expect_failures = [var.alarms]
 }
 
 run "every_repository" {

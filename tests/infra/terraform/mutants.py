@@ -34,6 +34,12 @@ MUTANTS: dict[str, tuple[Mutant, ...]] = {
             '          Principal = { AWS = "*" }\n          Action = ["kms:Decrypt"]\n'
             '          Resource = "*"',
         ),
+        Mutant(
+            "events reach the encrypted topic",
+            'Principal = { Service = "events.amazonaws.com" }',
+            'Principal = { Service = "events.amazonaws.com" }\n          '
+            'Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }',
+        ),
     ),
     "secrets": (
         Mutant(
@@ -294,6 +300,16 @@ MUTANTS: dict[str, tuple[Mutant, ...]] = {
         ),
     ),
     "redshift": (
+        Mutant(
+            "each snapshot has its own name",
+            r'"\\u003c", "<"',
+            r'"\\u003c", "x"',
+        ),
+        Mutant(
+            "a snapshot that is not taken is told",
+            "arn = var.failed_starts_queue_arn",
+            'arn = "arn:aws:sqs:eu-central-1:123456789012:other"',
+        ),
         Mutant(
             "the cluster is encrypted",
             "encrypted                           = true",

@@ -34,12 +34,21 @@ locals {
         {
           Sid       = "AlarmsToTheEncryptedTopic"
           Effect    = "Allow"
-          Principal = { Service = ["cloudwatch.amazonaws.com", "events.amazonaws.com", "budgets.amazonaws.com"] }
+          Principal = { Service = ["cloudwatch.amazonaws.com", "budgets.amazonaws.com"] }
           Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
           Resource  = "*"
           Condition = {
             StringEquals = { "aws:SourceAccount" = var.account_id }
           }
+        },
+        {
+          # EventBridge names no account when it publishes to an encrypted topic (Amazon SNS Developer Guide, "Enable compatibility
+          # between event sources from AWS services and encrypted topics").
+          Sid       = "EventsToTheEncryptedTopic"
+          Effect    = "Allow"
+          Principal = { Service = "events.amazonaws.com" }
+          Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+          Resource  = "*"
         },
       ]
     }

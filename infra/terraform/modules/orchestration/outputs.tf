@@ -23,6 +23,11 @@ output "failed_starts_queue_name" {
   value       = aws_sqs_queue.failed_starts.name
 }
 
+output "failed_starts_queue_arn" {
+  description = "The same, as Scheduler's targets name it."
+  value       = aws_sqs_queue.failed_starts.arn
+}
+
 output "environment_file_key" {
   description = "Key of the environment file in the artifacts bucket."
   value       = aws_s3_object.environment.key

@@ -79,16 +79,21 @@ resource "aws_scheduler_schedule" "snapshot" {
   target {
     arn      = "arn:aws:scheduler:::aws-sdk:redshiftserverless:createSnapshot"
     role_arn = var.scheduler_role_arn
-    input = jsonencode({
-      NamespaceName = aws_redshiftserverless_namespace.this[0].namespace_name
-      # Scheduler puts the execution's identifier in, so that no name comes twice.
+    # Scheduler puts the execution's identifier in, so that no name comes twice. It looks for the words as
+    # they stand, and jsonencode writes "<" and ">" as escapes.
+    input = replace(replace(jsonencode({
+      NamespaceName   = aws_redshiftserverless_namespace.this[0].namespace_name
       SnapshotName    = "${var.name}-<aws.scheduler.execution-id>"
       RetentionPeriod = var.snapshot_retention_days
-    })
+    }), "\\u003c", "<"), "\\u003e", ">")
 
     retry_policy {
       maximum_retry_attempts       = 5
       maximum_event_age_in_seconds = 3600
+    }
+
+    dead_letter_config {
+      arn = var.failed_starts_queue_arn
     }
   }
 }

@@ -125,6 +125,12 @@ variable "serverless" {
     condition     = var.serverless.rpu_hours_per_day > 0 && contains(["log", "emit-metric", "deactivate"], var.serverless.breach_action)
     error_message = "serverless: rpu_hours_per_day is positive; breach_action is log, emit-metric or deactivate."
   }
+
+  # Streaming views keep the workgroup awake day and night.
+  validation {
+    condition     = var.serverless.breach_action != "deactivate" || var.serverless.rpu_hours_per_day >= 24 * var.serverless.base_rpus
+    error_message = "serverless: rpu_hours_per_day with breach_action deactivate is at least 24 times base_rpus: less would switch the warehouse off each day."
+  }
 }
 
 variable "provisioned" {
@@ -198,6 +204,17 @@ variable "scheduler_role_arn" {
   validation {
     condition     = can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:role/", var.scheduler_role_arn))
     error_message = "scheduler_role_arn is the ARN of an IAM role."
+  }
+}
+
+variable "failed_starts_queue_arn" {
+  description = "Queue of what EventBridge Scheduler could not do (module orchestration)."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:aws[a-z-]*:sqs:", var.failed_starts_queue_arn))
+    error_message = "failed_starts_queue_arn is the ARN of an SQS queue."
   }
 }
 

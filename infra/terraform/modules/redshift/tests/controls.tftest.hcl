@@ -5,15 +5,16 @@ mock_provider "aws" {
 }
 
 variables {
-  name                = "retail-lakehouse-dev"
-  mode                = "provisioned"
-  role_arn            = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x"
-  scheduler_role_arn  = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-scheduler"
-  subnet_ids          = ["subnet-1", "subnet-2", "subnet-3"]
-  security_group_id   = "sg-1"
-  kms_key_arn         = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
-  secrets_kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
-  logs_kms_key_arn    = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+  name                    = "retail-lakehouse-dev"
+  mode                    = "provisioned"
+  role_arn                = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x"
+  scheduler_role_arn      = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-scheduler"
+  subnet_ids              = ["subnet-1", "subnet-2", "subnet-3"]
+  security_group_id       = "sg-1"
+  kms_key_arn             = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+  secrets_kms_key_arn     = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+  failed_starts_queue_arn = "arn:aws:sqs:eu-central-1:123456789012:retail-lakehouse-dev-failed-starts"
+  logs_kms_key_arn        = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 }
 
 run "provisioned" {
@@ -71,6 +72,16 @@ run "provisioned" {
 run "serverless" {
   variables {
     mode = "serverless"
+  }
+
+  assert {
+    condition     = strcontains(aws_scheduler_schedule.snapshot[0].target[0].input, "\"retail-lakehouse-dev-<aws.scheduler.execution-id>\"")
+    error_message = "control: each snapshot has its own name"
+  }
+
+  assert {
+    condition     = aws_scheduler_schedule.snapshot[0].target[0].dead_letter_config[0].arn == var.failed_starts_queue_arn
+    error_message = "control: a snapshot that is not taken is told"
   }
 
   assert {

@@ -5,15 +5,16 @@ mock_provider "aws" {
 }
 
 variables {
-  name                = "retail-lakehouse-dev"
-  mode                = "provisioned"
-  role_arn            = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x"
-  scheduler_role_arn  = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-scheduler"
-  subnet_ids          = ["subnet-1", "subnet-2", "subnet-3"]
-  security_group_id   = "sg-1"
-  kms_key_arn         = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
-  secrets_kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
-  logs_kms_key_arn    = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+  name                    = "retail-lakehouse-dev"
+  mode                    = "provisioned"
+  role_arn                = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-x"
+  scheduler_role_arn      = "arn:aws:iam::123456789012:role/retail-lakehouse-dev-scheduler"
+  subnet_ids              = ["subnet-1", "subnet-2", "subnet-3"]
+  security_group_id       = "sg-1"
+  kms_key_arn             = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+  secrets_kms_key_arn     = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+  failed_starts_queue_arn = "arn:aws:sqs:eu-central-1:123456789012:retail-lakehouse-dev-failed-starts"
+  logs_kms_key_arn        = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 }
 
 run "an_unknown_mode" {
@@ -24,6 +25,17 @@ run "an_unknown_mode" {
   }
 
   expect_failures = [var.mode]
+}
+
+run "a_limit_that_switches_off_each_day" {
+  command = plan
+
+  variables {
+    mode       = "serverless"
+    serverless = { base_rpus = 8, rpu_hours_per_day = 191, breach_action = "deactivate" }
+  }
+
+  expect_failures = [var.serverless]
 }
 
 run "existing_without_its_address" {
