@@ -207,7 +207,6 @@ module "glue" {
   streaming_groups  = var.streaming_groups
   batch_jobs        = var.lake_target.batch_jobs
   optimized_tables  = var.lake_target.optimized_tables
-  dependency_wheels = var.dependency_wheels
   job_arguments = {
     bootstrap_servers = module.msk.bootstrap_brokers
     kafka_auth        = "iam"

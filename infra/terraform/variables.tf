@@ -250,10 +250,3 @@ variable "shop_database_rotation_lambda_arn" {
   type        = string
   default     = null
 }
-
-variable "dependency_wheels" {
-  description = "File names of wheels in glue/wheels/ of the artifacts bucket that jobs install: a private subnet has no package index."
-  type        = list(string)
-  default     = []
-  nullable    = false
-}

@@ -14,9 +14,9 @@ from lakehouse.delivery.tasks import Clock
 STREAMING = "gluestreaming"
 RUNNING = ("STARTING", "RUNNING", "STOPPING", "WAITING")
 # Folders of files that carry their version in their name and stay from release to release.
-SHARED = ("jars", "wheels")
+SHARED = ("jars",)
 # Arguments whose value is a file of the release.
-FILE_ARGUMENTS = ("--extra-py-files", "--extra-files")
+FILE_ARGUMENTS = ("--extra-py-files", "--extra-files", "--additional-python-modules")
 
 
 @dataclass(frozen=True)

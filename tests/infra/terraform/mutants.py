@@ -264,6 +264,11 @@ MUTANTS: dict[str, tuple[Mutant, ...]] = {
     ),
     "glue": (
         Mutant(
+            "jobs' logs are encrypted and end",
+            "retention_in_days = var.log_retention_days",
+            "retention_in_days = 731",
+        ),
+        Mutant(
             "what jobs write is encrypted",
             's3_encryption_mode = "SSE-KMS"\n      kms_key_arn        = var.kms_key_arn',
             's3_encryption_mode = "DISABLED"',

@@ -102,6 +102,10 @@ def test_the_lake_brings_its_jobs_and_roles_and_changes_nothing_else(lake: Envir
             for kind in optimizers
         ),
         *(
+            (f'module.glue.aws_cloudwatch_log_group.jobs["batch {kind}"]', "create")
+            for kind in ("error", "output")
+        ),
+        *(
             (f'module.iam.{kind}.this["{role}"]', "create")
             for kind in ("aws_iam_role", "aws_iam_role_policy")
             for role in ("batch", "optimizer")

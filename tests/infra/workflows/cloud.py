@@ -137,6 +137,7 @@ def _tasks(cloud: Cloud, name: str, repository: str, settings: Mapping[str, str]
             memory="4096",
             taskRoleArn=f"arn:aws:iam::123456789012:role/{name}-{kind}",
             executionRoleArn=f"arn:aws:iam::123456789012:role/{name}-execution",
+            tags=[{"key": "Environment", "value": name.rpartition("-")[2]}],
             containerDefinitions=[
                 {
                     "name": "lakehouse",
@@ -176,6 +177,7 @@ def _job(glue: Any, name: str, bucket: str) -> None:
         DefaultArguments={
             "--extra-py-files": f"s3://{bucket}/glue/initial/retail_lakehouse-0.1.0-py3-none-any.whl",
             "--extra-files": f"s3://{bucket}/glue/initial/_retail__sources.yml",
+            "--additional-python-modules": f"s3://{bucket}/glue/initial/dependencies.gluewheels.zip",
             "--release": "initial",
             "--tables": "customers",
         },
@@ -187,7 +189,7 @@ def put_image(account: Account, release: str) -> None:
     put_image_tag(account.cloud, account.name, release)
 
 
-def put_image_tag(cloud: Cloud, repository: str, release: str) -> None:
+def put_image_tag(cloud: Cloud, repository: str, release: str, digest: str = "") -> None:
     """The tag `release` in `repository`; an immutable tag is refused the second time."""
     manifest = {
         "schemaVersion": 2,
@@ -195,5 +197,8 @@ def put_image_tag(cloud: Cloud, repository: str, release: str) -> None:
         "release": release,
     }
     cloud.client("ecr").put_image(
-        repositoryName=repository, imageManifest=json.dumps(manifest), imageTag=release
+        repositoryName=repository,
+        imageManifest=json.dumps(manifest),
+        imageTag=release,
+        **({"imageDigest": digest} if digest else {}),
     )

@@ -8,7 +8,9 @@ GitHub's API and actions.
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -104,9 +106,24 @@ class Delivery:
         folder.mkdir()
         for name in ("ingestion/glue/landing.py", "models/staging/retail/_retail__sources.yml"):
             shutil.copy(self.folder / "releases" / release / name, folder)
-        (folder / "retail_lakehouse-0.1.0-py3-none-any.whl").touch()
+        for name in ("retail_lakehouse-0.1.0-py3-none-any.whl", "dependencies.gluewheels.zip"):
+            (folder / name).touch()
         glue.publish(aws.s3, place, release, folder)
         glue.activate(aws, place, release)
+
+    def brings_all_that_its_jobs_install(self, release: str) -> None:
+        """pip finds everything in the release's archive, for Glue's Python and without an index."""
+        archive, wheels = self.folder / "wheels.zip", self.folder / "unpacked"
+        key = f"glue/{release}/dependencies.gluewheels.zip"
+        self.account.client("s3").download_file(self.account.bucket, key, str(archive))
+        with zipfile.ZipFile(archive) as content:
+            content.extractall(wheels)
+        platforms = ["--platform=manylinux_2_28_x86_64", "--platform=manylinux2014_x86_64"]
+        words = ["--no-index", "--only-binary=:all:", "--python-version=3.13", *platforms]
+        places = [f"--find-links={wheels}/wheels", f"--dest={wheels}/installed"]
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", *words, *places]
+        subprocess.run([*pip, "-r", wheels / "wheels/requirements.txt"], check=True)
+        assert [*(wheels / "installed").glob("confluent_kafka-*")]
 
     def in_place(self) -> dict[str, str]:
         """Which release each part runs, told by the part itself."""
@@ -151,6 +168,7 @@ def test_v1_then_v2_then_back_to_v1(delivery: Delivery, clean_broker: KafkaBroke
     first = delivery.run(ECS, "v1")
 
     assert delivery.in_place() == everywhere("v1")
+    delivery.brings_all_that_its_jobs_install("v1")
     assert "prod has no manifest yet: every model will be built" in first
     assert delivery.query("select total from totals") == [(10,)]
     assert delivery.query("select release from deployed_by") == [("v1",)]

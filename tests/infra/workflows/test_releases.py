@@ -18,6 +18,7 @@ from tests.infra.workflows.cloud import Account, put_image
 
 ROOT = Path(__file__).resolve().parents[3]
 WHEEL = "retail_lakehouse-0.1.0-py3-none-any.whl"
+DEPENDENCIES = "dependencies.gluewheels.zip"
 JAR = "aws-msk-iam-auth-2.3.6-all.jar"
 
 
@@ -30,6 +31,7 @@ def artifacts(folder: Path, script: str) -> Path:
     (folder / "landing.py").write_text(script)
     (folder / "_retail__sources.yml").write_text("version: 2")
     (folder / WHEEL).write_bytes(b"wheel")
+    (folder / DEPENDENCIES).write_bytes(b"wheels")
     (folder / "jars" / JAR).write_bytes(b"jar")
     return folder
 
@@ -52,6 +54,7 @@ def test_publishing_a_release_again_changes_nothing(dev: Account, tmp_path: Path
     keys = publish(dev, "v1", folder)
     assert keys == [
         "glue/v1/_retail__sources.yml",
+        f"glue/v1/{DEPENDENCIES}",
         "glue/v1/landing.py",
         f"glue/v1/{WHEEL}",
         f"glue/jars/{JAR}",
@@ -80,6 +83,7 @@ def test_activating_changes_the_release_of_every_job_and_nothing_else(
         assert new["DefaultArguments"] == old["DefaultArguments"] | {
             "--extra-py-files": f"s3://{dev.bucket}/glue/v1/{WHEEL}",
             "--extra-files": f"s3://{dev.bucket}/glue/v1/_retail__sources.yml",
+            "--additional-python-modules": f"s3://{dev.bucket}/glue/v1/{DEPENDENCIES}",
             "--release": "v1",
         }
         for kept in ("Role", "GlueVersion", "WorkerType", "NumberOfWorkers", "Connections"):

@@ -19,7 +19,7 @@ from tests.unit.project.files import ROOT, project_files
 ELSEWHERE = {
     "made on this machine": ".venv .jars data build target *.s3.tfbackend login.json salt.json",
     "in the landing zone": "_landing.json _ledger _writers landing checkpoints env",
-    "in the artifacts bucket": "glue/wheels glue/<release>",
+    "in the artifacts bucket": "glue/<release>",
     "in AWS": "/retail-lakehouse-* retail-lakehouse-* retail/pii-salt",
     "at GitHub": "refs/pull",
     "in another program": "materializations/table.sql kafka-delete-records.sh",

@@ -3,8 +3,17 @@ locals {
   database = { for layer in ["landing", "staging", "curated"] : layer => "${replace(var.name, "-", "_")}_${layer}" }
   release  = "s3://${var.bucket_names["artifacts"]}/glue/${var.release}"
 
-  dependencies = length(var.dependency_wheels) == 0 ? {} : {
-    "--additional-python-modules" = join(",", [for wheel in var.dependency_wheels : "s3://${var.bucket_names["artifacts"]}/glue/wheels/${wheel}"])
+  # One archive of wheels a release (AWS Glue Developer Guide, "Using Python libraries with AWS Glue", appendix A).
+  dependencies = {
+    "--additional-python-modules"       = "${local.release}/${var.dependencies}"
+    "--python-modules-installer-option" = "--no-index"
+  }
+
+  # Where Glue 5.0 and later writes the logs of jobs with a security configuration (AWS Glue Developer Guide, "Logging for
+  # AWS Glue jobs").
+  log_groups = {
+    for pair in setproduct(length(var.batch_jobs) > 0 ? ["landing", "batch"] : ["landing"], ["error", "output"]) :
+    "${pair[0]} ${pair[1]}" => "/aws-glue/jobs/${var.name}-role/${var.name}-${pair[0]}/${pair[1]}"
   }
 
   # A group without tables of its own takes all that no other group names: a newly declared table is
@@ -53,6 +62,15 @@ resource "aws_glue_security_configuration" "this" {
       kms_key_arn        = var.kms_key_arn
     }
   }
+}
+
+# Glue would make these groups itself, without retention.
+resource "aws_cloudwatch_log_group" "jobs" {
+  for_each = local.log_groups
+
+  name              = each.value
+  retention_in_days = var.log_retention_days
+  kms_key_id        = var.logs_kms_key_arn
 }
 
 # There is one such setting per account and region.
@@ -112,15 +130,14 @@ resource "aws_glue_job" "landing" {
 
   default_arguments = merge(
     {
-      "--job-language"                     = "python"
-      "--extra-py-files"                   = "${local.release}/${var.wheel}"
-      "--extra-jars"                       = "s3://${var.bucket_names["artifacts"]}/${var.msk_iam_jar_key}"
-      "--enable-metrics"                   = "true"
-      "--enable-continuous-cloudwatch-log" = "true"
-      "--release"                          = var.release
-      "--tables"                           = join(",", each.value.tables)
-      "--extra-files"                      = "${local.release}/${var.declarations_file}"
-      "--declarations"                     = var.declarations_file
+      "--job-language"   = "python"
+      "--extra-py-files" = "${local.release}/${var.wheel}"
+      "--extra-jars"     = "s3://${var.bucket_names["artifacts"]}/${var.msk_iam_jar_key}"
+      "--enable-metrics" = "true"
+      "--release"        = var.release
+      "--tables"         = join(",", each.value.tables)
+      "--extra-files"    = "${local.release}/${var.declarations_file}"
+      "--declarations"   = var.declarations_file
     },
     local.dependencies,
     { for key, value in var.job_arguments : "--${key}" => value },
@@ -132,6 +149,7 @@ resource "aws_glue_job" "landing" {
       command[0].script_location,
       default_arguments["--extra-py-files"],
       default_arguments["--extra-files"],
+      default_arguments["--additional-python-modules"],
       default_arguments["--release"],
     ]
 
@@ -176,20 +194,20 @@ resource "aws_glue_job" "batch" {
     max_concurrent_runs = 1
   }
 
-  default_arguments = {
-    "--job-language"                     = "python"
-    "--extra-py-files"                   = "${local.release}/${var.wheel}"
-    "--enable-metrics"                   = "true"
-    "--enable-continuous-cloudwatch-log" = "true"
-    "--enable-glue-datacatalog"          = "true"
-    "--datalake-formats"                 = "iceberg"
-    "--release"                          = var.release
-  }
+  default_arguments = merge(local.dependencies, {
+    "--job-language"            = "python"
+    "--extra-py-files"          = "${local.release}/${var.wheel}"
+    "--enable-metrics"          = "true"
+    "--enable-glue-datacatalog" = "true"
+    "--datalake-formats"        = "iceberg"
+    "--release"                 = var.release
+  })
 
   lifecycle {
     ignore_changes = [
       command[0].script_location,
       default_arguments["--extra-py-files"],
+      default_arguments["--additional-python-modules"],
       default_arguments["--release"],
     ]
   }

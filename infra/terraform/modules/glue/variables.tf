@@ -42,6 +42,18 @@ variable "logs_kms_key_arn" {
   }
 }
 
+variable "log_retention_days" {
+  description = "Days that logs are kept."
+  type        = number
+  default     = 365
+  nullable    = false
+
+  validation {
+    condition     = contains([365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
+    error_message = "log_retention_days is a period of CloudWatch Logs of at least a year (365, 400, 545, 731 …)."
+  }
+}
+
 variable "bucket_names" {
   description = "Buckets by zone: landing, artifacts."
   type        = map(string)
@@ -159,18 +171,6 @@ variable "job_arguments" {
   }
 }
 
-variable "dependency_wheels" {
-  description = "File names of wheels in glue/wheels/ of the artifacts bucket that jobs install: a private subnet has no package index."
-  type        = list(string)
-  default     = []
-  nullable    = false
-
-  validation {
-    condition     = alltrue([for wheel in var.dependency_wheels : endswith(wheel, ".whl") && !strcontains(wheel, "/")])
-    error_message = "dependency_wheels are names of .whl files."
-  }
-}
-
 variable "release" {
   description = "Release of the first apply; afterwards the deployment says what runs."
   type        = string
@@ -188,6 +188,18 @@ variable "entry_script" {
   type        = string
   default     = "landing.py"
   nullable    = false
+}
+
+variable "dependencies" {
+  description = "File name of the archive with the packages that the jobs install: a private subnet has no package index."
+  type        = string
+  default     = "dependencies.gluewheels.zip"
+  nullable    = false
+
+  validation {
+    condition     = endswith(var.dependencies, ".gluewheels.zip")
+    error_message = "dependencies is named ….gluewheels.zip: by that Glue knows it as wheels."
+  }
 }
 
 variable "wheel" {

@@ -37,6 +37,11 @@ run "jobs" {
   }
 
   assert {
+    condition     = toset([for group in aws_cloudwatch_log_group.jobs : group.name]) == toset([for kind in ["error", "output"] : "/aws-glue/jobs/retail-lakehouse-dev-role/retail-lakehouse-dev-landing/${kind}"]) && alltrue([for group in aws_cloudwatch_log_group.jobs : group.kms_key_id == var.logs_kms_key_arn && group.retention_in_days == 365])
+    error_message = "control: jobs' logs are encrypted and end"
+  }
+
+  assert {
     condition     = alltrue([for job in aws_glue_job.landing : job.security_configuration == aws_glue_security_configuration.this.name])
     error_message = "control: jobs use the security configuration"
   }
@@ -62,6 +67,11 @@ run "jobs" {
   }
 
   assert {
+    condition     = alltrue([for job in aws_glue_job.landing : job.default_arguments["--additional-python-modules"] == "s3://artifacts/glue/initial/dependencies.gluewheels.zip" && job.default_arguments["--python-modules-installer-option"] == "--no-index"])
+    error_message = "jobs install what the release brings, from nowhere else"
+  }
+
+  assert {
     condition     = jsonencode(output.streaming_tables) == jsonencode({ customer-cdc = ["customers"], order-cdc = ["orders", "payments"] })
     error_message = "a group without tables takes the rest"
   }
@@ -75,7 +85,7 @@ run "lake" {
   }
 
   assert {
-    condition     = aws_glue_job.batch["landing-to-staging"].command[0].name == "glueetl" && length(aws_glue_catalog_table_optimizer.this) == 3
-    error_message = "batch jobs and optimizers come with the lake target"
+    condition     = aws_glue_job.batch["landing-to-staging"].command[0].name == "glueetl" && length(aws_glue_catalog_table_optimizer.this) == 3 && length(aws_cloudwatch_log_group.jobs) == 4
+    error_message = "batch jobs, their logs and optimizers come with the lake target"
   }
 }

@@ -144,10 +144,10 @@ run "a_dependency_that_is_no_wheel" {
   command = plan
 
   variables {
-    dependency_wheels = ["x.tar.gz"]
+    dependencies = "wheels.zip"
   }
 
-  expect_failures = [var.dependency_wheels]
+  expect_failures = [var.dependencies]
 }
 
 run "a_wheel_that_is_none" {
