@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import pytest
-import typer.main
 
-from lakehouse.cli import app
+from tests.kit.command_lines import lines
 from tests.unit.project.files import ROOT, project_files
+from tests.unit.project.typed import terraform_names, wrong
 
 # What pages name that is no file of the repository, and where it is.
 ELSEWHERE = {
@@ -91,37 +90,12 @@ def broken_names(page: str, text: str) -> set[str]:
     return {place for place in named if not exists(place, page) and not elsewhere(place)}
 
 
-@cache
-def commands() -> frozenset[str]:
-    """What a person can type: our command's subcommands, make's targets, dbt's operations."""
-    makefiles = ("Makefile", "playground/playground.mk", "tests/tests.mk")
-    made = "".join((ROOT / file).read_text("utf-8") for file in makefiles)
-    known = set(re.findall(r"^([a-z-]+):", made, re.M))
-    typed = {f"make {target}" for target in known}
-    ours: Any = typer.main.get_command(app)
-    for name, command in ours.commands.items():
-        typed |= {f"lakehouse {name}"}
-        typed |= {f"lakehouse {name} {inner}" for inner in getattr(command, "commands", {})}
-    for path in project_files():
-        if path.suffix == ".sql":
-            macros = re.findall(r"\{%-? macro (\w+)", (ROOT / path).read_text("utf-8"))
-            typed |= {f"run-operation {macro}" for macro in macros}
-    return frozenset(typed)
-
-
-def broken_commands(text: str) -> set[str]:
-    """What backticks and blocks of code call, and nobody has."""
-    code = re.findall(r"`([^`\n]+)`|^(?:    |\$ )(.+)$", text, re.M)
-    pattern = r"(?<![\w./-])(make|run-operation|lakehouse) ([a-z][\w-]*)(?: ([a-z][\w-]*))?"
-    wrong = set()
-    for program, name, inner in re.findall(pattern, "\n".join(map("".join, code))):
-        command, known = f"{program} {name}", commands()
-        group = program == "lakehouse" and any(c.startswith(f"{command} ") for c in known)
-        if group and inner and f"{command} {inner}" not in known:
-            wrong.add(f"{command} {inner}")
-        if command not in known:
-            wrong.add(command)
-    return wrong
+def broken_lines(page: str, text: str) -> set[str]:
+    """What one is told to type and cannot, and outputs that Terraform does not have."""
+    folder = (ROOT / page).parent
+    broken = {told for line in lines(text) for told in wrong(line, folder)}
+    named = re.findall(r"\boutputs?\s+`(\w+)`", text)
+    return broken | {name for name in named if name not in terraform_names("output")}
 
 
 def broken_titles(page: str, text: str) -> Iterator[str]:
@@ -146,7 +120,7 @@ def test_every_pointer_of_a_page_is_right(page: str) -> None:
     assert list(broken_titles(page, text)) == []
     if page != "CHANGELOG.md":  # tells of what was
         assert broken_names(page, text) == set(), "moved? else into ELSEWHERE"
-        assert broken_commands(text) == set()
+        assert broken_lines(page, text) == set()
 
 
 def test_code_points_to_pages_that_are_there() -> None:
@@ -175,14 +149,13 @@ def test_code_points_to_pages_that_are_there() -> None:
         ("run\n\n    python tests/slow/run.py --all\n", ["tests/slow/run.py"]),
         ('(landing.md, "When it stops")', ["landing.md, When it stops"]),
         ('(landing.md, "When landing stops")', []),
-        ("`make tests`, `lakehouse topics list`", ["lakehouse topics list", "make tests"]),
-        ("\n    dbt run-operation deploy\n", ["run-operation deploy"]),
-        ("`make test`, `lakehouse topics check`, `lakehouse rebuild orders`", []),
+        ("Terraform's output `buckets`", ["buckets"]),
+        ("`lakehouse topics list`", ["lakehouse topics list: No such command 'list'."]),
         ("in `models/marts/<area>/*.yml`, `job.py`, `_ledger/<number>.jsonl`", []),
     ],
     ids=[
         *("page", "anchor", "right anchor", "path", "file", "in code", "title", "right title"),
-        *("commands", "operation", "right commands", "right paths"),
+        *("output", "line", "right paths"),
     ],
 )
 def test_a_wrong_pointer_is_told(planted: str, told: list[str]) -> None:
@@ -191,6 +164,39 @@ def test_a_wrong_pointer_is_told(planted: str, told: list[str]) -> None:
         *broken_links(page, planted),
         *broken_names(page, planted),
         *broken_titles(page, planted),
-        *broken_commands(planted),
+        *broken_lines(page, planted),
     }
     assert sorted(found) == told
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("make tests", "make has no tests"),
+        ("lakehouse rebuild orders --swop", "No such option: --swop"),
+        ("lakehouse topics peek", ""),
+        ("lakehouse topics peek --count 1", "Missing argument 'topic'."),
+        ("dbt run-operation deploy", "dbt has no operation deploy"),
+        ("dbt build --select order__log", "dbt has no order__log"),
+        ("dbt build --target test", "there is no target test"),
+        ("LAKEHOUSE_LAND=x dbt build", "no setting is called LAKEHOUSE_LAND"),
+        ("python -m lakehouse.delivery run --family ops -- dbt test", "argument --family: invalid"),
+        (
+            "python -m lakehouse.delivery run -- sh -c 'lakehouse land --now'",
+            "No such option: --now",
+        ),
+        ("aws s3api put-object --bucket a", "aws s3 put-object needs --key"),
+        ("aws ecs start --task x", "aws ecs has no start"),
+        ("terraform apply -var stage=dev", "there is no variable stage"),
+        ("terraform plan -var-file=environments/x.tfvars", "there is no environments/x.tfvars"),
+        ("terraform output -raw roles", "there is no output roles"),
+        ("infra/image/checks.sh x", "there is no infra/image/checks.sh"),
+        ("lakehouse rebuild <table> --key … && aws s3 mv --recursive s3://a s3://b", ""),
+        ("make test; lakehouse topics check; lakehouse rebuild orders > x", ""),
+    ],
+)
+def test_a_line_that_cannot_be_typed_is_told(typed: str, told: str) -> None:
+    found = [message for line in lines(f"```\n$ {typed}\n```") for message in wrong(line)]
+    assert [message[: len(typed) + 2 + len(told)] for message in found] == (
+        [f"{typed}: {told}"] if told else []
+    )
