@@ -16,7 +16,7 @@ from contextlib import suppress
 from datetime import datetime
 from enum import IntEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich import box
@@ -50,6 +50,13 @@ AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON document, and nothing else on stdout.")
 ]
 Tenant = Annotated[str, typer.Option("--tenant", help="Whose, where the source has tenants.")]
+OnTarget = Annotated[
+    Literal["local", "dev", "qa", "prod"] | None,
+    typer.Option(
+        "--target",
+        help="Whose warehouse: dbt's target; by default LAKEHOUSE_ENVIRONMENT's, else local.",
+    ),
+]
 Part = str | tuple[str, str]
 """A text, or a text and its style."""
 

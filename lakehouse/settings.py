@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
@@ -55,6 +55,14 @@ class CommandSettings(Settings):
     release: str = Field(
         "", description="The release that the image was built from, for `lakehouse --version`."
     )
+
+    @classmethod
+    def of_target(cls, target: str | None) -> Self:
+        """The environment's, for the warehouse of another target where one is named."""
+        own = cls.from_environment()
+        if target is None:
+            return own
+        return own.model_copy(update={"environment": "" if target == "local" else target})
 
     @model_validator(mode="before")
     @classmethod

@@ -7,16 +7,17 @@ import os
 import typer
 
 from ingestion.declarations import load
-from lakehouse.console import AsJson, Exit, Tenant, say, show_json
+from lakehouse.console import AsJson, Exit, OnTarget, Tenant, say, show_json
 from lakehouse.settings import CommandSettings
 from lakehouse.source.tenants import of_tenant
 
 _STYLES = {"ok": "green", "attention": "yellow", "broken": "bold red", "skipped": "dim"}
 
 
-def doctor(tenant: Tenant = "", as_json: AsJson = False) -> None:
+def doctor(tenant: Tenant = "", target: OnTarget = None, as_json: AsJson = False) -> None:
     """Check settings, programs, broker, connector, landing and warehouse; say what to do.
 
+    On Redshift also what stands in the way of a build there: streaming views, partitions, locks.
     Where the source has tenants, its database is that of the one named.
 
     Exit code 3 if something is broken or asks for attention.
@@ -24,7 +25,7 @@ def doctor(tenant: Tenant = "", as_json: AsJson = False) -> None:
     from lakehouse.health.checks import check_all
 
     results = []
-    declared, settings = load(), CommandSettings.from_environment()
+    declared, settings = load(), CommandSettings.of_target(target)
     of_source = of_tenant(declared, tenant)
     for result in check_all(settings, declared, of_source, dict(os.environ)):
         results.append(result)

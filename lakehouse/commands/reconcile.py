@@ -13,7 +13,17 @@ from rich.text import Text
 
 from ingestion.declarations import Declarations, load
 from ingestion.errors import RefusedError, TerminalError
-from lakehouse.console import AsJson, Exit, Tenant, console, note, say, show_json, show_table
+from lakehouse.console import (
+    AsJson,
+    Exit,
+    OnTarget,
+    Tenant,
+    console,
+    note,
+    say,
+    show_json,
+    show_table,
+)
 from lakehouse.settings import CommandSettings
 from lakehouse.source.tenants import of_tenant
 
@@ -129,6 +139,7 @@ def absences(
     ] = False,
     at_most: AtMost = 1_000,
     tenant: Tenant = "",
+    target: OnTarget = None,
     as_json: AsJson = False,
 ) -> None:
     """Find rows that live in the log and that a complete snapshot of the table did not read.
@@ -143,7 +154,7 @@ def absences(
     from lakehouse.reconcile.absences import find_absences, open_log
     from lakehouse.reconcile.repair import absence_records
 
-    settings, declared = CommandSettings.from_environment(), of_tenant(load(), tenant)
+    settings, declared = CommandSettings.of_target(target), of_tenant(load(), tenant)
     own = _rendered(settings, declared)
     ledger = entries(open_zone(settings))
     with open_log(settings, declared, declared.table(table)) as log:
@@ -190,6 +201,7 @@ def rows(
     slot: Slot = "",
     salt: Salt = "",
     tenant: Tenant = "",
+    target: OnTarget = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare the rows that the source's own tables hold with the current ones of the log.
@@ -204,7 +216,7 @@ def rows(
     from lakehouse.reconcile.scope import Scope
     from lakehouse.source.database import open_database
 
-    settings, declared = CommandSettings.from_environment(), of_tenant(load(), tenant)
+    settings, declared = CommandSettings.of_target(target), of_tenant(load(), tenant)
     selected = tuple(each for each in declared.select(tables or []) if each.primary_key or tables)
     salt = salt or settings.pii_salt
     slot = slot or _rendered(settings, declared).get("slot.name", "")

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from ingestion.declarations import load
 from ingestion.errors import TransientError
-from lakehouse.console import AsJson, Exit, say, show_json, show_table
+from lakehouse.console import AsJson, Exit, OnTarget, say, show_json, show_table
 from lakehouse.settings import CommandSettings
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lakehouse.health.warehouse import Warehouse
 
 
-def status(as_json: AsJson = False) -> None:
+def status(target: OnTarget = None, as_json: AsJson = False) -> None:
     """Show each table from the broker to the warehouse: lag, age, quarantine, drift.
 
     Exit code 3 if a topic is missing or was recreated, 1 if the broker does not answer.
@@ -35,7 +35,7 @@ def status(as_json: AsJson = False) -> None:
     from lakehouse.health.status import table_statuses
     from lakehouse.health.warehouse import read_warehouse
 
-    settings, declared = CommandSettings.from_environment(), load()
+    settings, declared = CommandSettings.of_target(target), load()
     wanted = subscriptions(declared, settings.source)
     topics: Mapping[str, Topic] | None = None
     unreachable: TransientError | None = None
@@ -52,6 +52,7 @@ def status(as_json: AsJson = False) -> None:
             {
                 "tables": rows,
                 "last_run": warehouse.last_run,
+                "behind": warehouse.behind,
                 "drift": warehouse.drift,
                 "warehouse_problem": warehouse.problem,
                 "broker_problem": str(unreachable) if unreachable else None,
@@ -65,6 +66,10 @@ def status(as_json: AsJson = False) -> None:
         raise typer.Exit(Exit.ATTENTION)
 
 
+# of tables that are behind: a build of a selection leaves most of them so
+SHOWN = 5
+
+
 def _show(rows: Sequence[TableStatus], warehouse: Warehouse) -> None:
     now = datetime.now(UTC)
     several = Counter(row.table for row in rows)
@@ -76,6 +81,10 @@ def _show(rows: Sequence[TableStatus], warehouse: Warehouse) -> None:
     say("landed until, not yet landed (lag) and landed but not built: offsets")
     say("age: since the last landing; newest: age of the newest record in the warehouse")
     say(_build(warehouse, now))
+    if warehouse.behind:
+        names = [f"{each.consumer} (run {each.run})" for each in warehouse.behind[:SHOWN]]
+        more = f", {len(warehouse.behind) - SHOWN} more" if warehouse.behind[SHOWN:] else ""
+        say(f"not built in that run, but last in: {', '.join(names)}{more}")
     for row in rows:
         if row.problem:
             say((row.table, "red"), f", topic {row.topic}: {row.problem}")

@@ -127,14 +127,21 @@ def refresh(
     tables: Annotated[
         list[str] | None, typer.Argument(help="Declared tables; all by default.")
     ] = None,
+    wait: Annotated[
+        int,
+        typer.Option(min=0, help="Seconds that automatic refreshes may take to end, in all."),
+    ] = 300,
     target: Target = "prod",
 ) -> None:
-    """Refresh streaming views now; automatic refreshes go on as they are."""
+    """Refresh streaming views now; automatic refreshes go on as they are.
+
+    One that runs is waited for. Only a view's owner may refresh it.
+    """
     from lakehouse.warehouse.streams import refresh_streams
 
     chosen = load().select(tables or [])
     with _open(target) as warehouse:
-        for view in refresh_streams(warehouse, [table.name for table in chosen]):
+        for view in refresh_streams(warehouse, [table.name for table in chosen], wait):
             say(f"refreshed {view}")
 
 

@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -75,6 +76,8 @@ def check_all(
         "landing", lambda: check_landing(settings, declarations, broker=broker.state == "ok")
     )
     yield _guarded("warehouse", lambda: check_warehouse(settings, declarations))
+    if settings.environment:
+        yield from check_target(settings.environment, declarations)
 
 
 def check_settings(environment: dict[str, str]) -> Iterator[Result]:
@@ -341,6 +344,19 @@ def check_warehouse(settings: CommandSettings, declarations: Declarations) -> Re
     if run.status in ("failed", "abandoned"):
         return Result("warehouse", "attention", found, "run `dbt build` again and read its errors")
     return Result("warehouse", "ok", found)
+
+
+def check_target(target: str, declarations: Declarations) -> Iterator[Result]:
+    """What Redshift itself says; nothing more where `check_warehouse` could not log in."""
+    from lakehouse.health.redshift import check_redshift
+    from lakehouse.warehouse import connection
+
+    try:
+        settings = connection.WarehouseSettings.from_environment(target)
+        with closing(connection.Warehouse(settings)) as warehouse:
+            yield from check_redshift(warehouse, declarations)
+    except LakehouseError as error:
+        yield _skipped("Redshift", str(error))
 
 
 def _guarded(name: str, check: Callable[[], Result]) -> Result:

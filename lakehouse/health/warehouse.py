@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,14 @@ from lakehouse.settings import CommandSettings
 
 @dataclass(frozen=True)
 class LogState:
-    """A table's log: the next offset to build of each (incarnation, partition), and its rows."""
+    """A table's log: the next offset to build of each (incarnation, partition), and its rows.
+
+    `quarantined` is None where only a part of the models is built.
+    """
 
     until: Mapping[tuple[int, int], int]
     newest: datetime | None
-    quarantined: int
+    quarantined: int | None
     older_declarations: int
 
 
@@ -47,12 +50,21 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Behind:
+    """A history or mart that the newest build has not brought up to date, and its last run."""
+
+    consumer: str
+    run: int
+
+
+@dataclass(frozen=True)
 class Warehouse:
     """What could be read; `problem` says in a sentence why there is nothing else."""
 
     logs: Mapping[str, LogState] = field(default_factory=dict)
     last_run: Run | None = None
     drift: tuple[Drift, ...] = ()
+    behind: tuple[Behind, ...] = ()
     problem: str | None = None
 
 
@@ -94,11 +106,16 @@ def read_local(path: Path, declarations: Declarations) -> Warehouse:
 def read_redshift(target: str, declarations: Declarations) -> Warehouse:
     """Read what dbt's `target` built; never raises where Redshift does not answer or refuses."""
     from lakehouse.warehouse import connection
+    from lakehouse.warehouse.catalog import exists
 
     try:
         settings = connection.WarehouseSettings.from_environment(target)
         with closing(connection.Warehouse(settings)) as warehouse:
-            return _read(warehouse.rows, settings.schema_prefix, declarations)
+            found = _read(warehouse.rows, settings.schema_prefix, declarations)
+            operations = f"{settings.schema_prefix}operations"
+            if found.last_run is None and exists(warehouse, operations, "runs"):
+                return replace(found, problem=f"this user may not read {operations}.runs")
+            return found
     except LakehouseError as error:
         return Warehouse(problem=str(error))
 
@@ -107,7 +124,7 @@ def _read(query: Query, prefix: str, declarations: Declarations) -> Warehouse:
     staging, operations = f"{prefix}staging", f"{prefix}operations"
     tables = {name for [name] in query(_TABLES)}
     logs = {
-        table.name: _log(query, table.name, staging, operations)
+        table.name: _log(query, table.name, staging, operations, tables)
         for table in declarations.tables
         if f"{staging}.{table.name}__log" in tables
     }
@@ -120,6 +137,7 @@ def _read(query: Query, prefix: str, declarations: Declarations) -> Warehouse:
         logs,
         _last_run(query, operations) if built else None,
         tuple(Drift(*row) for row in drift),
+        _behind(query, operations) if f"{operations}.watermarks" in tables else (),
     )
 
 
@@ -130,7 +148,7 @@ _DRIFT = (
 _TABLES = "select table_schema || '.' || table_name from information_schema.tables"
 
 
-def _log(query: Query, table: str, staging: str, operations: str) -> LogState:
+def _log(query: Query, table: str, staging: str, operations: str, there: set[str]) -> LogState:
     # Names come from the declarations, which allow letters, digits and _ only.
     log = f"{staging}.{table}__log"
     # A producer may give any time; one that is no moment to Python would be the newest for ever.
@@ -139,9 +157,9 @@ def _log(query: Query, table: str, staging: str, operations: str) -> LogState:
         " kafka_timestamp between timestamp '0001-01-01' and timestamp '9999-12-31'"
         f" then kafka_timestamp end) from {log} group by _cdc_incarnation, kafka_partition"
     )
-    [(quarantined,)] = query(
-        f"select count(*) from {staging}.quarantine where table_name = '{table}'"
-    )
+    rejected = f"{staging}.quarantine"
+    asked = f"select count(*) from {rejected} where table_name = '{table}'"
+    [(quarantined,)] = query(asked) if rejected in there else [(None,)]
     [(older,)] = query(
         f"select count(*) from {log} as log inner join {operations}.declarations as declared"
         f" on declared.table_name = '{table}' and log._cdc_declaration <> declared.declaration"
@@ -153,6 +171,19 @@ def _log(query: Query, table: str, staging: str, operations: str) -> LogState:
         newest=max((moment.replace(tzinfo=UTC) for moment in newest), default=None),
         quarantined=quarantined,
         older_declarations=older,
+    )
+
+
+def _behind(query: Query, operations: str) -> tuple[Behind, ...]:
+    """By the watermarks; those of data tests tell what was looked at, not what was built."""
+    return tuple(
+        Behind(*row)
+        for row in query(
+            f"select consumer, max(abs(run_number)) from {operations}.watermarks"
+            " where left(consumer, 5) <> 'test.' group by consumer"
+            f" having max(abs(run_number)) < (select max(run_number) from {operations}.runs"
+            " where status <> 'running') order by 1"
+        )
     )
 
 

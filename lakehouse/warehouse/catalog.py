@@ -36,3 +36,12 @@ def relations(warehouse: Connection, *schemas: str) -> frozenset[str]:
         "select table_schema || '.' || table_name from information_schema.tables"
         f" where table_schema in ('{listed}') and left(table_name, 8) <> 'mv_tbl__'",
     )
+
+
+def exists(warehouse: Connection, schema: str, name: str) -> bool:
+    """Whether it is there: the information schema hides what this user may not read."""
+    [(count,)] = warehouse.rows(
+        "select count(*) from pg_class as c inner join pg_namespace as n on c.relnamespace = n.oid"
+        f" where n.nspname = '{schema}' and c.relname = '{name}'"
+    )
+    return bool(count)

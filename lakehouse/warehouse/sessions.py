@@ -11,7 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from ingestion.errors import TerminalError
-from lakehouse.warehouse.catalog import Connection, relations
+from lakehouse.warehouse.catalog import Connection, exists
 
 _AT_WORK = "('planning', 'queued', 'running', 'returning')"
 _STATEMENTS = f"""\
@@ -98,7 +98,7 @@ def sessions(warehouse: Connection) -> list[Session]:
         for number, held in holders[table]:
             if number != session.session and _conflict(mode, held):
                 session.blocked_by = sorted({*session.blocked_by, number})
-    for run, invocation, started_at in _running(warehouse):
+    for run, invocation, started_at in running(warehouse):
         for number in _marked(warehouse, invocation, started_at) & found.keys():
             found[number].run = run
     return [found[number] for number in sorted(found)]
@@ -121,16 +121,16 @@ def end_run(warehouse: Connection, number: int) -> list[int]:
     Raises:
         TerminalError: no such run is running, or Redshift refuses.
     """
-    running = {run: (invocation, since) for run, invocation, since in _running(warehouse)}
-    if number not in running:
-        those = ", ".join(map(str, running)) or "none"
+    runs = {run: (invocation, since) for run, invocation, since in running(warehouse)}
+    if number not in runs:
+        those = ", ".join(map(str, runs)) or "none"
         raise TerminalError(f"run {number} is not running; running: {those}")
     warehouse.run(
         f"update {_runs(warehouse)} set status = 'abandoned', finished_at = getdate()"
         f" where run_number = {number} and status = 'running'"
     )
     at_work = {each.session for each in sessions(warehouse)}
-    own = sorted(_marked(warehouse, *running[number]) & at_work)
+    own = sorted(_marked(warehouse, *runs[number]) & at_work)
     for session in own:
         end_session(warehouse, session)
     return own
@@ -140,10 +140,10 @@ def _runs(warehouse: Connection) -> str:
     return f"{warehouse.settings.schema_prefix}operations.runs"
 
 
-def _running(warehouse: Connection) -> list[tuple[int, str, str]]:
+def running(warehouse: Connection) -> list[tuple[int, str, str]]:
     """Number, invocation and beginning of the runs that have not ended."""
     runs = _runs(warehouse)
-    if runs not in relations(warehouse, runs.partition(".")[0]):
+    if not exists(warehouse, *runs.split(".")):
         return []
     told = f"select run_number, invocation_id, started_at from {runs} where status = 'running'"
     return [(run, invocation, str(since)) for run, invocation, since in warehouse.rows(told)]

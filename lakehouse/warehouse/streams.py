@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ingestion.declarations import Declarations
@@ -155,8 +157,16 @@ def auto_refreshes(warehouse: Connection) -> dict[str, bool]:
     return {str(view): str(auto) == "t" for view, auto in warehouse.rows(told)}
 
 
-def refresh_streams(warehouse: Connection, tables: Sequence[str]) -> list[str]:
+def refresh_streams(
+    warehouse: Connection,
+    tables: Sequence[str],
+    wait_seconds: int = 0,
+    sleep: Callable[[float], None] = time.sleep,
+) -> list[str]:
     """Refresh the views of `tables`; returns their names.
+
+    Redshift refuses one that it is refreshing by itself, in words that no page tells; then it is
+    tried again for `wait_seconds`.
 
     Raises:
         TerminalError: a table has no view, or its refresh fails.
@@ -170,9 +180,23 @@ def refresh_streams(warehouse: Connection, tables: Sequence[str]) -> list[str]:
                 f"table {table} has no streaming view: run `lakehouse warehouse deploy`"
             )
         chosen += own
+    left = wait_seconds
     for view in chosen:
-        warehouse.run(f"refresh materialized view streaming.{view}")
+        while True:
+            try:
+                warehouse.run(f"refresh materialized view streaming.{view}")
+                break
+            except TerminalError as error:
+                said = str(error).partition("\n")[0]
+                if left <= 0 or not _ANOTHER_REFRESH.search(said):
+                    raise
+            sleep(min(left, _LOOK_EVERY_SECONDS))
+            left -= _LOOK_EVERY_SECONDS
     return chosen
+
+
+_LOOK_EVERY_SECONDS = 5
+_ANOTHER_REFRESH = re.compile(r"concurrent|conflict|in progress|already|being refreshed", re.I)
 
 
 def grant_rows(warehouse: Connection) -> list[tuple[str, str, str]]:

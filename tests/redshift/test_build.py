@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 from unittest.mock import patch
 
 import psycopg2
@@ -14,6 +16,7 @@ from dbt.artifacts.schemas.run import RunExecutionResult
 from dbt.contracts.graph.nodes import CompiledNode
 from typer.testing import CliRunner
 
+from ingestion.declarations import load
 from lakehouse.cli import app
 from lakehouse.warehouse.comparison import Comparison
 from playground.services.kafka import KafkaBroker
@@ -114,6 +117,18 @@ def test_tables_are_equal_after_append_and_a_recreated_view(rounds: Rounds) -> N
     assert not rounds.differing[1], rounds.differing[1]
 
 
+@only_sqlserver
+def test_status_and_doctor_ask_the_target_that_is_named(rounds: Rounds) -> None:
+    told = _asked(rounds.world, "status")
+    quarantined = {each["table"]: each["quarantined"] for each in told["tables"]}
+    assert {quarantined[table.name] for table in load().tables} == {0}
+    run = told["last_run"]
+    assert (told["warehouse_problem"], run["number"], run["status"]) == (None, 2, "succeeded")
+    assert told["behind"] == []
+    checks = {each["name"]: each["state"] for each in _asked(rounds.world, "doctor")["checks"]}
+    assert checks["warehouse"] == checks["partitions"] == checks["run lock"] == "ok"
+
+
 def test_full_refresh_loses_nothing_that_kafka_no_longer_holds(rounds: Rounds) -> None:
     """With nothing left in view and archive, landing has it all."""
     prod = rounds.world.prod
@@ -130,6 +145,15 @@ def test_full_refresh_loses_nothing_that_kafka_no_longer_holds(rounds: Rounds) -
 def test_one_more_build_writes_nothing(rounds: Rounds) -> None:
     rounds.world.prod.dbt.build()
     assert _written_by_newest_run(rounds.world) == 0
+
+
+def _asked(world: World, command: str) -> dict[str, Any]:
+    """What `lakehouse <command> --target prod --json` says."""
+    own = {"LAKEHOUSE_LANDING": str(world.lake.root), "LAKEHOUSE_KAFKA_AUTH": "none"}
+    with environment({**world.prod.dbt.settings, **own}):
+        line = [command, "--target", "prod", "--json"]
+        done = CliRunner().invoke(app, line, catch_exceptions=False)
+    return dict(json.loads(done.stdout))
 
 
 @only_sqlserver

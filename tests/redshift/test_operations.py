@@ -7,6 +7,7 @@ import os
 import re
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ import pytest
 from ingestion.declarations import load
 from ingestion.errors import TerminalError
 from ingestion.landing.records import arrow_schema
+from lakehouse.health.redshift import check_redshift
+from lakehouse.health.warehouse import read_redshift
 from lakehouse.warehouse.connection import WarehouseSettings
 from lakehouse.warehouse.landing_tables import COLUMNS
 from lakehouse.warehouse.measurements import measurements
@@ -25,10 +28,15 @@ from lakehouse.warehouse.streams import (
 )
 from redshift_standin.server import StandIn
 from redshift_standin.wire import Fault
+from tests.kit.dbt import environment
 from tests.kit.redshift import Prod, new_prod, read_by, seen_unmasked
 
 GOLDEN = Path(__file__).parent / "golden"
 BROKERS = "b-1.retail.example:9098,b-2.retail.example:9098"
+RUNS = (
+    "create table operations.runs (run_number bigint, invocation_id varchar(64),"
+    " started_at timestamp, finished_at timestamp, status varchar(20))"
+)
 ROLE = "arn:aws:iam::123456789012:role/redshift-streaming"
 
 
@@ -342,10 +350,7 @@ def test_who_waits_for_whom_and_what_ends_it(prod: Prod) -> None:
     prod.lakehouse("deploy")
     admin = prod.stand_in.admin
     admin("create table marts.sales (a integer)")
-    admin(
-        "create table operations.runs (run_number bigint, invocation_id varchar(64),"
-        " started_at timestamp, finished_at timestamp, status varchar(20))"
-    )
+    admin(RUNS)
     admin("insert into operations.runs values (7, 'abc', getdate(), null, 'running')")
     assert "session" in prod.lakehouse("sessions")
     with prod.warehouse() as holder, prod.warehouse() as waiter:
@@ -369,6 +374,10 @@ def test_who_waits_for_whom_and_what_ends_it(prod: Prod) -> None:
         while "waits for marts.sales" not in (shown := prod.lakehouse("sessions", code=None)):
             assert time.monotonic() < deadline, shown
         assert f"is given back by `lakehouse warehouse end {held}`" in shown
+        with prod.warehouse() as mine:
+            checked = {each.name: each for each in check_redshift(mine, load())}
+        assert checked["locks"].found == f"session {waits} waits for marts.sales"
+        assert f", session {waits} is at work" in checked["run lock"].found
         found = json.loads(prod.lakehouse("sessions", "--json", code=3))["sessions"]
         first, second = sorted(found, key=lambda each: each["session"] != held)
         assert (first["holds"], first["run"]) == (["marts.sales"], None)
@@ -390,6 +399,94 @@ def test_who_waits_for_whom_and_what_ends_it(prod: Prod) -> None:
         with pytest.raises(TerminalError):
             holder.rows("select 1")
     prod.lakehouse("end", code=2)
+
+
+def test_doctor_names_what_stands_in_the_way_of_a_build(prod: Prod) -> None:
+    prod.lakehouse("deploy")
+
+    def checked() -> dict[str, tuple[str, str]]:
+        with prod.warehouse() as warehouse:
+            results = check_redshift(warehouse, load())
+            return {each.name: (each.state, each.found) for each in results}
+
+    found = checked()
+    assert found["login"] == ("ok", "engineer")
+    assert found["identifiers"] == ("ok", "case-sensitive")
+    assert found["isolation"] == ("ok", "Snapshot Isolation")
+    assert found["streams"][0] == "attention"
+    assert "customers_1: not refreshed ever" in found["streams"][1]
+    assert found["partitions"] == ("attention", "no ledger was read yet")
+    assert (found["run lock"], found["locks"]) == (("ok", "free"), ("ok", "nobody waits"))
+
+    admin = prod.stand_in.admin
+    admin(
+        "create table operations.ledger (table_name varchar(128), incarnation integer,"
+        " kafka_partition integer, landing_date date)"
+    )
+    admin("insert into operations.ledger values ('stores', 1, 0, '2026-01-02'), ('x', 1, 0, null)")
+    admin(RUNS)
+    admin("insert into operations.runs values (7, 'abc', '2026-01-02 03:04:05', null, 'running')")
+    prod.rows(
+        "insert into standin.refreshes (schema_name, table_name, status)"
+        " select schema_name, table_name, 'Refresh successfully updated MV incrementally'"
+        " from standin.streaming_views returning 1"
+    )
+    found = checked()
+    assert found["streams"][0] == "ok"
+    folder = "stores/incarnation=1/landing_date=2026-01-02/topic_partition=0"
+    assert found["partitions"] == (
+        "attention",
+        f"1 landed folders are not registered, the first is {folder}",
+    )
+    assert found["run lock"][0] == "attention"
+    assert found["run lock"][1].startswith("run 7 since 2026-01-02 03:04:05")
+    admin(
+        "alter table landing.stores add partition (incarnation = 1, landing_date = '2026-01-02',"
+        f" topic_partition = 0) location 's3://lake/landing/{folder}/'"
+    )
+    prod.stand_in.parameters["enable_case_sensitive_identifier"] = "off"
+    found = checked()
+    assert found["partitions"] == ("ok", "1 registered")
+    assert found["identifiers"][0] == "broken"
+
+
+def test_who_may_see_little_is_told_so(prod: Prod) -> None:
+    """Another user's tables: each question is answered or refused by itself."""
+    prod.lakehouse("deploy")
+    prod.stand_in.passwords["ann"] = "secret"
+    prod.stand_in.admin("create user ann password disable")
+    prod.stand_in.admin("grant role transformer to ann")
+    login = {"LAKEHOUSE_REDSHIFT_USER": "ann", "LAKEHOUSE_REDSHIFT_PASSWORD": "secret"}
+    ann = replace(prod, dbt=replace(prod.dbt, settings={**prod.dbt.settings, **login}))
+    prod.stand_in.admin(RUNS)
+    try:
+        assert "stores: no streaming view is in sight" in ann.lakehouse("status", code=3)
+        with ann.warehouse() as warehouse:
+            found = {each.name: each for each in check_redshift(warehouse, load())}
+        with environment(ann.dbt.settings):
+            assert "may not read operations.runs" in str(read_redshift("prod", load()).problem)
+        assert found["login"].found.startswith("ann, who sees own sessions")
+        assert found["locks"].state == "broken"
+        assert "permission denied for table runs" in found["run lock"].found
+        with pytest.raises(TerminalError, match="permission denied for table runs"):
+            ann.lakehouse("end", "--run", "1")
+    finally:
+        prod.stand_in.drop_user("ann")
+
+
+def test_a_refresh_waits_for_the_automatic_one(prod: Prod) -> None:
+    """Redshift refuses a second refresh of a view; what else it refuses is an error at once."""
+    prod.lakehouse("deploy")
+    prod.stand_in.books.broker_timeout = 1.0  # nobody is there
+    busy = "could not complete because of conflict with concurrent transaction"
+    slept: list[float] = []
+    for seconds, faults, waited in ((300, 2, [5, 5]), (7, 3, [5, 2])):
+        prod.stand_in.faults[:] = [Fault("^refresh", busy) for _ in range(faults)]
+        slept.clear()
+        with prod.warehouse() as warehouse, pytest.raises(TerminalError) as refused:
+            refresh_streams(warehouse, ["stores"], seconds, slept.append)
+        assert slept == waited
+        assert (busy in str(refused.value)) == (seconds == 7)
 
 
 def _dim_customer(postal_code: str = "varchar(80)") -> str:

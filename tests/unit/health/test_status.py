@@ -20,7 +20,7 @@ from ingestion.landing.ledger import Position, Progress
 from ingestion.landing.plan import Subscription
 from lakehouse.commands.status import _age
 from lakehouse.health.status import TableStatus, table_statuses
-from lakehouse.health.warehouse import Drift, LogState, read_local, read_warehouse
+from lakehouse.health.warehouse import Behind, Drift, LogState, read_local, read_warehouse
 from lakehouse.settings import CommandSettings
 from lakehouse.warehouse import connection
 
@@ -157,8 +157,14 @@ def warehouse(tmp_path: Path) -> Path:
             create table operations.runs as
             select * from (values
                 (1, 'succeeded', timestamp '2026-03-03 10:00:00', timestamp '2026-03-03 10:01:00'),
-                (2, 'failed', timestamp '2026-03-03 11:00:00', null)
+                (2, 'failed', timestamp '2026-03-03 11:00:00', null),
+                (3, 'running', timestamp '2026-03-03 12:00:00', null)
             ) as rows (run_number, status, started_at, finished_at);
+            create table operations.watermarks as
+            select * from (values
+                ('history.orders_history', 2), ('marts.fct_orders', 1), ('marts.dim_store', -1),
+                ('marts.dim_date', 1), ('marts.dim_date', 3), ('test.retail_lakehouse.a', 1)
+            ) as rows (consumer, run_number);
         """)
     return path
 
@@ -169,7 +175,8 @@ def test_the_warehouse_says_how_far_it_is_built(warehouse: Path) -> None:
     assert found.logs == {"orders": LogState({(1, 0): 6, (1, 1): 10}, NOON, 1, 1)}
     assert found.drift == (Drift("orders", "unknown", "Phone2"),)
     assert found.last_run
-    assert (found.last_run.number, found.last_run.status) == (2, "failed")
+    assert (found.last_run.number, found.last_run.status) == (3, "running")
+    assert found.behind == (Behind("marts.dim_store", 1), Behind("marts.fct_orders", 1))
 
 
 def test_redshift_says_the_same_under_the_schemas_of_its_target(
@@ -179,7 +186,14 @@ def test_redshift_says_the_same_under_the_schemas_of_its_target(
     with duckdb.connect(str(warehouse)) as database:
         for schema in ("staging", "operations"):
             database.execute(f"create schema ada_{schema}")
-            for name in ("orders__log", "quarantine", "drift", "declarations", "runs"):
+            for name in (
+                "orders__log",
+                "quarantine",
+                "drift",
+                "declarations",
+                "runs",
+                "watermarks",
+            ):
                 with suppress(duckdb.CatalogException):
                     database.execute(f"create table ada_{schema}.{name} as from {schema}.{name}")
             database.execute(f"drop schema {schema} cascade")
@@ -194,7 +208,16 @@ def test_redshift_says_the_same_under_the_schemas_of_its_target(
     assert found.logs == {"orders": LogState({(1, 0): 6, (1, 1): 10}, NOON, 1, 1)}
     assert found.drift == (Drift("orders", "unknown", "Phone2"),)
     assert found.last_run
-    assert (found.last_run.number, found.last_run.status) == (2, "failed")
+    assert (found.last_run.number, found.last_run.status) == (3, "running")
+    assert found.behind == (Behind("marts.dim_store", 1), Behind("marts.fct_orders", 1))
+
+
+def test_a_target_that_is_named_is_asked_in_place_of_the_environments(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LAKEHOUSE_ENVIRONMENT", "qa")
+    for named, asked in ((None, "qa"), ("prod", "prod"), ("local", "")):
+        assert CommandSettings.of_target(named).environment == asked
 
 
 def test_a_redshift_that_does_not_answer_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
