@@ -279,6 +279,7 @@ module "monitoring" {
   monthly_budget_usd       = var.alarms.monthly_budget_usd
   metrics_namespace        = local.metrics_namespace
   measure_minutes          = var.alarms.measure_minutes
+  warehouse                = { mode = var.redshift.mode, max_rpus = var.redshift.serverless.max_rpus }
   landing_jobs             = module.glue.job_names
   msk_cluster_name         = module.msk.cluster_name
   connector_name           = module.connect.connector.name

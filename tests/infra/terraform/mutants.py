@@ -456,6 +456,12 @@ MUTANTS: dict[str, tuple[Mutant, ...]] = {
             '"aws:SecureTransport" = "true"',
         ),
         Mutant("silence is an alarm", 'missing = "breaching"', 'missing = "missing"'),
+        Mutant(
+            "events reach the topic",
+            'Principal = { Service = "events.amazonaws.com" }',
+            'Principal = { Service = "events.amazonaws.com" }\n        '
+            'Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }',
+        ),
         Mutant("the budget warns", "{ ACTUAL = 80, FORECASTED = 100 }", "{ ACTUAL = 80 }"),
     ),
     "bootstrap": (

@@ -111,7 +111,7 @@ def test_the_lake_brings_its_jobs_and_roles_and_changes_nothing_else(lake: Envir
             for role in ("batch", "optimizer")
         ),
         ('module.iam.aws_iam_role_policy.this["deploy"]', "update"),
-        ("module.monitoring.aws_cloudwatch_event_rule.job_failed", "update"),
+        ('module.monitoring.aws_cloudwatch_event_rule.failed["job-failed"]', "update"),
     }
 
 

@@ -33,7 +33,8 @@ def sections(document: str) -> dict[str, str]:
 def test_every_alarm_links_its_section(environments: dict[str, Environment]) -> None:
     alarms = [
         resource["values"]
-        for resource in planned(environments["prod"].plan)
+        for name in ("dev", "prod")
+        for resource in planned(environments[name].plan)
         if resource["type"] == "aws_cloudwatch_metric_alarm"
     ]
     linked = {

@@ -64,7 +64,72 @@ locals {
     }
   ]...)
 
+  # Of the warehouse that Terraform makes (Amazon Redshift Management Guide, "Performance data in Amazon Redshift";
+  # "Monitoring Amazon Redshift Serverless with CloudWatch").
+  redshift_alarms = {
+    serverless = {
+      warehouse-saturated = {
+        namespace = "AWS/Redshift-Serverless", dimensions = { Workgroup = var.name }, metric = "ComputeCapacity", statistic = "Average"
+        threshold = var.warehouse.max_rpus, operator = "GreaterThanOrEqualToThreshold", period = 1800, periods = 4, missing = "notBreaching"
+        says      = "The warehouse has been at its largest size for two hours: queries wait."
+      }
+    }
+    provisioned = {
+      warehouse-down = {
+        namespace = "AWS/Redshift", dimensions = { ClusterIdentifier = var.name }, metric = "HealthStatus", statistic = "Minimum"
+        threshold = 1, operator = "LessThanThreshold", period = 60, periods = 10, missing = "breaching"
+        says      = "The cluster does not answer."
+      }
+      warehouse-saturated = {
+        namespace = "AWS/Redshift", dimensions = { ClusterIdentifier = var.name }, metric = "CPUUtilization", statistic = "Average"
+        threshold = 90, operator = "GreaterThanThreshold", period = 1800, periods = 4, missing = "notBreaching"
+        says      = "The cluster has been busy for two hours: queries wait."
+      }
+      warehouse-disk = {
+        namespace = "AWS/Redshift", dimensions = { ClusterIdentifier = var.name }, metric = "PercentageDiskSpaceUsed", statistic = "Average"
+        threshold = 80, operator = "GreaterThanThreshold", period = 300, periods = 3, missing = "missing"
+        says      = "The cluster's disks are nearly full."
+      }
+    }
+    existing = {}
+  }
+
+  # What has failed is an event, not a metric: the rules count them, and tell what has failed.
+  failures = {
+    job-failed = {
+      says    = "A Glue job failed, timed out or was stopped."
+      pattern = { source = ["aws.glue"], detail-type = ["Glue Job State Change"], detail = { jobName = var.glue_job_names, state = ["FAILED", "TIMEOUT", "STOPPED", "ERROR"] } }
+      names   = { job = "$.detail.jobName", state = "$.detail.state", run = "$.detail.jobRunId" }
+      message = "Glue job <job> is <state> (run <run>)."
+    }
+    # What the schedule starts beside the runs, whichever it is. Runs are tried again and have an alarm of their own; who starts a
+    # task with the delivery commands gets its exit code.
+    task-failed = {
+      says = "A scheduled task ended with an error, or could not start."
+      pattern = {
+        source      = ["aws.ecs"]
+        detail-type = ["ECS Task State Change"]
+        detail = {
+          clusterArn = ["arn:aws:ecs:${var.region}:${var.account_id}:cluster/${var.name}"]
+          lastStatus = ["STOPPED"]
+          startedBy  = [{ anything-but = ["delivery", "AWS Step Functions"] }]
+          "$or"      = [{ containers = { exitCode = [{ anything-but = 0 }] } }, { stopCode = ["TaskFailedToStart"] }]
+        }
+      }
+      names   = { task = "$.detail.taskArn", reason = "$.detail.stoppedReason", command = "$.detail.overrides.containerOverrides[0].command" }
+      message = "Task <task> failed: <reason> Command: <command>."
+    }
+  }
+
   alarms = merge(
+    { for name, alarm in local.redshift_alarms[var.warehouse.mode] : name => merge(alarm, { page = name }) },
+    {
+      for name, failure in local.failures : name => {
+        page   = name, namespace = "AWS/Events", dimensions = { RuleName = "${var.name}-${name}" }
+        metric = "MatchedEvents", statistic = "Sum", threshold = 0, operator = "GreaterThanThreshold"
+        period = 300, periods = 1, missing = "notBreaching", says = failure.says
+      }
+    },
     {
       for name, alarm in local.landing_alarms : replace(name, " ", "-") => {
         page       = alarm.page, namespace = var.metrics_namespace, metric = alarm.metric, says = alarm.says
@@ -120,11 +185,6 @@ locals {
         metric = "ApproximateNumberOfMessagesVisible", statistic = "Maximum", threshold = 0, operator = "GreaterThanThreshold"
         period = 300, periods = 1, missing = "notBreaching", says = "Scheduler could not start a run."
       }
-      job-failed = {
-        page   = "job-failed", namespace = "AWS/Events", dimensions = { RuleName = "${var.name}-job-failed" }
-        metric = "MatchedEvents", statistic = "Sum", threshold = 0, operator = "GreaterThanThreshold"
-        period = 300, periods = 1, missing = "notBreaching", says = "A Glue job failed, timed out or was stopped."
-      }
     },
   )
 }
@@ -142,10 +202,18 @@ resource "aws_sns_topic_policy" "alarms" {
       {
         Sid       = "AlarmsOfThisAccount"
         Effect    = "Allow"
-        Principal = { Service = ["cloudwatch.amazonaws.com", "events.amazonaws.com", "budgets.amazonaws.com"] }
+        Principal = { Service = ["cloudwatch.amazonaws.com", "budgets.amazonaws.com"] }
         Action    = "sns:Publish"
         Resource  = aws_sns_topic.alarms.arn
         Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
+      },
+      {
+        # Without a condition: EventBridge supports none in a topic's policy (Amazon EventBridge User Guide, "Troubleshooting").
+        Sid       = "Events"
+        Effect    = "Allow"
+        Principal = { Service = "events.amazonaws.com" }
+        Action    = "sns:Publish"
+        Resource  = aws_sns_topic.alarms.arn
       },
       {
         Sid       = "OnlyTls"
@@ -186,25 +254,34 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   ok_actions          = [aws_sns_topic.alarms.arn]
 }
 
-# A stopped streaming job is an event, not a metric.
-resource "aws_cloudwatch_event_rule" "job_failed" {
-  name        = "${var.name}-job-failed"
-  description = "A Glue job of this environment failed, timed out or was stopped."
-  event_pattern = jsonencode({
-    source      = ["aws.glue"]
-    detail-type = ["Glue Job State Change"]
-    detail      = { jobName = var.glue_job_names, state = ["FAILED", "TIMEOUT", "STOPPED", "ERROR"] }
-  })
+resource "aws_cloudwatch_event_rule" "failed" {
+  for_each = local.failures
+
+  name          = "${var.name}-${each.key}"
+  description   = each.value.says
+  event_pattern = jsonencode(each.value.pattern)
 }
 
-resource "aws_cloudwatch_event_target" "job_failed" {
-  rule = aws_cloudwatch_event_rule.job_failed.name
+resource "aws_cloudwatch_event_target" "failed" {
+  for_each = local.failures
+
+  rule = aws_cloudwatch_event_rule.failed[each.key].name
   arn  = aws_sns_topic.alarms.arn
 
   input_transformer {
-    input_paths    = { job = "$.detail.jobName", state = "$.detail.state", run = "$.detail.jobRunId" }
-    input_template = "\"Glue job <job> is <state> (run <run>). What to do: ${var.runbook_url}#job-failed\""
+    input_paths    = each.value.names
+    input_template = "\"${each.value.message} What to do: ${var.runbook_url}#${each.key}\""
   }
+}
+
+moved {
+  from = aws_cloudwatch_event_rule.job_failed
+  to   = aws_cloudwatch_event_rule.failed["job-failed"]
+}
+
+moved {
+  from = aws_cloudwatch_event_target.job_failed
+  to   = aws_cloudwatch_event_target.failed["job-failed"]
 }
 
 resource "aws_budgets_budget" "this" {
@@ -241,7 +318,7 @@ resource "aws_cloudwatch_dashboard" "this" {
         type       = "alarm", x = 0, y = 0, width = 24, height = 4
         properties = { title = "Alarms", alarms = [for alarm in aws_cloudwatch_metric_alarm.this : alarm.arn] }
       }],
-      [for index, widget in local.widgets : {
+      [for index, widget in [for widget in local.widgets : widget if length(widget.metrics) > 0] : {
         type       = "metric", x = 12 * (index % 2), y = 4 + 6 * floor(index / 2), width = 12, height = 6
         properties = { title = widget.title, region = var.region, view = "timeSeries", period = 300, stat = widget.stat, metrics = widget.metrics }
       }],
@@ -261,7 +338,17 @@ locals {
         for metric in ["QuarantinedRecords", "DriftedTables", "LostOffsets", "StreamingViewErrors", "StoppedStreamingViews"] : [var.metrics_namespace, metric, "Environment", var.environment]
       ]
     },
-    { title = "Runs failed", stat = "Sum", metrics = [["AWS/States", "ExecutionsFailed", "StateMachineArn", var.state_machine_arn]] },
+    {
+      title = "Failed: runs, tasks, jobs; not started", stat = "Sum"
+      metrics = concat(
+        [["AWS/States", "ExecutionsFailed", "StateMachineArn", var.state_machine_arn], ["AWS/SQS", "NumberOfMessagesSent", "QueueName", var.failed_starts_queue_name]],
+        [for name in keys(local.failures) : ["AWS/Events", "MatchedEvents", "RuleName", "${var.name}-${name}"]],
+      )
+    },
+    {
+      title   = "Warehouse", stat = "Average"
+      metrics = [for alarm in values(local.redshift_alarms[var.warehouse.mode]) : concat([alarm.namespace, alarm.metric], flatten([for key, value in alarm.dimensions : [key, value]]))]
+    },
     { title = "Connector: records written", stat = "Average", metrics = [["AWS/KafkaConnect", "SourceRecordWriteRate", "ConnectorName", var.connector_name]] },
     { title = "Brokers: disk used (percent)", stat = "Average", metrics = [for number in ["1", "2", "3"] : ["AWS/Kafka", "KafkaDataLogsDiskUsed", "Cluster Name", var.msk_cluster_name, "Broker ID", number]] },
     { title = "Brokers: CPU (percent)", stat = "Average", metrics = [for number in ["1", "2", "3"] : ["AWS/Kafka", "CpuUser", "Cluster Name", var.msk_cluster_name, "Broker ID", number]] },

@@ -65,6 +65,20 @@ variable "measure_minutes" {
   nullable    = false
 }
 
+variable "warehouse" {
+  description = "Kind of the warehouse (module redshift), and the most RPUs of a serverless one."
+  type = object({
+    mode     = string
+    max_rpus = optional(number, 64)
+  })
+  nullable = false
+
+  validation {
+    condition     = contains(["serverless", "provisioned", "existing"], var.warehouse.mode)
+    error_message = "warehouse.mode is serverless, provisioned or existing."
+  }
+}
+
 variable "landing_jobs" {
   description = "Streaming jobs by group; each reports its own lag."
   type        = map(string)

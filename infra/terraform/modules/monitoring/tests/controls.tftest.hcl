@@ -13,6 +13,7 @@ variables {
   runbook_url              = "https://github.com/example-org/retail-lakehouse/blob/main/docs/runbooks/operations.md"
   metrics_namespace        = "RetailLakehouse"
   measure_minutes          = 15
+  warehouse                = { mode = "serverless" }
   landing_jobs             = { order-cdc = "retail-lakehouse-dev-landing-order-cdc" }
   monthly_budget_usd       = 100
   msk_cluster_name         = "retail-lakehouse-dev"
@@ -51,6 +52,11 @@ run "alarms" {
   assert {
     condition     = length(setsubtract(["landing-lag-order-cdc", "consumer-lag-order-cdc", "lost-records", "stale-marts", "connector-down", "job-failed", "dbt-failed", "streaming-view-errors", "streaming-view-stopped", "streaming-view-stale", "archive-overdue", "quarantine-growth", "schema-drift", "broker-disk-1", "broker-disk-2", "broker-disk-3", "broker-cpu-1"], keys(aws_cloudwatch_metric_alarm.this))) == 0
     error_message = "the alarms that are asked for"
+  }
+
+  assert {
+    condition     = anytrue([for statement in jsondecode(aws_sns_topic_policy.alarms.policy).Statement : statement.Effect == "Allow" && statement.Principal == { Service = "events.amazonaws.com" } && !can(statement.Condition)])
+    error_message = "control: events reach the topic"
   }
 
   assert {

@@ -13,6 +13,7 @@ variables {
   runbook_url              = "https://github.com/example-org/retail-lakehouse/blob/main/docs/runbooks/operations.md"
   metrics_namespace        = "RetailLakehouse"
   measure_minutes          = 15
+  warehouse                = { mode = "serverless" }
   landing_jobs             = { order-cdc = "retail-lakehouse-dev-landing-order-cdc" }
   monthly_budget_usd       = 100
   msk_cluster_name         = "retail-lakehouse-dev"
@@ -90,4 +91,14 @@ run "no_landing_job" {
   }
 
   expect_failures = [var.landing_jobs]
+}
+
+run "a_warehouse_that_is_none" {
+  command = plan
+
+  variables {
+    warehouse = { mode = "cluster" }
+  }
+
+  expect_failures = [var.warehouse]
 }
