@@ -7,7 +7,6 @@ import os
 import re
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -453,25 +452,20 @@ def test_doctor_names_what_stands_in_the_way_of_a_build(prod: Prod) -> None:
 def test_who_may_see_little_is_told_so(prod: Prod) -> None:
     """Another user's tables: each question is answered or refused by itself."""
     prod.lakehouse("deploy")
-    prod.stand_in.passwords["ann"] = "secret"
     prod.stand_in.admin("create user ann password disable")
     prod.stand_in.admin("grant role transformer to ann")
-    login = {"LAKEHOUSE_REDSHIFT_USER": "ann", "LAKEHOUSE_REDSHIFT_PASSWORD": "secret"}
-    ann = replace(prod, dbt=replace(prod.dbt, settings={**prod.dbt.settings, **login}))
     prod.stand_in.admin(RUNS)
-    try:
-        assert "stores: no streaming view is in sight" in ann.lakehouse("status", code=3)
-        with ann.warehouse() as warehouse:
-            found = {each.name: each for each in check_redshift(warehouse, load())}
-        with environment(ann.dbt.settings):
-            assert "may not read operations.runs" in str(read_redshift("prod", load()).problem)
-        assert found["login"].found.startswith("ann, who sees own sessions")
-        assert found["locks"].state == "broken"
-        assert "permission denied for table runs" in found["run lock"].found
-        with pytest.raises(TerminalError, match="permission denied for table runs"):
-            ann.lakehouse("end", "--run", "1")
-    finally:
-        prod.stand_in.drop_user("ann")
+    ann = prod.logged_in_as("ann")
+    assert "stores: no streaming view is in sight" in ann.lakehouse("status", code=3)
+    with ann.warehouse() as warehouse:
+        found = {each.name: each for each in check_redshift(warehouse, load())}
+    with environment(ann.dbt.settings):
+        assert "may not read operations.runs" in str(read_redshift("prod", load()).problem)
+    assert found["login"].found.startswith("ann, who sees own sessions")
+    assert found["locks"].state == "broken"
+    assert "permission denied for table runs" in found["run lock"].found
+    with pytest.raises(TerminalError, match="permission denied for table runs"):
+        ann.lakehouse("end", "--run", "1")
 
 
 def test_a_refresh_waits_for_the_automatic_one(prod: Prod) -> None:
