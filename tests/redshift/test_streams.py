@@ -341,6 +341,42 @@ def test_of_two_builds_at_once_one_is_refused_and_names_the_other(
     assert not differences(prod, world.local)
 
 
+PAGES = ("redshift.md", "runbooks/operations.md", "runbooks/redshift_streaming_view.md")
+TYPED = re.compile(
+    r"`(lakehouse warehouse \w[^`]*)`|^    (?:python .* -- )?(lakehouse warehouse \w[^#\n]*)", re.M
+)
+
+
+@pytest.mark.timeout(600)
+def test_what_the_pages_say_to_type_runs_as_it_is_written(world: World) -> None:
+    """For the person on duty: no line is refused, and no query names what is not there."""
+    prod = world.prod
+    world.lake.produce([Message("stores", b"{}", b"{}", partition=0)])
+    prod.lakehouse("deploy")
+    prod.dbt.build("--select", "products__log")
+    typed = set()
+    for page in PAGES:
+        text = (ROOT / "docs" / page).read_text("utf-8")
+        typed |= {" ".join("".join(found).split()) for found in TYPED.findall(text)}
+        for query in re.findall(r"`?(select \* from sys_[^`;]+)", text):
+            with prod.warehouse() as warehouse:
+                warehouse.rows(query)
+    assert {line.split()[2] for line in typed} >= {"status", "sessions", "end", "refresh"}
+    for line in sorted(typed - {"lakehouse warehouse end"}):
+        prod.rows("update operations.runs set run_number = 12, status = 'running' returning 1")
+        with prod.warehouse() as other:
+            [(session,)] = other.rows("select pg_backend_pid()")
+            meant = {
+                "1073971370": str(session),
+                "<table>": "stores",
+                "<environment>": "prod",
+                "<number>": "12",
+                "n": "12",
+            }
+            words = [meant.get(word, word) for word in line.split()[2:]]
+            assert "Usage:" not in prod.lakehouse(*words, code=None), line
+
+
 @pytest.mark.timeout(600)
 def test_a_run_that_fell_silent_is_taken_over_and_writes_no_more(
     world: World, tmp_path: Path
