@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,25 @@ from tests.infra.terraform import aws
 from tests.infra.terraform.conftest import Environment, tool
 from tests.infra.terraform.harness import planned
 from tests.infra.terraform.policies import Statement, listed, parliament
+
+ROOT = Path(__file__).parents[3]
+# Where what Redshift is sent about the landing zone's tables is kept or made.
+EXTERNAL_STATEMENTS = (
+    "tests/redshift/golden/deploy.sql",
+    "lakehouse/warehouse/landing_tables.py",
+    "macros/redshift/prepare_landing.sql",
+)
+# Amazon Redshift Database Developer Guide, "IAM policies for Amazon Redshift Spectrum".
+CATALOG_ACTIONS = {
+    r"create external schema \w+\s+from data catalog": {"glue:GetDatabase"},
+    r"create external table": {"glue:CreateTable"},
+    r"drop table landing\.": {"glue:DeleteTable"},
+    r"alter table .* add if not exists": {"glue:GetTable", "glue:BatchCreatePartition"},
+    r"from svv_external_(tables|columns)": {"glue:GetTables"},
+    r"from svv_external_partitions": {
+        *("glue:GetPartition", "glue:GetPartitions", "glue:BatchGetPartition"),
+    },
+}
 
 
 @pytest.fixture(scope="module")
@@ -189,19 +209,18 @@ class TestOthers:
     def test_redshift_can_what_its_statements_need_of_the_catalog(
         self, policies: dict[str, list[Statement]]
     ) -> None:
-        """Amazon Redshift Database Developer Guide, "IAM policies for Amazon Redshift Spectrum"."""
-        needed = {
-            "create external schema, with the database there": {"glue:GetDatabase"},
-            "create external table": {"glue:CreateTable"},
-            "drop table": {"glue:DeleteTable"},
-            "alter table … add partition": {"glue:GetTable", "glue:BatchCreatePartition"},
-            "svv_external_tables, svv_external_columns": {"glue:GetTables"},
-            "select, svv_external_partitions": {
-                *("glue:GetPartition", "glue:GetPartitions", "glue:BatchGetPartition"),
-            },
+        """Each kind of statement on the landing zone that is sent, and no action beside theirs."""
+        texts = {path: (ROOT / path).read_text("utf-8") for path in EXTERNAL_STATEMENTS}
+        kinds = {
+            kind: [path for path, text in texts.items() if re.search(kind, text)]
+            for kind in CATALOG_ACTIONS
         }
+        assert all(kinds.values()), "a kind that nobody sends"
+        [plan] = [text for path, text in texts.items() if path.endswith("deploy.sql")]
+        for sent in re.findall(r"^create external .*?;$", plan, re.MULTILINE | re.DOTALL):
+            assert "from kafka" in sent or any(re.search(kind, sent) for kind in kinds)
         found = set(granted(policies["redshift"], "glue:*"))
-        assert {action for action, _ in found} == set.union(*needed.values())
+        assert {action for action, _ in found} == set.union(*CATALOG_ACTIONS.values())
         place = aws.ARN.format(service="glue", rest="")
         landing = "retail_lakehouse_dev_landing"
         assert found == {
