@@ -675,11 +675,22 @@ def canonical_text(value: Value, column: Column) -> str | None:
 
 
 def values_hash(row: Row, table: Table, names: Sequence[str] | None = None) -> str:
-    """md5 over `|name=text` of every column (of `names` only) that is not null (rule C2)."""
+    """md5 over `|name=text` of every column (of `names` only) that is not null (rule C2).
+
+    Where the texts together are long, each is there as `~2` and its own md5.
+    """
+    hashed = [
+        (value, column)
+        for value, column in zip(row, table.landed_columns, strict=True)
+        if names is None or column.name in names
+    ]
+    are_long = sum(len(value.encode()) for value, _ in hashed if isinstance(value, str)) > 24576
     parts = []
-    for value, column in zip(row, table.landed_columns, strict=True):
+    for value, column in hashed:
         text = canonical_text(value, column)
-        if text is not None and (names is None or column.name in names):
+        if are_long and isinstance(value, str):
+            text = f"~2{_md5(value)}"
+        if text is not None:
             parts.append(f"|{column.name}={text}")
     return _md5("".join(parts))
 
