@@ -242,6 +242,20 @@ def _plans_of_the_log(prod: Prod, table: str) -> list[str]:
 
 
 @only_sqlserver
+def test_views_are_late_binding_and_nothing_is_dropped_with_what_hangs_on_it(
+    rounds: Rounds,
+) -> None:
+    """So drops of several threads do not conflict (r_DROP_TABLE), and a report's view stays."""
+    sent = [" ".join(sql.lower().split()) for sql in rounds.world.prod.stand_in.statements.sent]
+    views = [sql for sql in sent if re.search(r"(^|\*/ )create (or replace )?view ", sql)]
+    assert len(views) > 20
+    assert [sql for sql in views if "with no schema binding" not in sql] == []
+    drops = [sql for sql in sent if re.search(r"(^|\*/ )drop (view|table) ", sql)]
+    assert len(drops) > 20
+    assert [sql for sql in drops if "cascade" in sql] == []
+
+
+@only_sqlserver
 def test_an_update_from_another_table_refuses_two_rows_for_one(rounds: Rounds) -> None:
     """By default Redshift takes any of two rows (r_error_on_nondeterministic_update)."""
     sent = [sql.lower() for sql in rounds.world.prod.stand_in.statements.sent]

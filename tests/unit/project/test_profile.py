@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 import redshift_connector
 import yaml
+from dbt.adapters.base.impl import DEFAULT_BASE_BEHAVIOR_FLAGS
 from dbt.adapters.redshift.connections import RedshiftCredentials, get_connection_method
 from dbt.adapters.redshift.impl import RedshiftAdapter
 from dbt.config.profile import Profile
 from dbt.config.renderer import ProfileRenderer
+from dbt.contracts.project import ProjectFlags
 from dbt.flags import set_from_args
 from dbt_common.context import set_invocation_context
 
@@ -104,10 +106,52 @@ def test_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not given.get("iam")
 
 
+# Behaviour flags of dbt and the adapter that change neither transactions nor what is built after a
+# failed start: names and files, warnings, `state:modified`, MetricFlow, microbatches and versions
+# (the project has none), dbt's own snapshot strategies, catalogs, grants by role.
+HARMLESS = {
+    "allow_jinja_file_extensions",
+    "enable_grouped_warn_error_parser_logs",
+    "enable_truthy_nulls_equals_macro",
+    "latest_version_pointer_enabled_by_default",
+    "redshift_grants_extended",
+    "require_all_warnings_handled_by_warn_error",
+    "require_batched_execution_for_custom_microbatch_strategy",
+    "require_corrected_analysis_fqns",
+    "require_explicit_package_overrides_for_builtin_materializations",
+    "require_generic_test_arguments_property",
+    "require_nested_cumulative_type_params",
+    "require_ref_searches_node_package_before_root",
+    "require_resource_names_without_spaces",
+    "require_source_and_semantic_model_names_without_spaces",
+    "require_sql_header_in_test_configs",
+    "require_unique_project_resource_names",
+    "require_valid_schema_from_generate_schema_name",
+    "require_yaml_configuration_for_mf_time_spines",
+    "source_freshness_run_project_hooks",
+    "state_modified_compare_more_unrendered_values",
+    "state_modified_compare_vars",
+    "support_custom_ref_kwargs",
+    "use_catalogs_v2",
+    "validate_macro_args",
+}
+PINNED = {
+    "redshift_skip_autocommit_transaction_statements": False,
+    "skip_nodes_if_on_run_start_fails": True,
+}
+
+
 def test_whatever_dbts_default_is_a_node_is_a_transaction() -> None:
-    """Behaviour flags of the adapter are off until it makes them the default."""
-    known = RedshiftAdapter._behavior_flags.fget(None)  # type: ignore[attr-defined]
-    changing = {flag["name"] for flag in known if "transaction" in flag["description"].lower()}
-    assert changing
+    """Each flag that dbt or the adapter has was judged: a new one fails here."""
+    adapters = RedshiftAdapter._behavior_flags.fget(None)  # type: ignore[attr-defined]
+    known = {flag["name"] for flag in [*DEFAULT_BASE_BEHAVIOR_FLAGS, *adapters]}
+    assert known | set(ProjectFlags().project_only_flags) == HARMLESS | set(PINNED)
     flags = yaml.safe_load(PROJECT.read_text("utf-8"))["flags"]
-    assert {name: flags.get(name) for name in changing} == dict.fromkeys(changing, False)
+    assert {name: flags.get(name) for name in PINNED} == PINNED
+
+
+def test_statements_outside_of_transactions_commit_and_drops_do_not_cascade() -> None:
+    """The same defaults of the adapter's credentials, which may change too."""
+    targets = yaml.safe_load(PROFILES.read_text("utf-8"))["retail_lakehouse"]["outputs"]
+    for name in ("dev", "qa", "prod"):
+        assert (targets[name]["autocommit"], targets[name]["drop_without_cascade"]) == (True, True)
