@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from lakehouse.delivery import administrator, environment, github, glue, images, models, trust
+from lakehouse.delivery import administrator, environment, glue, images, models, trust
 from lakehouse.delivery.environment import DeliveryError, checked_release
 from lakehouse.delivery.tasks import TaskRunner, inert_workflow_commands
 
@@ -50,7 +50,6 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(command=_run)
 
     for name, command, description in (
-        ("image", _image, "Print the image's full name and whether the registry has it."),
         ("stage-image", _stage_image, "Register candidates with the release's image."),
         ("activate-image", _activate_image, "Make the release what the schedule runs."),
         ("activate-glue", _activate_glue, "Point the Glue jobs at the release, restart streams."),
@@ -58,6 +57,13 @@ def _parser() -> argparse.ArgumentParser:
         parts = commands.add_parser(name, help=description)
         parts.add_argument("release", type=checked_release)
         parts.set_defaults(command=command)
+
+    image = commands.add_parser(
+        "image", help="Print the image's full name and whether the registry has it."
+    )
+    image.add_argument("release", type=checked_release)
+    image.add_argument("digest", help="Which image it has to be: sha256:…")
+    image.set_defaults(command=_image)
 
     publish = commands.add_parser("publish-glue", help="Upload the Glue artifacts of a release.")
     publish.add_argument("release", type=checked_release)
@@ -81,19 +87,9 @@ def _parser() -> argparse.ArgumentParser:
     show = commands.add_parser("show", help="Print what is in place.")
     show.set_defaults(command=_show)
 
-    fetch = commands.add_parser(
-        "fetch-production", help="Bring prod's manifest from GitHub, for --compare-with production."
-    )
-    fetch.set_defaults(command=_fetch_production)
-
-    manifest = commands.add_parser("download-manifest", help="The last deployment's manifest.")
-    manifest.add_argument("path", type=Path)
-    manifest.set_defaults(command=_download_manifest)
-
     build = commands.add_parser(
         "build-models", help="Inside the VPC: dbt build of what a release changes."
     )
-    build.add_argument("--compare-with", choices=models.STATES, default="production")
     build.add_argument("--full-refresh", action="store_true")
     build.set_defaults(command=_build_models)
 
@@ -128,7 +124,7 @@ def _run(options: argparse.Namespace) -> int:
 def _image(options: argparse.Namespace) -> int:
     """As outputs of a workflow's step."""
     place = _environment()
-    exists = images.has_image(_client("ecr"), place, options.release)
+    exists = images.same_image(_client("ecr"), place, options.release, options.digest)
     _print(f"name={images.image_name(place, options.release)}\nexists={str(exists).lower()}")
     return 0
 
@@ -180,26 +176,9 @@ def _show(_options: argparse.Namespace) -> int:
     return 0
 
 
-def _fetch_production(_options: argparse.Namespace) -> int:
-    manifest = github.production_manifest(os.environ)
-    if manifest is None:
-        _print("prod has no manifest yet: every model will be built")
-        return 0
-    _client("s3").put_object(Bucket=_environment().artifacts, Key=environment.STATE, Body=manifest)
-    return 0
-
-
-def _download_manifest(options: argparse.Namespace) -> int:
-    bucket = _environment().artifacts
-    options.path.parent.mkdir(parents=True, exist_ok=True)
-    _client("s3").download_file(bucket, environment.DEPLOYED, str(options.path))
-    return 0
-
-
 def _build_models(options: argparse.Namespace) -> int:
     what = models.Build(
         target=os.environ["LAKEHOUSE_ENVIRONMENT"],
-        compare_with=options.compare_with,
         full_refresh=options.full_refresh,
         directory=Path(os.environ.get("DBT_TARGET_PATH", "target")).absolute(),
     )

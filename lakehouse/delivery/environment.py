@@ -12,9 +12,8 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from ingestion.errors import TerminalError
 from ingestion.settings import EnvironmentSettings, named
 
-# The manifest of what runs in prod: what a deployment compares its models with.
-STATE = "state/production.json"
-# The manifest of the last deployment of this environment.
+# The manifest of the last deployment of this environment, a rollback too: what the next one
+# compares its models with.
 DEPLOYED = "state/deployed.json"
 # Tags of the image, parts of S3 keys: what Git tags and commit ids are made of.
 RELEASE = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")

@@ -15,14 +15,29 @@ def image_name(environment: Environment, release: str) -> str:
     return f"{environment.image_repository}:{release}"
 
 
-def has_image(ecr: Any, environment: Environment, release: str) -> bool:
-    """Whether the environment's registry holds the image of `release`."""
+def digest(ecr: Any, environment: Environment, release: str) -> str | None:
+    """Which image of `release` the environment's registry holds, None without one."""
     repository = environment.image_repository.partition("/")[2]
     try:
         found = ecr.describe_images(repositoryName=repository, imageIds=[{"imageTag": release}])
     except ecr.exceptions.ImageNotFoundException:
-        return False
-    return bool(found["imageDetails"])
+        return None
+    return str(found["imageDetails"][0]["imageDigest"])
+
+
+def same_image(ecr: Any, environment: Environment, release: str, wanted: str) -> bool:
+    """Whether the registry holds the image `wanted`, a digest, as `release`.
+
+    Raises:
+        DeliveryError: it holds another one, which would run instead.
+    """
+    there = digest(ecr, environment, release)
+    if there not in (None, wanted):
+        raise DeliveryError(
+            f"{image_name(environment, release)} is {there} here and {wanted} now: what a release "
+            "is never changes; tag the commit with another one"
+        )
+    return there is not None
 
 
 def stage(ecs: Any, ecr: Any, environment: Environment, release: str) -> list[str]:
@@ -55,7 +70,7 @@ def current(ssm: Any, environment: Environment, part: str) -> str | None:
 def _register(
     ecs: Any, ecr: Any, environment: Environment, release: str, *, candidate: bool
 ) -> list[str]:
-    if not has_image(ecr, environment, release):
+    if digest(ecr, environment, release) is None:
         raise DeliveryError(
             f"{environment.image_repository} has no image {release}: deploy that release first "
             "(workflow deploy-warehouse builds it)"
@@ -63,15 +78,18 @@ def _register(
     image = image_name(environment, release)
     revisions = []
     for kind in FAMILIES:
-        template = ecs.describe_task_definition(
-            taskDefinition=environment.family(kind, candidate=False)
-        )["taskDefinition"]
+        described = ecs.describe_task_definition(
+            taskDefinition=environment.family(kind, candidate=False), include=["TAGS"]
+        )
+        template = described["taskDefinition"]
+        # A revision has no tags but those it is given: costs are told by them.
+        tags = {"tags": described["tags"]} if described.get("tags") else {}
         definition = _with_image(ecs, template, image)
         definition["family"] = environment.family(kind, candidate=candidate)
         if not candidate and definition == _with_image(ecs, template, None):
             revisions.append(template["taskDefinitionArn"])
             continue
-        registered = ecs.register_task_definition(**definition)
+        registered = ecs.register_task_definition(**definition, **tags)
         revisions.append(registered["taskDefinition"]["taskDefinitionArn"])
     return revisions
 

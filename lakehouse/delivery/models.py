@@ -7,19 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lakehouse.delivery.environment import DEPLOYED, STATE
-
-# With which manifest a release's models are compared: what runs in prod, or what was deployed here
-# last (which is what a rollback goes back from).
-STATES = {"production": STATE, "deployed": DEPLOYED}
+from lakehouse.delivery.environment import DEPLOYED
 
 
 @dataclass(frozen=True)
 class Build:
-    """What to build: dbt's target and target path, the manifest to compare with."""
+    """What to build: dbt's target and target path."""
 
     target: str
-    compare_with: str
     full_refresh: bool
     directory: Path
 
@@ -27,17 +22,19 @@ class Build:
 def build(s3: Any, bucket: str, dbt: Callable[[Sequence[str]], int], what: Build) -> int:
     """`dbt build` of the modified models and what depends on them; dbt's exit code.
 
-    Without a manifest to compare with (the first deployment) everything is built. After a success
-    the manifest is kept for the next comparison.
+    Modified is what differs from this environment's last deployment, whatever release that was. At
+    the first one everything is built. After a success the manifest is kept for the next comparison.
     """
     # Unit tests prove code, not data: they have run before there was a release.
     arguments = ["build", "--exclude-resource-type", "unit_test"]
     arguments += ["--target", what.target, "--target-path", str(what.directory)]
     state = what.directory / "state"
-    if _download(s3, bucket, STATES[what.compare_with], state / "manifest.json"):
+    if _download(s3, bucket, DEPLOYED, state / "manifest.json"):
         # All tables are as of one build here: whatever test reads a modified one can run.
         arguments += ["--select", "state:modified+", "--indirect-selection", "eager"]
-        arguments += ["--defer", "--state", str(state)]
+        arguments += ["--state", str(state)]
+    else:
+        print("nothing was deployed here yet: every model is built", flush=True)
     if what.full_refresh:
         arguments.append("--full-refresh")
     code = dbt(arguments)

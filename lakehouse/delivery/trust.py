@@ -8,12 +8,13 @@ releases' tags are worth.
 from __future__ import annotations
 
 import json
+import urllib.error
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lakehouse.delivery.environment import DeliveryError
-from lakehouse.delivery.github import get
 
 MAIN = ("branch", "main")
 # What may run in an environment, by the end of its name; the roles' trust says the same.
@@ -161,3 +162,27 @@ def _tags(api: _Api) -> str:
 
 def _names(refs: set[tuple[str, str]]) -> str:
     return " and ".join(f"{kind} {name}" for kind, name in sorted(refs))
+
+
+def get(url: str, token: str) -> bytes:
+    """What is at an address of GitHub's API.
+
+    Raises:
+        DeliveryError: GitHub does not answer, or refuses.
+    """
+    if not url.startswith(("https://", "http://127.0.0.1:")):
+        raise DeliveryError(f"{url} is not an address of GitHub's API: check GITHUB_API_URL")
+    request = urllib.request.Request(  # noqa: S310  https, checked above
+        url,
+        headers={"Authorization": f"Bearer {token}", "Accept": "application/vnd.github+json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+            body: bytes = answer.read()
+            return body
+    except urllib.error.HTTPError as error:
+        raise DeliveryError(
+            f"GitHub answers {error.code} to {url}: the token may not read it, or it is not there"
+        ) from error
+    except urllib.error.URLError as error:
+        raise DeliveryError(f"no answer from {url}: {error.reason}; run the job again") from error

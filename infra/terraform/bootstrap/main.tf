@@ -207,7 +207,7 @@ resource "aws_iam_policy" "boundary" {
       {
         Sid    = "Runs"
         Effect = "Allow"
-        Action = ["ecs:RegisterTaskDefinition", "ecs:RunTask", "ecs:StopTask", "ecs:DescribeTasks", "states:StartExecution", "states:ListExecutions", "states:DescribeExecution", "sqs:SendMessage", "events:PutTargets", "events:PutRule", "events:DescribeRule", "kafkaconnect:DescribeConnector", "kafkaconnect:DescribeConnectorOperation", "kafkaconnect:UpdateConnector", "kafkaconnect:DeleteConnector"]
+        Action = ["ecs:RegisterTaskDefinition", "ecs:TagResource", "ecs:RunTask", "ecs:StopTask", "ecs:DescribeTasks", "states:StartExecution", "states:ListExecutions", "states:DescribeExecution", "sqs:SendMessage", "events:PutTargets", "events:PutRule", "events:DescribeRule", "kafkaconnect:DescribeConnector", "kafkaconnect:DescribeConnectorOperation", "kafkaconnect:UpdateConnector", "kafkaconnect:DeleteConnector"]
         Resource = [
           "arn:aws:ecs:${local.here}:task-definition/${local.name}-*", "arn:aws:ecs:${local.here}:task/${local.name}/*",
           "arn:aws:states:${local.here}:stateMachine:${local.name}-*", "arn:aws:states:${local.here}:execution:${local.name}-*",

@@ -1,13 +1,15 @@
 """`docker build` and `docker push` where there is no Docker engine.
 
 An image is a folder with what the build was given, and a Python environment in `.image` that has
-the packages of the tests' own and, by the script of the Dockerfile, the project. Pushing it makes
-the registry know its tag.
+the packages of the tests' own and, by the script of the Dockerfile, the project. The registry of
+all environments knows an image when there is a file beside its folder, with its digest; copying it
+from there makes ECR know its tag.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import shutil
 import subprocess
@@ -16,6 +18,7 @@ import sysconfig
 from pathlib import Path
 
 from tests.infra.workflows.cloud import Cloud, image_folder, put_image_tag
+from tests.infra.workflows.github_stand_in import TOKEN
 
 
 def main() -> None:
@@ -28,6 +31,23 @@ def main() -> None:
     build.add_argument("--tag", required=True)
     build.add_argument("context", type=Path)
     build.set_defaults(command=_build)
+    login = commands.add_parser("login")
+    login.add_argument("registry", choices=["ghcr.io"])
+    login.add_argument("--username", required=True)
+    login.add_argument("--password-stdin", action="store_true", required=True)
+    login.set_defaults(command=_login)
+    tools = commands.add_parser("buildx").add_subparsers(required=True)
+    tools = tools.add_parser("imagetools").add_subparsers(required=True)
+    inspect = tools.add_parser("inspect")
+    inspect.add_argument("--format", choices=["{{.Manifest.Digest}}"], required=True)
+    inspect.add_argument("tag")
+    inspect.set_defaults(command=_inspect)
+    create = tools.add_parser("create")
+    # With an index around it the image would have another digest.
+    create.add_argument("--prefer-index", choices=["false"], required=True)
+    create.add_argument("--tag", required=True)
+    create.add_argument("source")
+    create.set_defaults(command=_create)
     push = commands.add_parser("push")
     push.add_argument("tag")
     push.set_defaults(command=_push)
@@ -41,7 +61,8 @@ def _images() -> Path:
 
 def _build(options: argparse.Namespace) -> None:
     name, _, release = options.build_arg.partition("=")
-    assert (name, options.tag.rpartition(":")[2]) == ("RELEASE", release)
+    assert name == "RELEASE"
+    assert options.tag.rpartition(":")[2].startswith(f"{release}-")
     image = image_folder(_images(), options.tag)
     shutil.copytree(options.context, image)
     prefix = image / ".image"
@@ -51,10 +72,32 @@ def _build(options: argparse.Namespace) -> None:
     subprocess.run([image / "infra/image/install_project.sh", prefix, image], check=True)
 
 
+def _login(_options: argparse.Namespace) -> None:
+    assert sys.stdin.read().strip() == TOKEN
+
+
 def _push(options: argparse.Namespace) -> None:
-    assert image_folder(_images(), options.tag).is_dir()
+    folder = image_folder(_images(), options.tag)
+    _digest(folder).write_text(f"sha256:{hashlib.sha256(os.urandom(9)).hexdigest()}")
+
+
+def _inspect(options: argparse.Namespace) -> None:
+    digest = _digest(image_folder(_images(), options.tag))
+    sys.exit(f"ERROR: {options.tag}: not found") if not digest.exists() else print(
+        digest.read_text()
+    )
+
+
+def _create(options: argparse.Namespace) -> None:
+    _, _, wanted = options.source.partition("@")
+    [known] = [file for file in _images().glob("*.digest") if file.read_text() == wanted]
+    image_folder(_images(), options.tag).symlink_to(known.with_suffix(""))
     repository, _, release = options.tag.partition("/")[2].partition(":")
-    put_image_tag(Cloud(os.environ["AWS_ENDPOINT_URL"], _images()), repository, release)
+    put_image_tag(Cloud(os.environ["AWS_ENDPOINT_URL"], _images()), repository, release, wanted)
+
+
+def _digest(image: Path) -> Path:
+    return image.with_name(f"{image.name}.digest")
 
 
 if __name__ == "__main__":

@@ -44,6 +44,14 @@ class Job:
     summary: str = ""
     steps: dict[str, Any] = field(default_factory=dict)
 
+    def wanted(self) -> bool:
+        """Whether the job's `if` holds; GitHub skips it where it does not."""
+        return self._holds(load(self.workflow)["jobs"][self.name].get("if", "true"))
+
+    def outputs(self) -> dict[str, str]:
+        """What jobs that need this one are given."""
+        return self._evaluated(load(self.workflow)["jobs"][self.name].get("outputs", {}))
+
     def run(self) -> Job:
         """Run the job's steps; StepFailedError at the first that fails."""
         workflow = load(self.workflow)
@@ -51,12 +59,23 @@ class Job:
         assert workflow["defaults"]["run"]["shell"] == "bash"
         job = workflow["jobs"][self.name]
         self.contexts["steps"] = self.steps
-        if not self._holds(job.get("if", "true")):
+        if not self.wanted():
             raise StepFailedError(f"{self.name}: its `if` does not hold")
         self.contexts["env"] = self._evaluated(job.get("env", {}))
+        failed: StepFailedError | None = None
         for step in job["steps"]:
-            if self._holds(step.get("if", "true")):
-                self._step(step)
+            condition = str(step.get("if", "true"))
+            # After a failure only those steps run that ask for it.
+            if failed and "failure()" not in condition:
+                continue
+            self.contexts["failure"] = lambda at=failed: at is not None
+            if self._holds(condition):
+                try:
+                    self._step(step)
+                except StepFailedError as error:
+                    failed = failed or error
+        if failed:
+            raise failed
         return self
 
     def _step(self, step: Mapping[str, Any]) -> None:

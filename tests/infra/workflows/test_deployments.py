@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +24,13 @@ from lakehouse.kafka.admin import Topics
 from lakehouse.kafka.topics import desired_topics
 from playground.services.kafka import KafkaBroker
 from tests.infra.workflows.cloud import CREDENTIALS, Account, Cloud, create_account
-from tests.infra.workflows.github_stand_in import TOKEN, GitHub, github_api
+from tests.infra.workflows.github_stand_in import TOKEN
 from tests.infra.workflows.project import ROOT, write_release
 from tests.infra.workflows.runner import Job, StepFailedError, base_environment, load
+
+# The same commit each time that a release is checked out.
+COMMIT = ("-c", "user.name=x", "-c", "user.email=x", "commit", "--allow-empty", "--quiet", "-m")
+DATED = {f"GIT_{who}_DATE": "2026-01-01T00:00:00Z" for who in ("AUTHOR", "COMMITTER")}
 
 ECS, GLUE = "deploy-warehouse", "deploy-glue"
 
@@ -35,9 +38,8 @@ ECS, GLUE = "deploy-warehouse", "deploy-glue"
 class Delivery:
     """The GitHub environment prod, and the account behind it."""
 
-    def __init__(self, folder: Path, cloud: Cloud, github: GitHub, broker: KafkaBroker) -> None:
+    def __init__(self, folder: Path, cloud: Cloud, broker: KafkaBroker) -> None:
         self.folder = folder
-        self.github = github
         self.warehouse = folder / "warehouse.duckdb"
         self.account: Account = create_account(
             cloud, "prod", {**broker.environment(), "LAKEHOUSE_DUCKDB": str(self.warehouse)}
@@ -53,6 +55,7 @@ class Delivery:
     def run(self, workflow: str, release: str, **inputs: Any) -> str:
         """Run every job of `workflow`; what its steps printed."""
         output = ""
+        needs: dict[str, Any] = {}
         for name in load(workflow)["jobs"]:
             workspace = self.folder / "work" / "workspace"
             shutil.rmtree(workspace.parent, ignore_errors=True)
@@ -61,40 +64,41 @@ class Delivery:
                 "inputs": {"environment": "prod", "release": release, **inputs},
                 "vars": self.account.variables,
                 "github": {"token": TOKEN, "run_id": "1", "ref_name": "main"},
+                "needs": needs,
             }
             variables = {
                 **base_environment(self._docker.parent, Path(sys.executable).parent),
-                "GITHUB_API_URL": self.github.url,
-                "GITHUB_REPOSITORY": "shop/lakehouse",
+                "GITHUB_ACTOR": "somebody",
+                "GITHUB_REPOSITORY": "Shop/Lakehouse",
                 "DOCKER_IMAGES": str(self.account.cloud.images),
                 # The tests' own packages are those of the list already: pip must not touch them.
                 "PIP_DRY_RUN": "1",
             }
             job = Job(workflow, name, contexts, workspace, variables, self._actions(release))
-            output += job.run().output
+            if job.wanted():
+                output += job.run().output
+                needs[name] = {"outputs": job.outputs()}
         return output
 
     def _actions(self, release: str) -> dict[str, Any]:
         def checkout(job: Job, inputs: Any) -> None:
             assert inputs["persist-credentials"] == "False"
-            # Without `ref` it is main, which has the newest code.
-            ref = inputs.get("ref", "v2")
-            shutil.copytree(self.folder / "releases" / ref, job.workspace, dirs_exist_ok=True)
+            # Without `ref` it is main, which has the newest code. A branch is no release.
+            folder, _, tag = inputs.get("ref", "refs/tags/v2").rpartition("/")
+            assert folder == "refs/tags"
+            shutil.copytree(self.folder / "releases" / tag, job.workspace, dirs_exist_ok=True)
+            for words in (["init", "--quiet"], [*COMMIT, tag]):
+                subprocess.run(["git", *words], cwd=job.workspace, env=DATED, check=True)
 
         def log_in(job: Job, inputs: Any) -> None:
             assert inputs["role-to-assume"] == self.account.variables["AWS_DEPLOY_ROLE_ARN"]
             job.environment |= {**CREDENTIALS, "AWS_ENDPOINT_URL": self.account.cloud.endpoint}
-
-        def upload(job: Job, inputs: Any) -> None:
-            file = job.workspace / inputs["path"]
-            self.github.upload(inputs["name"], file.name, file.read_bytes())
 
         return {
             "actions/checkout": checkout,
             "actions/setup-python": lambda _job, _inputs: None,
             "aws-actions/configure-aws-credentials": log_in,
             "aws-actions/amazon-ecr-login": lambda _job, _inputs: None,
-            "actions/upload-artifact": upload,
         }
 
     def publish_and_activate_glue(self, release: str) -> None:
@@ -142,6 +146,15 @@ class Delivery:
             )
         return found
 
+    def digests(self, release: str) -> tuple[str, str]:
+        """The image in the registry of all environments, and in this one's."""
+        images = self.account.cloud.images
+        [kept] = images.glob(f"ghcr.io_shop_lakehouse_{release}-*.digest")
+        found = self.account.client("ecr").describe_images(
+            repositoryName=self.account.name, imageIds=[{"imageTag": release}]
+        )
+        return kept.read_text(), found["imageDetails"][0]["imageDigest"]
+
     def query(self, sql: str) -> list[Any]:
         """The rows of the warehouse."""
         with duckdb.connect(str(self.warehouse), read_only=True) as connection:
@@ -149,18 +162,18 @@ class Delivery:
 
 
 @pytest.fixture
-def delivery(cloud: Cloud, clean_broker: KafkaBroker, tmp_path: Path) -> Iterator[Delivery]:
+def delivery(cloud: Cloud, clean_broker: KafkaBroker, tmp_path: Path) -> Delivery:
     for release, price in (("v1", "10"), ("v2", "20")):
         write_release(tmp_path / "releases" / release, release, price=price)
     write_release(tmp_path / "releases" / "v3", "v3", price="30", broken=True)
-    with github_api() as github:
-        yield Delivery(tmp_path, cloud, github, clean_broker)
+    return Delivery(tmp_path, cloud, clean_broker)
+
+
+STREAMS = ("landing-customer-cdc", "landing-order-cdc")
 
 
 def everywhere(release: str) -> dict[str, str]:
-    return dict.fromkeys(
-        ("dbt", "operations", "landing-customer-cdc", "landing-order-cdc"), release
-    )
+    return dict.fromkeys(("dbt", "operations", *STREAMS), release)
 
 
 def test_v1_then_v2_then_back_to_v1(delivery: Delivery, clean_broker: KafkaBroker) -> None:
@@ -169,7 +182,9 @@ def test_v1_then_v2_then_back_to_v1(delivery: Delivery, clean_broker: KafkaBroke
 
     assert delivery.in_place() == everywhere("v1")
     delivery.brings_all_that_its_jobs_install("v1")
-    assert "prod has no manifest yet: every model will be built" in first
+    assert "nothing was deployed here yet: every model is built" in first
+    tried, runs = delivery.digests("v1")
+    assert tried == runs
     assert delivery.query("select total from totals") == [(10,)]
     assert delivery.query("select release from deployed_by") == [("v1",)]
     declared = {topic.name for topic in desired_topics(load_declarations(), "sqlserver")}
@@ -188,7 +203,11 @@ def test_v1_then_v2_then_back_to_v1(delivery: Delivery, clean_broker: KafkaBroke
 
     assert delivery.in_place() == everywhere("v2"), "a release that fails is not put in place"
 
-    back = delivery.run("rollback", "v1", part="all", full_refresh=False)
+    half = delivery.run("rollback", "v1", part="glue", full_refresh=False)
+    assert delivery.in_place() == everywhere("v2") | dict.fromkeys(STREAMS, "v1")
+    assert built(half) == set()
+
+    back = delivery.run("rollback", "v1", part="warehouse", full_refresh=False)
 
     assert delivery.in_place() == everywhere("v1")
     assert delivery.query("select total from totals") == [(10,)]
@@ -197,6 +216,11 @@ def test_v1_then_v2_then_back_to_v1(delivery: Delivery, clean_broker: KafkaBroke
     ssm, place = delivery.account.client("ssm"), f"/{delivery.account.name}/release"
     for part in ("image", "glue"):
         assert ssm.get_parameter(Name=f"{place}/{part}")["Parameter"]["Value"] == "v1"
+
+    again = delivery.run(ECS, "v2")
+
+    assert built(again) == {"prices", "totals"}, "what differs from what is in place here"
+    assert delivery.query("select total from totals") == [(20,)]
 
 
 def built(output: str) -> set[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lakehouse.delivery import environment, github, glue, images
+from lakehouse.delivery import environment, glue, images
 from lakehouse.delivery.environment import DeliveryError, Environment, checked_release
 from lakehouse.delivery.tasks import Clock
 from tests.infra.workflows.cloud import Account, put_image
@@ -182,11 +182,15 @@ def test_a_new_revision_differs_in_its_image_only(dev: Account) -> None:
     put_image(dev, "v1")
     ecs = dev.client("ecs")
     family = f"{dev.name}-dbt"
-    old = ecs.describe_task_definition(taskDefinition=family)["taskDefinition"]
+    described = ecs.describe_task_definition(taskDefinition=family, include=["TAGS"])
+    old = described["taskDefinition"]
+    assert described["tags"]
 
     images.activate(ecs, dev.client("ecr"), dev.client("ssm"), place_of(dev), "v1")
 
-    new = ecs.describe_task_definition(taskDefinition=family)["taskDefinition"]
+    active = ecs.describe_task_definition(taskDefinition=family, include=["TAGS"])
+    new = active["taskDefinition"]
+    assert active["tags"] == described["tags"], "costs are told by them"
     differing = {key for key in old | new if old.get(key) != new.get(key)}
     assert differing - {"registeredAt"} == {"taskDefinitionArn", "revision", "containerDefinitions"}
     (before,), (after,) = old["containerDefinitions"], new["containerDefinitions"]
@@ -208,37 +212,20 @@ def test_refuses_a_release_that_has_no_image(dev: Account) -> None:
         )
 
 
+def test_a_release_is_one_image_in_all_environments(dev: Account) -> None:
+    put_image(dev, "v1")
+    ecr, place = dev.client("ecr"), place_of(dev)
+    there = images.digest(ecr, place, "v1")
+    assert there
+    assert images.same_image(ecr, place, "v1", there)
+    assert not images.same_image(ecr, place, "v2", there)
+    with pytest.raises(DeliveryError, match=r"v1 is sha256:\w+ here and sha256:other now"):
+        images.same_image(ecr, place, "v1", "sha256:other")
+
+
 @pytest.mark.parametrize(
     "name", ["", "-v1", "v1/..", "v1 --force", "v" * 129], ids=lambda name: repr(name[:10])
 )
 def test_refuses_what_cannot_name_a_release(name: str) -> None:
     with pytest.raises(DeliveryError, match="cannot name a release"):
         checked_release(name)
-
-
-def artifact(**changes: Any) -> dict[str, Any]:
-    run = {"head_repository_id": 1, "repository_id": 1, "head_branch": "v1.2.0"}
-    return {
-        "archive_download_url": "https://api.github.com/this",
-        "created_at": "2026-01-01T00:00:00Z",
-        "expired": False,
-        "workflow_run": run | changes.pop("workflow_run", {}),
-    } | changes
-
-
-def test_takes_the_newest_manifest_of_prod() -> None:
-    newer = artifact(created_at="2026-02-01T00:00:00Z", archive_download_url="https://newer")
-    assert github.newest([artifact(), newer, artifact()]) == "https://newer"
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        artifact(expired=True),
-        artifact(workflow_run={"head_repository_id": 2}),
-        artifact(workflow_run={"head_branch": "somebodys-branch"}),
-    ],
-    ids=["expired", "of-a-fork", "of-a-branch"],
-)
-def test_takes_no_manifest_that_prod_did_not_leave(other: dict[str, Any]) -> None:
-    assert github.newest([other]) is None

@@ -438,7 +438,8 @@ locals {
         Resource = "${local.glue}:job/${var.name}-*"
       },
       { Sid = "ReadTaskDefinitions", Effect = "Allow", Action = "ecs:DescribeTaskDefinition", Resource = "*" },
-      { Sid = "TaskDefinitions", Effect = "Allow", Action = "ecs:RegisterTaskDefinition", Resource = local.task_definitions },
+      # A release's revision keeps the tags of the one before.
+      { Sid = "TaskDefinitions", Effect = "Allow", Action = ["ecs:RegisterTaskDefinition", "ecs:TagResource"], Resource = local.task_definitions },
       {
         Sid       = "RunTasks"
         Effect    = "Allow"
