@@ -21,8 +21,8 @@ esac
 """
 
 
-def told(folder: Path, result: str) -> str:
-    """What `gh` is asked to write when the proofs end with `result`."""
+def told(folder: Path, result: str, drift: str = "success") -> str:
+    """What `gh` is asked to write when the proofs end with `result`, the plans with `drift`."""
     workspace = folder / "workspace"
     workspace.mkdir(exist_ok=True)
     (folder / "gh").write_text(GH)
@@ -30,7 +30,7 @@ def told(folder: Path, result: str) -> str:
     (folder / "asked").unlink(missing_ok=True)
     contexts = {
         "always": lambda: True,
-        "needs": {"test-long": {"result": result}},
+        "needs": {"test-long": {"result": result}, "drift": {"result": drift}},
         "github": {
             "token": "t",
             "server_url": "https://github.com",
@@ -56,12 +56,15 @@ def test_the_long_proofs_run_each_night() -> None:
     assert "make test-long" in runs
 
 
-@pytest.mark.parametrize("result", ["failure", "cancelled"])
-def test_a_night_without_proof_becomes_one_issue(tmp_path: Path, result: str) -> None:
-    run = "https://github.com/shop/lakehouse/actions/runs/12"
-    first = told(tmp_path, result).splitlines()
+@pytest.mark.parametrize(
+    ("result", "drift"),
+    [("failure", "success"), ("cancelled", "success"), ("success", "failure")],
+)
+def test_a_night_without_proof_becomes_one_issue(tmp_path: Path, result: str, drift: str) -> None:
+    run = f"test-long: {result}, drift: {drift}, https://github.com/shop/lakehouse/actions/runs/12"
+    first = told(tmp_path, result, drift).splitlines()
     assert first[-1].startswith("issue create") and first[-1].endswith(f"--body {run}")
-    again = told(tmp_path, result).splitlines()
+    again = told(tmp_path, result, drift).splitlines()
     assert again[-1].startswith("issue comment 7") and run in again[-1]
 
 

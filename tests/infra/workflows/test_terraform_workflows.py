@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +47,38 @@ MODULE_TEST = """run "has_a_size" {
 }
 """
 STATE = "terraform-state"
+BACKEND = (
+    f'bucket = "{STATE}"\nregion = "{REGION}"\nuse_path_style = true\n'
+    "skip_credentials_validation = true\nskip_requesting_account_id = true\n"
+    "skip_metadata_api_check = true\n"
+)
+# The part of `aws` that the workflow calls.
+AWS = """import sys
+import boto3
+service, command, quiet, source, target = sys.argv[1:]
+assert (service, command, quiet) == ("s3", "cp", "--only-show-errors")
+if source.startswith("s3://"):
+    bucket, _, key = source.removeprefix("s3://").partition("/")
+    boto3.client("s3").download_file(bucket, key, target)
+else:
+    bucket, _, key = target.removeprefix("s3://").partition("/")
+    boto3.client("s3").upload_file(source, bucket, key)
+"""
+# Its state cannot be written: the bucket goes while it is applied.
+BREAKS = """
+resource "terraform_data" "breaks" {
+  provisioner "local-exec" {
+    command     = <<-PYTHON
+      import boto3
+      bucket = boto3.resource("s3").Bucket("STATE")
+      bucket.objects.all().delete()
+      bucket.delete()
+    PYTHON
+    interpreter = ["PYTHON3", "-c"]
+  }
+}
+"""
+RUNBOOK = Path(__file__).resolve().parents[3] / "docs/runbooks/deployment.md"
 
 
 @pytest.fixture(autouse=True)
@@ -74,9 +107,7 @@ class Repository:
         (terraform / "modules/sized/tests").mkdir(parents=True)
         (terraform / "modules/sized/main.tf").write_text(MODULE)
         (terraform / "modules/sized/tests/sized.tftest.hcl").write_text(MODULE_TEST)
-        cloud.client("s3").create_bucket(
-            Bucket=STATE, CreateBucketConfiguration={"LocationConstraint": REGION}
-        )
+        self._make_bucket()
         self.artifacts = folder / "artifacts"
         self.artifacts.mkdir()
         gh = folder / "bin" / "gh"
@@ -86,22 +117,25 @@ class Repository:
             '[ -n "$GH_TOKEN" ] && cp comment.md ../posted.md\n'
         )
         gh.chmod(0o755)
+        aws = gh.with_name("aws")
+        aws.write_text(f"#!{sys.executable}\n{AWS}")
+        aws.chmod(0o755)
+
+    def _make_bucket(self) -> None:
+        self.cloud.client("s3").create_bucket(
+            Bucket=STATE, CreateBucketConfiguration={"LocationConstraint": REGION}
+        )
 
     def run(self, workflow: str, job: str, **contexts: Any) -> Job:
         workspace = self.folder / "work" / "workspace"
         shutil.rmtree(workspace.parent, ignore_errors=True)
         workspace.mkdir(parents=True)
-        backend = (
-            f'bucket = "{STATE}"\nregion = "{REGION}"\nuse_path_style = true\n'
-            "skip_credentials_validation = true\nskip_requesting_account_id = true\n"
-            "skip_metadata_api_check = true\n"
-        )
         given = {
             "vars": {
                 "AWS_REGION": REGION,
                 "AWS_PLAN_ROLE_ARN": "plan-role",
                 "AWS_APPLY_ROLE_ARN": "apply-role",
-                "TERRAFORM_BACKEND": backend,
+                "TERRAFORM_BACKEND": BACKEND,
             },
             "github": {
                 "run_id": "1",
@@ -120,6 +154,7 @@ class Repository:
         environment = {
             **base_environment(self.folder / "bin", Path(sys.executable).parent),
             "GITHUB_REPOSITORY": "shop/lakehouse",
+            "GITHUB_RUN_ID": "1",
             "TF_DATA_DIR": ".terraform",
         }
         return Job(workflow, job, given, workspace, environment, self._actions(job)).run()
@@ -132,6 +167,9 @@ class Repository:
             expected = "apply-role" if job_name == "apply" else "plan-role"
             assert inputs["role-to-assume"] == expected
             job.environment |= {**CREDENTIALS, "AWS_ENDPOINT_URL": self.cloud.endpoint}
+            buckets = self.cloud.client("s3").list_buckets()["Buckets"]
+            if STATE not in [bucket["Name"] for bucket in buckets]:
+                self._make_bucket()
 
         def upload(job: Job, inputs: Any) -> None:
             target = self.artifacts / inputs["name"]
@@ -150,14 +188,38 @@ class Repository:
             "actions/download-artifact": download,
         }
 
+    def by_hand(self, lines: list[str], main: str) -> subprocess.CompletedProcess[str]:
+        """Lines of a runbook, at the root of a checkout."""
+        folder = self.folder / "by-hand"
+        shutil.copytree(self.tree, folder)
+        root = folder / "infra/terraform"
+        (root / "main.tf").write_text(main)
+        (root / "environments/dev.s3.tfbackend").write_text(BACKEND)
+        names = {"<bucket of the state>": STATE, "<run>": "1"}
+        script = "\n".join(lines)
+        for name, value in names.items():
+            script = script.replace(name, value)
+        return subprocess.run(
+            ["bash", "-e", "-c", script],
+            cwd=folder,
+            env={
+                **base_environment(self.folder / "bin", Path(sys.executable).parent),
+                **CREDENTIALS,
+                "AWS_ENDPOINT_URL": self.cloud.endpoint,
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+
     def state(self) -> str:
         """What has been applied, as Terraform's state holds it."""
-        listing = self.cloud.client("s3").list_objects_v2(Bucket=STATE).get("Contents", [])
-        if not listing:
+        s3 = self.cloud.client("s3")
+        try:
+            body = s3.get_object(Bucket=STATE, Key="dev/terraform.tfstate")["Body"]
+        except s3.exceptions.NoSuchKey:
             return ""
-        [state] = listing
-        assert state["Key"] == "dev/terraform.tfstate"
-        body = self.cloud.client("s3").get_object(Bucket=STATE, Key=state["Key"])["Body"]
         return str(body.read().decode())
 
 
@@ -198,6 +260,50 @@ def test_applies_what_is_in_main_only(repository: Repository) -> None:
             inputs={"environment": "dev"},
             github={"ref": "refs/heads/mine", "run_id": "1"},
         )
+
+
+def test_a_state_that_could_not_be_written_is_pushed_as_the_runbook_says(
+    repository: Repository,
+) -> None:
+    inputs = {"environment": "dev"}
+    main = repository.tree / "infra/terraform/main.tf"
+    breaks = BREAKS.replace("STATE", STATE).replace("PYTHON3", sys.executable)
+    main.write_text(ROOT_MODULE + breaks)
+    repository.run("terraform-apply", "plan", inputs=inputs)
+
+    with pytest.raises(StepFailedError, match="Apply ended with 1") as broken:
+        repository.run("terraform-apply", "apply", inputs=inputs)
+
+    assert "errored.tfstate" in str(broken.value)
+    kept = repository.cloud.client("s3").list_objects_v2(Bucket=STATE)["Contents"]
+    assert [entry["Key"] for entry in kept] == ["dev/errored/1.tfstate"]
+
+    section = RUNBOOK.read_text("utf-8").partition("### An apply that broke")[2].partition("\n#")[0]
+    lines = re.findall(r"^\$ (.+)$", section, re.M)
+    assert [line.split()[:2] for line in lines[-2:]] == [
+        ["terraform", "state"],
+        ["terraform", "plan"],
+    ]
+    done = repository.by_hand(lines, main=ROOT_MODULE + breaks)
+    assert done.returncode == 0, done.stdout
+    assert "No changes" in done.stdout
+    assert '"one of dev"' in repository.state()
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_night_tells_of_an_environment_that_is_not_as_planned(
+    repository: Repository, changed: bool
+) -> None:
+    inputs = {"environment": "dev"}
+    repository.run("terraform-apply", "plan", inputs=inputs)
+    repository.run("terraform-apply", "apply", inputs=inputs)
+    night = {"matrix": {"environment": "dev"}}
+    if not changed:
+        assert "No changes" in repository.run("nightly", "drift", **night).output
+        return
+    (repository.tree / "infra/terraform/main.tf").write_text(ROOT_MODULE.replace("one", "two"))
+    with pytest.raises(StepFailedError, match="Plan, and expect no change ended with 2"):
+        repository.run("nightly", "drift", **night)
 
 
 def test_checks_format_roots_and_modules(repository: Repository) -> None:
