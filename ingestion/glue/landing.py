@@ -7,6 +7,7 @@
     --declarations       file that --extra-files has brought      (required)
     --kafka_auth         iam | none                               (default iam)
     --tables             tables, separated by commas              (default all)
+    --all_but            all that the release declares but these  (default none)
     --interval           seconds from one batch to the next       (default 60)
     --max_offsets        the most offsets a batch takes           (default 1000000)
     --environment        dimension of the metrics                 (default none)
@@ -37,6 +38,7 @@ REQUIRED = ("JOB_NAME", "bootstrap_servers", "landing", "checkpoints", "source",
 DEFAULTS = {
     "kafka_auth": "iam",
     "tables": "",
+    "all_but": "",
     "interval": "60",
     "max_offsets": "1000000",
     "environment": "",
@@ -94,7 +96,16 @@ def parse(resolved: Mapping[str, str], environment: Mapping[str, str]) -> Argume
     )
     # A Glue job's declarations do not change while it runs.
     declared = declarations.load(Path(resolved["declarations"]))
-    chosen = subscriptions(declared, settings.source, named(resolved["tables"]))
+    others = named(resolved["all_but"])
+    chosen = tuple(
+        each
+        for each in subscriptions(declared, settings.source, named(resolved["tables"]))
+        if each.table not in others
+    )
+    if not chosen:
+        raise TerminalError(
+            f"the release declares nothing to land but {resolved['all_but']}, which other jobs land"
+        )
     try:
         interval, max_offsets = float(resolved["interval"]), int(resolved["max_offsets"])
     except ValueError as error:

@@ -18,7 +18,7 @@ from ingestion.glue import landing
 from ingestion.settings import Settings
 from lakehouse.settings import known_variables
 from lakehouse.source.msk_connect import Place
-from tests.infra.terraform import aws
+from tests.infra.terraform import aws, harness
 from tests.infra.terraform.conftest import Applied, Environment, Replanned, replan
 
 SETTING = re.compile(r"(?:LAKEHOUSE|AWS)_[A-Z0-9_]+=[^\"'\n]*")
@@ -177,11 +177,13 @@ def test_every_declared_table_is_landed_by_one_job(dev: Applied) -> None:
         "debezium_notification",
         "debezium_schema_changes",
     }
-    landed = [
-        table
-        for job in dev.resources("aws_glue_job").values()
-        for table in job["default_arguments"]["--tables"].split(",")
-    ]
+    file = str(harness.PROJECT / harness.DECLARATIONS)
+    landed = []
+    for job in dev.resources("aws_glue_job").values():
+        given = {key[2:]: value for key, value in job["default_arguments"].items()}
+        resolved = landing.DEFAULTS | given | {"JOB_NAME": job["name"], "declarations": file}
+        parsed = landing.parse(resolved, {"AWS_REGION": aws.REGION})
+        landed += [each.table for each in parsed.job.subscriptions()]
     assert sorted(landed) == sorted(declared | own)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import os
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+import yaml
 
 from ingestion import declarations
 from ingestion.errors import TerminalError
@@ -183,6 +185,43 @@ def test_jobs_land_any_group_of_tables_with_iam(zone: Zone) -> None:
     options = read_options(job.settings, [], Size(10, 1))
     assert options["kafka.sasl.mechanism"] == "AWS_MSK_IAM"
     assert options["kafka.security.protocol"] == "SASL_SSL"
+
+
+def test_the_rest_is_what_the_release_declares(zone: Zone, own_file: Path) -> None:
+    """A table is onboarded, rolled back and onboarded again, and the job's arguments stay."""
+    from ingestion.glue import landing
+
+    release = own_file.read_text("utf-8")
+    onboarded = yaml.safe_load(release)
+    [source] = onboarded["sources"]
+    table = copy.deepcopy(source["tables"][-1])
+    table["name"] = "gift_cards"
+    topics = table["config"]["meta"]["topics"]
+    table["config"]["meta"]["topics"] = {name: f"{topic}_cards" for name, topic in topics.items()}
+    source["tables"].append(table)
+
+    def landed(declared: str) -> list[str]:
+        own_file.write_text(declared, "utf-8")
+        given = arguments(zone, all_but="customers,stores", declarations=str(own_file))[1:-2]
+        resolved = dict(zip([name[2:] for name in given[::2]], given[1::2], strict=True))
+        return [s.table for s in landing.parse(landing.DEFAULTS | resolved, {}).job.subscriptions()]
+
+    before = landed(release)
+    assert {"orders", "debezium_heartbeat"} <= set(before)
+    assert {"customers", "stores"}.isdisjoint(before)
+    assert set(landed(yaml.safe_dump(onboarded))) == {*before, "gift_cards"}
+    assert landed(release) == before
+    with pytest.raises(TerminalError, match="declares nothing to land but"):
+        own_file.write_text(release, "utf-8")
+        given = arguments(zone, all_but=",".join([*before, "customers", "stores"]))[1:-2]
+        resolved = dict(zip([name[2:] for name in given[::2]], given[1::2], strict=True))
+        landing.parse(landing.DEFAULTS | resolved, {})
+
+
+@pytest.fixture
+def own_file(tmp_path: Path) -> Path:
+    """The declarations as a release brings them."""
+    return Path(shutil.copy(ROOT / "models/staging/retail/_retail__sources.yml", tmp_path))
 
 
 @pytest.fixture(scope="module")

@@ -107,7 +107,7 @@ resource "aws_glue_job" "landing" {
   for_each = local.groups
 
   name                   = "${var.name}-landing-${each.key}"
-  description            = "Lands the change events of ${length(each.value.tables)} tables, continuously."
+  description            = "Lands the change events of ${length(var.streaming_groups[each.key].tables) > 0 ? join(", ", each.value.tables) : "all other tables"}, continuously."
   role_arn               = var.role_arns["landing"]
   glue_version           = "6.0"
   worker_type            = each.value.worker_type
@@ -135,11 +135,12 @@ resource "aws_glue_job" "landing" {
       "--extra-jars"     = "s3://${var.bucket_names["artifacts"]}/${var.msk_iam_jar_key}"
       "--enable-metrics" = "true"
       "--release"        = var.release
-      "--tables"         = join(",", each.value.tables)
       "--extra-files"    = "${local.release}/${var.declarations_file}"
       "--declarations"   = var.declarations_file
     },
     local.dependencies,
+    # What the rest is, the release says that runs: one that declares a table more or less needs no apply.
+    length(var.streaming_groups[each.key].tables) > 0 ? { "--tables" = join(",", each.value.tables) } : length(local.named) > 0 ? { "--all_but" = join(",", sort(local.named)) } : {},
     { for key, value in var.job_arguments : "--${key}" => value },
   )
 

@@ -72,6 +72,11 @@ run "jobs" {
   }
 
   assert {
+    condition     = aws_glue_job.landing["customer-cdc"].default_arguments["--tables"] == "customers" && aws_glue_job.landing["order-cdc"].default_arguments["--all_but"] == "customers" && !can(aws_glue_job.landing["order-cdc"].default_arguments["--tables"])
+    error_message = "which tables are the rest, the release says"
+  }
+
+  assert {
     condition     = jsonencode(output.streaming_tables) == jsonencode({ customer-cdc = ["customers"], order-cdc = ["orders", "payments"] })
     error_message = "a group without tables takes the rest"
   }
