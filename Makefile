@@ -19,7 +19,7 @@ PARSE := --warn-error-options '{"error": "all", "silence": ["UnusedResourceConfi
 
 .PHONY: test
 test: lint ## lint, then all tests but the long ones (TESTS=path chooses)
-	@if command -v terraform >/dev/null; then $(MAKE) -f infra/infra.mk checkov; fi
+	@if command -v terraform >/dev/null; then $(MAKE) -f infra/infra.mk tools; fi
 	@scripts/test "not long and not aws" $(TESTS)
 
 .PHONY: lint lint-sql

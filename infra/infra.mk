@@ -1,15 +1,23 @@
-# Tools of the infrastructure tests that need an environment of their own: checkov pins an old boto3.
-#   make -f infra/infra.mk checkov
+# Tools of the infrastructure tests that need an environment of their own: checkov pins an old boto3,
+# iam-simulate is a program of Node.
+#   make -f infra/infra.mk tools
 
 PYTHON ?= python3
+SIMULATOR := .venv/iam-simulate/node_modules/.package-lock.json
 
-.PHONY: checkov checkov-lock
+.PHONY: tools checkov-lock
 
-checkov: .venv/checkov/bin/checkov
+tools: .venv/checkov/bin/checkov $(if $(shell command -v npm),$(SIMULATOR))
 
 .venv/checkov/bin/checkov: requirements/checkov.txt
 	$(PYTHON) -m venv .venv/checkov
 	.venv/checkov/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/checkov.txt
+
+$(SIMULATOR): requirements/iam-simulate/package-lock.json
+	mkdir -p .venv/iam-simulate
+	cp requirements/iam-simulate/*.json .venv/iam-simulate/
+	npm ci --prefix .venv/iam-simulate --ignore-scripts --no-audit --no-fund --silent
+	touch $@
 
 checkov-lock:
 	uv pip compile --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \

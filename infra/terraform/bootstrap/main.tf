@@ -178,7 +178,7 @@ resource "aws_iam_policy" "boundary" {
       {
         Sid    = "Logs"
         Effect = "Allow"
-        Action = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "logs:AssociateKmsKey", "logs:DescribeLogStreams", "logs:GetLogEvents", "logs:FilterLogEvents"]
+        Action = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "logs:AssociateKmsKey", "logs:DescribeLogStreams", "logs:GetLogEvents"]
         Resource = [
           for group in ["/${local.name}/*", "/aws-glue/jobs/${local.name}*", "/aws-glue/iceberg-*"] :
           "arn:aws:logs:${local.here}:log-group:${group}"
@@ -187,7 +187,7 @@ resource "aws_iam_policy" "boundary" {
       {
         Sid       = "Keys"
         Effect    = "Allow"
-        Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+        Action    = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"]
         Resource  = "arn:aws:kms:${local.here}:key/*"
         Condition = { "ForAnyValue:StringLike" = { "kms:ResourceAliases" = "alias/${local.name}-*" } }
       },
@@ -207,10 +207,10 @@ resource "aws_iam_policy" "boundary" {
       {
         Sid    = "Runs"
         Effect = "Allow"
-        Action = ["ecs:RegisterTaskDefinition", "ecs:TagResource", "ecs:RunTask", "ecs:StopTask", "ecs:DescribeTasks", "states:StartExecution", "states:ListExecutions", "states:DescribeExecution", "sqs:SendMessage", "events:PutTargets", "events:PutRule", "events:DescribeRule", "kafkaconnect:DescribeConnector", "kafkaconnect:DescribeConnectorOperation", "kafkaconnect:UpdateConnector", "kafkaconnect:DeleteConnector"]
+        Action = ["ecs:RegisterTaskDefinition", "ecs:RunTask", "ecs:StopTask", "ecs:TagResource", "ecs:DescribeTasks", "states:StartExecution", "states:ListExecutions", "sqs:SendMessage", "events:PutTargets", "events:PutRule", "events:DescribeRule", "kafkaconnect:DescribeConnector", "kafkaconnect:DescribeConnectorOperation", "kafkaconnect:UpdateConnector", "kafkaconnect:DeleteConnector"]
         Resource = [
           "arn:aws:ecs:${local.here}:task-definition/${local.name}-*", "arn:aws:ecs:${local.here}:task/${local.name}/*",
-          "arn:aws:states:${local.here}:stateMachine:${local.name}-*", "arn:aws:states:${local.here}:execution:${local.name}-*",
+          "arn:aws:states:${local.here}:stateMachine:${local.name}-*",
           "arn:aws:sqs:${local.here}:${local.name}-*", "arn:aws:events:${local.here}:rule/StepFunctionsGetEventsForECSTaskRule",
           "arn:aws:kafkaconnect:${local.here}:connector/${local.name}-*", "arn:aws:kafkaconnect:${local.here}:connector-operation/${local.name}-*",
         ]
@@ -235,6 +235,12 @@ resource "aws_iam_policy" "boundary" {
         Effect   = "Allow"
         Action   = "iam:PassRole"
         Resource = "${local.role}/${local.name}-*"
+      },
+      {
+        Sid      = "ServiceLinkedRole"
+        Effect   = "Allow"
+        Action   = "iam:CreateServiceLinkedRole"
+        Resource = "${local.role}/aws-service-role/kafkaconnect.amazonaws.com/*"
       },
       {
         Sid      = "NetworkInterfaces"
@@ -399,7 +405,7 @@ resource "aws_iam_role_policy" "apply" {
       {
         Sid      = "ReadRoles"
         Effect   = "Allow"
-        Action   = ["iam:GetRole", "iam:GetRolePolicy", "iam:ListRolePolicies", "iam:ListAttachedRolePolicies", "iam:ListInstanceProfilesForRole", "iam:ListRoleTags"]
+        Action   = ["iam:GetRole", "iam:GetRolePolicy", "iam:ListRolePolicies", "iam:ListAttachedRolePolicies", "iam:ListInstanceProfilesForRole"]
         Resource = "${local.role}/${local.name}-*"
       },
       {

@@ -1,4 +1,4 @@
-# What `terraform plan` asks of AWS, and no more: tests/infra/terraform/test_bootstrap.py records the
+# What `terraform plan` asks of AWS, and no more: tests/infra/terraform/test_rights.py records the
 # calls of a plan and compares. Nothing here shows contents: no object, message, log line, secret or
 # parameter, no settings of a connector, no run's history.
 locals {

@@ -28,7 +28,7 @@ from moto.glue.models import glue_backends
 from moto.kafka.models import kafka_backends
 from werkzeug.test import run_wsgi_app
 
-from tests.infra.terraform.calls import Call, Recorded, signing_name
+from tests.infra.terraform.calls import Call, Recorded, signature
 
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
@@ -227,7 +227,7 @@ class Extended:
         self._scaling_tags: Json = {}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        service = signing_name(environ) or ""
+        _, service = signature(environ) or ("", "")
         try:
             answer = self._answer(service, environ)
             if answer is None:

@@ -8,13 +8,17 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
 
 from tests.infra.terraform import aws, harness
 from tests.infra.terraform.calls import Call
 from tests.infra.terraform.harness import Terraform
+
+if TYPE_CHECKING:
+    from tests.infra.terraform.rights import Policies
 
 
 def missing(reason: str) -> None:
@@ -28,13 +32,13 @@ def tool(name: str) -> Path:
     """A program of the environment that checkov needs of its own: it pins an old boto3."""
     path = harness.PROJECT / ".venv" / "checkov" / "bin" / name
     if not path.exists():
-        missing(f"{name} is not installed: make -f infra/infra.mk checkov")
+        missing(f"{name} is not installed: make -f infra/infra.mk tools")
     return path
 
 
 @pytest.fixture(scope="session")
 def calls() -> set[Call]:
-    """What has been asked of AWS on loopback; whoever looks clears it first."""
+    """What has been asked of AWS on loopback, and by whom."""
     return set()
 
 
@@ -96,7 +100,10 @@ def environments(terraform: Terraform, tree: Path) -> dict[str, Environment]:
     for name in harness.ENVIRONMENTS:
         tfvars, plan_file = f"-var-file=environments/{name}.tfvars", f"{name}.tfplan"
         own = terraform.at(
-            TF_DATA_DIR=f".terraform-{name}", TF_CLI_ARGS_plan=tfvars, TF_CLI_ARGS_destroy=tfvars
+            TF_DATA_DIR=f".terraform-{name}",
+            TF_CLI_ARGS_plan=tfvars,
+            TF_CLI_ARGS_destroy=tfvars,
+            TF_VAR_access_key="terraform-plan",
         )
         harness.init(own, tree, f"-backend-config=path={name}.tfstate")
         own.must(tree, "plan", "-input=false", "-no-color", f"-out={plan_file}")
@@ -107,11 +114,10 @@ def environments(terraform: Terraform, tree: Path) -> dict[str, Environment]:
 
 @dataclass(frozen=True)
 class Applied:
-    """A root as it was applied, and what the apply asked of AWS."""
+    """A root as it was applied."""
 
     environment: Environment
     state: dict[str, Any]
-    calls: frozenset[Call]
 
     def resources(self, kind: str) -> dict[str, dict[str, Any]]:
         """Values of all resources of a type by their key (for_each) or name."""
@@ -128,37 +134,63 @@ def _resources(module: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from _resources(child)
 
 
+def _changing(environment: Environment, command: str, *arguments: str) -> None:
+    applying = environment.terraform.at(TF_VAR_access_key="terraform-apply")
+    options = ("-input=false", "-no-color", "-parallelism=40", *arguments)
+    applying.must(environment.folder, command, *options)
+
+
 @pytest.fixture(scope="session")
-def dev(environments: dict[str, Environment], calls: set[Call]) -> Applied:
-    """dev, applied to the cloud on loopback. test_apply.py destroys it, last."""
+def dev(environments: dict[str, Environment]) -> Applied:
+    """dev, applied to the cloud on loopback."""
     environment = environments["dev"]
-    calls.clear()
-    environment.terraform.must(
-        environment.folder,
-        "apply",
-        "-input=false",
-        "-no-color",
-        "-parallelism=40",
-        environment.plan_file,
-    )
-    state = harness.show(environment.terraform, environment.folder)
-    return Applied(environment, state, frozenset(calls))
-
-
-@dataclass(frozen=True)
-class Replanned:
-    """A plan of what is there already, and what it asked of AWS."""
-
-    plan: dict[str, Any]
-    calls: frozenset[Call]
+    _changing(environment, "apply", environment.plan_file)
+    return Applied(environment, harness.show(environment.terraform, environment.folder))
 
 
 @pytest.fixture(scope="session")
-def second_plan(dev: Applied, calls: set[Call]) -> Replanned:
+def second_plan(dev: Applied) -> dict[str, Any]:
     """dev, planned again at once."""
-    calls.clear()
-    plan = replan(dev, "second.tfplan")
-    return Replanned(plan, frozenset(calls))
+    return replan(dev, "second.tfplan")
+
+
+@pytest.fixture(scope="session")
+def destroyed(dev: Applied, second_plan: dict[str, Any], lake: Environment) -> None:
+    """dev, destroyed: whoever looks at what is there does so before."""
+    _changing(dev.environment, "destroy", "-auto-approve")
+
+
+@pytest.fixture(scope="session")
+def bootstrap(
+    terraform: Terraform, tree: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Applied]:
+    """dev's bootstrap, applied."""
+    folder = tmp_path_factory.mktemp("applied") / "bootstrap"
+    source = tree / "bootstrap"
+    shutil.copytree(source, folder, symlinks=True, ignore=shutil.ignore_patterns("tests"))
+    harness.on_loopback(folder, harness.LOCAL_STATE + DESTROYABLE)
+    (folder / "terraform.tfvars").write_text(BOOTSTRAP, encoding="utf-8")
+    harness.init(terraform, folder)
+    arguments = ("-auto-approve", "-input=false", "-no-color")
+    terraform.must(folder, "apply", *arguments)
+    environment = Environment("dev", folder, terraform, {}, "")
+    yield Applied(environment, harness.show(terraform, folder))
+    terraform.must(folder, "destroy", *arguments)
+
+
+BOOTSTRAP = """
+environment          = "dev"
+region               = "eu-central-1"
+github_repository    = "example-org@987654321/retail-lakehouse@123456789"
+github_repository_id = "123456789"
+"""
+DESTROYABLE = """
+resource "aws_s3_bucket" "state" {
+  lifecycle {
+    prevent_destroy = false
+  }
+}
+"""
 
 
 # A job and a table of the lake, which no environment has.
@@ -172,6 +204,23 @@ LAKE = """-var=lake_target={
 def lake(dev: Applied) -> Environment:
     """dev with the lake target on, planned over what is there."""
     return replace(dev.environment, plan=replan(dev, "lake.tfplan", LAKE))
+
+
+POWER = "arn:aws:iam::aws:policy/PowerUserAccess"
+
+
+@pytest.fixture(scope="session")
+def policies(lake: Environment, bootstrap: Applied, cloud: str) -> Policies:
+    """All that decides in dev, with the lake target on: the others are as they were applied."""
+    from tests.infra.terraform.rights import Policies
+
+    iam: Any = boto3.client(
+        *("iam", aws.REGION), endpoint_url=cloud, aws_access_key_id="x", aws_secret_access_key="x"
+    )
+    version = iam.get_policy(PolicyArn=POWER)["Policy"]["DefaultVersionId"]
+    power = iam.get_policy_version(PolicyArn=POWER, VersionId=version)["PolicyVersion"]["Document"]
+    planned = Applied(lake, {"values": lake.plan["planned_values"]})
+    return Policies.of((planned, bootstrap), {POWER: power})
 
 
 def replan(applied: Applied, name: str, *options: str) -> dict[str, Any]:

@@ -164,9 +164,19 @@ terraform {
 """
 ON_LOOPBACK = """
 provider "aws" {
+  access_key                  = var.access_key
+  secret_key                  = var.access_key
   max_retries                 = 2
   s3_use_path_style           = true
   skip_metadata_api_check     = true
+}
+"""
+# Whose calls these are (calls.py). A plan file does not keep it: each command has its own.
+ACCESS_KEY = """
+variable "access_key" {
+  type      = string
+  default   = null
+  ephemeral = true
 }
 """
 
@@ -177,8 +187,11 @@ def on_loopback(root: Path, state: str = LOCAL_STATE) -> None:
     Terraform merges override files into the configuration; the modules are untouched.
     """
     (root / "harness_override.tf").write_text(state + ON_LOOPBACK, encoding="utf-8")
-    # As after the first upload: then the plugin is made as well.
-    (root / "harness.auto.tfvars").write_text("connect = { plugin_uploaded = true }\n", "utf-8")
+    (root / "harness.tf").write_text(ACCESS_KEY, encoding="utf-8")
+    if (root / "bootstrap").exists():
+        # As after the first upload: then the plugin is made as well.
+        uploaded = "connect = { plugin_uploaded = true }\n"
+        (root / "harness.auto.tfvars").write_text(uploaded, "utf-8")
 
 
 def planned(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -26,20 +26,6 @@ MUTANTS: dict[str, tuple[Mutant, ...]] = {
             "deletion_window_in_days = var.deletion_window_in_days",
             "deletion_window_in_days = 7",
         ),
-        Mutant(
-            "services use a key for this account only",
-            'StringEquals = { "aws:SourceAccount" = var.account_id }\n          }',
-            'StringEquals = { "aws:SourceAccount" = var.account_id }\n          }'
-            '\n        },\n        {\n          Sid = "Open"\n          Effect = "Allow"\n'
-            '          Principal = { AWS = "*" }\n          Action = ["kms:Decrypt"]\n'
-            '          Resource = "*"',
-        ),
-        Mutant(
-            "events reach the encrypted topic",
-            'Principal = { Service = "events.amazonaws.com" }',
-            'Principal = { Service = "events.amazonaws.com" }\n          '
-            'Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }',
-        ),
     ),
     "secrets": (
         Mutant(

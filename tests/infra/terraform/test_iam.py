@@ -109,7 +109,10 @@ def test_parliament_finds_nothing(policies: dict[str, list[Statement]], tmp_path
 
 def test_roles_touch_this_environment_only(policies: dict[str, list[Statement]]) -> None:
     """Every named resource carries the environment, or an identifier that AWS gave to it."""
-    shared = ("StepFunctionsGetEventsForECSTaskRule", ":catalog", "/aws-glue/iceberg-")
+    shared = (
+        *("StepFunctionsGetEventsForECSTaskRule", ":catalog", "/aws-glue/iceberg-"),
+        ":role/aws-service-role/",
+    )
     given = (
         *("network-interface/*", ":vpc/", "subnet/", "security-group/", ":key/"),
         *("workgroup/", "namespace/", "redshift-serverless:eu-central-1:123456789012:snapshot/*"),

@@ -76,6 +76,7 @@ locals {
 
   use_data_key     = { Sid = "DataKey", Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = var.key_arns["data"] }
   read_with_key    = { Sid = "DataKey", Effect = "Allow", Action = "kms:Decrypt", Resource = var.key_arns["data"] }
+  write_with_key   = { Sid = "DataKey", Effect = "Allow", Action = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"], Resource = var.key_arns["data"] }
   open_secrets_key = { Sid = "SecretsKey", Effect = "Allow", Action = "kms:Decrypt", Resource = var.key_arns["secrets"] }
 
   # Without ListBucket on the whole bucket S3 answers 403 instead of 404 for a missing object.
@@ -87,6 +88,16 @@ locals {
     Action    = "cloudwatch:PutMetricData"
     Resource  = "*"
     Condition = { StringEquals = { "cloudwatch:namespace" = ["Glue", var.metrics_namespace] } }
+  }
+
+  # A task that takes its definition's tags is tagged as it starts (ECS Developer Guide, "Grant permission
+  # to tag resources on creation").
+  tag_tasks = {
+    Sid       = "TagTasks"
+    Effect    = "Allow"
+    Action    = "ecs:TagResource"
+    Resource  = "${local.ecs}:task/${var.name}/*"
+    Condition = { StringEquals = { "ecs:CreateAction" = "RunTask" } }
   }
 
   connect_to_kafka = { Sid = "Cluster", Effect = "Allow", Action = ["kafka-cluster:Connect", "kafka-cluster:DescribeCluster"], Resource = local.kafka.cluster }
@@ -232,6 +243,14 @@ locals {
     },
     { Sid = "MakeConnector", Effect = "Allow", Action = ["kafkaconnect:CreateConnector", "kafkaconnect:ListConnectors"], Resource = "*" },
     {
+      # The first connector of an account makes it (MSK Developer Guide, "Service-linked roles for MSK Connect").
+      Sid       = "ServiceLinkedRole"
+      Effect    = "Allow"
+      Action    = "iam:CreateServiceLinkedRole"
+      Resource  = "${local.role}/aws-service-role/kafkaconnect.amazonaws.com/AWSServiceRoleForKafkaConnect"
+      Condition = { StringEquals = { "iam:AWSServiceName" = "kafkaconnect.amazonaws.com" } }
+    },
+    {
       Sid       = "ConnectorRole"
       Effect    = "Allow"
       Action    = "iam:PassRole"
@@ -315,7 +334,8 @@ locals {
       }),
       local.list_landing,
       { Sid = "ReadLanding", Effect = "Allow", Action = "s3:GetObject", Resource = "${var.bucket_arns["landing"]}/landing/*" },
-      local.read_with_key,
+      # Whoever writes to an encrypted catalog encrypts (Glue User Guide, "Setting up encryption").
+      local.write_with_key,
     ]
 
     connector = [
@@ -332,7 +352,6 @@ locals {
     dbt = concat(local.warehouse_login, [
       { Sid = "DbtState", Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject"], Resource = "${var.bucket_arns["artifacts"]}/state/*" },
       local.use_data_key,
-      local.own_metrics,
     ])
 
     operations = concat(
@@ -353,7 +372,6 @@ locals {
         { Sid = "ConsumerGroups", Effect = "Allow", Action = ["kafka-cluster:DescribeGroup", "kafka-cluster:AlterGroup"], Resource = "${local.kafka.group}/lakehouse-*" },
         local.list_landing,
         { Sid = "WriteLanding", Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"], Resource = local.landing_objects },
-        { Sid = "DbtState", Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject"], Resource = "${var.bucket_arns["artifacts"]}/state/*" },
         local.use_data_key,
         local.open_secrets_key,
         local.own_metrics,
@@ -380,6 +398,7 @@ locals {
         Resource  = [for family in ["dbt", "operations"] : "${local.ecs}:task-definition/${var.name}-${family}:*"]
         Condition = { ArnEquals = { "ecs:cluster" = "${local.ecs}:cluster/${var.name}" } }
       },
+      local.tag_tasks,
       { Sid = "WatchTasks", Effect = "Allow", Action = ["ecs:DescribeTasks", "ecs:StopTask"], Resource = "${local.ecs}:task/${var.name}/*" },
       {
         Sid       = "TaskRoles"
@@ -413,6 +432,9 @@ locals {
       },
       { Sid = "FailedStarts", Effect = "Allow", Action = "sqs:SendMessage", Resource = "arn:aws:sqs:${var.region}:${var.account_id}:${var.name}-failed-starts" },
       { Sid = "QueueKey", Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = var.key_arns["logs"] },
+      local.tag_tasks,
+      # The schedules' inputs are encrypted (EventBridge Scheduler User Guide, "Encryption at rest").
+      local.read_with_key,
     ])
 
     deploy = [
@@ -426,7 +448,7 @@ locals {
         ]
         Resource = var.repository_arn
       },
-      { Sid = "Releases", Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject"], Resource = [for prefix in ["glue", "connect", "releases", "state"] : "${var.bucket_arns["artifacts"]}/${prefix}/*"] },
+      { Sid = "Releases", Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject"], Resource = [for prefix in ["glue", "connect", "state"] : "${var.bucket_arns["artifacts"]}/${prefix}/*"] },
       { Sid = "ReadEnvironment", Effect = "Allow", Action = "s3:GetObject", Resource = [for prefix in ["environment"] : "${var.bucket_arns["artifacts"]}/${prefix}/*"] },
       { Sid = "ListArtifacts", Effect = "Allow", Action = ["s3:ListBucket", "s3:GetBucketLocation"], Resource = var.bucket_arns["artifacts"] },
       local.use_data_key,
@@ -434,7 +456,7 @@ locals {
       {
         Sid      = "Jobs"
         Effect   = "Allow"
-        Action   = ["glue:GetJob", "glue:UpdateJob", "glue:StartJobRun", "glue:GetJobRun", "glue:GetJobRuns", "glue:BatchStopJobRun"]
+        Action   = ["glue:GetJob", "glue:UpdateJob", "glue:StartJobRun", "glue:GetJobRuns", "glue:BatchStopJobRun"]
         Resource = "${local.glue}:job/${var.name}-*"
       },
       { Sid = "ReadTaskDefinitions", Effect = "Allow", Action = "ecs:DescribeTaskDefinition", Resource = "*" },
@@ -462,9 +484,7 @@ locals {
         Resource  = [for role in ["landing", "batch"] : "${local.role}/${var.name}-${role}" if contains(keys(local.services), role)]
         Condition = { StringEquals = { "iam:PassedToService" = "glue.amazonaws.com" } }
       },
-      { Sid = "ReadTaskLogs", Effect = "Allow", Action = ["logs:GetLogEvents", "logs:FilterLogEvents"], Resource = ["${local.logs}:/${var.name}/tasks", "${local.logs}:/${var.name}/tasks:log-stream:*"] },
-      { Sid = "StartRuns", Effect = "Allow", Action = "states:StartExecution", Resource = local.machine },
-      { Sid = "WatchRuns", Effect = "Allow", Action = "states:DescribeExecution", Resource = "${local.states}:execution:${var.name}-run:*" },
+      { Sid = "ReadTaskLogs", Effect = "Allow", Action = "logs:GetLogEvents", Resource = "${local.logs}:/${var.name}/tasks:log-stream:*" },
     ]
   }
 }

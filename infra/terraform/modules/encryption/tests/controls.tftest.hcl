@@ -22,22 +22,6 @@ run "keys" {
   }
 
   assert {
-    condition = alltrue([
-      for statement in jsondecode(aws_kms_key.this["logs"].policy).Statement :
-      can(statement.Condition) || contains([{ AWS = "arn:aws:iam::123456789012:root" }, { Service = "events.amazonaws.com" }], statement.Principal)
-    ])
-    error_message = "control: services use a key for this account only"
-  }
-
-  assert {
-    condition = anytrue([
-      for statement in jsondecode(aws_kms_key.this["logs"].policy).Statement :
-      statement.Principal == { Service = "events.amazonaws.com" } && !can(statement.Condition) && jsonencode(statement.Action) == jsonencode(["kms:Decrypt", "kms:GenerateDataKey"])
-    ])
-    error_message = "control: events reach the encrypted topic"
-  }
-
-  assert {
     condition     = toset(keys(aws_kms_key.this)) == toset(["data", "secrets", "logs"])
     error_message = "a key for each purpose"
   }
