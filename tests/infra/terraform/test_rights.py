@@ -7,6 +7,7 @@ policies of keys, buckets, secrets and topics.
 from __future__ import annotations
 
 import copy
+import dataclasses
 import fnmatch
 import json
 import re
@@ -18,14 +19,20 @@ from tests.infra.terraform import harness
 from tests.infra.terraform.calls import Call
 from tests.infra.terraform.conftest import Applied
 from tests.infra.terraform.policies import Statement, listed
-from tests.infra.terraform.rights import Decision, Policies, tabled
+from tests.infra.terraform.rights import Decision, Document, Policies, tabled
 
 PROTECTION = "KeepWhatHoldsData"
 
 
 @pytest.fixture(scope="module")
-def table(dev: Applied, bootstrap: Applied) -> dict[str, list[Call]]:
+def tables(dev: Applied, bootstrap: Applied) -> dict[str, list[Call]]:
     return tabled(dev, bootstrap)
+
+
+@pytest.fixture(scope="module")
+def table(tables: dict[str, list[Call]]) -> dict[str, list[Call]]:
+    """What is asked."""
+    return {kind: calls for kind, calls in tables.items() if kind != "nobody"}
 
 
 @pytest.fixture(scope="module")
@@ -208,3 +215,87 @@ def test_the_boundary_is_no_wider_than_its_roles(policies: Policies, everything:
         if not fnmatch.filter(asked, action)
     }
     assert unused == OF_A_CLUSTER
+
+
+def test_nobody_may_do_what_nobody_needs(policies: Policies, tables: dict[str, list[Call]]) -> None:
+    """Neighbours of what is allowed: of every kind of resource, principal and condition."""
+    decisions = policies.decide(set(tables["nobody"]))
+    assert len(decisions) > 400
+    assert [d for d in decisions if not d.result.endswith("lyDenied")] == []
+
+
+def test_the_boundary_keeps_what_a_policy_would_give_away(
+    policies: Policies, tables: dict[str, list[Call]]
+) -> None:
+    """Were a role's own policy "*": what it then could do to what is not its environment's."""
+    everything = {"Version": "2012-10-17", "Statement": [ALL]}
+    identity = {role: [everything] for role in policies.boundary}
+    open_policies = dataclasses.replace(policies, identity=policies.identity | identity)
+    asked = [call for call in tables["nobody"] if call.who == "operations"]
+    allowed = {d.call.action for d in open_policies.decide(asked) if d.result == "Allowed"}
+    assert allowed == WITHIN_THE_ENVIRONMENT
+
+
+ALL = {"Sid": "All", "Effect": "Allow", "Action": "*", "Resource": "*"}
+# The boundary goes by name and service: inside the environment the role's own policy decides.
+WITHIN_THE_ENVIRONMENT = {
+    *("cloudwatch:PutMetricData", "ecs:RunTask", "ecs:TagResource", "iam:PassRole"),
+    *("glue:BatchDeletePartition", "glue:DeletePartition", "glue:UpdateTable"),
+    *("kafka-cluster:CreateTopic", "kafka-cluster:DeleteTopic"),
+    *("kafka-cluster:ReadData", "kafka-cluster:WriteData"),
+    *("logs:GetLogEvents", "redshift-serverless:GetCredentials"),
+    *("s3:DeleteObject", "s3:GetObject", "s3:PutObject"),
+}
+
+
+def test_no_role_may_do_what_only_another_needs(
+    policies: Policies, table: dict[str, list[Call]]
+) -> None:
+    """Every tabled request, made by every other role that has its action; a plan's aside."""
+    needed = set().union(*table.values())
+    own = {(call.who, call.action, call.resource) for call in needed}
+    asked = {call for call in needed if call.who in policies.identity}
+    others = {
+        dataclasses.replace(call, who=role)
+        for role, documents in policies.identity.items()
+        if not role.startswith("terraform-")
+        for call in asked
+        if (role, call.action, call.resource) not in own and named(documents, call.action)
+    }
+    assert len(others) > 100
+    allowed = {
+        (d.call.who, d.call.action.partition(":")[0], d.call.resource.rpartition("/")[2])
+        for d in policies.decide(others)
+        if d.result == "Allowed"
+    }
+    assert allowed == SHARED
+
+
+def named(documents: Iterable[Document], action: str) -> bool:
+    return any(
+        fnmatch.fnmatchcase(action, like)
+        for document in documents
+        for statement in document["Statement"]
+        if allows(statement)
+        for like in listed(statement["Action"])
+    )
+
+
+# What one statement gives beside what the role needs.
+SHARED = {
+    ("batch", "glue", "retail_lakehouse_dev_landing"),  # a table's actions name its database too
+    ("connector", "kafka-cluster", "retail.transaction"),  # which it writes, and landing reads
+    ("deploy", "ecs", "retail-lakehouse-dev-operations:1"),  # families as the schedules run them
+    ("operations", "kafka-cluster", "lakehouse-landing-x"),  # repairs move landing's groups
+    ("operations", "kafka-cluster", "retail.transaction"),  # all declared topics are managed
+    ("operations", "kafka-cluster", "schema-history.retail"),
+    ("operations", "s3", "x"),  # landing's checkpoints
+    # Redshift chooses the names of its consumer groups.
+    *(
+        ("redshift", "kafka-cluster", group)
+        for group in (
+            *("__amazon_msk_connect_x", "connect-x", "lakehouse-landing-x", "lakehouse-x"),
+            "retail-schemahistory",
+        )
+    ),
+}
