@@ -16,10 +16,12 @@ from tests.unit.project.typed import terraform_names, wrong
 
 # What pages name that is no file of the repository, and where it is.
 ELSEWHERE = {
-    "made on this machine": ".venv .jars data build target *.s3.tfbackend login.json salt.json",
+    "made on this machine": ".venv .jars data build target *.s3.tfbackend login.json salt.json "
+    "*/errored.tfstate",
     "in the landing zone": "_landing.json _ledger _writers landing checkpoints env",
-    "in the artifacts bucket": "glue/<release>",
-    "in AWS": "/retail-lakehouse-* retail-lakehouse-* retail/pii-salt",
+    "in the artifacts bucket": "glue/<release> state/deployed.json",
+    "in AWS": "/retail-lakehouse-* retail-lakehouse-* retail/pii-salt /aws-glue/jobs/* "
+    "operations/lakehouse/*",
     "at GitHub": "refs/pull",
     "in another program": "materializations/table.sql kafka-delete-records.sh",
     "an example": "name/.. -/150 150/190",
