@@ -121,13 +121,12 @@ def seen_unmasked(stand_in: StandIn, user: str) -> list[str]:
     """
     names = sorted({name for columns in personal_columns().values() for name in columns})
     unmasked = stand_in.books.rows(
-        "select of_table.schema_name || '.' || of_table.table_name, of_table.column_name"
-        " from standin.columns as of_table where of_table.column_name = any (%s)"
-        " and not exists (select 1 from redshift.svv_attached_masking_policy as mask"
-        " where mask.schema_name = of_table.schema_name and mask.table_name = of_table.table_name"
-        " and mask.output_columns = of_table.column_name)"
-        " and not exists (select 1 from pg_views as v where v.schemaname = of_table.schema_name"
-        " and v.viewname = of_table.table_name)",
+        "select n.nspname || '.' || c.relname, a.attname from pg_attribute as a"
+        " inner join pg_class as c on a.attrelid = c.oid and c.relkind = 'r'"
+        " inner join pg_namespace as n on c.relnamespace = n.oid"
+        " where a.attname = any (%s)"
+        " and not exists (select 1 from standin.attached_policies as mask"
+        " where mask.relation = c.oid and mask.columns = a.attname)",
         names,
     )
     return [

@@ -1,4 +1,7 @@
-"""`dbt build --target prod` gives what target local gives from the same events, value for value."""
+"""`dbt build --target prod` gives what target local gives from the same events, value for value.
+
+An administrator deploys, dbt builds as the user that the deployment makes of it, analysts read.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 from unittest.mock import patch
 
@@ -17,6 +20,7 @@ from dbt.contracts.graph.nodes import CompiledNode
 from typer.testing import CliRunner
 
 from ingestion.declarations import load
+from ingestion.errors import TerminalError
 from lakehouse.cli import app
 from lakehouse.warehouse.comparison import Comparison
 from playground.services.kafka import KafkaBroker
@@ -26,19 +30,35 @@ from redshift_standin.statements import Statements
 from redshift_standin.wire import Session
 from tests.kit.corpus.canonical import golden_values, question
 from tests.kit.dbt import Dbt, environment, explain
-from tests.kit.redshift import Prod, differences
+from tests.kit.redshift import Prod, differences, read_by, seen_unmasked
 from tests.redshift.conftest import World, new_world
 
 
 @dataclass
 class Rounds:
-    """Two rounds of builds, and what differed from target local after each."""
+    """Two rounds of builds, and what differed from target local after each.
+
+    In `world`, target prod is what dbt's own user sees; `admin` is the administrator's.
+    """
 
     world: World
+    admin: Prod
     read_ahead_of_landing: bool
     differing: list[list[Comparison]]
     in_transaction: list[tuple[Session, str]]
     """The statements that were sent in a transaction, each with its session."""
+    leaks: list[list[str]]
+    """Personal columns that an analyst read in clear, before each transaction."""
+    unread: list[set[str]] = field(default_factory=list)
+    """The marts that an analyst did not read after each build."""
+
+    def build(self, *arguments: str) -> None:
+        """Build target prod as dbt's own user, and look at what an analyst then reads."""
+        self.world.prod.dbt.build(*arguments)
+        read = set(read_by(self.admin.stand_in, ANALYST))
+        marts = {name for (name,) in self.admin.rows(_MARTS)}
+        assert read <= marts and len(marts) > 10
+        self.unread.append(marts - read)
 
     def build_and_compare(self) -> list[Comparison]:
         """Build target local from what is landed, and compare every table of it with prod."""
@@ -46,10 +66,22 @@ class Rounds:
         return differences(self.world.prod, self.world.local)
 
 
-# The tables are the same for both. What differs is how records are read, which the corpus shows of
-# both connectors.
+BUILDER, ANALYST = "IAMR:retail-prod-dbt", "ann"
+_MARTS = (
+    "select table_schema || '.' || table_name from information_schema.tables"
+    " where table_schema = 'marts'"
+)
+
+
+# The tables are the same for all. What differs of connectors is how records are read, which the
+# corpus shows of both; of isolation levels, what is refused (Amazon Redshift, error 1023).
 @pytest.fixture(
-    scope="module", params=["sqlserver", pytest.param("postgresql", marks=pytest.mark.long)]
+    scope="module",
+    params=[
+        "sqlserver",
+        pytest.param("postgresql", marks=pytest.mark.long),
+        pytest.param("serializable", marks=pytest.mark.long),
+    ],
 )
 def rounds(
     request: pytest.FixtureRequest,
@@ -61,42 +93,57 @@ def rounds(
     streaming view was made again, so that it starts at the earliest offset."""
     folder = tmp_path_factory.mktemp("rounds")
     kafka.delete_all_topics()
-    translate, in_transaction = Statements.translate, []
+    is_serializable = request.param == "serializable"
+    translate = Statements.translate
+    in_transaction: list[tuple[Session, str]] = []
+    leaks: list[list[str]] = []
 
     def translate_and_note(statements: Statements, sql: str, session: Session) -> str:
         if session.in_transaction:
             in_transaction.append((session, sql))
+        elif sql.rpartition("*/")[2].strip().lower() == "begin":
+            leaks.append(seen_unmasked(stand_in, ANALYST))
         return translate(statements, sql, session)
 
     with (
+        StandIn(
+            redshift_postgres, {"lake": folder}, "serializable" if is_serializable else "snapshot"
+        ) as stand_in,
         patch.object(Statements, "translate", translate_and_note),
-        StandIn(redshift_postgres, {"lake": folder}) as stand_in,
     ):
-        world = new_world(stand_in, kafka, folder, request.param)
-        prod, lake = world.prod, world.lake
-        done = Rounds(world, False, [], in_transaction)
+        stand_in.admin(f"create user {ANALYST} password disable")
+        world = new_world(
+            stand_in, kafka, folder, "sqlserver" if is_serializable else request.param
+        )
+        login = {"LAKEHOUSE_REDSHIFT_TRANSFORMER": BUILDER}
+        dbt = replace(world.prod.dbt, settings={**world.prod.dbt.settings, **login})
+        admin, lake = replace(world.prod, dbt=dbt), world.lake
+        world = replace(world, prod=admin.logged_in_as(BUILDER))
+        done = Rounds(world, admin, False, [], in_transaction, leaks)
 
         lake.produce([*world.changes.snapshot(), *world.changes.stream(4)])
         lake.land()
         lake.produce(world.changes.stream(2))
-        prod.lakehouse("deploy")
-        prod.refresh()
-        prod.dbt.build()
+        admin.lakehouse("deploy")
+        stand_in.admin(f"grant role analyst to {ANALYST}")
+        admin.refresh()
+        done.build()
         lake.land()
-        logged = prod.rows("select count(*) from staging.customers__log")
-        done.read_ahead_of_landing = logged == prod.rows(
+        logged = admin.rows("select count(*) from staging.customers__log")
+        done.read_ahead_of_landing = logged == admin.rows(
             "select count(*) from streaming.customers_1"
         )
         done.differing.append(done.build_and_compare())
+        admin.lakehouse("access")
 
-        prod.lakehouse("archive")
-        assert prod.rows("select count(*) from streaming.customers_1") == [(0,)]
-        prod.stand_in.admin("drop materialized view streaming.customers_1")
+        admin.lakehouse("archive")
+        assert admin.rows("select count(*) from streaming.customers_1") == [(0,)]
+        stand_in.admin("drop materialized view streaming.customers_1")
         lake.produce(world.changes.stream(2))
         lake.land()
-        prod.lakehouse("deploy")
-        prod.refresh()
-        prod.dbt.build()
+        admin.lakehouse("deploy")
+        admin.refresh()
+        done.build()
         done.differing.append(done.build_and_compare())
         yield done
     kafka.delete_all_topics()
@@ -137,9 +184,22 @@ def test_full_refresh_loses_nothing_that_kafka_no_longer_holds(rounds: Rounds) -
         " where table_schema = 'streaming' and table_type = 'BASE TABLE'"
     ):
         prod.stand_in.admin(f"truncate {relation[0]}")
-    prod.dbt.build("--full-refresh")
+    rounds.build("--full-refresh")
     different = rounds.build_and_compare()
     assert not different, different
+
+
+def test_analysts_keep_every_mart_and_see_nothing_in_clear(rounds: Rounds) -> None:
+    """Views are replaced, tables made anew or their rows replaced; at first masks are missing."""
+    assert rounds.unread[0] == {"marts.dim_customer", "marts.dim_customer_current"}
+    assert rounds.unread[1:] and not any(rounds.unread[1:]), "the next build, the full refresh"
+    assert len(rounds.leaks) > 100 and not any(rounds.leaks)
+    assert rounds.admin.lakehouse("access") == "nothing to do\n"
+    with rounds.admin.logged_in_as(ANALYST).warehouse() as session:
+        for (mart,) in rounds.admin.rows(_MARTS):
+            assert session.rows(f"select count(*) from {mart}") != [(0,)]
+        with pytest.raises(TerminalError, match="permission denied"):
+            session.rows("select 1 from staging.stg_retail__customers")
 
 
 def test_one_more_build_writes_nothing(rounds: Rounds) -> None:
