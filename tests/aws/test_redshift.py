@@ -15,6 +15,7 @@ import pytest
 
 from ingestion.declarations import load
 from ingestion.errors import TerminalError
+from lakehouse.warehouse.access import personal_columns
 from lakehouse.warehouse.connection import Warehouse
 from lakehouse.warehouse.streams import grant_rows, stream_problems, stream_states
 from tests.kit.redshift_examples import (
@@ -143,6 +144,39 @@ def test_ones_own_statements_are_told_with_their_comment(warehouse: Warehouse) -
 def test_roles_are_there(warehouse: Warehouse) -> None:
     roles = {role for role, what, _object in grant_rows(warehouse) if what == "exists"}
     assert roles == {"loader", "transformer", "analyst"}
+
+
+def test_dbts_user_has_its_role_and_the_landing_zone(warehouse: Warehouse) -> None:
+    """Docs/redshift.md, "Who is who": by the deployment, from the names in the environment."""
+    user = warehouse.settings.transformer
+    if not user:
+        pytest.skip("LAKEHOUSE_REDSHIFT_TRANSFORMER is not set: no user to look for")
+    assert ("transformer", "has member", user) in grant_rows(warehouse)
+    assert warehouse.rows(
+        "select users.usename from pg_namespace as schemas inner join pg_user as users"
+        " on schemas.nspowner = users.usesysid where schemas.nspname = 'landing'"
+    ) == [(user,)]
+
+
+def test_analysts_read_no_table_without_its_masks(warehouse: Warehouse) -> None:
+    """The views on them show what the masks of their tables show (t_ddm-considerations)."""
+    rows = grant_rows(warehouse)
+    marts = f"{warehouse.settings.schema_prefix}marts"
+    masked = {on.replace(" ", ".") for role, what, on in rows if what == "sees masked"}
+    tables = {
+        name
+        for (name,) in warehouse.rows(
+            "select table_name from information_schema.tables"
+            f" where table_schema = '{marts}' and table_type = 'BASE TABLE'"
+        )
+    }
+    personal = [
+        f"{marts}.{mart}.{column}"
+        for mart, columns in personal_columns().items()
+        for column in columns
+        if mart in tables and ("analyst", "reads", f"{marts}.{mart}") in rows
+    ]
+    assert set(personal) <= {name.replace('["', "").replace('"]', "") for name in masked}
 
 
 @pytest.mark.parametrize(
