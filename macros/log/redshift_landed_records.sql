@@ -114,6 +114,8 @@
   'landing'` are the files of the ledger of which the stream lacks a record, each with its folder.
 -#}
 {% macro redshift__choose_landing_files(table) %}
+    {#- kept for the hooks behind this one, which are in the transaction -#}
+    {% do cdc_history.current_run() %}
     {% set ledger = cdc_history.operations_relation('ledger') %}
     {% set partitions = _partitions_read(table, ledger) if is_incremental() else [] %}
     set enable_case_sensitive_super_attribute to true;

@@ -1,7 +1,7 @@
-"""dbt-redshift sends a statement once more, alone, on a new connection after certain errors.
+"""Errors in whole builds, first ones and full refreshes: what test_faults.py does a node at a time.
 
-What the node's transaction did before is rolled back then. After each such error the next build
-finds nothing missing: every table is what target local makes of the same records at once.
+After each the next build finds nothing missing: every table is what target local makes of the same
+records at once.
 """
 
 from __future__ import annotations
@@ -68,29 +68,6 @@ def watermark(consumer: str) -> str:
 def replacement(table: str) -> str:
     """The statement with what a build makes of the table's touched rows."""
     return rf'create temporary table\s+"{table}__dbt_tmp'
-
-
-@pytest.mark.timeout(900)
-def test_watermarks_stay_with_their_rows(world: World) -> None:
-    faults = [
-        Fault(watermark("history.customers_history"), CONFLICT),
-        Fault(r"merge into \S*dim_store", SCHEMA),
-    ]
-    build_with(world, faults, *NODES)
-    check_next_build(world, *NODES)
-
-
-@pytest.mark.timeout(900)
-def test_rows_stay_with_what_came_before_them(world: World) -> None:
-    """The rows that a pre-hook deletes are there again; so is the view of an older release."""
-    world.prod.stand_in.admin("drop view staging.stg_retail__stores")
-    world.prod.stand_in.admin(
-        "create view staging.stg_retail__stores as"
-        " select * from staging.stores__log where _cdc_run < 0 with no schema binding"
-    )
-    comments = r"pg_description[\s\S]*relname = 'stg_retail__stores'"
-    build_with(world, [Fault(replacement("dim_customer"), OID), Fault(comments, CONFLICT)], *NODES)
-    check_next_build(world, *NODES)
 
 
 @pytest.mark.long

@@ -110,7 +110,7 @@ class Books:
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Rows of a query on the PostgreSQL behind the stand-in."""
         with self._lock:
-            if self._looking is None:
+            if self._looking is None or self._looking.closed:
                 self._looking = psycopg2.connect(self._dsn)
                 self._looking.autocommit = True
             with self._looking.cursor() as database:

@@ -1,10 +1,39 @@
 {% macro finish_run(results) %}
     {% if execute and cdc_history.invocation_writes() %}
         {% set failed = results | selectattr('status', 'in', ['error', 'fail', 'runtime error']) | list %}
+        {% set lost = cdc_history._nodes_without_watermark(results) %}
+        {% if lost %}
+            {% do run_query(cdc_history.end_run_sql('failed')) %}
+            {% do exceptions.raise_compiler_error(
+                "nothing is written of " ~ lost | join(', ') ~ ", which dbt calls built: the database undid their"
+                ~ " transactions when it was to commit them. `dbt retry` takes them for built; run `dbt build`, which catches up.") %}
+        {% endif %}
+        {#- first: whatever fails behind it, no dead run refuses the next one -#}
+        {{ cdc_history.end_run_sql('failed' if failed else 'succeeded') }};
         {% if not flags.EMPTY %}{{ cdc_history._save_audits(results) }}{% endif %}
         {{ cdc_history._forget_watermarks_sql() }}
-        {{ cdc_history.end_run_sql('failed' if failed else 'succeeded') }}
     {% endif %}
+{% endmacro %}
+
+{#-
+  dbt sends a COMMIT once more after an InterfaceError or InternalError of the driver. Where the first one had
+  failed, the second ends the failed transaction, which is no error: dbt calls the node built.
+-#}
+{% macro _nodes_without_watermark(results) %}
+    {% set built = {} %}
+    {% for result in results
+        if result.status == 'success' and result.node.resource_type in ['model', 'snapshot', 'seed']
+        and 'save_watermark' in result.node.config.post_hook | map(attribute='sql') | join %}
+        {% do built.update({result.node.schema ~ '.' ~ result.node.alias: result.node.name}) %}
+    {% endfor %}
+    {% if built %}
+        {% for row in run_query(
+            "select consumer from " ~ cdc_history.operations_relation('watermarks')
+            ~ " where abs(run_number) = " ~ cdc_history.current_run()).rows %}
+            {% do built.pop(row[0], none) %}
+        {% endfor %}
+    {% endif %}
+    {% do return(built.values() | sort) %}
 {% endmacro %}
 
 {#-

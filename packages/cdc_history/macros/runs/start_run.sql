@@ -95,6 +95,8 @@
         {{ cdc_history.utc_now() }},
         'running'
     from {{ cdc_history.operations_relation('runs') }} as runs
+    -- sent once more because nobody told that it was done, it adds nothing
+    having count(case when runs.invocation_id = '{{ invocation_id }}' then 1 end) = 0
 {% endmacro %}
 
 {% macro _live_runs_sql() %}

@@ -1,0 +1,126 @@
+"""Nothing or everything, at every statement of every kind of node: whatever is retried.
+
+dbt-redshift sends a statement once more, alone, on a new connection after certain errors, and on
+the same one after others; what the transaction did before is gone then. After each error at each
+statement the warehouse is as before the node or as after it, or one more build brings it there; no
+run is kept as succeeded in which something is missing. What "after" is, target local says too.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from playground.services.kafka import KafkaBroker
+from playground.services.postgres import PostgresServer
+from redshift_standin.server import StandIn
+from tests.redshift.conftest import new_world
+from tests.redshift.faults import DONE, ERRORS, Case, Faulty, faulty
+
+# In an order in which no node is built before the one that it is built on.
+FEW = (
+    *("time_zones", "stores__log", "stg_retail__stores", "dim_store"),
+    *("customers_history", "dim_customer", "dim_customer_current", "archive", "deploy"),
+)
+# Of three declared tables: customers, orders, stores. The hooks are those of `time_zones`.
+KINDS = (
+    *(*FEW[:4], "customers__log", *FEW[4:7]),
+    *("orders_history", "fct_orders", "agg_customer_value", *FEW[7:]),
+)
+# At which statement which error did what in an earlier release.
+FOUND = [
+    # a COMMIT that is sent again ends the failed transaction, and dbt says success
+    ("dim_store", r"^COMMIT", "internal"),
+    ("stores__log", r"^COMMIT", "interface"),
+    ("stg_retail__stores", r"^COMMIT", "internal"),
+    # of a run whose COMMIT was sent again there were two
+    ("hooks", r"^commit;", "conflict, done"),
+    # a run that could not forget its older watermarks refused all others for hours
+    ("hooks", r"delete from \S*watermarks", "1023"),
+]
+
+
+def cases(opened: Faulty, kind: str) -> list[Case]:
+    """Each statement with each error; what commits also with an unknown outcome."""
+    return [
+        Case(kind, number, error)
+        for number, sql in opened.statements(kind)
+        for error in (ERRORS | DONE if sql.lower().startswith("commit") else ERRORS)
+    ]
+
+
+@pytest.mark.timeout(1500)
+def test_twelve_drawn_errors(
+    redshift_postgres: PostgresServer, kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """Those that found something, mended by one more build, and others, half by `dbt retry`."""
+    with faulty(redshift_postgres, kafka, tmp_path) as opened:
+        opened.prepare(FEW)
+        wrong = []
+        for kind, pattern, error in FOUND:
+            case = Case(kind, opened.statement(kind, pattern), error)
+            wrong.append(opened.outcome(case, "build"))
+            if "running" in opened.runs() or "abandoned" in opened.runs():
+                wrong.append(f"{case}: a run was left without an end")
+        all_of_them = [case for kind in (*FEW, "hooks") for case in cases(opened, kind)]
+        drawn = random.Random(21).sample(all_of_them, 12 - len(FOUND))
+        wrong += [
+            opened.outcome(case, "build" if number % 2 else "retry")
+            for number, case in enumerate(drawn)
+        ]
+    assert [told for told in wrong if told] == []
+
+
+@pytest.fixture(scope="module", params=["snapshot", "serializable"])
+def prepared(
+    request: pytest.FixtureRequest,
+    redshift_postgres: PostgresServer,
+    kafka: KafkaBroker,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Faulty]:
+    """Every kind with something to do, under each isolation level."""
+    folder = tmp_path_factory.mktemp("faults")
+    with faulty(redshift_postgres, kafka, folder, request.param) as opened:
+        opened.prepare(KINDS)
+        yield opened
+
+
+@pytest.mark.long
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("kind", [*KINDS, "hooks"])
+def test_each_error_at_each_statement(prepared: Faulty, kind: str) -> None:
+    """Under SERIALIZABLE a statement meets one of them, each in its turn."""
+    found = cases(prepared, kind)
+    if prepared.level == "serializable":
+        found = found[:: len(ERRORS) + 1]
+    wrong = [prepared.outcome(case) for case in found]
+    assert [told for told in wrong if told] == []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("level", ["serializable"])
+def test_nodes_beside_each_other_do_not_conflict(
+    redshift_postgres: PostgresServer,
+    kafka: KafkaBroker,
+    tmp_path: Path,
+    level: Literal["serializable"],
+) -> None:
+    """Four at a time, so that transactions overlap: whole builds, and none fails by another."""
+    kafka.delete_all_topics()
+    with StandIn(redshift_postgres, {"lake": tmp_path}, level) as stand_in:
+        world = new_world(stand_in, kafka, tmp_path, "sqlserver")
+        world.prod.dbt.settings["LAKEHOUSE_REDSHIFT_THREADS"] = "4"  # type: ignore[index]
+        world.lake.produce([*world.changes.snapshot(), *world.changes.stream(2)])
+        world.lake.land()
+        world.prod.lakehouse("deploy")
+        world.prod.dbt.build()
+        world.lake.produce(world.changes.stream(3))
+        world.lake.land()
+        world.prod.dbt.build()
+        world.prod.dbt.build("--full-refresh")
+    kafka.delete_all_topics()
