@@ -25,6 +25,7 @@ from lakehouse.commands.land import land
 from lakehouse.commands.onboard import onboard
 from lakehouse.commands.rebuild import diff, rebuild
 from lakehouse.commands.status import status
+from lakehouse.commands.verify import verify
 from lakehouse.settings import CommandSettings
 
 app = typer.Typer(
@@ -50,6 +51,7 @@ app.add_typer(reconcile.app, name="reconcile")
 app.add_typer(accept.app, name="accept")
 app.command()(status)
 app.command()(doctor)
+app.command()(verify)
 
 
 def _show_version(asked: bool) -> None:

@@ -38,7 +38,7 @@ class Patience:
             if (now := time.monotonic()) >= self.until:
                 raise RefusedError(
                     f"the warehouse has not caught up: {said}. Run `lakehouse land --once` and "
-                    "`dbt build`, then reconcile again"
+                    "`dbt build`, then the same again"
                 )
             self.tell(f"waiting for {said}")
             # a large warehouse is not asked all the time
@@ -61,22 +61,25 @@ def await_built(
     declared: Declarations,
     tables: Iterable[str],
     patience: Patience = AT_ONCE,
+    landed_too: Iterable[str] = (),
 ) -> None:
     """Return when what Kafka holds of `tables` at the call is landed, and that is built.
 
-    The shop may go on: what comes later is not waited for.
+    The shop may go on: what comes later is not waited for. What has no log, such as Debezium's own
+    topics, can only be landed: `landed_too` names such.
 
     Raises:
         RefusedError: it is not, though `patience` has ended.
     """
     only = replace(declared, tables=declared.select(list(tables)))
     wanted = subscriptions(declared, settings.source, [table.name for table in only.tables])
-    topics = Brokers(settings).topics({subscription.topic for subscription in wanted})
+    own = subscriptions(declared, settings.source, list(landed_too)) if landed_too else ()
+    topics = Brokers(settings).topics({each.topic for each in (*wanted, *own)})
     ledger = Ledger(open_zone(settings))
 
     def not_landed() -> str:
         ledger.refresh()
-        statuses = table_statuses(wanted, ledger.progress, topics, {})
+        statuses = table_statuses((*wanted, *own), ledger.progress, topics, {})
         return ", ".join(
             f"{status.table} ({status.problem or f'not landed {status.not_landed}'})"
             for status in statuses

@@ -188,6 +188,10 @@ def test_rows_of_the_source_itself_beside_a_shop_that_never_rests(
     code, found, said = _compare_rows(captured)
     assert (code, found["differences"]) == (0, []), said
 
+    # The connector's newest heartbeat comes through as well.
+    code, out, said = _beside(captured.chain, "verify", "--wait", "10")
+    assert (code, "10 tables is built" in out) == (0, True), out + said
+
 
 def _ends(brokers: Brokers, topics: list[str]) -> list[int]:
     """How many records each of them has had."""
@@ -268,13 +272,19 @@ def _never_resting(dsn: str) -> Iterator[None]:
 
 
 def _compare_rows(captured: _Captured, *options: str) -> tuple[int, dict[str, Any], str]:
-    """How `reconcile rows` ends, finds and says, while the pipeline runs beside it."""
-    chain, tables = captured.chain, ["customers", "order_items", "promotions"]
-    command = [str(Path(sys.executable).with_name("lakehouse")), "reconcile", "rows", *tables]
+    """How `reconcile rows` ends, finds and says."""
+    command = ["reconcile", "rows", "customers", "order_items", "promotions"]
     command += ["--chunk-rows", "25", "--json"]
     command += ["--slot", captured.capture.settings["slot.name"], *options]
+    code, out, said = _beside(captured.chain, *command)
+    assert out, said
+    return code, json.loads(out), said
+
+
+def _beside(chain: Chain, *command: str) -> tuple[int, str, str]:
+    """How a command ends, prints and says while the pipeline runs beside it."""
     with subprocess.Popen(
-        command,
+        [str(Path(sys.executable).with_name("lakehouse")), *command],
         cwd=ROOT,
         env={**os.environ, **chain.environment},
         stdout=subprocess.PIPE,
@@ -289,8 +299,7 @@ def _compare_rows(captured: _Captured, *options: str) -> tuple[int, dict[str, An
             with suppress(subprocess.TimeoutExpired):
                 running.wait(5)
         out, said = running.communicate()
-    assert out, said
-    return running.returncode, json.loads(out), said
+    return running.returncode, out, said
 
 
 def _absences(captured: _Captured, table: str, *options: str) -> str:

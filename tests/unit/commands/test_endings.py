@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import boto3
 import duckdb
@@ -26,7 +27,7 @@ from ingestion.landing.storage import Storage, open_storage
 from lakehouse import local_spark
 from lakehouse.commands import declarations as declarations_command
 from lakehouse.dbt import Dbt
-from lakehouse.health import checks
+from lakehouse.health import checks, waiting
 from lakehouse.kafka import admin
 from lakehouse.kafka.topics import ActualTopic, desired_topics
 from lakehouse.reconcile import absences, rows
@@ -213,6 +214,20 @@ class World:
     def doctor(self, state: checks.State) -> None:
         self.set(checks, "check_all", lambda *_: iter([checks.Result("jars", state, "45", "x")]))
 
+    def heart(self, state: checks.State, *, behind: bool = False) -> None:
+        """A heartbeat on Kafka, and nothing else but a change of the stores that is `behind`."""
+        self.zone()
+        self.set(checks, "check_heartbeat", lambda *_: checks.Result("heartbeat", state, "0 s ago"))
+        self.set(waiting, "await_built", self._await(behind=behind))
+
+    def _await(self, *, behind: bool) -> Callable[..., None]:
+        def await_built(*arguments: Any, landed_too: list[str]) -> None:
+            assert landed_too == ["debezium_heartbeat"]
+            patience: waiting.Patience = arguments[3]
+            patience.wait(lambda: "debezium_heartbeat (not landed 1)" if behind else "")
+
+        return await_built
+
     def writer(self) -> None:
         """Another job that lands the stores."""
         self.broker(has_topics=True)
@@ -331,6 +346,8 @@ CASES: dict[tuple[int, str], Case] = {
     (3, "status"): ("", lambda world: world.broker(has_topics=False)),
     (0, "doctor"): ("", lambda world: world.doctor("ok")),
     (3, "doctor"): ("", lambda world: world.doctor("attention")),
+    (3, "verify"): ("", lambda world: world.heart("attention")),
+    (4, "verify"): ("--wait 0", lambda world: world.heart("ok", behind=True)),
     (0, "landing status"): ("", lambda world: world.landing(has_topics=True)),
     (3, "landing status"): ("", lambda world: world.landing(has_topics=False)),
     (4, "landing accept-loss"): ("stores", lambda world: world.landing(has_topics=True)),

@@ -88,3 +88,16 @@ def test_only_what_was_there_is_waited_for(tmp_path: Path, monkeypatch: pytest.M
     assert world.landed > 27
     with pytest.raises(RefusedError, match=r"stores \(not built \d+\)"):
         await_built(world.settings, DECLARED, ["stores"])
+
+
+def test_what_has_no_log_is_waited_for_until_it_is_landed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path)
+    monkeypatch.setattr(waiting, "Brokers", lambda _: world)
+    monkeypatch.setattr(waiting, "read_warehouse", world.warehouse)
+    world.land(100)
+    world.built = 100
+    await_built(world.settings, DECLARED, ["stores"])
+    with pytest.raises(RefusedError, match=r"caught up: debezium_heartbeat \(not landed 30\)\."):
+        await_built(world.settings, DECLARED, ["stores"], landed_too=["debezium_heartbeat"])
