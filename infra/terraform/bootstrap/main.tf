@@ -27,6 +27,20 @@ locals {
   boundary   = "${local.policy}/${local.name}-boundary"
 }
 
+# Whose state this is: a second environment needs a state of its own, or it would replace the first.
+resource "terraform_data" "owner" {
+  input = local.name
+
+  lifecycle {
+    ignore_changes = [input]
+
+    postcondition {
+      condition     = self.output == local.name
+      error_message = "This state is of ${self.output}, the variables are of ${local.name}. Each environment has a workspace of its own here: terraform workspace select -or-create ${var.environment}"
+    }
+  }
+}
+
 # ---------------------------------------------------------------------------------------- state
 
 resource "aws_kms_key" "state" {
@@ -448,7 +462,8 @@ resource "aws_iam_role_policy" "apply" {
         Effect = "Deny"
         Action = ["iam:*"]
         Resource = [
-          local.boundary, "${local.role}/${local.name}-terraform-plan", "${local.role}/${local.name}-terraform-apply", local.oidc_provider,
+          local.boundary, "${local.role}/${local.name}-terraform-plan", "${local.role}/${local.name}-terraform-apply",
+          "${local.role}/${local.name}-break-glass", local.oidc_provider,
         ]
       },
       {
@@ -458,5 +473,73 @@ resource "aws_iam_role_policy" "apply" {
         Resource = "${local.role}/${local.name}-*"
       },
     ])
+  })
+}
+
+# ---------------------------------------------------------------------------------- break glass
+
+# A person's role for what no workflow can mend (docs/runbooks/break_glass.md). The session's name says
+# who and why. It is taken in the environment's region only: that is where its use is told of.
+resource "aws_iam_role" "break_glass" {
+  count = length(var.break_glass_principals) > 0 ? 1 : 0
+
+  name                 = "${local.name}-break-glass"
+  description          = "A person, for an hour, with MFA and a reason: docs/runbooks/break_glass.md."
+  max_session_duration = 3600
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { AWS = var.break_glass_principals }
+      Action    = "sts:AssumeRole"
+      Condition = {
+        Bool            = { "aws:MultiFactorAuthPresent" = "true" }
+        NumericLessThan = { "aws:MultiFactorAuthAge" = "900" }
+        StringEquals    = { "aws:RequestedRegion" = var.region }
+        StringLike      = { "sts:RoleSessionName" = "?*@?*" }
+      }
+    }]
+  })
+}
+
+# All but IAM: who may do what is changed by bootstrap's administrator alone.
+resource "aws_iam_role_policy_attachment" "break_glass" {
+  count = length(aws_iam_role.break_glass)
+
+  role       = aws_iam_role.break_glass[0].name
+  policy_arn = "arn:aws:iam::aws:policy/PowerUserAccess"
+}
+
+resource "aws_iam_role_policy" "break_glass" {
+  count = length(aws_iam_role.break_glass)
+
+  name = "tasks-and-record"
+  role = aws_iam_role.break_glass[0].id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid      = "TheRecordStays"
+      Effect   = "Deny"
+      Action   = ["cloudtrail:Delete*", "cloudtrail:Put*", "cloudtrail:StopLogging", "cloudtrail:Update*"]
+      Resource = "*"
+      }, {
+      # Which would hide whose session it was.
+      Sid      = "NoOtherRole"
+      Effect   = "Deny"
+      Action   = "sts:AssumeRole"
+      Resource = "*"
+      }, {
+      # What `python -m lakehouse.delivery` does: tasks and jobs of the environment.
+      Sid       = "RunTasks"
+      Effect    = "Allow"
+      Action    = "iam:PassRole"
+      Resource  = "${local.role}/${local.name}-*"
+      Condition = { StringEquals = { "iam:PassedToService" = ["ecs-tasks.amazonaws.com", "glue.amazonaws.com"] } }
+      }, {
+      Sid      = "ItIsToldOf"
+      Effect   = "Deny"
+      Action   = ["events:DeleteRule", "events:DisableRule", "events:PutRule", "events:PutTargets", "events:RemoveTargets"]
+      Resource = "arn:aws:events:${local.here}:rule/${local.name}-break-glass"
+    }]
   })
 }

@@ -16,3 +16,8 @@ output "boundary_arn" {
   description = "Permissions boundary of every role of the environment."
   value       = aws_iam_policy.boundary.arn
 }
+
+output "break_glass_role_arn" {
+  description = "Role of docs/runbooks/break_glass.md; null where nobody may take it."
+  value       = one(aws_iam_role.break_glass[*].arn)
+}

@@ -103,3 +103,15 @@ variable "existing_redshift_arns" {
   default     = []
   nullable    = false
 }
+
+variable "break_glass_principals" {
+  description = "ARNs of the users or roles of persons who may take the role break-glass; none: there is no such role."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.break_glass_principals : can(regex("^arn:aws:iam::[0-9]{12}:(user|role)/[A-Za-z0-9+=,.@_/-]+$", arn))])
+    error_message = "break_glass_principals are named users and roles (arn:aws:iam::<account>:user/<name>), no account and no wildcard."
+  }
+}

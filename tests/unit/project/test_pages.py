@@ -16,8 +16,8 @@ from tests.unit.project.typed import terraform_names, wrong
 
 # What pages name that is no file of the repository, and where it is.
 ELSEWHERE = {
-    "made on this machine": ".venv .jars data build target *.s3.tfbackend login.json salt.json "
-    "*/errored.tfstate",
+    "made on this machine": ".venv .jars data build target *.s3.tfbackend terraform.tfstate.d"
+    " login.json salt.json */errored.tfstate",
     "in the landing zone": "_landing.json _ledger _writers landing checkpoints env",
     "in the artifacts bucket": "glue/<release> state/deployed.json",
     "in AWS": "/retail-lakehouse-* retail-lakehouse-* retail/pii-salt /aws-glue/jobs/* "

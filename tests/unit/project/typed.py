@@ -39,7 +39,10 @@ _TERRAFORM = {
 # What the AWS CLI adds to the services' own operations.
 _AWS_CLI = {("s3", "mv"): {"recursive"}, ("s3", "cp"): set[str]()}
 # Settings of other programs that lines set.
-_OTHER_SETTINGS = {"GITHUB_REPOSITORY", "GITHUB_TOKEN", "LAKEHOUSE_SMOKE_TARGET"}
+_OTHER_SETTINGS = {
+    *("GITHUB_REPOSITORY", "GITHUB_TOKEN", "LAKEHOUSE_SMOKE_TARGET"),
+    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION"),
+}
 _SHELL = {"cat", "do", "done", "for"}
 # What Typer gives every program.
 _EAGER = {"--help", "-h", "--version", "--install-completion", "--show-completion"}

@@ -284,6 +284,32 @@ moved {
   to   = aws_cloudwatch_event_target.failed["job-failed"]
 }
 
+# A person has taken the role break-glass, which bootstrap makes. AssumeRole is a read-only event, which
+# a rule sees in this state only (EventBridge User Guide, "Receiving read-only management events").
+resource "aws_cloudwatch_event_rule" "break_glass" {
+  name        = "${var.name}-break-glass"
+  description = "Somebody has taken, or tried to take, the role break-glass of this environment."
+  state       = "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"
+  event_pattern = jsonencode({
+    source      = ["aws.sts"]
+    detail-type = ["AWS API Call via CloudTrail"]
+    detail = {
+      eventName         = ["AssumeRole"]
+      requestParameters = { roleArn = ["arn:aws:iam::${var.account_id}:role/${var.name}-break-glass"] }
+    }
+  })
+}
+
+resource "aws_cloudwatch_event_target" "break_glass" {
+  rule = aws_cloudwatch_event_rule.break_glass.name
+  arn  = aws_sns_topic.alarms.arn
+
+  input_transformer {
+    input_paths    = { who = "$.detail.requestParameters.roleSessionName", refused = "$.detail.errorCode" }
+    input_template = "\"break-glass of ${var.name} was taken as <who> (refused: <refused>). What to do: ${replace(var.runbook_url, "operations.md", "break_glass.md")}#afterwards\""
+  }
+}
+
 resource "aws_budgets_budget" "this" {
   name         = var.name
   budget_type  = "COST"

@@ -1,0 +1,156 @@
+"""The lines of docs/runbooks that Terraform and the AWS CLI run, as they are, on AWS on loopback.
+
+Two environments one after the other, by-hand plans of the first, then break-glass.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.infra.terraform import aws, harness
+from tests.infra.terraform.conftest import missing
+from tests.infra.terraform.harness import Terraform
+from tests.infra.terraform.test_bootstrap import DESTROYABLE
+from tests.kit.command_lines import Line, lines
+
+PAGES = harness.PROJECT / "docs/runbooks"
+# What a page's reader puts into the place of `<…>`.
+NAMES = {"<owner>": "example-org", "<repository>": "retail-lakehouse", "<account>": aws.ACCOUNT}
+
+
+class Shell:
+    """One shell from the first line to the last: folders and variables stay."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self.folder, self.environment = folder, environment
+
+    def run(self, text: str) -> str:
+        """What a line printed; AssertionError where it failed."""
+        script = f"{text}\ncode=$?; pwd > $SAID; env -0 > $SAID.environment; exit $code"
+        said = Path(self.environment["SAID"])
+        done = subprocess.run(
+            ["bash", "-c", script],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{text}\n{done.stdout}"
+        self.folder = Path(said.read_text().strip())
+        variables = Path(f"{said}.environment").read_text().split("\0")
+        self.environment = dict(pair.split("=", 1) for pair in variables if pair)
+        return done.stdout
+
+    def walk(self, line: Line) -> str:
+        """Run a line of a page, and find there what the page shows; its output."""
+        text = line.text
+        for placeholder, value in NAMES.items():
+            text = text.replace(placeholder, value)
+        output = self.run(re.sub(r"(?<==)…|\s…$", "", text))
+        said = " ".join(output.split())
+        parts = [" ".join(part.split()) for part in line.shown.split("…")]
+        assert re.search(".*".join(map(re.escape, parts)), said), f"{line}\nand it said\n{output}"
+        return output
+
+
+@pytest.fixture(scope="module")
+def shell(
+    terraform: Terraform, tree: Path, cloud: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Shell]:
+    """A checkout, and an administrator who answers `yes`."""
+    if shutil.which("aws") is None:
+        missing("the AWS CLI is not installed")
+    folder = tmp_path_factory.mktemp("walk")
+    root = harness.copy_tree(folder)
+    bootstrap = root / "bootstrap"
+    override = harness.LOCAL_STATE + harness.ON_LOOPBACK + DESTROYABLE
+    (bootstrap / "harness_override.tf").write_text(override, encoding="utf-8")
+    harness.on_loopback(root, state="")
+    plugins = harness.plugin_folder()
+    environment = terraform.environment | {
+        "AWS_ENDPOINT_URL": cloud,
+        "AWS_PAGER": "",
+        "SAID": str(folder / "said"),
+        "TF_CLI_ARGS": "-no-color",
+        "TF_CLI_ARGS_init": f"-plugin-dir={plugins}" if plugins else "",
+        # moto cannot delete a bucket in which a lock has been
+        "TF_CLI_ARGS_plan": "-lock=false",
+        "TF_CLI_ARGS_apply": "-auto-approve -input=false",
+        "TF_VAR_region": aws.REGION,
+        "TF_VAR_break_glass_principals": f'["arn:aws:iam::{aws.ACCOUNT}:user/ada"]',
+        "TF_VAR_github_repository": "example-org@987654321/retail-lakehouse@123456789",
+        "TF_VAR_github_repository_id": "123456789",
+    }
+    yield Shell(folder, {**environment, "PATH": os.environ["PATH"]})
+    for name in ("dev", "qa"):
+        own = Terraform(environment | {"TF_WORKSPACE": name})
+        own.must(bootstrap, "destroy", "-auto-approve", f"-var=environment={name}")
+
+
+def section(page: str, title: str) -> list[Line]:
+    found = [line for line in lines((PAGES / page).read_text("utf-8")) if line.section == title]
+    assert found
+    return found
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+def test_two_environments_then_break_glass(shell: Shell, tree: Path) -> None:
+    """The lines of `deployment.md`, step 1 and 3, and of `break_glass.md`."""
+    root = shell.folder / "infra/terraform"
+    backends = []
+    for line in section("deployment.md", "1. State, roles and trust (once, by an administrator)"):
+        if line.reason or line.text == "terraform apply":  # a name in the text
+            continue
+        output = shell.walk(line)
+        if "backend_config" in line.text:
+            backends.append(output)
+    assert [re.findall(r"lakehouse-(\w+)-terraform-", backend) for backend in backends] == [
+        ["dev"],
+        ["qa"],
+    ]
+    shell.run("terraform workspace select dev")
+    refused = subprocess.run(
+        ["terraform", "plan", "-input=false", "-var=environment=qa"],
+        cwd=shell.folder,
+        env=shell.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert refused.returncode == 1
+    assert "terraform workspace select -or-create qa" in refused.stderr
+
+    # moto has one address for all buckets
+    loopback = "use_path_style = true\nskip_requesting_account_id = true\n"
+    (root / "environments/dev.s3.tfbackend").write_text(backends[0] + loopback)
+    shell.folder = root.parents[1]
+    for line in section("deployment.md", "3. The account"):
+        shell.walk(line)
+
+    for line in section("break_glass.md", "How"):
+        if line.text.startswith("export"):
+            shell.environment |= _credentials(output) | {"AWS_DEFAULT_REGION": aws.REGION}
+        elif "lakehouse.delivery" not in line.text:
+            output = shell.walk(line)
+    for line in section("break_glass.md", "Afterwards"):
+        shell.walk(line)
+
+
+def _credentials(answer: str) -> dict[str, str]:
+    """What `export` is given, from the answer of `assume-role`."""
+    names = ("AccessKeyId", "SecretAccessKey", "SessionToken")
+    variables = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    return {
+        variable: re.search(rf'"{name}": "(.+?)"', answer)[1]  # type: ignore[index]
+        for variable, name in zip(variables, names, strict=True)
+    }
