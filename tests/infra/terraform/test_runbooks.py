@@ -15,9 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.infra.terraform import aws, harness
-from tests.infra.terraform.conftest import missing
+from tests.infra.terraform.conftest import DESTROYABLE, missing
 from tests.infra.terraform.harness import Terraform
-from tests.infra.terraform.test_bootstrap import DESTROYABLE
 from tests.kit.command_lines import Line, lines
 
 PAGES = harness.PROJECT / "docs/runbooks"
@@ -72,8 +71,7 @@ def shell(
     folder = tmp_path_factory.mktemp("walk")
     root = harness.copy_tree(folder)
     bootstrap = root / "bootstrap"
-    override = harness.LOCAL_STATE + harness.ON_LOOPBACK + DESTROYABLE
-    (bootstrap / "harness_override.tf").write_text(override, encoding="utf-8")
+    harness.on_loopback(bootstrap, harness.LOCAL_STATE + DESTROYABLE)
     harness.on_loopback(root, state="")
     plugins = harness.plugin_folder()
     environment = terraform.environment | {
