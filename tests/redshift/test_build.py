@@ -106,10 +106,11 @@ def rounds(
         return translate(statements, sql, session)
 
     with (
+        # first, because the stand-in keeps the method
+        patch.object(Statements, "translate", translate_and_note),
         StandIn(
             redshift_postgres, {"lake": folder}, "serializable" if is_serializable else "snapshot"
         ) as stand_in,
-        patch.object(Statements, "translate", translate_and_note),
     ):
         stand_in.admin(f"create user {ANALYST} password disable")
         world = new_world(
@@ -241,7 +242,8 @@ def test_a_node_only_adds_to_what_other_nodes_write(rounds: Rounds) -> None:
                 seen[kind] += 1
                 named = [sql.split("*/")[-1].strip() for sql in sent if shared.search(sql)]
                 written = [sql for sql in named if not sql.startswith("comment on")]
-                assert [sql.split(maxsplit=2)[:2] for sql in written] == [["insert", "into"]]
+                assert written
+                assert all(sql.split(maxsplit=2)[:2] == ["insert", "into"] for sql in written)
     assert seen["__transaction"] > 30, "the snapshots and marts of each build"
     assert seen["__judged"] > 20, "the logs"
 
@@ -361,6 +363,8 @@ def _transaction_that_writes_the_seed(prod: Prod) -> list[str]:
     for sql in prod.stand_in.statements.sent[before:]:
         statement = sql.split("*/")[-1].lower()
         word = re.findall(r"\w+", statement)[0]
+        if "watermarks" in statement or "time_zones__transaction" in statement:
+            continue  # what every node begins and ends with
         if word == "begin":
             words.clear()
         elif word == "commit" and writes:

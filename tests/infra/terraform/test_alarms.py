@@ -91,7 +91,8 @@ def test_silence_is_an_alarm_where_a_value_must_come(environments: dict[str, Env
     }
     assert raised == {
         *("landing-lag", "consumer-lag", "connector-down", "warehouse-down"),
-        *("streaming-view-errors", "quarantine-growth", "schema-drift", "stale-marts"),
+        *("streaming-view-errors", "streaming-view-stopped", "streaming-view-stale"),
+        *("archive-overdue", "quarantine-growth", "schema-drift", "stale-marts"),
     }
 
 
@@ -116,7 +117,8 @@ def test_a_failed_task_is_noticed(
     [rule] = [
         resource["values"]
         for resource in planned(environments["dev"].plan)
-        if resource["type"] == "aws_cloudwatch_event_rule" and resource["index"] == "task-failed"
+        if resource["type"] == "aws_cloudwatch_event_rule"
+        and resource.get("index") == "task-failed"
     ]
     detail = {
         "clusterArn": "arn:aws:ecs:eu-central-1:123456789012:cluster/retail-lakehouse-dev",

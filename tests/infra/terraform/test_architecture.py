@@ -13,7 +13,7 @@ from tests.infra.terraform.harness import planned
 
 DOCS = harness.PROJECT / "docs"
 # bootstrap makes these two, as an administrator (test_bootstrap.py).
-OF_BOOTSTRAP = frozenset({"terraform-plan", "terraform-apply"})
+OF_BOOTSTRAP = frozenset({"terraform-plan", "terraform-apply", "break-glass"})
 # Of environments/dev.tfvars.
 AZURE_SQL = "203.0.113.0/24"
 NAME = re.compile(r"`([\w-]+)`")
