@@ -26,8 +26,8 @@ from tests.unit.project.files import ROOT, project_files
 TERRAFORM = ROOT / "infra/terraform"
 # Options of Terraform's, by subcommand, that our pages use.
 _TERRAFORM = {
-    "init": {"-reconfigure", "-backend-config", "-plugin-dir"},
-    "plan": {"-var-file", "-var", "-out"},
+    "init": {"-reconfigure", "-backend-config", "-plugin-dir", "-input"},
+    "plan": {"-var-file", "-var", "-out", "-input", "-no-color"},
     "apply": {"-var-file", "-var", "-state"},
     "output": {"-raw", "-json", "-state"},
     "destroy": {"-var-file", "-var"},
@@ -35,9 +35,11 @@ _TERRAFORM = {
     "test": set(),
     "fmt": {"-recursive", "-check"},
     "workspace": set(),
+    "force-unlock": set(),
+    "state": set(),
 }
 # What the AWS CLI adds to the services' own operations.
-_AWS_CLI = {("s3", "mv"): {"recursive"}, ("s3", "cp"): set[str]()}
+_AWS_CLI = {("s3", "mv"): {"recursive"}, ("s3", "cp"): {"only-show-errors"}}
 # Settings of other programs that lines set.
 _OTHER_SETTINGS = {
     *("GITHUB_REPOSITORY", "GITHUB_TOKEN", "LAKEHOUSE_SMOKE_TARGET"),
@@ -69,6 +71,7 @@ def _filled(text: str) -> str:
         "incarnation": "1",
         "partition": "0",
         "offset": "0",
+        "number": "1",
         "command": "status",
         "mart": "dim_customer",
         "model": "dim_customer",
