@@ -147,7 +147,7 @@ def test_roles_are_there(warehouse: Warehouse) -> None:
 
 
 def test_dbts_user_has_its_role_and_the_landing_zone(warehouse: Warehouse) -> None:
-    """The users of docs/redshift.md, "Who is who": by the deployment, from the names in the environment."""
+    """docs/redshift.md, "Who is who": made by the deployment, by the names in the environment."""
     user = warehouse.settings.transformer
     if not user:
         pytest.skip("LAKEHOUSE_REDSHIFT_TRANSFORMER is not set: no user to look for")
