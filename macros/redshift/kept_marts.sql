@@ -19,6 +19,8 @@
 {% endmaterialization %}
 
 {% materialization view, adapter='redshift' %}
+    {#- kept for the hooks: to ask for columns begins the transaction -#}
+    {% do cdc_history.current_run() %}
     {% set existing = load_cached_relation(this) %}
     {% if not (is_personal(model) and existing and existing.is_view)
         or adapter.get_columns_in_relation(existing) | map(attribute='name') | list != model.columns.keys() | list %}
