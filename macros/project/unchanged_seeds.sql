@@ -4,7 +4,9 @@
 -#}
 {% macro default__reset_csv_table(model, full_refresh, old_relation, agate_table) %}
     {% if full_refresh %}
-        {% do return(dbt.default__reset_csv_table(model, full_refresh, old_relation, agate_table)) %}
+        {#- by a statement: dbt-redshift's drop_relation commits what came before it, and itself -#}
+        {% call statement('dropped') %}drop table {{ old_relation.render() }}{% endcall %}
+        {% do return(create_csv_table(model, agate_table)) %}
     {% endif %}
     {% do return('') %}
 {% endmacro %}
