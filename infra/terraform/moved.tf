@@ -60,3 +60,14 @@ moved {
   from = module.orchestration.aws_scheduler_schedule.dbt_build
   to   = module.orchestration.aws_scheduler_schedule.dbt["build"]
 }
+
+# What fails is one map of rules.
+moved {
+  from = module.monitoring.aws_cloudwatch_event_rule.job_failed
+  to   = module.monitoring.aws_cloudwatch_event_rule.failed["job-failed"]
+}
+
+moved {
+  from = module.monitoring.aws_cloudwatch_event_target.job_failed
+  to   = module.monitoring.aws_cloudwatch_event_target.failed["job-failed"]
+}

@@ -12,6 +12,7 @@ import typer
 from ingestion.declarations import load
 from ingestion.settings import Settings
 from lakehouse.console import AsJson, Exit, note, say, show_json, show_table
+from lakehouse.warehouse.streams import STALE_SECONDS
 
 if TYPE_CHECKING:
     from lakehouse.warehouse.connection import Warehouse
@@ -69,7 +70,7 @@ def status(
     target: Target = "prod",
     stale_minutes: Annotated[
         int, typer.Option(min=1, help="A last refresh that is older asks for attention.")
-    ] = 60,
+    ] = STALE_SECONDS // 60,
     as_json: AsJson = False,
 ) -> None:
     """Show each streaming view: refreshes, lag in seconds, rows, how far log and landing are.

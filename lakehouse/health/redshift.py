@@ -10,10 +10,9 @@ from ingestion.errors import LakehouseError
 from ingestion.landing.layout import incarnation_folder
 from lakehouse.health.checks import Result
 from lakehouse.warehouse.catalog import Connection, exists
+from lakehouse.warehouse.deployment import require_case_sensitive_identifiers
 from lakehouse.warehouse.sessions import is_superuser, running, sessions
-from lakehouse.warehouse.streams import refreshes, stream_problems
-
-STALE_SECONDS = 3_600
+from lakehouse.warehouse.streams import STALE_SECONDS, refreshes, stream_problems
 
 
 class _Check(Protocol):
@@ -36,15 +35,8 @@ def _login(warehouse: Connection, _: Declarations) -> Result:
 
 
 def _identifiers(warehouse: Connection, _: Declarations) -> Result:
-    [(value,)] = warehouse.rows("show enable_case_sensitive_identifier")
-    if value.lower() in ("on", "true", "1"):
-        return Result("identifiers", "ok", "case-sensitive")
-    return Result(
-        "identifiers",
-        "broken",
-        f"enable_case_sensitive_identifier is {value}: topics with capitals are not found",
-        "set it to true in the workgroup's or cluster's parameters",
-    )
+    require_case_sensitive_identifiers(warehouse)
+    return Result("identifiers", "ok", "case-sensitive")
 
 
 def _isolation(warehouse: Connection, _: Declarations) -> Result:

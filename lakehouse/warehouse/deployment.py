@@ -27,7 +27,7 @@ def deploy_warehouse(plan: Plan, declarations: Declarations, settings: Settings)
         TerminalError: the warehouse folds names, or refuses a statement, such as a mask.
     """
     warehouse = plan.warehouse
-    _require_case_sensitive_identifiers(warehouse)
+    require_case_sensitive_identifiers(warehouse)
     external = external_statements(warehouse, declarations, settings)
     operations = f"{warehouse.settings.schema_prefix}operations"
     # A table that is made anew has no partitions until the next build: none may be reading it.
@@ -40,11 +40,14 @@ def deploy_warehouse(plan: Plan, declarations: Declarations, settings: Settings)
     deploy_access(plan)
 
 
-def _require_case_sensitive_identifiers(warehouse: Connection) -> None:
+def require_case_sensitive_identifiers(warehouse: Connection) -> None:
     """Topics of SQL Server's tables have capitals.
 
     A session's own setting would let the views be made, but auto refresh runs without it and would
     look for a topic in small letters.
+
+    Raises:
+        TerminalError: the warehouse folds names.
     """
     [(value,)] = warehouse.rows("show enable_case_sensitive_identifier")
     if value.lower() not in ("on", "true", "1"):

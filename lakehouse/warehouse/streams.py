@@ -12,6 +12,8 @@ from ingestion.errors import TerminalError
 from lakehouse.warehouse.catalog import Connection, relations
 
 ROLES = ("loader", "transformer", "analyst")
+# A view whose last refresh is older asks for attention, where nobody says otherwise.
+STALE_SECONDS = 3_600
 
 
 @dataclass(frozen=True)

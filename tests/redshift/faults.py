@@ -71,7 +71,6 @@ class Case:
 class Prepared:
     """A node or command that has something to do, and what it is without any error."""
 
-    kind: str
     run: int
     """The newest one; what it and others before it wrote is there already."""
     before: dict[str, Any]
@@ -126,9 +125,7 @@ class Faulty:
             self._met.clear()
             self._do(kind)
             own = self._own(kind)
-            self.prepared[kind] = Prepared(
-                kind, run, before, self._state(run), list(self._met), own
-            )
+            self.prepared[kind] = Prepared(run, before, self._state(run), list(self._met), own)
             if kind not in COMMANDS:
                 self._check_equal_to_duckdb(kind)
 

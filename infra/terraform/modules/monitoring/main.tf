@@ -274,16 +274,6 @@ resource "aws_cloudwatch_event_target" "failed" {
   }
 }
 
-moved {
-  from = aws_cloudwatch_event_rule.job_failed
-  to   = aws_cloudwatch_event_rule.failed["job-failed"]
-}
-
-moved {
-  from = aws_cloudwatch_event_target.job_failed
-  to   = aws_cloudwatch_event_target.failed["job-failed"]
-}
-
 # A person has taken the role break-glass, which bootstrap makes. AssumeRole is a read-only event, which
 # a rule sees in this state only (EventBridge User Guide, "Receiving read-only management events").
 resource "aws_cloudwatch_event_rule" "break_glass" {
