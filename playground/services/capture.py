@@ -88,27 +88,25 @@ class Capture:
     def wait_until_delivered(self, *, seconds: float = 120) -> None:
         """Return when everything committed in the database before the call is in Kafka.
 
-        PostgreSQL's slot knows it: Debezium confirms a position once Kafka has acknowledged all
-        up to there.
+        The worker's own position knows it: it passes a record once Kafka has acknowledged that one
+        and all before it. What the slot has confirmed may be ahead: Debezium takes it from the
+        record that was acknowledged last, whatever is still on its way to other partitions.
 
         Raises:
             ServiceError: the connector failed, with its error, or `seconds` passed.
         """
         with autocommit_cursor(self._dsn) as database:
-            # A new slot of a database at rest has confirmed all there is, before its snapshot is
-            # delivered: so up to this message, which the connector's settings leave out.
-            message = "select pg_logical_emit_message(true, 'playground', 'delivered?')"
+            message = "select pg_logical_emit_message(true, 'playground', 'delivered?') - '0/0'"
             database.execute(message)
             [(target,)] = database.fetchall()
             # The position only moves with a transaction that Debezium is shown.
             database.execute(message)
-            query = (
-                "select confirmed_flush_lsn >= %s from pg_replication_slots where slot_name = %s"
-            )
 
             def delivered() -> bool:
-                database.execute(query, (target, self._slot))
-                return database.fetchone() == (True,)
+                return any(
+                    position.get("lsn_proc", 0) >= target
+                    for position in self._worker.positions(self.name)
+                )
 
             self._wait(delivered, "has not delivered all changes", seconds)
 

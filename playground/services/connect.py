@@ -26,7 +26,7 @@ SETTINGS = {
     "value.converter": "org.apache.kafka.connect.json.JsonConverter",
     # The connectors are on the class path, and found through their service files: no scan of jars.
     "plugin.discovery": "service_load",
-    # How soon PostgreSQL learns what has been delivered; `wait_until_delivered` waits for that.
+    # How soon a position is kept; `wait_until_delivered` waits for that.
     "offset.flush.interval.ms": "500",
     # Secrets are files; settings hold references to them, as in production.
     "config.providers": "directory",
@@ -146,6 +146,11 @@ class ConnectWorker:
     def delete(self, name: str) -> None:
         """Remove connector `name`; its position stays known to the worker."""
         self._request("DELETE", f"/connectors/{name}")
+
+    def positions(self, name: str) -> list[dict[str, Any]]:
+        """Up to where Kafka has acknowledged everything of connector `name`, in its own words."""
+        found = self._request("GET", f"/connectors/{name}/offsets")
+        return [entry["offset"] for entry in found["offsets"]]
 
     def forget(self, name: str) -> None:
         """Remove the position of connector `name`, which must be stopped."""
