@@ -30,4 +30,3 @@ where
     and customer_values.order_count >= 2
     and customer_values.last_order_at < {{ dbt.dateadd('day', -90, 'last_order.last_order_at') }}
 order by kept_amount desc, customers.customer_id asc
-limit 100

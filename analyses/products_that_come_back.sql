@@ -4,15 +4,16 @@ with
 
 sold as (
     select
-        order_lines.product_id,
+        order_lines.product_key,
         sum(order_lines.quantity) as unit_count,
         sum(order_lines.returned_quantity) as returned_unit_count
     from {{ ref('fct_order_lines') }} as order_lines
     where not order_lines.is_deleted
-    group by order_lines.product_id
+    group by order_lines.product_key
 )
 
 select
+    products.product_id,
     products.product_name,
     products.category_path,
     sold.unit_count,
@@ -20,7 +21,6 @@ select
     {{ divide('sold.returned_unit_count', 'sold.unit_count', 9, 4) }} as returned_share
 from sold
 inner join {{ ref('dim_product') }} as products
-    on sold.product_id = products.product_id
+    on sold.product_key = products.product_key
 where sold.unit_count >= 20 and sold.returned_unit_count > 0
-order by returned_share desc, sold.unit_count desc, products.product_name asc
-limit 50
+order by returned_share desc, sold.unit_count desc, products.product_id asc

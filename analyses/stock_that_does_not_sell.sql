@@ -10,8 +10,8 @@ last_day as (
 
 stock as (
     select
-        movements.store_id,
-        movements.product_id,
+        movements.store_key,
+        movements.product_key,
         sum(movements.quantity) as unit_count,
         sum(
             case
@@ -24,11 +24,12 @@ stock as (
     from {{ ref('fct_inventory_movements') }} as movements
     cross join last_day
     where not movements.is_deleted
-    group by movements.store_id, movements.product_id
+    group by movements.store_key, movements.product_key
 )
 
 select
     stores.store_name,
+    products.product_id,
     products.product_name,
     products.is_discontinued,
     stock.unit_count,
@@ -37,8 +38,8 @@ select
         as bound_amount
 from stock
 inner join {{ ref('dim_product') }} as products
-    on stock.product_id = products.product_id
+    on stock.product_key = products.product_key
 inner join {{ ref('dim_store') }} as stores
-    on stock.store_id = stores.store_id
+    on stock.store_key = stores.store_key
 where stock.unit_count > 0 and stock.recent_sales = 0
-order by stock.unit_count desc, stores.store_name asc, products.product_name asc
+order by stock.unit_count desc, stores.store_name asc, products.product_id asc

@@ -35,6 +35,10 @@ class Mart:
 # Halves of a cent go away from zero, in whole numbers: a quotient would have been rounded already.
 _PREPARED = (
     """
+    create or replace temp macro key_of(id, otherwise) as
+        md5(coalesce(replace(replace(cast(id as varchar), '~', '~0'), '|', '~1'), otherwise))
+    """,
+    """
     create or replace temp macro local_day(moment, zone) as
         cast(timezone(coalesce(zone, 'UTC'), timezone('UTC', moment)) as date)
     """,
@@ -101,6 +105,8 @@ _CUSTOMER = """
     addresses.line_1 as address_line_1, addresses.line_2 as address_line_2, addresses.city,
     addresses.region, addresses.postal_code, addresses.country_code
 """
+# Rows of which the source has none: the data test `relationships` sees that facts find them.
+_MEMBERS = "member_kind = 'member'"
 
 MARTS = (
     Mart(
@@ -121,29 +127,37 @@ MARTS = (
         "dim_store",
         ("store_id",),
         """
-        select *, name as store_name, opened_on as opened_date, closed_on as closed_date
+        select
+            *, key_of(store_id, 'unknown') as store_key, 'member' as member_kind,
+            name as store_name, opened_on as opened_date, closed_on as closed_date
         from stores
         """,
         table="stores",
+        compared=_MEMBERS,
     ),
     Mart(
         "dim_product",
         ("product_id",),
         """
-        select products.*, products.name as product_name, paths.* exclude (category_id)
+        select
+            products.*, key_of(product_id, 'unknown') as product_key, 'member' as member_kind,
+            products.name as product_name, paths.* exclude (category_id)
         from products left join paths using (category_id)
         """,
         table="products",
+        compared=_MEMBERS,
     ),
     Mart(
         "dim_promotion",
         ("promotion_key",),
         """
         select distinct on (promotion_key)
-            *, name as promotion_name, lower(rtrim(promotion_code)) as promotion_key
+            *, name as promotion_name, 'member' as member_kind,
+            key_of(lower(rtrim(promotion_code)), '|none') as promotion_key
         from promotions order by promotion_key, is_deleted, updated_at desc
         """,
         table="promotions",
+        compared=_MEMBERS,
     ),
     Mart(
         "dim_customer",
@@ -180,13 +194,15 @@ MARTS = (
         where not customers.is_deleted
         order by customers.customer_id, addresses.address_no
         """,
-        compared="member_kind = 'member' and not is_deleted",
+        compared=f"{_MEMBERS} and not is_deleted",
     ),
     Mart(
         "fct_inventory_movements",
         ("movement_id",),
         """
-        select movements.*, local_day(moved_at, zone) as moved_date
+        select
+            movements.*, local_day(moved_at, zone) as moved_date,
+            key_of(store_id, 'unknown') as store_key, key_of(product_id, 'unknown') as product_key
         from inventory_movements as movements left join zones using (store_id)
         """,
         table="inventory_movements",
@@ -196,7 +212,8 @@ MARTS = (
         ("order_id",),
         f"""
         select
-            orders.*, lower(rtrim(promotion_code)) as promotion_key,
+            orders.*, key_of(lower(rtrim(promotion_code)), '|none') as promotion_key,
+            key_of(store_id, 'unknown') as store_key,
             local_day(placed_at, zone) as placed_date,
             local_day(cancelled_at, zone) as cancelled_date,
             seconds(placed_at, paid_at) as placed_to_paid_seconds,
@@ -227,6 +244,7 @@ MARTS = (
         """
         select
             lines.* exclude (is_deleted), orders.customer_id, orders.store_id, orders.currency_code,
+            key_of(store_id, 'unknown') as store_key, key_of(product_id, 'unknown') as product_key,
             orders.placed_at, local_day(orders.placed_at, zone) as placed_date,
             case when returned_quantity <> 0
                 then local_day(coalesce(lines.returned_at, orders.placed_at), zone)
@@ -242,7 +260,8 @@ MARTS = (
         """
         select
             payments.*, kind as payment_kind, method as payment_method, orders.customer_id,
-            orders.store_id, local_day(booked_at, zone) as booked_date
+            orders.store_id, key_of(store_id, 'unknown') as store_key,
+            local_day(booked_at, zone) as booked_date
         from payments left join orders using (order_id) left join zones using (store_id)
         """,
         table="payments",

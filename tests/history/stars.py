@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from hashlib import md5
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -38,7 +39,10 @@ CUSTOMERS = DECLARATIONS.table("customers")
 ADDRESSES = DECLARATIONS.table("customer_addresses")
 ORDERS = DECLARATIONS.table("orders")
 TABLES = (CUSTOMERS, ADDRESSES, ORDERS)
-NODES = ("customers__log", "orders__log", "customers_history", "orders_history", "dim_customer")
+NODES = (
+    *("customers__log", "orders__log", "customers_history", "orders_history"),
+    *("dim_customer", "dim_store"),
+)
 Line = tuple[Any, ...]
 
 
@@ -153,6 +157,15 @@ def expected_dimension(stars: Stars) -> set[Line]:
     return lines
 
 
+def expected_stores(stars: Stars) -> set[Line]:
+    """The stores that any change of an order ever named, none of which has a row of its own."""
+    named = {column(change.row, "store_id", ORDERS) for change in stars.changes(ORDERS)} - {None}
+    return {
+        (key, kind, md5(str(key or kind).encode(), usedforsecurity=False).hexdigest())
+        for key, kind in [(None, "unknown"), *((key, "inferred") for key in named)]
+    }
+
+
 def expected_orders(stars: Stars) -> set[Line]:
     dimension = expected_versions(stars)
     lines: set[Line] = set()
@@ -188,6 +201,12 @@ def found_dimension(warehouse: Warehouse) -> set[Line]:
     return set(lines)
 
 
+def found_stores(warehouse: Warehouse) -> set[Line]:
+    lines = warehouse.rows("select store_id, member_kind, store_key from marts.dim_store")
+    assert len(set(lines)) == len(lines)
+    return set(lines)
+
+
 def found_orders(warehouse: Warehouse) -> set[Line]:
     lines = warehouse.rows(
         """
@@ -196,7 +215,8 @@ def found_orders(warehouse: Warehouse) -> set[Line]:
             customers.member_kind,
             case when customers.member_kind = 'member' then customers.customer_key end
         from marts.fct_orders as orders
-        left join marts.dim_customer as customers on orders.customer_key = customers.customer_key
+        inner join marts.dim_customer as customers on orders.customer_key = customers.customer_key
+        inner join marts.dim_store as stores on orders.store_key = stores.store_key
         """
     )
     assert len(set(lines)) == len(lines)
@@ -233,6 +253,7 @@ def check(stars: Stars, way: str) -> None:
     for what, expected, found in (
         ("dim_customer", expected_dimension(stars), found_dimension(stars.warehouse)),
         ("fct_orders", expected_orders(stars), found_orders(stars.warehouse)),
+        ("dim_store", expected_stores(stars), found_stores(stars.warehouse)),
     ):
         if expected == found:
             continue

@@ -42,7 +42,7 @@ class Mutant(Planted):
 
 DIMENSION = "packages/cdc_history/macros/dimension/dimension_versions.sql"
 CUSTOMERS = "models/marts/customers/dim_customer.sql"
-KEYS = "macros/marts/customer_keys.sql"
+KEYS = "macros/marts/member_keys.sql"
 LAST = "packages/cdc_history/macros/dimension/last_changes.sql"
 MUTANTS = [
     Mutant(

@@ -70,8 +70,12 @@ BAD_DATA = {
         """,
     "one_row_a_key": "insert into marts.fct_orders select * from marts.fct_orders limit 1",
     "refers_to_known_members": """
-        update marts.fct_orders set store_id = -1
+        update marts.fct_orders set placed_date = date '1999-12-31'
         where order_id = (select min(order_id) from marts.fct_orders)
+        """,
+    "relationships": """
+        update marts.fct_payments set store_key = 'another'
+        where payment_id = (select min(payment_id) from marts.fct_payments)
         """,
     "calendar_is_right": "delete from marts.dim_date where date_day = '2024-12-30'",
     "customer_values_equal_facts": """

@@ -119,7 +119,7 @@ def test_rows_deleted_while_the_connector_was_down(captured: _Captured) -> None:
     assert _operations(warehouse, f"orders_history where order_id = {order_id}")[-1] == "d"
     for query in (
         f"fct_orders where is_deleted and order_id = {order_id}",
-        "dim_promotion where is_deleted and promotion_key = 'welcome10'",
+        "dim_promotion where is_deleted and lower(promotion_code) = 'welcome10'",
     ):
         assert count(warehouse, f"select count(*) from marts.{query}") == 1, query
 

@@ -70,7 +70,7 @@ versions as (
     select
         cast(null as bigint) as customer_id,
         cast('unknown' as varchar(8)) as member_kind,
-        {{ unknown_customer_key() }} as customer_key,
+        {{ unknown_key() }} as customer_key,
         cast(null as varchar(32)) as customer_version_id,
         cast(null as varchar(32)) as address_version_id,
         {{ cdc_history.beginning_of_time() }} as valid_from,

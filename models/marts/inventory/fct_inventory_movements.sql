@@ -37,7 +37,9 @@ final as (
     select
         -- keys
         placed.movement_id,
+        {{ member_key('placed.store_id', 'integer') }} as store_key,
         placed.store_id,
+        {{ member_key('placed.product_id', 'bigint') }} as product_key,
         placed.product_id,
         placed.order_id,
         {{ local_date('placed.moved_at', 'placed.time_zone') }} as moved_date,

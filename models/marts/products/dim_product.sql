@@ -4,11 +4,17 @@
 -#}
 {{ config(
     incremental_strategy='merge',
-    unique_key='product_id',
+    unique_key='product_key',
     dist='all',
     sort='product_id'
 ) }}
 
+{%- set named %}
+    {{ named_members([
+        (ref('stg_retail__order_items'), 'changed.product_id'),
+        (ref('stg_retail__inventory_movements'), 'changed.product_id'),
+    ], 'bigint', 'written.product_id') }}
+{%- endset %}
 {%- set touched %}
         select changed.product_id
         from {{ ref('stg_retail__products') }} as changed
@@ -22,6 +28,8 @@
             on written.category_id = categories.category_id
         where {{ cdc_history.differs('written._cdc_category_hash', 'categories._cdc_category_hash') }}
         {%- endif %}
+        union
+        select named.id from ({{ named }}) as named
 {%- endset %}
 
 with
@@ -30,6 +38,11 @@ with
     'products', 'products', 'changes.product_id', touched if is_incremental() else none
 ) }},
 
+-- products that only facts name so far
+named as (
+    {{ named }}
+),
+
 categories as (
     select * from {{ ref('int_product_categories__pathed') }}
 ),
@@ -37,11 +50,15 @@ categories as (
 categorised as (
     select
         products.*,
+        {{ member_kind('products.product_id', 'named.id') }} as member_kind,
+        coalesce(products.product_id, named.id) as _product_id,
         categories.category_name,
         categories.top_category_name,
         categories.category_path,
         categories._cdc_category_hash
     from products
+    full outer join named
+        on products.product_id = named.id
     left join categories
         on products.category_id = categories.category_id
 ),
@@ -49,9 +66,11 @@ categorised as (
 final as (
     select
         -- keys
-        categorised.product_id,
+        {{ member_key('categorised._product_id', 'bigint') }} as product_key,
+        categorised._product_id as product_id,
         categorised.category_id,
         -- attributes
+        categorised.member_kind,
         categorised.sku,
         categorised.name as product_name,
         categorised.category_name,
@@ -61,7 +80,7 @@ final as (
         categorised.currency_code,
         categorised.description,
         categorised.is_discontinued,
-        categorised._cdc_op = 'd' as is_deleted,
+        coalesce(categorised._cdc_op = 'd', false) as is_deleted,
         -- measures
         categorised.unit_price,
         categorised.unit_cost,
@@ -81,4 +100,4 @@ final as (
     from categorised
 )
 
-{{ only_what_differs('final', ['product_id']) }}
+{{ only_what_differs('final', ['product_key']) }}

@@ -6,10 +6,19 @@
     sort='promotion_key'
 ) }}
 
+{%- set named %}
+    {{ named_members(
+        [(ref('stg_retail__orders'), case_folded('changed.promotion_code'))],
+        'varchar(160)',
+        case_folded('written.promotion_code')
+    ) }}
+{%- endset %}
 {%- set touched %}
         select {{ case_folded('changed.promotion_code') }}
         from {{ ref('stg_retail__promotions') }} as changed
         where changed._cdc_run > {{ cdc_history.consumed_run() }}
+        union
+        select named.id from ({{ named }}) as named
 {%- endset %}
 
 with
@@ -21,28 +30,51 @@ with
     touched if is_incremental() else none
 ) }},
 
+-- codes that only orders name so far
+named as (
+    {{ named }}
+),
+
+spelt as (
+    select
+        promotions.*,
+        {{ case_folded('promotions.promotion_code') }} as _folded_code
+    from promotions
+),
+
+known as (
+    select
+        spelt.*,
+        {{ member_kind('spelt._folded_code', 'named.id', 'none') }} as member_kind,
+        coalesce(spelt._folded_code, named.id) as _code
+    from spelt
+    full outer join named
+        on spelt._folded_code = named.id
+),
+
 final as (
     select
         -- keys
-        {{ case_folded('promotions.promotion_code') }} as promotion_key,
-        promotions.promotion_code,
+        {{ member_key('known._code', 'varchar', none_key()) }} as promotion_key,
+        coalesce(known.promotion_code, known._code) as promotion_code,
         -- attributes
-        promotions.name as promotion_name,
-        promotions.discount_percent,
-        promotions._cdc_op = 'd' as is_deleted,
+        known.member_kind,
+        known.name as promotion_name,
+        known.discount_percent,
+        coalesce(known._cdc_op = 'd', false) as is_deleted,
         -- timestamps
-        promotions.starts_at,
-        promotions.ends_at,
-        promotions.updated_at,
+        known.starts_at,
+        known.ends_at,
+        known.updated_at,
         -- lineage
-        promotions._cdc_position,
+        known._cdc_position,
         {{ cdc_history.row_hash([
             {'name': '_cdc_row_hash', 'data_type': 'varchar'},
             {'name': '_cdc_position', 'data_type': 'varchar'},
             {'name': '_cdc_op', 'data_type': 'varchar'},
-        ], relation='promotions') }} as _cdc_row_hash,
+        ], relation='known') }} as _cdc_row_hash,
         {{ cdc_history.current_run() }} as _cdc_run
-    from promotions
+    from known
 )
 
 {{ only_what_differs('final', ['promotion_key']) }}

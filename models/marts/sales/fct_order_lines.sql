@@ -46,7 +46,9 @@ final as (
         bound.line_no,
         bound.customer_key,
         bound.customer_id,
+        {{ member_key('bound.product_id', 'bigint') }} as product_key,
         bound.product_id,
+        {{ member_key('bound.store_id', 'integer') }} as store_key,
         bound.store_id,
         {{ local_date('bound._order_placed_at', 'bound._order_time_zone') }} as placed_date,
         case

@@ -76,8 +76,9 @@ final as (
         bound.order_id,
         bound.customer_key,
         bound.customer_id,
+        {{ member_key('bound.store_id', 'integer') }} as store_key,
         bound.store_id,
-        {{ case_folded('bound.promotion_code') }} as promotion_key,
+        {{ member_key(case_folded('bound.promotion_code'), 'varchar', none_key()) }} as promotion_key,
         bound.placed_date,
         bound.cancelled_date,
         -- attributes

@@ -40,6 +40,7 @@ final as (
         bound.order_id,
         bound.customer_key,
         bound.customer_id,
+        {{ member_key('bound.store_id', 'integer') }} as store_key,
         bound.store_id,
         {{ local_date('bound.booked_at', 'bound._order_time_zone') }} as booked_date,
         -- attributes

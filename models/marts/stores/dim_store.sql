@@ -1,11 +1,17 @@
 {#- Redshift: a copy on every node, since every fact joins it. -#}
 {{ config(
     incremental_strategy='merge',
-    unique_key='store_id',
+    unique_key='store_key',
     dist='all',
     sort='store_id'
 ) }}
 
+{%- set named %}
+    {{ named_members([
+        (ref('stg_retail__orders'), 'changed.store_id'),
+        (ref('stg_retail__inventory_movements'), 'changed.store_id'),
+    ], 'integer', 'written.store_id') }}
+{%- endset %}
 {%- set touched %}
         select changed.store_id
         from {{ ref('stg_retail__stores') }} as changed
@@ -19,6 +25,8 @@
             on written.time_zone = zones.name
         where written.calendar_time_zone <> coalesce(zones.time_zone, 'UTC')
         {%- endif %}
+        union
+        select named.id from ({{ named }}) as named
 {%- endset %}
 
 with
@@ -27,12 +35,21 @@ with
     'stores', 'stores', 'changes.store_id', touched if is_incremental() else none
 ) }},
 
+-- stores that only facts name so far
+named as (
+    {{ named }}
+),
+
 zoned as (
     select
         stores.*,
+        {{ member_kind('stores.store_id', 'named.id') }} as member_kind,
+        coalesce(stores.store_id, named.id) as _store_id,
         coalesce(zones.time_zone, 'UTC') as calendar_time_zone,
         nullif(coalesce(zones.time_zone, 'UTC'), stores.time_zone) as _other_time_zone
     from stores
+    full outer join named
+        on stores.store_id = named.id
     left join {{ ref('time_zones') }} as zones
         on stores.time_zone = zones.name
 ),
@@ -40,15 +57,17 @@ zoned as (
 final as (
     select
         -- keys
-        zoned.store_id,
+        {{ member_key('zoned._store_id', 'integer') }} as store_key,
+        zoned._store_id as store_id,
         -- attributes
+        zoned.member_kind,
         zoned.name as store_name,
         zoned.city,
         zoned.country_code,
         zoned.currency_code,
         zoned.time_zone,
         zoned.calendar_time_zone,
-        zoned._cdc_op = 'd' as is_deleted,
+        coalesce(zoned._cdc_op = 'd', false) as is_deleted,
         -- timestamps
         zoned.opened_on as opened_date,
         zoned.closed_on as closed_date,
@@ -65,4 +84,4 @@ final as (
     from zoned
 )
 
-{{ only_what_differs('final', ['store_id']) }}
+{{ only_what_differs('final', ['store_key']) }}

@@ -1,6 +1,6 @@
 {#-
-  The source's quality, or a row on its way: facts whose product, store, promotion or order is not
-  there. They heal when it arrives.
+  The source's quality, or a row on its way: facts whose order is not there, or whose day is in no
+  calendar. They heal when it arrives.
 
   references  list of {column, to, field}; null refers to nothing
 -#}

@@ -1,7 +1,23 @@
-{#- Surrogate keys of dim_customer that exist without any history; see docs/metrics.md, "Customers". -#}
+{#- Surrogate keys of rows that facts find though the shop has none; see docs/metrics.md, "Members". -#}
 
-{% macro unknown_customer_key() -%}
+{% macro unknown_key() -%}
     {{ cdc_history.key_hash([{'expression': "'unknown'", 'data_type': 'varchar'}]) }}
+{%- endmacro %}
+
+{#- No text of the shop's has this key: the separator in front would be escaped. -#}
+{% macro none_key() -%}
+    {{ cdc_history.key_hash([
+        {'expression': "''", 'data_type': 'varchar'},
+        {'expression': "'none'", 'data_type': 'varchar'},
+    ]) }}
+{%- endmacro %}
+
+{#- The key of an SCD 1 dimension follows from the id alone: the inferred member becomes the member. -#}
+{% macro member_key(id, data_type, otherwise=none) -%}
+    coalesce(
+        {{ cdc_history.key_hash([{'expression': id, 'data_type': data_type}]) }},
+        {{ otherwise or unknown_key() }}
+    )
 {%- endmacro %}
 
 {% macro inferred_customer_key(customer_id) -%}
@@ -56,6 +72,6 @@
     coalesce(
         {{ customers }}.customer_key,
         {{ inferred_customer_key(customer_id) }},
-        {{ unknown_customer_key() }}
+        {{ unknown_key() }}
     )
 {%- endmacro %}
