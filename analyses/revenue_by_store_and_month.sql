@@ -1,4 +1,4 @@
--- What did each store earn in each month, after cancellations and returns? One line per currency:
+-- What did each store earn in each month, without tax, after cancellations and returns? One line per currency:
 -- amounts of different currencies are never added up.
 select
     stores.store_name,
@@ -7,7 +7,7 @@ select
     sales.currency_code,
     sum(sales.order_count) as order_count,
     sum(sales.net_amount) as net_amount,
-    sum(sales.net_amount - sales.cancelled_amount - sales.returned_amount) as revenue_amount
+    sum(sales.revenue_amount) as revenue_amount
 from {{ ref('agg_daily_sales') }} as sales
 inner join {{ ref('dim_date') }} as calendar
     on sales.sales_date = calendar.date_day

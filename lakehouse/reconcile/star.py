@@ -81,15 +81,19 @@ _PREPARED = (
         *,
         quantity * unit_price as gross_amount,
         quantity * unit_price - discount_amount + tax_amount as net_amount,
+        quantity * unit_price - discount_amount as revenue_amount,
         case
             when quantity = 0 then 0 else cents(net_amount * returned_quantity, quantity)
-        end as returned_amount
+        end as returned_amount,
+        case
+            when quantity = 0 then 0 else cents(revenue_amount * returned_quantity, quantity)
+        end as returned_revenue_amount
     from order_items
     """,
 )
 _TOTALS = (
     *("unit_count", "returned_unit_count", "gross_amount", "discount_amount", "tax_amount"),
-    *("net_amount", "returned_amount"),
+    *("net_amount", "revenue_amount", "returned_amount", "returned_revenue_amount"),
 )
 _SUMS = ", ".join(f"coalesce(sum({name}), 0) as {name}" for name in _TOTALS)
 _SUMMED = ", ".join(f"coalesce({name}, 0) as {name}" for name in _TOTALS)
@@ -230,7 +234,8 @@ MARTS = (
                 select
                     order_id, line_no, quantity as unit_count,
                     returned_quantity as returned_unit_count, gross_amount, discount_amount,
-                    tax_amount, net_amount, returned_amount
+                    tax_amount, net_amount, revenue_amount, returned_amount,
+                    returned_revenue_amount
                 from lines where not is_deleted
             ) using (order_id)
             group by orders.order_id
@@ -246,6 +251,7 @@ MARTS = (
             lines.* exclude (is_deleted), orders.customer_id, orders.store_id, orders.currency_code,
             key_of(store_id, 'unknown') as store_key, key_of(product_id, 'unknown') as product_key,
             orders.placed_at, local_day(orders.placed_at, zone) as placed_date,
+            local_day(orders.cancelled_at, zone) as cancelled_date,
             case when returned_quantity <> 0
                 then local_day(coalesce(lines.returned_at, orders.placed_at), zone)
             end as returned_date,
@@ -288,7 +294,13 @@ MARTS = (
                 count(cancelled_at) as cancelled_order_count,
                 sum(net_amount) filter (where cancelled_at is not null) as cancelled_amount,
                 {_SUMS}, min(placed_at) as first_order_at, max(placed_at) as last_order_at
-            from expected_fct_orders where not is_deleted and customer_id is not null
+            from (
+                select * replace (
+                    case when cancelled_at is null
+                        then revenue_amount - returned_revenue_amount else 0
+                    end as revenue_amount
+                ) from expected_fct_orders where not is_deleted and customer_id is not null
+            )
             group by customer_id, currency_code
         )
         full outer join (

@@ -10,6 +10,7 @@ placed_orders as (
         orders.store_id,
         orders.currency_code,
         orders.placed_at,
+        orders.cancelled_at,
         orders.is_deleted,
         coalesce(stores.calendar_time_zone, 'UTC') as time_zone
     from {{ ref('orders_history') }} as orders
@@ -30,6 +31,7 @@ orders as (
             {'name': 'store_id', 'data_type': 'integer'},
             {'name': 'currency_code', 'data_type': 'varchar'},
             {'name': 'placed_at', 'data_type': 'timestamp'},
+            {'name': 'cancelled_at', 'data_type': 'timestamp'},
             {'name': 'time_zone', 'data_type': 'varchar'},
             {'name': 'is_deleted', 'data_type': 'boolean'},
         ], relation='placed_orders') }} as _cdc_order_hash
@@ -47,6 +49,7 @@ bound as (
         orders.store_id,
         orders.currency_code as _order_currency_code,
         orders.placed_at as _order_placed_at,
+        orders.cancelled_at as _order_cancelled_at,
         coalesce(orders.is_deleted, false) as _order_is_deleted,
         coalesce(orders.time_zone, 'UTC') as _order_time_zone,
         orders._cdc_order_hash,

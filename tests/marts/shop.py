@@ -332,7 +332,7 @@ def land(zone: LandingZone, records: Sequence[tuple[str, Delivery]]) -> None:
 MEASURES = (
     "order_count", "unit_count", "gross_amount", "discount_amount", "tax_amount", "net_amount",
     "cancelled_order_count", "cancelled_amount", "returned_unit_count", "returned_amount",
-    "paid_amount", "refunded_amount",
+    "revenue_amount", "paid_amount", "refunded_amount",
 )  # fmt: skip
 
 
@@ -355,9 +355,19 @@ def daily_sales(shop: Shop) -> dict[Group, dict[str, Decimal]]:
         sold["discount_amount"] += line["discount_amount"]
         sold["tax_amount"] += line["tax_amount"]
         sold["net_amount"] += net
+        revenue = gross - line["discount_amount"]
+        sold["revenue_amount"] += revenue
+        cancelled: Group | None = None
+        if order["cancelled_at"]:
+            cancelled = _group(shop, order, order["cancelled_at"], order["currency_code"])
+            sales[cancelled]["revenue_amount"] -= revenue
         if back := line["returned_quantity"]:
             moment = line["returned_at"] or order["placed_at"]
-            returned = sales[_group(shop, order, moment, order["currency_code"])]
+            back_on = _group(shop, order, moment, order["currency_code"])
+            returned, part_of_it = sales[back_on], _part(revenue, back, line["quantity"])
+            returned["revenue_amount"] -= part_of_it
+            if cancelled:
+                sales[max(back_on, cancelled)]["revenue_amount"] += part_of_it
             returned["returned_unit_count"] += back
             returned["returned_amount"] += _part(net, back, line["quantity"])
     for key, order in orders.items():

@@ -18,6 +18,8 @@ current_items as (
 netted as (
     select
         current_items.*,
+        cast(current_items.gross_amount - current_items.discount_amount as decimal(24, 2))
+            as revenue_amount,
         cast(
             current_items.gross_amount - current_items.discount_amount + current_items.tax_amount
             as decimal(24, 2)
@@ -39,18 +41,23 @@ final as (
         netted.discount_amount,
         netted.tax_amount,
         netted.net_amount,
-        -- the part of the line's net amount that belongs to the pieces that came back
+        netted.revenue_amount,
+        -- the part of the line's amount that belongs to the pieces that came back
+        {%- for amount, returned in [
+            ('net_amount', 'returned_amount'), ('revenue_amount', 'returned_revenue_amount')
+        ] %}
         cast(
             case
                 when netted.returned_quantity = 0 or netted.quantity = 0
                     then cast(0 as decimal(24, 2))
-                when netted.returned_quantity = netted.quantity then netted.net_amount
+                when netted.returned_quantity = netted.quantity then netted.{{ amount }}
                 else {{ divide(
-                    'cast(netted.net_amount * netted.returned_quantity as decimal(34, 2))',
+                    'cast(netted.' ~ amount ~ ' * netted.returned_quantity as decimal(34, 2))',
                     'netted.quantity', 24, 2
                 ) }}
             end as decimal(24, 2)
-        ) as returned_amount,
+        ) as {{ returned }},
+        {%- endfor %}
         -- timestamps
         netted.returned_at,
         netted.is_deleted,

@@ -35,6 +35,11 @@ orders as (
         ) as cancelled_amount,
         sum(orders.returned_unit_count) as returned_unit_count,
         sum(orders.returned_amount) as returned_amount,
+        sum(
+            case when orders.cancelled_at is null
+                then orders.revenue_amount - orders.returned_revenue_amount else 0
+            end
+        ) as revenue_amount,
         min(orders.placed_at) as first_order_at,
         max(orders.placed_at) as last_order_at
     from {{ ref('fct_orders') }} as orders
@@ -93,6 +98,7 @@ final as (
         cast(coalesce(orders.net_amount, 0) as decimal(38, 2)) as net_amount,
         cast(coalesce(orders.cancelled_amount, 0) as decimal(38, 2)) as cancelled_amount,
         cast(coalesce(orders.returned_amount, 0) as decimal(38, 2)) as returned_amount,
+        cast(coalesce(orders.revenue_amount, 0) as decimal(38, 2)) as revenue_amount,
         cast(coalesce(payments.paid_amount, 0) as decimal(38, 2)) as paid_amount,
         cast(coalesce(payments.refunded_amount, 0) as decimal(38, 2)) as refunded_amount,
         {{ divide('orders.net_amount', 'orders.order_count', 38, 2) }} as average_order_amount,

@@ -24,31 +24,42 @@ touched as (
     'discount_amount': 'decimal(38, 2)', 'tax_amount': 'decimal(38, 2)', 'net_amount': 'decimal(38, 2)',
     'cancelled_order_count': 'bigint', 'cancelled_amount': 'decimal(38, 2)',
     'returned_unit_count': 'bigint', 'returned_amount': 'decimal(38, 2)',
-    'paid_amount': 'decimal(38, 2)', 'refunded_amount': 'decimal(38, 2)'
+    'revenue_amount': 'decimal(38, 2)', 'paid_amount': 'decimal(38, 2)', 'refunded_amount': 'decimal(38, 2)'
 } %}
 {%- set bookings = [
     {
-        'facts': 'orders', 'relation': ref('fct_orders'), 'booked': 'placed_date', 'condition': 'not orders.is_deleted',
+        'facts': 'orders', 'relation': ref('fct_orders'), 'booked': 'orders.placed_date', 'condition': 'not orders.is_deleted',
         'adds': {
             'order_count': '1', 'unit_count': 'orders.unit_count',
             'gross_amount': 'orders.gross_amount', 'discount_amount': 'orders.discount_amount',
             'tax_amount': 'orders.tax_amount', 'net_amount': 'orders.net_amount',
+            'revenue_amount': 'orders.revenue_amount',
         },
     },
     {
-        'facts': 'orders', 'relation': ref('fct_orders'), 'booked': 'cancelled_date',
+        'facts': 'orders', 'relation': ref('fct_orders'), 'booked': 'orders.cancelled_date',
         'condition': 'not orders.is_deleted and orders.cancelled_date is not null',
-        'adds': {'cancelled_order_count': '1', 'cancelled_amount': 'orders.net_amount'},
+        'adds': {
+            'cancelled_order_count': '1', 'cancelled_amount': 'orders.net_amount',
+            'revenue_amount': '-orders.revenue_amount',
+        },
     },
     {
-        'facts': 'lines', 'relation': ref('fct_order_lines'), 'booked': 'returned_date',
+        'facts': 'lines', 'relation': ref('fct_order_lines'), 'booked': 'lines.returned_date',
         'condition': 'not lines.is_deleted and lines.returned_date is not null',
         'adds': {
             'returned_unit_count': 'lines.returned_quantity', 'returned_amount': 'lines.returned_amount',
+            'revenue_amount': '-lines.returned_revenue_amount',
         },
     },
     {
-        'facts': 'payments', 'relation': ref('fct_payments'), 'booked': 'booked_date', 'condition': 'not payments.is_deleted',
+        'facts': 'lines', 'relation': ref('fct_order_lines'),
+        'booked': 'greatest(lines.cancelled_date, lines.returned_date)',
+        'condition': 'not lines.is_deleted and lines.cancelled_date is not null and lines.returned_date is not null',
+        'adds': {'revenue_amount': 'lines.returned_revenue_amount'},
+    },
+    {
+        'facts': 'payments', 'relation': ref('fct_payments'), 'booked': 'payments.booked_date', 'condition': 'not payments.is_deleted',
         'adds': {
             'paid_amount': "case when payments.payment_kind <> 'refund' then payments.amount else 0 end",
             'refunded_amount': "case when payments.payment_kind = 'refund' then -payments.amount else 0 end",
@@ -59,7 +70,7 @@ bookings as (
     {%- for booking in bookings %}
     {%- set facts = booking['facts'] %}
     select
-        {{ facts }}.{{ booking['booked'] }} as sales_date,
+        {{ booking['booked'] }} as sales_date,
         {{ facts }}.store_id,
         {{ facts }}.currency_code,
         {%- for measure, type in measures.items() %}
@@ -73,7 +84,7 @@ bookings as (
         and {{ facts }}.store_id is not null
         {%- if is_incremental() %}
         and (
-            {{ facts }}.{{ booking['booked'] }}, {{ facts }}.store_id, {{ facts }}.currency_code
+            {{ booking['booked'] }}, {{ facts }}.store_id, {{ facts }}.currency_code
         ) in (
             select
                 touched.sales_date,

@@ -51,6 +51,7 @@ final as (
         {{ member_key('bound.store_id', 'integer') }} as store_key,
         bound.store_id,
         {{ local_date('bound._order_placed_at', 'bound._order_time_zone') }} as placed_date,
+        {{ local_date('bound._order_cancelled_at', 'bound._order_time_zone') }} as cancelled_date,
         case
             when bound.returned_quantity <> 0 then {{ local_date(
                 'coalesce(bound.returned_at, bound._order_placed_at)', 'bound._order_time_zone'
@@ -67,7 +68,9 @@ final as (
         bound.discount_amount,
         bound.tax_amount,
         bound.net_amount,
+        bound.revenue_amount,
         bound.returned_amount,
+        bound.returned_revenue_amount,
         -- timestamps
         bound._order_placed_at as placed_at,
         bound.returned_at,

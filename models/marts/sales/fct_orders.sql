@@ -112,7 +112,7 @@ final as (
             {'name': 'customer_key', 'data_type': 'varchar'},
             {'name': 'placed_date', 'data_type': 'date'},
             {'name': 'cancelled_date', 'data_type': 'date'},
-        ] + totals | rejectattr('name', 'equalto', 'net_amount') | list, relation='bound') }}
+        ] + totals | rejectattr('name', 'in', ['net_amount', 'revenue_amount']) | list, relation='bound') }}
             as _cdc_row_hash,
         {{ cdc_history.current_run() }} as _cdc_run
     from bound

@@ -48,6 +48,20 @@ booked as (
         payments.amount
     from {{ ref('fct_payments') }} as payments
     where not payments.is_deleted and payments.store_id is not null
+    union all
+    -- over the whole time in a full audit too: what was not cancelled, less what came back of it
+    select
+        cast(null as date) as booked_date,
+        order_lines.store_id,
+        order_lines.currency_code,
+        'revenue' as booking,
+        0 as booked_count,
+        order_lines.revenue_amount - order_lines.returned_revenue_amount as amount
+    from {{ ref('fct_order_lines') }} as order_lines
+    where
+        not order_lines.is_deleted
+        and order_lines.store_id is not null
+        and order_lines.cancelled_date is null
 ),
 
 daily_sales as (
@@ -86,6 +100,15 @@ compared as (
         'kept' as booking,
         0 as booked_count,
         daily_sales.refunded_amount - daily_sales.paid_amount as amount
+    from daily_sales
+    union all
+    select
+        cast(null as date) as booked_date,
+        daily_sales.store_id,
+        daily_sales.currency_code,
+        'revenue' as booking,
+        0 as booked_count,
+        -daily_sales.revenue_amount as amount
     from daily_sales
 )
 

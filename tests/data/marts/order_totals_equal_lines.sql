@@ -35,10 +35,13 @@ totals as (
         orders.tax_amount,
         orders.net_amount,
         orders.returned_amount,
+        orders.revenue_amount,
+        orders.returned_revenue_amount,
         count(order_lines.line_no) as counted_lines,
         coalesce(sum(order_lines.gross_amount), 0) as summed_gross_amount,
         coalesce(sum(order_lines.net_amount), 0) as summed_net_amount,
-        coalesce(sum(order_lines.returned_amount), 0) as summed_returned_amount
+        coalesce(sum(order_lines.returned_amount), 0) as summed_returned_amount,
+        coalesce(sum(order_lines.returned_revenue_amount), 0) as summed_returned_revenue_amount
     from orders
     left join order_lines
         on orders.order_id = order_lines.order_id
@@ -49,7 +52,9 @@ totals as (
         orders.discount_amount,
         orders.tax_amount,
         orders.net_amount,
-        orders.returned_amount
+        orders.returned_amount,
+        orders.revenue_amount,
+        orders.returned_revenue_amount
 )
 
 select *
@@ -59,4 +64,6 @@ where
     or gross_amount <> summed_gross_amount
     or net_amount <> summed_net_amount
     or returned_amount <> summed_returned_amount
+    or returned_revenue_amount <> summed_returned_revenue_amount
     or net_amount <> gross_amount - discount_amount + tax_amount
+    or revenue_amount <> gross_amount - discount_amount

@@ -33,6 +33,7 @@ TESTED = {
     "dim_customer_current.valid_from": TILED,
     "dim_customer_current.valid_to": TILED,
     "dim_store.calendar_time_zone": "store_days_are_in_their_time_zone",
+    "agg_daily_sales.revenue_amount": "daily_sales_equal_facts",
     "fct_orders.customer_key": BOUND,
     "fct_order_lines.customer_key": BOUND,
     "fct_payments.customer_key": BOUND,
