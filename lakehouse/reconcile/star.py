@@ -104,8 +104,9 @@ _AS_OF_END = """
     and coalesce({name}.dbt_valid_to, timestamp '9999-12-31') >= versions.valid_to
 """
 _CUSTOMER = """
-    customers.* exclude (customer_id, is_deleted),
-    customers.marketing_consent as has_marketing_consent, customers.created_at as signed_up_at,
+    customers.* exclude (customer_id, is_deleted, phone, birth_date),
+    customers.marketing_consent as has_marketing_consent,
+    {newest}.phone, {newest}.birth_date, {newest}.created_at as signed_up_at,
     addresses.line_1 as address_line_1, addresses.line_2 as address_line_2, addresses.city,
     addresses.region, addresses.postal_code, addresses.country_code
 """
@@ -175,10 +176,12 @@ MARTS = (
                 when customers.customer_id is null then 'inferred'
                 else 'member'
             end as member_kind,
-            {_CUSTOMER}
+            {_CUSTOMER.format(newest="newest")}
         from marts.dim_customer as versions
         left join history.customers_history as customers
             on {_AS_OF_END.format(name="customers")}
+        left join customers as newest
+            on customers.customer_id = newest.customer_id
         left join history.customer_addresses_history as addresses
             on {_AS_OF_END.format(name="addresses")} and addresses.is_default
         order by versions.customer_key, addresses.address_no
@@ -189,7 +192,8 @@ MARTS = (
         ("customer_id",),
         f"""
         select distinct on (customers.customer_id)
-            customers.customer_id, false as is_deleted, 'member' as member_kind, {_CUSTOMER}
+            customers.customer_id, false as is_deleted, 'member' as member_kind,
+            {_CUSTOMER.format(newest="customers")}
         from customers
         left join customer_addresses as addresses
             on

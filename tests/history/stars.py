@@ -135,11 +135,16 @@ def column(row: reference.Row | None, name: str, table: Table) -> Any:
 
 def expected_dimension(stars: Stars) -> set[Line]:
     dimension = expected_versions(stars)
+    newest = {
+        key: reference.current_row(rows).row
+        for (key,), rows in reference.history(stars.changes(CUSTOMERS)).items()
+    }
     lines: set[Line] = {
         (
             key,
             version.customer_key,
             "member",
+            *(column(newest[key], name, CUSTOMERS) for name in ("phone", "created_at")),
             *(column(version.customer, name, CUSTOMERS) for name in ("email", "tier")),
             *(column(version.address, name, ADDRESSES) for name in ("line_1", "city")),
             version.valid_from,
@@ -152,8 +157,8 @@ def expected_dimension(stars: Stars) -> set[Line]:
     }
     named = {column(change.row, "customer_id", ORDERS) for change in stars.changes(ORDERS)}
     for key in named - {None} - {key for key, versions in dimension.items() if versions}:
-        lines.add((key, None, "inferred", *[None] * 4, BEGINNING_OF_TIME, END_OF_TIME, True, False))
-    lines.add((None, None, "unknown", *[None] * 4, BEGINNING_OF_TIME, END_OF_TIME, True, False))
+        lines.add((key, None, "inferred", *[None] * 6, BEGINNING_OF_TIME, END_OF_TIME, True, False))
+    lines.add((None, None, "unknown", *[None] * 6, BEGINNING_OF_TIME, END_OF_TIME, True, False))
     return lines
 
 
@@ -191,8 +196,8 @@ def found_dimension(warehouse: Warehouse) -> set[Line]:
         select
             customer_id,
             case when member_kind = 'member' then customer_key end,
-            member_kind, email, tier, address_line_1, city, valid_from, valid_to, is_current,
-            is_deleted
+            member_kind, phone, signed_up_at, email, tier, address_line_1, city, valid_from,
+            valid_to, is_current, is_deleted
         from marts.dim_customer
         """
     )

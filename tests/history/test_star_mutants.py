@@ -87,6 +87,12 @@ MUTANTS = [
         "case when version_number = 0 then",
     ),
     Mutant(
+        "a corrected number is in the newest version only",
+        CUSTOMERS,
+        "newest.phone",
+        "customer_rows.phone",
+    ),
+    Mutant(
         "of several default addresses the last counts",
         CUSTOMERS,
         "'history.address_no'",

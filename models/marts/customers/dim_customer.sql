@@ -90,8 +90,8 @@ final as (
         customer_rows.email,
         customer_rows.first_name,
         customer_rows.last_name,
-        customer_rows.phone,
-        customer_rows.birth_date,
+        newest.phone,
+        newest.birth_date,
         customer_rows.tier,
         customer_rows.marketing_consent as has_marketing_consent,
         customer_rows.preferred_store_id,
@@ -102,7 +102,7 @@ final as (
         address_rows.postal_code,
         address_rows.country_code,
         -- timestamps
-        customer_rows.created_at as signed_up_at,
+        newest.created_at as signed_up_at,
         customer_rows.erased_at,
         versions.valid_from,
         versions.valid_to,
@@ -113,6 +113,12 @@ final as (
     from versions
     left join {{ ref('customers_history') }} as customer_rows
         on versions.customer_version_id = customer_rows.dbt_scd_id
+    -- what is not tracked is as it is known now, in every version (SCD 1)
+    left join {{ ref('customers_history') }} as newest
+        on
+            versions.customer_id = newest.customer_id
+            and newest.dbt_valid_to is null
+            and versions.member_kind = 'member'
     left join {{ ref('customer_addresses_history') }} as address_rows
         on versions.address_version_id = address_rows.dbt_scd_id
 )

@@ -1,6 +1,6 @@
 -- Our invariant: the versions of a customer start at the beginning of time and follow each other
 -- without overlap, with a gap only after a delete; only the last one can be current; an inferred
--- member stands alone.
+-- member stands alone. What is SCD 1 is the same in all of them.
 with
 
 versions as (
@@ -16,6 +16,11 @@ followed as (
         lag(versions.is_deleted) over (
             partition by versions.customer_id order by versions.valid_from
         ) as previous_is_deleted,
+        {%- for column in ['phone', 'birth_date', 'signed_up_at'] %}
+        lag(versions.{{ column }}) over (
+            partition by versions.customer_id order by versions.valid_from
+        ) as previous_{{ column }},
+        {%- endfor %}
         lead(versions.valid_from) over (
             partition by versions.customer_id order by versions.valid_from
         ) as next_valid_from,
@@ -48,4 +53,10 @@ where
         and not followed.is_current
         and not followed.is_deleted
     )
+    {%- for column in ['phone', 'birth_date', 'signed_up_at'] %}
+    or (
+        followed.previous_valid_to is not null
+        and {{ cdc_history.differs('followed.' ~ column, 'followed.previous_' ~ column) }}
+    )
+    {%- endfor %}
     or (followed.member_kind <> 'member' and followed.version_count > 1)
