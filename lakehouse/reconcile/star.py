@@ -40,7 +40,13 @@ _PREPARED = (
     """,
     """
     create or replace temp macro local_day(moment, zone) as
-        cast(timezone(coalesce(zone, 'UTC'), timezone('UTC', moment)) as date)
+        case when moment is not null then least(
+            greatest(
+                cast(timezone(coalesce(zone, 'UTC'), timezone('UTC', moment)) as date),
+                date '0001-01-01'
+            ),
+            date '9999-12-31'
+        ) end
     """,
     """
     create or replace temp macro cents(dividend, divisor) as

@@ -1,11 +1,18 @@
+{#-
+  Of the first and the last moments that a timestamp may have, other zones have days that a date has not, or
+  that clients get as text: they stay in the years 0001 to 9999. Both engines leave nulls out of least().
+-#}
 {% macro local_date(timestamp_column, time_zone_column) %}
-    {{- return(adapter.dispatch('local_date')(timestamp_column, time_zone_column)) -}}
-{% endmacro %}
+    {%- set day = adapter.dispatch('_day_in')(timestamp_column, time_zone_column) -%}
+    case when {{ timestamp_column }} is not null and {{ time_zone_column }} is not null then
+        least(greatest({{ day }}, cast('0001-01-01' as date)), cast('9999-12-31' as date))
+    end
+{%- endmacro %}
 
-{% macro duckdb__local_date(timestamp_column, time_zone_column) -%}
+{% macro duckdb___day_in(timestamp_column, time_zone_column) -%}
     cast(timezone({{ time_zone_column }}, timezone('UTC', {{ timestamp_column }})) as date)
 {%- endmacro %}
 
-{% macro redshift__local_date(timestamp_column, time_zone_column) -%}
+{% macro redshift___day_in(timestamp_column, time_zone_column) -%}
     cast(convert_timezone('UTC', {{ time_zone_column }}, {{ timestamp_column }}) as date)
 {%- endmacro %}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from functools import cache
 from typing import Any
@@ -149,3 +149,21 @@ def test_local_day_is_that_of_the_time_zone(
         f"select {expression} from (select ?::timestamp as moment, ? as zone)", [moment, zone]
     ).fetchall()
     assert rows == [(moment.replace(tzinfo=UTC).astimezone(ZoneInfo(zone)).date(),)]
+
+
+@pytest.mark.parametrize(
+    ("moment", "zone", "day"),
+    [
+        (datetime(1, 1, 1), "America/New_York", date(1, 1, 1)),
+        (datetime(9999, 12, 31, 23), "Pacific/Kiritimati", date(9999, 12, 31)),
+        (None, "UTC", None),
+    ],
+)
+def test_days_at_the_ends_of_time_are_dates(
+    connection: duckdb.DuckDBPyConnection, moment: datetime | None, zone: str, day: date | None
+) -> None:
+    expression = macros("duckdb").local_date("moment", "zone")
+    rows = connection.execute(
+        f"select {expression} from (select ?::timestamp as moment, ? as zone)", [moment, zone]
+    ).fetchall()
+    assert rows == [(day,)]

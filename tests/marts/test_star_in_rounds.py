@@ -7,13 +7,16 @@ all rows, and a run without new records changes nothing.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from random import Random
 
 import duckdb
 import pytest
+import sqlglot
 from dbt.artifacts.schemas.run import RunExecutionResult
-from dbt.contracts.graph.nodes import AnalysisNode
+from dbt.contracts.graph.nodes import AnalysisNode, ModelNode
+from sqlglot import exp
 
 from ingestion.settings import ConnectorName
 from tests.kit.dbt import ROOT
@@ -116,18 +119,44 @@ def test_a_run_without_new_records_changes_nothing(in_rounds: Warehouse) -> None
 
 
 @pytest.fixture(scope="module")
-def analyses(in_rounds: Warehouse) -> dict[str, str]:
-    """The example queries as dbt compiles them."""
-    result = in_rounds.invoke("compile", "--select", "path:analyses").result
+def compiled(in_rounds: Warehouse) -> dict[str, str]:
+    """The marts' and the example queries as dbt compiles them."""
+    result = in_rounds.invoke(
+        "compile", "--select", "marts", "intermediate", "path:analyses"
+    ).result
     assert isinstance(result, RunExecutionResult)
     found: dict[str, str] = {}
     for node in result.results:
-        assert isinstance(node.node, AnalysisNode) and node.node.compiled_code
-        found[node.node.name] = node.node.compiled_code
+        if isinstance(node.node, AnalysisNode | ModelNode):
+            assert node.node.compiled_code
+            found[node.node.name] = node.node.compiled_code
     return found
 
 
+def added_over_currencies(sql: str) -> list[str]:
+    """Sums of money in `sql` over rows of several currencies: an order has one."""
+    return [
+        str(total)
+        for select in sqlglot.parse_one(sql, read="duckdb").find_all(exp.Select)
+        for total in select.find_all(exp.Sum, exp.Avg)
+        if total.find_ancestor(exp.Select) is select
+        and re.search("amount|price|cost", " ".join(_columns(total)))
+        and not {"currency_code", "order_id"} & _columns(select.args.get("group") or exp.Group())
+    ]
+
+
+def _columns(expression: exp.Expr) -> set[str]:
+    return {column.name for column in expression.find_all(exp.Column)}
+
+
+def test_no_figure_adds_currencies(compiled: dict[str, str]) -> None:
+    found = {name: added_over_currencies(sql) for name, sql in compiled.items()}
+    assert {name for name, sums in found.items() if sums} == set()
+    assert len(found) > 20
+    assert added_over_currencies("select sum(net_amount) from sales group by store_id")
+
+
 @pytest.mark.parametrize("name", ANALYSES)
-def test_example_query_answers(name: str, in_rounds: Warehouse, analyses: dict[str, str]) -> None:
-    rows = in_rounds.rows(analyses[name])
+def test_example_query_answers(name: str, in_rounds: Warehouse, compiled: dict[str, str]) -> None:
+    rows = in_rounds.rows(compiled[name])
     assert rows or name in MAY_BE_EMPTY
