@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 from dbt.contracts.graph.manifest import Manifest
@@ -20,7 +21,7 @@ class Planted:
 
 def with_error(manifest: Manifest, error: Planted) -> Manifest:
     """The parsed project with the error in a macro or a model."""
-    changed = manifest.deepcopy()
+    changed = copy.deepcopy(manifest)
     hits = 0
     for macro in changed.macros.values():
         if error.old in macro.macro_sql and error.file in (
