@@ -39,7 +39,7 @@ orders as (
 ),
 
 customers as (
-    {{ bindable_customers('orders') }}
+    {{ bindable_versions(ref('dim_customer'), 'customer_id', ['customer_key'], 'orders') }}
 ),
 
 bound as (
@@ -58,6 +58,6 @@ bound as (
     left join orders
         on {{ facts }}.order_id = orders.order_id
     left join customers
-        on {{ binds('orders.customer_id', fact_time, 'customers') }}
+        on {{ binds('orders', fact_time, 'customers', 'customer_id') }}
 )
 {% endmacro %}

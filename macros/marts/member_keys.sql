@@ -28,44 +28,47 @@
 {%- endmacro %}
 
 {#-
-  SQL: the versions of the customers in `facts` (a CTE with customer_id) with the time in which facts
-  bind to each. That time has no holes: it starts with the version and ends with the next one, so a
-  fact in the gap after a delete finds the version before it; the first version takes all earlier
-  facts and the last one all later ones. One version matches a fact of a known customer.
+  SQL: the versions of what `facts` (a CTE with `id`) name, with the time in which facts bind to each. That
+  time has no holes: it starts with the version and ends with the next one, so a fact in the gap after a
+  delete finds the version before it; the first version takes all earlier facts and the last one all later
+  ones. One version matches a fact of a known id.
 -#}
-{% macro bindable_customers(facts) %}
+{% macro bindable_versions(versions, id, columns, facts, valid_from='valid_from', where=none) %}
+    {%- set by_time = 'partition by versions.' ~ id ~ ' order by versions.' ~ valid_from %}
     select
-        customers.customer_id,
-        customers.customer_key,
+        versions.{{ id }},
+        {%- for column in columns %}
+        versions.{{ column }},
+        {%- endfor %}
         case
-            when row_number() over (
-                partition by customers.customer_id order by customers.valid_from
-            ) = 1 then cast('0001-01-01 00:00:00' as timestamp)
-            else customers.valid_from
+            when row_number() over ({{ by_time }}) = 1 then cast('0001-01-01 00:00:00' as timestamp)
+            else versions.{{ valid_from }}
         end as bound_from,
         coalesce(
-            lead(customers.valid_from) over (
-                partition by customers.customer_id order by customers.valid_from
-            ),
+            lead(versions.{{ valid_from }}) over ({{ by_time }}),
             {{ cdc_history.end_of_time() }}
         ) as bound_until
-    from {{ ref('dim_customer') }} as customers
-    where customers.customer_id in (select {{ facts }}.customer_id from {{ facts }})
+    from {{ versions }} as versions
+    where
+        versions.{{ id }} in (select {{ facts }}.{{ id }} from {{ facts }})
+        {%- if where %}
+        and {{ where }}
+        {%- endif %}
 {% endmacro %}
 
 {#-
-  SQL condition of the join of facts with bindable_customers(). Commit times have milliseconds and the
+  SQL condition of the join of facts with bindable_versions(). Commit times have milliseconds and the
   shop's own clock microseconds: both are compared at milliseconds. Plain comparisons only: an `or`
   here would make DuckDB compare every fact with every version.
 -#}
-{% macro binds(customer_id, fact_time, customers) -%}
+{% macro binds(facts, fact_time, versions, id) -%}
     {%- set last_moment = "cast('9999-12-30 23:59:59.999' as timestamp)" -%}
     {%- set moment -%}
         least(date_trunc('millisecond', {{ fact_time }}), {{ last_moment }})
     {%- endset -%}
-    {{ customer_id }} = {{ customers }}.customer_id
-    and {{ moment }} >= {{ customers }}.bound_from
-    and {{ moment }} < {{ customers }}.bound_until
+    {{ facts }}.{{ id }} = {{ versions }}.{{ id }}
+    and {{ moment }} >= {{ versions }}.bound_from
+    and {{ moment }} < {{ versions }}.bound_until
 {%- endmacro %}
 
 {% macro bound_customer_key(customer_id, customers) -%}

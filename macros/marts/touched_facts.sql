@@ -7,7 +7,7 @@
   from the histories instead would miss customers after a run that built the facts but not the
   dimension.
 -#}
-{% macro touched_facts(columns, changes, of_orders=none, customer=true) %}
+{% macro touched_facts(columns, changes, of_orders=none, customer=true, versions={}) %}
     {%- set names = columns | join(', ') %}
     {%- for relation in changes %}
     select {{ names }}
@@ -26,6 +26,17 @@
         )
     union
     {%- endif %}
+    {%- for id, relation in versions.items() %}
+    select {{ names }}
+    from {{ this }} as facts
+    where
+        facts.{{ id }} in (
+            select changed.{{ id }}
+            from {{ relation }} as changed
+            where changed._cdc_run > {{ cdc_history.consumed_run() }}
+        )
+    union
+    {%- endfor %}
     {%- for member in ['customer', 'store'] if customer or member != 'customer' %}
     select {{ names }}
     from {{ this }} as facts

@@ -48,8 +48,8 @@ MUTANTS = [
     Mutant(
         "a fact at a version's first moment belongs to the one before",
         KEYS,
-        "and {{ moment }} >= {{ customers }}.bound_from",
-        "and {{ moment }} > {{ customers }}.bound_from",
+        "and {{ moment }} >= {{ versions }}.bound_from",
+        "and {{ moment }} > {{ versions }}.bound_from",
     ),
     Mutant(
         "microseconds of a fact count",
@@ -61,12 +61,10 @@ MUTANTS = [
         "a fact in the gap after a delete finds nothing",
         KEYS,
         """coalesce(
-            lead(customers.valid_from) over (
-                partition by customers.customer_id order by customers.valid_from
-            ),
+            lead(versions.{{ valid_from }}) over ({{ by_time }}),
             {{ cdc_history.end_of_time() }}
         ) as bound_until""",
-        "customers.valid_to as bound_until",
+        "versions.valid_to as bound_until",
     ),
     Mutant(
         "what is deleted goes on",

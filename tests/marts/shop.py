@@ -40,6 +40,8 @@ class Shop:
     rows: dict[str, dict[Key, Row]] = field(default_factory=lambda: defaultdict(dict))
     buried: dict[Key, Row] = field(default_factory=dict)
     """Deleted orders with their last values."""
+    costs: dict[Key, list[tuple[datetime, Row]]] = field(default_factory=lambda: defaultdict(list))
+    """Products as each commit left them; a deleted one as it was."""
     records: list[tuple[str, Delivery]] = field(default_factory=list)
     _log: int = 1000
     _last_commit: int = 900
@@ -59,6 +61,7 @@ class Shop:
         """Forget what happened and read every row, as the connector does when it first starts."""
         self.records.clear()
         self.buried.clear()
+        self.costs.clear()
         for table, rows in self.rows.items():
             for row in rows.values():
                 place = self._place(reads=True, order=0)
@@ -153,7 +156,9 @@ class Shop:
         row = {
             "product_id": key, "sku": f"sku {key}", "name": f"Product {key}",
             "category_id": self.random.choice([None, *range(1, 11)]), "unit_price": self._amount(),
-            "currency_code": "EUR", "is_discontinued": False, "updated_at": self.now,
+            "unit_cost": (None, Decimal("1.2345"), Decimal("-0.5"))[len(self.records) % 3],
+            "currency_code": ("EUR", "SEK")[len(self.records) // 3 % 2], "is_discontinued": False,
+            "updated_at": self.now,
         }  # fmt: skip
         self._commit(("products", self.random.choice("ccccd"), key, row))
 
@@ -303,6 +308,9 @@ class Shop:
         return PostgresPlace(self._log, self._last_commit, None if reads else order)
 
     def _record(self, table: str, event: Event, row: Row) -> None:
+        if table == "products":
+            committed = datetime(1970, 1, 1) + timedelta(milliseconds=event.committed_ms)
+            self.costs[row["product_id"]].append((committed, row))
         declared = DECLARATIONS.table(table)
         prefix = DECLARATIONS.connectors[self.connector].topic_prefix
         key = key_bytes(row, declared, self.connector)
@@ -332,7 +340,7 @@ def land(zone: LandingZone, records: Sequence[tuple[str, Delivery]]) -> None:
 MEASURES = (
     "order_count", "unit_count", "gross_amount", "discount_amount", "tax_amount", "net_amount",
     "cancelled_order_count", "cancelled_amount", "returned_unit_count", "returned_amount",
-    "revenue_amount", "paid_amount", "refunded_amount",
+    "revenue_amount", "costed_revenue_amount", "cost_amount", "paid_amount", "refunded_amount",
 )  # fmt: skip
 
 
@@ -356,18 +364,20 @@ def daily_sales(shop: Shop) -> dict[Group, dict[str, Decimal]]:
         sold["tax_amount"] += line["tax_amount"]
         sold["net_amount"] += net
         revenue = gross - line["discount_amount"]
-        sold["revenue_amount"] += revenue
+        cost = _cost(shop, line, order)
+        _earn(sold, 1, revenue, cost, line["quantity"])
         cancelled: Group | None = None
         if order["cancelled_at"]:
             cancelled = _group(shop, order, order["cancelled_at"], order["currency_code"])
-            sales[cancelled]["revenue_amount"] -= revenue
+            _earn(sales[cancelled], -1, revenue, cost, line["quantity"])
         if back := line["returned_quantity"]:
             moment = line["returned_at"] or order["placed_at"]
             back_on = _group(shop, order, moment, order["currency_code"])
             returned, part_of_it = sales[back_on], _part(revenue, back, line["quantity"])
-            returned["revenue_amount"] -= part_of_it
+            pieces = back if line["quantity"] else 0
+            _earn(returned, -1, part_of_it, cost, pieces)
             if cancelled:
-                sales[max(back_on, cancelled)]["revenue_amount"] += part_of_it
+                _earn(sales[max(back_on, cancelled)], 1, part_of_it, cost, pieces)
             returned["returned_unit_count"] += back
             returned["returned_amount"] += _part(net, back, line["quantity"])
     for key, order in orders.items():
@@ -385,6 +395,28 @@ def daily_sales(shop: Shop) -> dict[Group, dict[str, Decimal]]:
                 -payment["amount"] if is_refund else payment["amount"]
             )
     return dict(sales)
+
+
+def _earn(
+    day: dict[str, Decimal], sign: int, revenue: Decimal, cost: Decimal | None, pieces: int
+) -> None:
+    day["revenue_amount"] += sign * revenue
+    if cost is not None:
+        day["costed_revenue_amount"] += sign * revenue
+        day["cost_amount"] += sign * pieces * cost
+
+
+def _cost(shop: Shop, line: Row, order: Row) -> Decimal | None:
+    """What a piece cost when the order was placed, or as far back as is known."""
+    known = shop.costs[line["product_id"]]
+    placed = order["placed_at"].replace(microsecond=order["placed_at"].microsecond // 1000 * 1000)
+    moments = [committed for committed, _ in known]
+    until = placed if moments and moments[0] <= placed else min(moments, default=placed)
+    then = [row for committed, row in known if committed <= until]
+    if not then or then[-1]["currency_code"] != order["currency_code"]:
+        return None
+    cost: Decimal | None = then[-1]["unit_cost"]
+    return cost
 
 
 def _known_order(shop: Shop, key: Key) -> Row | None:

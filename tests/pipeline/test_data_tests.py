@@ -98,6 +98,10 @@ BAD_DATA = {
         drop view operations.ledger;
         alter table operations.torn rename to ledger
         """,
+    "line_costs_are_of_their_time": """
+        update marts.fct_order_lines set unit_cost = unit_cost + 1
+        where order_id = (select min(order_id) from marts.fct_order_lines where unit_cost > 0)
+        """,
     "order_totals_equal_lines": """
         update marts.fct_orders set net_amount = net_amount + 1
         where order_id = (select min(order_id) from marts.fct_orders where not is_deleted)

@@ -24,8 +24,10 @@ touched as (
     'discount_amount': 'decimal(38, 2)', 'tax_amount': 'decimal(38, 2)', 'net_amount': 'decimal(38, 2)',
     'cancelled_order_count': 'bigint', 'cancelled_amount': 'decimal(38, 2)',
     'returned_unit_count': 'bigint', 'returned_amount': 'decimal(38, 2)',
-    'revenue_amount': 'decimal(38, 2)', 'paid_amount': 'decimal(38, 2)', 'refunded_amount': 'decimal(38, 2)'
+    'revenue_amount': 'decimal(38, 2)', 'costed_revenue_amount': 'decimal(38, 2)', 'cost_amount': 'decimal(38, 4)',
+    'paid_amount': 'decimal(38, 2)', 'refunded_amount': 'decimal(38, 2)'
 } %}
+{%- set costed_return = 'case when lines.cost_amount is not null then lines.returned_revenue_amount else 0 end' %}
 {%- set bookings = [
     {
         'facts': 'orders', 'relation': ref('fct_orders'), 'booked': 'orders.placed_date', 'condition': 'not orders.is_deleted',
@@ -50,13 +52,27 @@ touched as (
         'adds': {
             'returned_unit_count': 'lines.returned_quantity', 'returned_amount': 'lines.returned_amount',
             'revenue_amount': '-lines.returned_revenue_amount',
+            'costed_revenue_amount': '-' ~ costed_return, 'cost_amount': '-coalesce(lines.returned_cost_amount, 0)',
         },
     },
     {
         'facts': 'lines', 'relation': ref('fct_order_lines'),
         'booked': 'greatest(lines.cancelled_date, lines.returned_date)',
         'condition': 'not lines.is_deleted and lines.cancelled_date is not null and lines.returned_date is not null',
-        'adds': {'revenue_amount': 'lines.returned_revenue_amount'},
+        'adds': {
+            'revenue_amount': 'lines.returned_revenue_amount', 'costed_revenue_amount': costed_return,
+            'cost_amount': 'coalesce(lines.returned_cost_amount, 0)',
+        },
+    },
+    {
+        'facts': 'lines', 'relation': ref('fct_order_lines'), 'booked': 'lines.placed_date',
+        'condition': 'not lines.is_deleted and lines.cost_amount is not null',
+        'adds': {'costed_revenue_amount': 'lines.revenue_amount', 'cost_amount': 'lines.cost_amount'},
+    },
+    {
+        'facts': 'lines', 'relation': ref('fct_order_lines'), 'booked': 'lines.cancelled_date',
+        'condition': 'not lines.is_deleted and lines.cost_amount is not null and lines.cancelled_date is not null',
+        'adds': {'costed_revenue_amount': '-lines.revenue_amount', 'cost_amount': '-lines.cost_amount'},
     },
     {
         'facts': 'payments', 'relation': ref('fct_payments'), 'booked': 'payments.booked_date', 'condition': 'not payments.is_deleted',

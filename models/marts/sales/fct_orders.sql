@@ -35,7 +35,7 @@ orders as (
 ),
 
 customers as (
-    {{ bindable_customers('orders') }}
+    {{ bindable_versions(ref('dim_customer'), 'customer_id', ['customer_key'], 'orders') }}
 ),
 
 -- a deleted line has left the order's totals; an order whose lines have not arrived yet has none
@@ -65,7 +65,7 @@ bound as (
         {{ bound_customer_key('orders.customer_id', 'customers') }} as customer_key
     from orders
     left join customers
-        on {{ binds('orders.customer_id', 'orders.placed_at', 'customers') }}
+        on {{ binds('orders', 'orders.placed_at', 'customers', 'customer_id') }}
     left join totals
         on orders.order_id = totals.order_id
 ),

@@ -1,18 +1,25 @@
 {#-
   Our invariant I6, stated differently from how the facts compute it: the version that a fact points at
-  is its customer's newest one that began no later than the fact, or the first one when all began later.
-  Looked at: the facts that this run wrote and those of customers whose versions it wrote.
+  is the newest one that began no later than the fact, or the first one when all began later; none where
+  the fact names none.
+  Looked at: the facts that this run wrote and those of what has versions that it wrote.
+
+  versions  relation of the versions: of each `id` one at a time, from `valid_from` on
+  bound     the column of the facts that points at a version; `version_key` in the versions
 -#}
-{% test binds_to_valid_version(model, key, time_column) %}
+{% test binds_to_valid_version(
+    model, key, time_column, versions, id, bound, version_key=none, valid_from='valid_from'
+) %}
+    {%- set version_key = version_key or bound %}
     with facts as (
         select facts.*
         from {{ model }} as facts
         where
             {{ cdc_history.in_audit('facts._cdc_run') }}
-            or facts.customer_id in (
-                select customers.customer_id
-                from {{ ref('dim_customer') }} as customers
-                where {{ cdc_history.in_audit('customers._cdc_run') }}
+            or facts.{{ id }} in (
+                select versions.{{ id }}
+                from {{ versions }} as versions
+                where {{ cdc_history.in_audit('versions._cdc_run') }}
             )
     ),
 
@@ -24,15 +31,16 @@
             coalesce(
                 max(
                     case
-                        when customers.valid_from <= date_trunc('millisecond', facts.{{ time_column }})
-                            then customers.valid_from
+                        when versions.{{ valid_from }} <= date_trunc('millisecond', facts.{{ time_column }})
+                            then versions.{{ valid_from }}
                     end
                 ),
-                min(customers.valid_from)
+                min(versions.{{ valid_from }})
             ) as valid_from
         from facts
-        inner join {{ ref('dim_customer') }} as customers
-            on facts.customer_id = customers.customer_id
+        inner join {{ versions }} as versions
+            on facts.{{ id }} = versions.{{ id }}
+        where facts.{{ time_column }} is not null
         group by {% for column in key %}facts.{{ column }}{{ ', ' if not loop.last }}{% endfor %}
     )
 
@@ -40,11 +48,11 @@
         {%- for column in key %}
         facts.{{ column }},
         {%- endfor %}
-        facts.customer_id,
+        facts.{{ id }},
         facts.{{ time_column }},
-        facts.customer_key,
-        bound.customer_id as bound_customer_id,
-        bound.valid_from as bound_valid_from,
+        facts.{{ bound }},
+        bound.{{ id }} as bound_id,
+        bound.{{ valid_from }} as bound_valid_from,
         expected.valid_from as expected_valid_from
     from facts
     left join expected
@@ -52,11 +60,13 @@
             {% for column in key -%}
             {{ 'and ' if not loop.first }}facts.{{ column }} = expected.{{ column }}
             {% endfor %}
-    left join {{ ref('dim_customer') }} as bound
-        on facts.customer_key = bound.customer_key
+    left join {{ versions }} as bound
+        on facts.{{ bound }} = bound.{{ version_key }}
     where
-        bound.customer_key is null
-        or {{ cdc_history.differs('bound.customer_id', 'facts.customer_id') }}
-        or (facts.customer_id is null and bound.member_kind <> 'unknown')
-        or (facts.customer_id is not null and {{ cdc_history.differs('bound.valid_from', 'expected.valid_from') }})
+        (facts.{{ bound }} is not null and bound.{{ version_key }} is null)
+        or (bound.{{ version_key }} is not null and {{ cdc_history.differs('bound.' ~ id, 'facts.' ~ id) }})
+        or (
+            facts.{{ id }} is not null
+            and {{ cdc_history.differs('bound.' ~ valid_from, 'expected.valid_from') }}
+        )
 {% endtest %}

@@ -22,6 +22,7 @@ from tests.kit.warehouse import Warehouse
 
 MODELS = Path(__file__).parents[3] / "models/marts"
 BOUND, TILED = "test_name:binds_to_valid_version", "customer_versions_tile_time"
+COSTED = "line_costs_are_of_their_time"
 # Columns that are no value of the source, and dbt's selection of the data test that sees them.
 TESTED = {
     "dim_customer.customer_key": BOUND,
@@ -35,7 +36,14 @@ TESTED = {
     "dim_store.calendar_time_zone": "store_days_are_in_their_time_zone",
     "agg_daily_sales.revenue_amount": "daily_sales_equal_facts",
     "fct_orders.customer_key": BOUND,
+    "agg_daily_sales.costed_revenue_amount": "daily_sales_equal_facts",
+    "agg_daily_sales.cost_amount": "daily_sales_equal_facts",
     "fct_order_lines.customer_key": BOUND,
+    "fct_order_lines.product_version_id": BOUND,
+    "fct_order_lines.unit_cost": COSTED,
+    "fct_order_lines.cost_amount": COSTED,
+    "fct_order_lines.returned_cost_amount": COSTED,
+    "fct_order_lines.margin_amount": COSTED,
     "fct_payments.customer_key": BOUND,
 }
 # By the beginning of a type: any other value.
