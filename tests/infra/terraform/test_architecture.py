@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 import pytest
 
 from tests.infra.terraform import harness
-from tests.infra.terraform.conftest import Applied, Environment
+from tests.infra.terraform.conftest import Environment
 from tests.infra.terraform.harness import planned
 
 DOCS = harness.PROJECT / "docs"
 # bootstrap makes these two, as an administrator (test_bootstrap.py).
 OF_BOOTSTRAP = frozenset({"terraform-plan", "terraform-apply", "break-glass"})
-# Of environments/dev.tfvars.
-AZURE_SQL = "203.0.113.0/24"
 NAME = re.compile(r"`([\w-]+)`")
 
 
@@ -51,6 +50,12 @@ def drawn(page: str, *, lake: bool = True) -> Deployment:
     )
 
 
+@cache
+def flows() -> frozenset[tuple[str, str, int, int]]:
+    """Who connects to whom on which ports, as it is drawn."""
+    return drawn((DOCS / "architecture.md").read_text("utf-8")).connections
+
+
 def made(environment: Environment) -> Deployment:
     """As the environment's plan has it."""
     resources = list(planned(environment.plan))
@@ -82,25 +87,6 @@ def made(environment: Environment) -> Deployment:
 def test_the_deployment_is_as_it_is_drawn(environments: dict[str, Environment], name: str) -> None:
     page = (DOCS / "architecture.md").read_text("utf-8")
     assert drawn(page, lake=False) == made(environments[name])
-
-
-def test_nobody_else_comes_in_and_nothing_else_goes_out(dev: Applied) -> None:
-    """Every rule of every group, whatever makes it: the brokers' and the warehouse's too."""
-    named = {v["id"]: key for key, v in dev.resources("aws_security_group").items()}
-    named |= {v["prefix_list_id"]: "s3" for v in dev.resources("aws_vpc_endpoint").values()}
-    named |= {AZURE_SQL: "azure"}
-    connections = drawn((DOCS / "architecture.md").read_text("utf-8"), lake=False).connections
-    found: dict[str, set[tuple[str, str, int, int]]] = {"ingress": set(), "egress": set()}
-    for end, ways in found.items():
-        for rule in dev.resources(f"aws_vpc_security_group_{end}_rule").values():
-            others = ("referenced_security_group_id", "prefix_list_id", "cidr_ipv4", "cidr_ipv6")
-            other = next(rule[kind] for kind in others if rule[kind])
-            pair = named[rule["security_group_id"]], named[other]
-            client, server = pair if end == "egress" else pair[::-1]
-            ways.add((client, server, rule["from_port"], rule["to_port"]))
-            assert rule["ip_protocol"] == "tcp"
-    assert found["ingress"] == {way for way in connections if way[1] not in ("s3", "azure")}
-    assert found["egress"] == connections
 
 
 def test_the_lake_is_as_it_is_drawn(lake: Environment) -> None:

@@ -1,0 +1,67 @@
+# Who may apply, and the boundary that nobody leaves.
+
+# The state's bucket must not be destroyed, not even by a test: it is only planned.
+mock_provider "aws" {
+  source          = "../testing/mocks"
+  override_during = plan
+}
+
+variables {
+  environment       = "dev"
+  region            = "eu-central-1"
+  github_repository = "example-org/retail-lakehouse"
+
+  github_repository_id = "123456789"
+}
+
+# Repositories made or renamed since 2026-07-15: GitHub's tokens name them with their numbers.
+run "prod_without_protection" {
+  command = plan
+
+  variables {
+    environment         = "prod"
+    deletion_protection = false
+  }
+
+  expect_failures = [var.deletion_protection]
+}
+
+run "every_repository_of_an_owner" {
+  command = plan
+
+  variables {
+    github_repository = "example-org/*"
+  }
+
+  expect_failures = [var.github_repository]
+}
+
+run "an_owner_with_a_number_and_a_repository_without" {
+  command = plan
+
+  variables {
+    github_repository = "example-org@1/retail-lakehouse"
+  }
+
+  expect_failures = [var.github_repository]
+}
+
+run "another_number" {
+  command = plan
+
+  variables {
+    github_repository = "example-org@1/retail-lakehouse@1123456789"
+  }
+
+  expect_failures = [var.github_repository]
+}
+
+run "a_repository_id_that_is_none" {
+  command = plan
+
+  variables {
+    github_repository_id = "*"
+  }
+
+  expect_failures = [var.github_repository_id]
+}
