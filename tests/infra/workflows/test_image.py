@@ -17,17 +17,22 @@ import pytest
 from tests.kit.command_line import commands
 
 ROOT = Path(__file__).resolve().parents[3]
-DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+# Where what the image is made by is read: a test of the tests has it elsewhere.
+IMAGE = ROOT
 # Kept from run to run: installing the packages again takes most of a minute.
 PREFIX = ROOT / "data" / "image"
 
 
+def dockerfile() -> str:
+    return (IMAGE / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+
+
 def instructions(name: str) -> list[str]:
-    return re.findall(rf"^{name} +(.+)$", DOCKERFILE, re.MULTILINE)
+    return re.findall(rf"^{name} +(.+)$", dockerfile(), re.MULTILINE)
 
 
 def rules() -> list[str]:
-    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    lines = (IMAGE / ".dockerignore").read_text().splitlines()
     return [line for line in lines if line and not line.startswith("#")]
 
 
@@ -177,9 +182,13 @@ def test_installing_again_does_nothing(image: dict[str, str]) -> None:
 def test_the_image_is_slim_pinned_and_not_root() -> None:
     assert instructions("ARG")[0] == "PYTHON=3.11.16-slim-bookworm"
     assert instructions("FROM") == ["python:${PYTHON} AS packages", "python:${PYTHON}"]
-    (user,) = instructions("USER")
+    assert len(instructions("USER")) == 1
+    [user] = instructions("USER")
     assert int(user.partition(":")[0]) > 0
-    assert DOCKERFILE.index("\nUSER ") < DOCKERFILE.index("\nCMD ")
+    assert dockerfile().index("\nUSER ") < dockerfile().index("\nCMD ")
+    assert not instructions("ADD"), "what is fetched is in no lock file"
+    install = (IMAGE / "infra/image/install_packages.sh").read_text("utf-8")
+    assert "--no-deps --require-hashes --only-binary :all: --requirement" in install
     for line in (ROOT / "requirements/image.txt").read_text().splitlines():
         if line and line[0] not in "# ":
             assert re.match(r"[\w.-]+(\[\w+\])?==[\w.]+ ", line), line
@@ -197,7 +206,7 @@ def test_a_task_may_write_where_its_volume_is() -> None:
     owned = [json.loads(step) for step in instructions("RUN") if step.startswith('["chown"')]
     assert owned == [["chown", user, *mounted]]
     # What is changed after the declaration is thrown away.
-    assert DOCKERFILE.index('\nRUN ["chown"') < DOCKERFILE.index("\nVOLUME ")
+    assert dockerfile().index('\nRUN ["chown"') < dockerfile().index("\nVOLUME ")
     settings = dict(pair.split("=", 1) for pair in shlex.split(instructions("ENV")[0]))
     assert {settings[name].split("/")[1] for name in ("HOME", "DBT_TARGET_PATH")} == {"tmp"}
 

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from lakehouse.delivery.environment import DeliveryError, Environment
+from tests.infra.workflows import runner, test_image
 from tests.infra.workflows.runner import WORKFLOWS, evaluate, load
 
 GITHUB = WORKFLOWS.parent
@@ -32,6 +33,54 @@ def jobs(workflow: str) -> Iterator[tuple[str, dict[str, Any]]]:
 def steps(workflow: str) -> Iterator[dict[str, Any]]:
     for _, job in jobs(workflow):
         yield from job["steps"]
+
+
+MUTANTS = yaml.safe_load(Path(__file__).with_name("mutants.yml").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant["is"] for mutant in MUTANTS])
+def test_a_fault_is_noticed(
+    mutant: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a check of this file or of the image's, or by zizmor."""
+    for name in (".github", "Dockerfile", ".dockerignore", "infra/image"):
+        source, copy = GITHUB.parent / name, tmp_path / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, copy)
+    text = (tmp_path / mutant["file"]).read_text("utf-8")
+    assert mutant["old"] in text
+    (tmp_path / mutant["file"]).write_text(text.replace(mutant["old"], mutant["new"]), "utf-8")
+    monkeypatch.setattr(runner, "WORKFLOWS", tmp_path / ".github/workflows")
+    monkeypatch.setitem(globals(), "WORKFLOWS", tmp_path / ".github/workflows")
+    monkeypatch.setitem(globals(), "GITHUB", tmp_path / ".github")
+    monkeypatch.setattr(test_image, "IMAGE", tmp_path)
+    with pytest.raises((AssertionError, KeyError)):
+        _check(Path(mutant["file"]).stem)
+
+
+def _check(workflow: str) -> None:
+    if workflow not in NAMES:
+        test_image.test_the_image_is_slim_pinned_and_not_root()
+        test_image.test_a_task_may_write_where_its_volume_is()
+        test_image.test_nothing_private_gets_into_the_image()
+        return
+    for check in (
+        test_what_fails_fails_the_run,
+        test_only_what_is_pinned_is_installed,
+        test_nothing_prints_the_credentials,
+        test_what_is_applied_is_a_plan_that_was_made_under_the_lock,
+        test_permissions_are_given_to_jobs_one_by_one,
+        test_runs_do_not_pile_up_and_end,
+        test_aws_is_reached_by_a_role_of_the_environment_and_no_key,
+        test_what_runs_other_people_s_code_has_no_role_yet,
+        test_a_login_lasts_as_long_as_its_job,
+        test_a_pull_request_gets_no_role_that_changes_anything,
+    ):
+        check(workflow)
+    if workflow == "terraform-apply":
+        test_changes_of_an_environment_wait_for_its_approval(workflow)
+    test_actions_are_those_of_the_table_at_its_commits()
+    test_zizmor_finds_nothing_as_an_auditor()
 
 
 def test_actionlint_finds_nothing() -> None:
@@ -98,6 +147,52 @@ def test_permissions_are_given_to_jobs_one_by_one(workflow: str) -> None:
         written = {key for key, value in job["permissions"].items() if value == "write"}
         assert written <= {"id-token", "pull-requests", "pages", "issues", "packages"}, name
         assert not {"id-token", "packages"} <= written, "what builds an image has no role of AWS"
+
+
+def commands(workflow: str) -> Iterator[tuple[dict[str, Any], str]]:
+    """Each line that a job runs, with the step that it is of."""
+    for step in steps(workflow):
+        for line in step.get("run", "").replace("\\\n", " ").splitlines():
+            yield step, line.strip()
+
+
+@pytest.mark.parametrize("workflow", NAMES)
+def test_what_fails_fails_the_run(workflow: str) -> None:
+    assert load(workflow)["defaults"]["run"] == {"shell": "bash"}
+    for _, job in jobs(workflow):
+        assert "continue-on-error" not in job
+        for step in job["steps"]:
+            assert not {"continue-on-error", "shell"} & set(step)
+    for step, line in commands(workflow):
+        assert not re.search(r"\|\| *(true|:)|^set \+", line), line
+        if line.startswith("make test"):
+            assert step["env"]["LAKEHOUSE_REQUIRE_TOOLS"] == "1"
+
+
+@pytest.mark.parametrize("workflow", NAMES)
+def test_only_what_is_pinned_is_installed(workflow: str) -> None:
+    for _, line in commands(workflow):
+        if "pip install" in line:
+            assert re.search(
+                r"pip install --quiet --require-hashes --no-deps --requirement [\w./]+$", line
+            ), line
+
+
+@pytest.mark.parametrize("workflow", NAMES)
+def test_nothing_prints_the_credentials(workflow: str) -> None:
+    for _, line in commands(workflow):
+        assert not re.search(r"(^|[;&|] *)(env|printenv|export|set -\w*x|set)( *$| *[|;>-])", line)
+
+
+@pytest.mark.parametrize("workflow", NAMES)
+def test_what_is_applied_is_a_plan_that_was_made_under_the_lock(workflow: str) -> None:
+    for _, job in jobs(workflow):
+        text = "\n".join(step.get("run", "") for step in job["steps"])
+        assert "-auto-approve" not in text
+        if applied := re.findall(r"terraform .* apply (.+)", text):
+            assert applied == ["-input=false plan.bin"]
+            assert "-lock=false" not in text
+            assert job["if"] == "github.ref == 'refs/heads/main'"
 
 
 @pytest.mark.parametrize("workflow", NAMES)
