@@ -1,13 +1,15 @@
 # What runs inside the VPC: dbt on Redshift, topics, playbooks. Landing runs on Glue and is not here.
-# Build: docker build --build-arg RELEASE=v1.4.0 --tag <repository>:v1.4.0 .
+# Build: lakehouse/delivery/build_image.sh, which gives RELEASE and PYTHON_DIGEST.
 # The steps are scripts that `make test` runs as they are (tests/infra/workflows/test_image.py).
 ARG PYTHON=3.11.16-slim-bookworm
+# Without it the line below names no image: what a tag means changes.
+ARG PYTHON_DIGEST
 
-FROM python:${PYTHON} AS packages
+FROM python:${PYTHON}@${PYTHON_DIGEST} AS packages
 COPY requirements/image.txt infra/image/install_packages.sh /build/
 RUN /build/install_packages.sh /opt/python /build/image.txt
 
-FROM python:${PYTHON}
+FROM python:${PYTHON}@${PYTHON_DIGEST}
 COPY --from=packages /opt/python /opt/python
 WORKDIR /opt/lakehouse
 COPY . .

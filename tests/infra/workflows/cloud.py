@@ -71,8 +71,9 @@ class Account:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The variables of the GitHub environment."""
+        """The variables of the GitHub environment, and the repository's."""
         return {
+            "PYTHON_DIGEST": f"sha256:{'0' * 64}",
             "AWS_REGION": REGION,
             "AWS_DEPLOY_ROLE_ARN": f"arn:aws:iam::123456789012:role/{self.name}-deploy",
             "LAKEHOUSE_ENVIRONMENT_FILE": f"s3://{self.bucket}/environment/{self.name}.env",

@@ -27,7 +27,7 @@ def main() -> None:
     commands = parser.add_subparsers(required=True)
     build = commands.add_parser("build")
     build.add_argument("--pull", action="store_true", required=True)
-    build.add_argument("--build-arg", required=True)
+    build.add_argument("--build-arg", action="append", required=True)
     build.add_argument("--tag", required=True)
     build.add_argument("context", type=Path)
     build.set_defaults(command=_build)
@@ -60,9 +60,9 @@ def _images() -> Path:
 
 
 def _build(options: argparse.Namespace) -> None:
-    name, _, release = options.build_arg.partition("=")
-    assert name == "RELEASE"
-    assert options.tag.rpartition(":")[2].startswith(f"{release}-")
+    given = dict(pair.split("=", 1) for pair in options.build_arg)
+    assert set(given) == {"RELEASE", "PYTHON_DIGEST"}
+    assert options.tag.rpartition(":")[2].startswith(f"{given['RELEASE']}-")
     image = image_folder(_images(), options.tag)
     shutil.copytree(options.context, image)
     prefix = image / ".image"

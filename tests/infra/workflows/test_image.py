@@ -181,7 +181,11 @@ def test_installing_again_does_nothing(image: dict[str, str]) -> None:
 
 def test_the_image_is_slim_pinned_and_not_root() -> None:
     assert instructions("ARG")[0] == "PYTHON=3.11.16-slim-bookworm"
-    assert instructions("FROM") == ["python:${PYTHON} AS packages", "python:${PYTHON}"]
+    assert instructions("FROM") == [
+        "python:${PYTHON}@${PYTHON_DIGEST} AS packages",
+        "python:${PYTHON}@${PYTHON_DIGEST}",
+    ]
+    assert "PYTHON_DIGEST" in instructions("ARG"), "a default would be of no Python in particular"
     assert len(instructions("USER")) == 1
     [user] = instructions("USER")
     assert int(user.partition(":")[0]) > 0
@@ -193,6 +197,22 @@ def test_the_image_is_slim_pinned_and_not_root() -> None:
         if line and line[0] not in "# ":
             assert re.match(r"[\w.-]+(\[\w+\])?==[\w.]+ ", line), line
     assert "pyspark" not in (ROOT / "requirements/image.txt").read_text()
+
+
+@pytest.mark.parametrize("digest", ["", "3.11.16-slim-bookworm", "sha256:0"])
+def test_no_image_is_built_on_a_base_without_its_digest(tmp_path: Path, digest: str) -> None:
+    (tmp_path / "docker").write_text("#!/bin/sh\necho 'no image: not found'\nexit 1\n")
+    (tmp_path / "docker").chmod(0o755)
+    built = subprocess.run(
+        [ROOT / "lakehouse/delivery/build_image.sh", "ghcr.io/shop/lakehouse", "v1"],
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHON_DIGEST": digest},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert built.returncode == 1
+    assert f"the digest of the Dockerfile's base image, is '{digest}'" in built.stderr
+    assert "docs/runbooks/deployment.md, step 2" in built.stderr
 
 
 def test_a_task_may_write_where_its_volume_is() -> None:
