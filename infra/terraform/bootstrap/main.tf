@@ -174,6 +174,13 @@ resource "aws_iam_policy" "boundary" {
         Resource = ["arn:aws:s3:::${local.name}-*"]
       },
       {
+        # The state's bucket is named alike, and holds what every role can do.
+        Sid      = "NoState"
+        Effect   = "Deny"
+        Action   = "s3:*"
+        Resource = "arn:aws:s3:::${local.name}-terraform-*"
+      },
+      {
         Sid      = "Kafka"
         Effect   = "Allow"
         Action   = ["kafka-cluster:*"]
@@ -203,7 +210,7 @@ resource "aws_iam_policy" "boundary" {
         Effect    = "Allow"
         Action    = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"]
         Resource  = "arn:aws:kms:${local.here}:key/*"
-        Condition = { "ForAnyValue:StringLike" = { "kms:ResourceAliases" = "alias/${local.name}-*" } }
+        Condition = { "ForAnyValue:StringEquals" = { "kms:ResourceAliases" = [for purpose in ["data", "logs", "secrets"] : "alias/${local.name}-${purpose}"] } }
       },
       {
         Sid      = "Secrets"
@@ -221,7 +228,7 @@ resource "aws_iam_policy" "boundary" {
       {
         Sid    = "Runs"
         Effect = "Allow"
-        Action = ["ecs:RegisterTaskDefinition", "ecs:RunTask", "ecs:StopTask", "ecs:TagResource", "ecs:DescribeTasks", "states:StartExecution", "states:ListExecutions", "sqs:SendMessage", "events:PutTargets", "events:PutRule", "events:DescribeRule", "kafkaconnect:DescribeConnector", "kafkaconnect:DescribeConnectorOperation", "kafkaconnect:UpdateConnector", "kafkaconnect:DeleteConnector"]
+        Action = ["ecs:RegisterTaskDefinition", "ecs:RunTask", "ecs:StopTask", "ecs:TagResource", "ecs:DescribeTasks", "states:StartExecution", "states:ListExecutions", "sqs:SendMessage", "events:PutTargets", "events:PutRule", "events:DescribeRule", "kafkaconnect:DescribeConnector*", "kafkaconnect:UpdateConnector", "kafkaconnect:DeleteConnector"]
         Resource = [
           "arn:aws:ecs:${local.here}:task-definition/${local.name}-*", "arn:aws:ecs:${local.here}:task/${local.name}/*",
           "arn:aws:states:${local.here}:stateMachine:${local.name}-*",
@@ -233,8 +240,8 @@ resource "aws_iam_policy" "boundary" {
         Sid    = "Image"
         Effect = "Allow"
         Action = [
-          "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:DescribeImages",
-          "ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart",
+          "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:*LayerUpload", "ecr:DescribeImages",
+          "ecr:GetDownloadUrlForLayer", "ecr:PutImage", "ecr:UploadLayerPart",
         ]
         Resource = "arn:aws:ecr:${local.here}:repository/${local.name}"
       },
@@ -268,12 +275,10 @@ resource "aws_iam_policy" "boundary" {
         Effect = "Allow"
         Action = [
           "cloudwatch:PutMetricData", "ec2:DescribeNetworkInterfaces", "ec2:DescribeRouteTables", "ec2:DescribeSecurityGroups",
-          "ec2:DescribeSubnets", "ec2:DescribeVpcAttribute", "ec2:DescribeVpcEndpoints", "ec2:DescribeVpcs", "ecr:GetAuthorizationToken",
-          "ecs:DescribeTaskDefinition", "glue:GetSecurityConfiguration", "redshift:DescribeClusters",
-          "kafkaconnect:CreateConnector", "kafkaconnect:ListConnectors", "logs:CreateLogDelivery", "logs:DeleteLogDelivery",
-          "logs:DescribeLogGroups", "logs:DescribeResourcePolicies", "logs:GetLogDelivery", "logs:ListLogDeliveries",
-          "logs:PutResourcePolicy", "logs:UpdateLogDelivery", "xray:GetSamplingRules", "xray:GetSamplingTargets",
-          "xray:PutTelemetryRecords", "xray:PutTraceSegments",
+          "ec2:DescribeSubnets", "ec2:DescribeVpc*", "ecr:GetAuthorizationToken", "ecs:DescribeTaskDefinition",
+          "glue:GetSecurityConfiguration", "redshift:DescribeClusters",
+          "kafkaconnect:CreateConnector", "kafkaconnect:ListConnectors", "logs:*LogDeliver*", "logs:DescribeLogGroups",
+          "logs:DescribeResourcePolicies", "logs:PutResourcePolicy", "xray:GetSampling*", "xray:Put*",
         ]
         Resource = "*"
       },

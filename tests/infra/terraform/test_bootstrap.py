@@ -126,14 +126,26 @@ def test_roles_last_as_long_as_workflows_ask(bootstrap: Applied, dev: Applied) -
     assert others == {3600}
 
 
+KAFKA = ("cluster", "topic", "group", "transactional-id")
+
+
 def test_policies_fit(bootstrap: Applied, dev: Applied) -> None:
-    """IAM's quotas in characters, for the longest names that a project can have."""
+    """IAM's quotas in characters, for the longest names that a project and a region can have.
+
+    The boundary also with an MSK cluster and a Redshift that are there already: their names have 64
+    and 63 characters (Amazon MSK API, CreateCluster; Amazon Redshift API, CreateCluster).
+    """
     longest = f"{'p' * 19}-prod"
 
     def size(policy: str) -> int:
         for name in ("retail-lakehouse-dev", "retail_lakehouse_dev"):
             policy = policy.replace(name, longest)
-        return len(policy)
+        return len(policy.replace(aws.REGION, "ap-southeast-1"))
+
+    [boundary] = bootstrap.resources("aws_iam_policy").values()
+    kafka = [aws.ARN.format(service="kafka", rest=f"{kind}/{'k' * 64}/*") for kind in KAFKA]
+    redshift = [aws.ARN.format(service="redshift", rest=f"dbname:{'r' * 63}/*")]
+    assert size(boundary["policy"] + json.dumps(kafka + redshift)) <= 6144
 
     for applied in (bootstrap, dev):
         for policy in applied.resources("aws_iam_policy").values():

@@ -232,10 +232,12 @@ def test_the_boundary_keeps_what_a_policy_would_give_away(
     identity = {role: [everything] for role in policies.boundary}
     open_policies = dataclasses.replace(policies, identity=policies.identity | identity)
     asked = [call for call in tables["nobody"] if call.who == "operations"]
-    allowed = {d.call.action for d in open_policies.decide(asked) if d.result == "Allowed"}
-    assert allowed == WITHIN_THE_ENVIRONMENT
+    allowed = {d.call for d in open_policies.decide(asked) if d.result == "Allowed"}
+    assert {call.action for call in allowed} == WITHIN_THE_ENVIRONMENT
+    assert [call for call in allowed if ":s3:::" in call.resource and STATE in call.resource] == []
 
 
+STATE = "-dev-terraform-"
 ALL = {"Sid": "All", "Effect": "Allow", "Action": "*", "Resource": "*"}
 # The boundary goes by name and service: inside the environment the role's own policy decides.
 WITHIN_THE_ENVIRONMENT = {
