@@ -285,6 +285,7 @@ module "monitoring" {
   connector_name           = module.connect.connector.name
   state_machine_arn        = module.orchestration.state_machine_arn
   failed_starts_queue_name = module.orchestration.failed_starts_queue_name
+  failed_starts_queue_arn  = module.orchestration.failed_starts_queue_arn
   glue_job_names           = concat(values(module.glue.job_names), values(module.glue.batch_job_names))
   logs_kms_key_arn         = module.encryption.key_arns["logs"]
 }

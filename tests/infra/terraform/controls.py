@@ -31,7 +31,10 @@ LATER = "(known after apply)"
 # Of environments/dev.tfvars.
 AZURE_SQL = "203.0.113.0/24"
 # These repeat what is in a resource of its own.
-ECHOES = {"aws_s3_bucket", "aws_secretsmanager_secret", "aws_sns_topic", "aws_ecr_lifecycle_policy"}
+ECHOES = {
+    *("aws_s3_bucket", "aws_secretsmanager_secret", "aws_sns_topic", "aws_sqs_queue"),
+    "aws_ecr_lifecycle_policy",
+}
 # By what keys, subnets, groups, the VPC, the cluster and the warehouse are named.
 GIVEN = re.compile(r"(?:sg|subnet|vpc|pl)-[0-9a-f]{17}|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 SECRET = re.compile(r'(secret:[^"*\\]+)-[A-Za-z0-9]{6}(?=["\\])')

@@ -133,6 +133,9 @@ def _of_resources(root: Applied) -> Iterable[tuple[str, Document]]:
     for kind, arn in named.items():
         for values in root.resources(kind).values():
             yield arn.format_map(values), json.loads(values["policy"])
+    for values in root.resources("aws_sqs_queue_policy").values():
+        document = json.loads(values["policy"])
+        yield document["Statement"][0]["Resource"], document
 
 
 def tabled(dev: Applied, bootstrap: Applied) -> dict[str, list[Call]]:

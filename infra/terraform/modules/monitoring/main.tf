@@ -183,7 +183,7 @@ locals {
       run-not-started = {
         page   = "run-not-started", namespace = "AWS/SQS", dimensions = { QueueName = var.failed_starts_queue_name }
         metric = "ApproximateNumberOfMessagesVisible", statistic = "Maximum", threshold = 0, operator = "GreaterThanThreshold"
-        period = 300, periods = 1, missing = "notBreaching", says = "Scheduler could not start a run."
+        period = 300, periods = 1, missing = "notBreaching", says = "Scheduler could not start a run, or EventBridge not deliver an event."
       }
     },
   )
@@ -268,6 +268,10 @@ resource "aws_cloudwatch_event_target" "failed" {
   rule = aws_cloudwatch_event_rule.failed[each.key].name
   arn  = aws_sns_topic.alarms.arn
 
+  dead_letter_config {
+    arn = var.failed_starts_queue_arn
+  }
+
   input_transformer {
     input_paths    = each.value.names
     input_template = "\"${each.value.message} What to do: ${var.runbook_url}#${each.key}\""
@@ -293,6 +297,10 @@ resource "aws_cloudwatch_event_rule" "break_glass" {
 resource "aws_cloudwatch_event_target" "break_glass" {
   rule = aws_cloudwatch_event_rule.break_glass.name
   arn  = aws_sns_topic.alarms.arn
+
+  dead_letter_config {
+    arn = var.failed_starts_queue_arn
+  }
 
   input_transformer {
     input_paths    = { who = "$.detail.requestParameters.roleSessionName", refused = "$.detail.errorCode" }

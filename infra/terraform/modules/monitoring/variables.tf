@@ -174,6 +174,17 @@ variable "failed_starts_queue_name" {
   nullable    = false
 }
 
+variable "failed_starts_queue_arn" {
+  description = "Queue of what Scheduler could not start and EventBridge could not deliver."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:aws[a-z-]*:sqs:", var.failed_starts_queue_arn))
+    error_message = "failed_starts_queue_arn is the ARN of an SQS queue."
+  }
+}
+
 variable "glue_job_names" {
   description = "Jobs whose failure is an alarm."
   type        = list(string)

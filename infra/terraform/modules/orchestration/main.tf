@@ -258,6 +258,23 @@ resource "aws_sqs_queue" "failed_starts" {
   kms_master_key_id         = var.logs_kms_key_arn
 }
 
+# EventBridge writes what it could not deliver by the queue's policy, not by a role (Amazon EventBridge
+# User Guide, "Using dead-letter queues to process undelivered events").
+resource "aws_sqs_queue_policy" "failed_starts" {
+  queue_url = aws_sqs_queue.failed_starts.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "UndeliveredEventsOfThisEnvironment"
+      Effect    = "Allow"
+      Principal = { Service = "events.amazonaws.com" }
+      Action    = "sqs:SendMessage"
+      Resource  = aws_sqs_queue.failed_starts.arn
+      Condition = { ArnLike = { "aws:SourceArn" = "${replace(replace(aws_sqs_queue.failed_starts.arn, ":sqs:", ":events:"), "/:[^:]*$/", "")}:rule/${var.name}-*" } }
+    }]
+  })
+}
+
 resource "aws_scheduler_schedule" "dbt" {
   for_each = local.scheduled_runs
 

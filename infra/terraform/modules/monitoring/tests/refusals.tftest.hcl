@@ -20,6 +20,7 @@ variables {
   connector_name           = "retail-lakehouse-dev-sqlserver"
   state_machine_arn        = "arn:aws:states:eu-central-1:123456789012:stateMachine:retail-lakehouse-dev-run"
   failed_starts_queue_name = "retail-lakehouse-dev-failed-starts"
+  failed_starts_queue_arn  = "arn:aws:sqs:eu-central-1:123456789012:retail-lakehouse-dev-failed-starts"
   glue_job_names           = ["retail-lakehouse-dev-landing-order-cdc"]
 }
 
@@ -101,4 +102,14 @@ run "a_warehouse_that_is_none" {
   }
 
   expect_failures = [var.warehouse]
+}
+
+run "a_queue_that_is_none" {
+  command = plan
+
+  variables {
+    failed_starts_queue_arn = "retail-lakehouse-dev-failed-starts"
+  }
+
+  expect_failures = [var.failed_starts_queue_arn]
 }
