@@ -96,7 +96,7 @@ variable "network" {
     existing = optional(object({
       vpc_id             = string
       private_subnet_ids = list(string)
-      route_table_ids    = optional(list(string), [])
+      security_group_ids = map(string)
     }))
     azure_sql = object({
       egress             = string

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +74,63 @@ def test_prod_keeps_what_holds_data(environments: Environments) -> None:
     assert cluster["skip_final_snapshot"] is False
     assert cluster["final_snapshot_identifier"] == "retail-lakehouse-prod-final"
     assert len([r for r in made if r["type"] == "aws_nat_gateway"]) == 3
+
+
+# What a company may have already: all of dev's network, Kafka and warehouse.
+EXISTING: dict[str, Any] = {
+    "network": {
+        "existing": {
+            "vpc_id": "vpc-0123456789abcdef0",
+            "private_subnet_ids": [f"subnet-{n}123456789abcdef0" for n in range(3)],
+            "security_group_ids": {
+                place: f"sg-{n}123456789abcdef0"
+                for n, place in enumerate(("endpoints", "msk", "redshift"))
+            },
+        },
+        "azure_sql": {"egress": "none"},
+    },
+    "kafka": {
+        "existing": {
+            "arn": aws.ARN.format(service="kafka", rest="cluster/theirs/11111111-2222-1"),
+            "name": "theirs",
+            "bootstrap_brokers": "b-2.theirs:9098,b-1.theirs:9098",
+        }
+    },
+    "redshift": {
+        "mode": "existing",
+        "existing": {
+            "host": "theirs.example.org",
+            "cluster_identifier": "theirs",
+            "admin_secret_arn": aws.ARN.format(service="secretsmanager", rest="secret:theirs"),
+        },
+    },
+}
+
+
+@pytest.mark.long
+def test_what_is_there_already_is_used_and_not_made(terraform: Terraform, tree: Path) -> None:
+    own = terraform.at(TF_DATA_DIR=".terraform-existing", TF_VAR_access_key="terraform-plan")
+    harness.init(own, tree, "-backend-config=path=existing.tfstate")
+    given = [f"-var={name}={json.dumps(value)}" for name, value in EXISTING.items()]
+    options = ("-input=false", "-no-color", "-var-file=environments/dev.tfvars", *given)
+    own.must(tree, "plan", *options, "-out=existing.tfplan")
+
+    plan = harness.show(own, tree, "existing.tfplan")
+
+    made = [resource for resource in planned(plan) if resource["mode"] == "managed"]
+    kinds = {resource["type"] for resource in made}
+    assert not {kind for kind in kinds if re.match(r"aws_(vpc$|subnet|nat|msk_|redshift)", kind)}
+    groups = {r["index"] for r in made if r["type"] == "aws_security_group"}
+    assert groups == {"connect", "glue", "tasks"}
+    rules = {r["index"]: r["values"] for r in made if r["type"].endswith("ingress_rule")}
+    theirs = EXISTING["network"]["existing"]["security_group_ids"]
+    for way, rule in rules.items():
+        server = way.partition("-to-")[2]
+        assert rule.get("security_group_id") == theirs.get(server), way
+    assert len([r for r in made if r["address"].startswith("module.network") and
+                r["name"] == "s3" and r["type"].endswith("egress_rule")]) == 4  # fmt: skip
+    jobs = [r["values"]["default_arguments"] for r in made if r["type"] == "aws_glue_job"]
+    assert {job["--bootstrap_servers"] for job in jobs} == {"b-1.theirs:9098,b-2.theirs:9098"}
 
 
 OTHER_ACCOUNT = "210987654321"

@@ -21,7 +21,6 @@ locals {
   public_cidrs  = { for index, zone in local.zones : zone => cidrsubnet(var.cidr_block, 12, 4093 + index) }
 
   private_subnet_ids = local.own ? [for zone in local.zones : aws_subnet.private[zone].id] : var.existing.private_subnet_ids
-  route_table_ids    = local.own ? [for zone in local.zones : aws_route_table.private[zone].id] : var.existing.route_table_ids
 
   # One NAT gateway per zone survives the loss of a zone; one for all is cheaper.
   nat       = local.own && var.azure_sql.egress == "nat"
@@ -184,6 +183,9 @@ locals {
 
   to_s3 = ["connect", "glue", "redshift", "tasks"]
 
+  existing_groups = local.own ? {} : var.existing.security_group_ids
+  group_ids       = merge({ for name, group in aws_security_group.this : name => group.id }, local.existing_groups)
+
   # 1433 is the gateway; the redirect policy then sends clients inside Azure's network to these
   # ports (Microsoft: "Azure SQL connectivity architecture").
   to_azure = var.azure_sql.egress == "none" ? {} : {
@@ -202,7 +204,7 @@ locals {
 }
 
 resource "aws_security_group" "this" {
-  for_each = local.groups
+  for_each = { for name, says in local.groups : name => says if !contains(keys(local.existing_groups), name) }
 
   name                   = "${var.name}-${each.key}"
   description            = each.value
@@ -215,8 +217,8 @@ resource "aws_security_group" "this" {
 resource "aws_vpc_security_group_egress_rule" "flow" {
   for_each = local.flows
 
-  security_group_id            = aws_security_group.this[each.value.from].id
-  referenced_security_group_id = aws_security_group.this[each.value.to].id
+  security_group_id            = local.group_ids[each.value.from]
+  referenced_security_group_id = local.group_ids[each.value.to]
   ip_protocol                  = "tcp"
   from_port                    = each.value.first_port
   to_port                      = each.value.last_port
@@ -226,19 +228,26 @@ resource "aws_vpc_security_group_egress_rule" "flow" {
 resource "aws_vpc_security_group_ingress_rule" "flow" {
   for_each = local.flows
 
-  security_group_id            = aws_security_group.this[each.value.to].id
-  referenced_security_group_id = aws_security_group.this[each.value.from].id
+  security_group_id            = local.group_ids[each.value.to]
+  referenced_security_group_id = local.group_ids[each.value.from]
   ip_protocol                  = "tcp"
   from_port                    = each.value.first_port
   to_port                      = each.value.last_port
   description                  = "${each.value.why} (${each.key})"
 }
 
-resource "aws_vpc_security_group_egress_rule" "s3" {
-  for_each = local.own ? toset(local.to_s3) : []
+# An existing VPC has a gateway endpoint of its own.
+data "aws_prefix_list" "s3" {
+  count = local.own ? 0 : 1
 
-  security_group_id = aws_security_group.this[each.value].id
-  prefix_list_id    = aws_vpc_endpoint.s3[0].prefix_list_id
+  name = "com.amazonaws.${var.region}.s3"
+}
+
+resource "aws_vpc_security_group_egress_rule" "s3" {
+  for_each = toset(local.to_s3)
+
+  security_group_id = local.group_ids[each.value]
+  prefix_list_id    = local.own ? aws_vpc_endpoint.s3[0].prefix_list_id : data.aws_prefix_list.s3[0].id
   ip_protocol       = "tcp"
   from_port         = 443
   to_port           = 443
@@ -248,7 +257,7 @@ resource "aws_vpc_security_group_egress_rule" "s3" {
 resource "aws_vpc_security_group_egress_rule" "azure_sql" {
   for_each = local.to_azure
 
-  security_group_id = aws_security_group.this["connect"].id
+  security_group_id = local.group_ids["connect"]
   cidr_ipv4         = each.value.cidr_block
   ip_protocol       = "tcp"
   from_port         = each.value.first_port
@@ -259,7 +268,7 @@ resource "aws_vpc_security_group_egress_rule" "azure_sql" {
 resource "aws_vpc_security_group_ingress_rule" "prometheus" {
   for_each = local.from_prometheus
 
-  security_group_id            = aws_security_group.this["msk"].id
+  security_group_id            = local.group_ids["msk"]
   referenced_security_group_id = each.value.security_group_id
   ip_protocol                  = "tcp"
   from_port                    = each.value.port
@@ -291,7 +300,7 @@ resource "aws_vpc_endpoint" "s3" {
   vpc_id            = local.vpc_id
   service_name      = "com.amazonaws.${var.region}.s3"
   vpc_endpoint_type = "Gateway"
-  route_table_ids   = local.route_table_ids
+  route_table_ids   = [for zone in local.zones : aws_route_table.private[zone].id]
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [

@@ -15,7 +15,7 @@ output "availability_zones" {
 
 output "security_group_ids" {
   description = "Security groups by part: msk, connect, glue, redshift, tasks, endpoints."
-  value       = { for part, group in aws_security_group.this : part => group.id }
+  value       = local.group_ids
 }
 
 output "nat_public_ips" {

@@ -33,17 +33,22 @@ variable "cidr_block" {
 }
 
 variable "existing" {
-  description = "A VPC to use instead of a new one: private subnets in three zones, with endpoints and a way to Azure SQL of its own."
+  description = "A VPC to use instead of a new one: private subnets in three zones, with endpoints and a way to Azure SQL of its own. security_group_ids: the groups of its endpoints, and of an MSK (msk) and a Redshift (redshift) that are there already; each is given rules that admit the clients."
   type = object({
     vpc_id             = string
     private_subnet_ids = list(string)
-    route_table_ids    = optional(list(string), [])
+    security_group_ids = map(string)
   })
   default = null
 
   validation {
     condition     = var.existing == null || (startswith(coalesce(try(var.existing.vpc_id, null), "-"), "vpc-") && length(try(var.existing.private_subnet_ids, [])) >= 3)
     error_message = "existing needs a vpc_id (vpc-…) and at least three private_subnet_ids, in three zones."
+  }
+
+  validation {
+    condition     = var.existing == null || (contains(keys(try(var.existing.security_group_ids, {})), "endpoints") && length(setsubtract(keys(try(var.existing.security_group_ids, {})), ["endpoints", "msk", "redshift"])) == 0)
+    error_message = "existing.security_group_ids names the group of the VPC's endpoints, without which nothing reaches AWS: endpoints, and perhaps msk and redshift."
   }
 }
 

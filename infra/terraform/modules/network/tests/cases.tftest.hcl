@@ -45,12 +45,17 @@ run "transit_gateway" {
 run "existing_vpc" {
   variables {
     azure_sql = { egress = "none" }
-    existing  = { vpc_id = "vpc-9", private_subnet_ids = ["subnet-7", "subnet-8", "subnet-9"] }
+    existing  = { vpc_id = "vpc-9", private_subnet_ids = ["subnet-7", "subnet-8", "subnet-9"], security_group_ids = { endpoints = "sg-7", msk = "sg-8" } }
   }
 
   assert {
     condition     = length(aws_vpc.this) == 0 && length(aws_subnet.private) == 0 && length(aws_vpc_endpoint.interface) == 0
     error_message = "nothing is made in an existing VPC but security groups"
+  }
+
+  assert {
+    condition     = aws_vpc_security_group_egress_rule.flow["tasks-to-endpoints"].referenced_security_group_id == "sg-7" && aws_vpc_security_group_ingress_rule.flow["glue-to-msk"].security_group_id == "sg-8" && length(aws_vpc_security_group_egress_rule.s3) == 4
+    error_message = "clients reach what is there already, and S3"
   }
 
   assert {

@@ -77,7 +77,17 @@ run "an_existing_vpc_with_two_subnets" {
   command = plan
 
   variables {
-    existing = { vpc_id = "vpc-1", private_subnet_ids = ["subnet-1", "subnet-2"] }
+    existing = { vpc_id = "vpc-1", private_subnet_ids = ["subnet-1", "subnet-2"], security_group_ids = { endpoints = "sg-1" } }
+  }
+
+  expect_failures = [var.existing]
+}
+
+run "an_existing_vpc_without_the_group_of_its_endpoints" {
+  command = plan
+
+  variables {
+    existing = { vpc_id = "vpc-1", private_subnet_ids = ["subnet-1", "subnet-2", "subnet-3"], security_group_ids = {} }
   }
 
   expect_failures = [var.existing]
