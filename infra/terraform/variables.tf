@@ -44,6 +44,18 @@ variable "account_ids" {
   }
 }
 
+variable "other_account_ids" {
+  description = "Accounts of the other environments. Demanded in prod, which shares none: who may change dev's account may change all in it."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = var.environment != "prod" || (length(var.other_account_ids) > 0 && !contains(var.other_account_ids, data.aws_caller_identity.this.account_id))
+    error_message = "other_account_ids of prod names the accounts of dev and qa, and prod's own (${data.aws_caller_identity.this.account_id}) is none of them: prod shares no account."
+  }
+}
+
 variable "github_repository" {
   description = "Repository whose workflows deploy, and where the runbooks are, as GitHub's tokens name it: owner/name, or owner@id/name@id (docs/runbooks/deployment.md, step 1)."
   type        = string

@@ -5,6 +5,9 @@ github_repository    = "example-org@987654321/retail-lakehouse@123456789"
 github_repository_id = "123456789"
 deletion_protection  = true
 
+# Replace them: the accounts of dev and qa, which prod does not share.
+other_account_ids = ["111122223333", "444455556666"]
+
 # Documentation addresses (RFC 5737): replace them with the ranges of Azure's service tag Sql.<region>
 # of the shop's database. A NAT gateway per zone: the loss of a zone stops no connector.
 network = {

@@ -19,6 +19,7 @@ variables {
   redshift             = { mode = "serverless" }
   streaming_groups     = { order-cdc = {} }
   alarms               = { monthly_budget_usd = 100, emails = ["on-call@example.com"] }
+  other_account_ids    = ["210987654321"]
 }
 
 run "an_environment_that_is_none" {
@@ -39,6 +40,28 @@ run "credentials_of_another_account" {
   }
 
   expect_failures = [var.account_ids]
+}
+
+run "prod_in_an_account_that_is_shared" {
+  command = plan
+
+  variables {
+    environment       = "prod"
+    other_account_ids = ["123456789012"]
+  }
+
+  expect_failures = [var.other_account_ids]
+}
+
+run "prod_that_does_not_say_whose_account_it_is" {
+  command = plan
+
+  variables {
+    environment       = "prod"
+    other_account_ids = []
+  }
+
+  expect_failures = [var.other_account_ids]
 }
 
 run "prod_without_protection" {
