@@ -129,8 +129,8 @@ def test_what_is_there_already_is_used_and_not_made(terraform: Terraform, tree: 
         assert rule.get("security_group_id") == theirs.get(server), way
     assert len([r for r in made if r["address"].startswith("module.network") and
                 r["name"] == "s3" and r["type"].endswith("egress_rule")]) == 4  # fmt: skip
-    jobs = [r["values"]["default_arguments"] for r in made if r["type"] == "aws_glue_job"]
-    assert {job["--bootstrap_servers"] for job in jobs} == {"b-1.theirs:9098,b-2.theirs:9098"}
+    looked_at = [r["values"].get("dimensions", {}) for r in made]
+    assert {of["Cluster Name"] for of in looked_at if "Cluster Name" in of} == {"theirs"}
 
 
 OTHER_ACCOUNT = "210987654321"
