@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, PrivateAttr
@@ -15,6 +16,7 @@ from lakehouse.console import ROOT
 
 if TYPE_CHECKING:
     from redshift_connector.core import Connection
+    from redshift_connector.cursor import Cursor
 
 
 class WarehouseSettings(EnvironmentSettings):
@@ -130,28 +132,28 @@ class Warehouse:
         """The rows of a query.
 
         Raises:
-            TerminalError: Redshift refuses it; the message is Redshift's.
+            TerminalError: Redshift refuses it, with its message, or the connection is lost.
         """
-        from redshift_connector.error import Error
-
-        cursor = self._connection.cursor()
-        try:
-            cursor.execute(sql)
+        with self._sent(sql) as cursor:
             return [tuple(row) for row in cursor.fetchall()]
-        except Error as error:
-            raise TerminalError(f"Redshift refused a query: {_message(error)}\n{sql}") from error
-        finally:
-            cursor.close()
 
     def run(self, sql: str) -> None:
-        """Run a statement outside a transaction; raises TerminalError with Redshift's message."""
+        """Run a statement outside a transaction; raises TerminalError as `rows` does."""
+        with self._sent(sql):
+            pass
+
+    @contextmanager
+    def _sent(self, sql: str) -> Iterator[Cursor]:
         from redshift_connector.error import Error
 
         cursor = self._connection.cursor()
         try:
             cursor.execute(sql)
+            yield cursor
         except Error as error:
             raise TerminalError(f"Redshift refused: {_message(error)}\n{sql}") from error
+        except OSError as error:  # the driver's own error comes only where it notices at once
+            raise TerminalError(f"the connection to Redshift is lost: {error}\n{sql}") from error
         finally:
             cursor.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import threading
 import time
 from pathlib import Path
@@ -549,6 +550,17 @@ def test_operation_is_refused_where_identifiers_fold(prod: Prod) -> None:
     prod.stand_in.parameters["enable_case_sensitive_identifier"] = "off"
     with pytest.raises(TerminalError, match="set it to true in the workgroup's"):
         prod.lakehouse("deploy")
+
+
+def test_a_lost_connection_is_said(prod: Prod) -> None:
+    """The driver lets a broken pipe through, which a command takes for that of its own output."""
+    with prod.warehouse() as warehouse:
+        warehouse._connection._usock.shutdown(socket.SHUT_RDWR)
+        for send in (warehouse.rows, warehouse.run):
+            with pytest.raises(
+                TerminalError, match=r"connection to Redshift is lost: .*\nselect 1"
+            ):
+                send("select 1")
 
 
 def test_missing_host_is_said_with_what_to_do() -> None:
