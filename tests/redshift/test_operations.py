@@ -544,6 +544,77 @@ def test_a_table_without_its_masks_is_not_read(prod: Prod, analyst: str) -> None
     assert prod.lakehouse("access") == "nothing to do\n"
 
 
+# What each person's or task's user does with its rights: "Who is who" in docs/redshift.md.
+BUILDS = [
+    "begin",
+    "create schema if not exists staging",
+    *(
+        sql
+        for schema in ("staging", "history", "marts", "operations")
+        for sql in (f"create table {schema}.own (a integer)", f"select a from {schema}.own")
+    ),
+    "rollback",
+]
+READS = ["select kafka_offset from streaming.stores", "select kafka_offset from landing.stores"]
+PARTITION = (
+    "alter table landing.stores add if not exists partition (incarnation = 1, landing_date ="
+    " '2026-01-02', topic_partition = 0) location 's3://lake/landing/stores/one/'"
+)
+NEEDS = {
+    "eve": [*BUILDS, *READS],  # of dbt's role, and no owner of the landing zone
+    "IAMR:retail-prod-dbt": [PARTITION, *READS],
+    "IAMR:retail-prod-operations": READS,
+    "ann": [
+        f"select * from marts.{mart}"
+        for mart in ("dim_store", "dim_customer_current", "dim_customer")
+    ],
+}
+
+
+def test_each_right_is_needed(prod: Prod) -> None:
+    """Taken back alone, somebody is refused what is the user's work, or sees in clear."""
+    for sql in (
+        *(f"create user {user} password disable" for user in ("eve", "ann")),
+        *(f"create schema {schema}" for schema in ("staging", "history", "marts", "operations")),
+        *(_dim_customer(), VIEW, "create table marts.dim_store (a integer)"),
+    ):
+        prod.stand_in.admin(sql)
+    sent = [each.partition("\n")[2].rstrip(";") for each in _statements(prod.lakehouse("deploy"))]
+    for sql in ("grant role transformer to eve", "grant role analyst to ann"):
+        prod.stand_in.admin(sql)
+    assert not _refused(prod)
+    rights = {
+        given: re.sub(r"^grant (.*) to ", r"revoke \1 from ", given)
+        for given in sent
+        if given.startswith("grant ")
+    } | {each: "alter schema landing owner to engineer" for each in sent if "owner to" in each}
+    assert len(rights) > 15
+    unneeded = []
+    for given, undo in rights.items():
+        prod.stand_in.admin(undo)
+        unneeded += [] if _refused(prod) else [given]
+        prod.stand_in.admin(given)
+    assert unneeded == []
+    assert prod.lakehouse("access") == "nothing to do\n"
+    attached = re.findall(r"attach .* on (\S+) \((\w+)\)", "\n".join(sent))
+    prod.rows("delete from standin.attached_policies returning 1")
+    clear = {each.partition(": ")[2] for each in seen_unmasked(prod.stand_in, "ann")}
+    assert {".".join(column) for column in attached} == clear
+
+
+def _refused(prod: Prod) -> list[str]:
+    """What the users may not do of what they do; nothing of it is kept."""
+    refused = []
+    for user, statements in NEEDS.items():
+        with prod.logged_in_as(user).warehouse() as session:
+            try:
+                for sql in statements:
+                    session.run(sql)
+            except TerminalError as error:
+                refused.append(str(error))
+    return refused
+
+
 @pytest.mark.timeout(300)
 def test_operation_is_refused_where_identifiers_fold(prod: Prod) -> None:
     """Auto refresh would look for a topic in small letters."""
