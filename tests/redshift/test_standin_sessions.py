@@ -102,11 +102,13 @@ def test_serializable_transactions_that_cross_are_refused(
     with standing(redshift_postgres, tmp_path, "serializable") as stand_in:
         with pytest.raises(ProgrammingError, match=r"1023.*Serializable isolation violation"):
             both_read_and_write(stand_in)
-        # neither do tables that are made side by side, nor their keys
+        # tables and views that are made side by side are not, nor who looks at the catalogs
         first, second = session(stand_in), session(stand_in)
         for name, connection in (("c", first), ("d", second)):
             made = f"create table {name} diststyle key distkey (value) as select * from a"
             run(connection, "begin", made, f"alter table {name} rename to {name}_kept")
+            shown = f"create view {name}_shown as select value from public.a with no schema binding"
+            run(connection, "select count(*) from svv_columns", shown)
         run(first, "commit")
         run(second, "commit")
         told = run(first, "select trim(isolation_level) from stv_db_isolation_level")

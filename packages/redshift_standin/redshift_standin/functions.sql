@@ -296,8 +296,12 @@ begin
 end
 $$;
 -- a late-binding view keeps its query as text; PostgreSQL has an empty view in its place, for its name,
--- owner and grants. Its columns are those that it had when it was made.
-create table standin.late_binding_views (view oid primary key, query text not null, columns jsonb not null);
+-- owner and grants. Its columns are those that it had when it was made. Both are a comment, in a catalog as on
+-- Redshift: transactions do not conflict by catalogs (c_serial_isolation), as by a table they would.
+create view standin.late_binding_views as
+    select r.ev_class as view, d.description::jsonb ->> 'query' as query, d.description::jsonb -> 'columns' as columns
+    from pg_rewrite as r
+    inner join pg_description as d on r.oid = d.objoid and d.classoid = 'pg_rewrite'::regclass;
 create table standin.masking_policies (name text primary key, input text not null, expression text not null);
 create table standin.attached_policies (
     relation oid, policy text, columns text, grantee text, priority int, primary key (policy, relation, columns, grantee)
@@ -334,8 +338,7 @@ begin
         null;
     end;
     execute 'create ' || case when replaces then 'or replace ' else '' end || 'view ' || name || ' as select';
-    insert into standin.late_binding_views values (name::regclass::oid, query, columns)
-    on conflict (view) do update set query = excluded.query, columns = excluded.columns;
+    execute format('comment on rule "_RETURN" on %s is %L', name, jsonb_build_object('query', query, 'columns', columns));
 end
 $$;
 -- information_schema.columns; PostgreSQL forgets the precision of what is computed, and DECIMAL alone has no fraction
