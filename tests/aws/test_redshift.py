@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -125,6 +126,48 @@ def test_late_binding_views_survive_their_table(tables: Warehouse, scratch: str)
         f"select column_name from svv_columns where table_schema = '{scratch}'"
         " and table_name = 'above'"
     ) == [("a",)]
+
+
+def test_two_sessions_conflict_in_words_that_dbt_knows(tables: Warehouse, scratch: str) -> None:
+    """Who writes second is refused (c_serial_isolation); by the words dbt chooses what to retry."""
+    contested = f"{scratch}.contested"
+    tables.run(f"create table {contested} as select 1 as a")
+    first, second = Warehouse(tables.settings), Warehouse(tables.settings)
+    try:
+        for session in (first, second):
+            session.run("begin")
+            session.rows(f"select a from {contested}")
+        first.run(f"update {contested} set a = 2")
+        first.run("commit")
+        with pytest.raises(TerminalError, match=r"conflict with concurrent transaction|1023"):
+            second.run(f"update {contested} set a = 3")
+            second.run("commit")
+    finally:
+        first.close()
+        second.close()
+    assert tables.rows(f"select a from {contested}") == [(2,)]
+
+
+def test_a_temporary_table_does_not_outlive_its_connection(tables: Warehouse) -> None:
+    """Why a statement that is sent again alone fails: cdc_history.begin_transaction."""
+    first, second = Warehouse(tables.settings), Warehouse(tables.settings)
+    try:
+        first.run("begin")
+        first.run("create temporary table began as select 1 as run_number")
+        first.close()
+        with pytest.raises(TerminalError, match="began"):
+            second.rows("select run_number from began")
+    finally:
+        second.close()
+
+
+def test_a_union_keeps_the_digits_of_decimals(tables: Warehouse) -> None:
+    """The page leaves 19 of them (r_numeric_computations201), where histories unite versions."""
+    value = Decimal("123456789012345678901.25")
+    wide = f"cast('{value}' as decimal(38, 2))"
+    assert tables.rows(
+        f"select coalesce(each.v, 0) from (select {wide} as v union all select {wide}) as each"
+    ) == [(value,), (value,)]
 
 
 def test_streaming_views_are_deployed_and_refreshed(warehouse: Warehouse) -> None:
