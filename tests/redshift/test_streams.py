@@ -14,6 +14,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from subprocess import Popen
+from typing import Any
 
 import psycopg2
 import pytest
@@ -151,6 +152,53 @@ def test_an_archive_keeps_what_landing_does_not_hold_yet(world: World) -> None:
     ]
 
 
+# The table as an earlier release of Terraform made it, or a crawler does.
+GLUE = (
+    "landing.stores",
+    "s3://lake/landing/stores/",
+    "kafka_topic string, kafka_partition int, kafka_offset bigint, kafka_timestamp timestamp,"
+    " kafka_timestamp_type string, kafka_key binary, kafka_value binary",
+    "incarnation int, landing_date date, topic_partition int",
+)
+
+
+@pytest.mark.timeout(600)
+def test_whoever_comes_first_there_is_one_catalogue(world: World) -> None:
+    """`deploy` owns definitions, builds own partitions; tables that were there are made anew."""
+    prod, nodes = world.prod, ("--select", "+dim_store")
+    stores = [message for message in world.changes.snapshot() if message.table == "stores"]
+    world.lake.produce(stores)
+    world.lake.land("stores")
+    prod.lakehouse("deploy")
+    prod.dbt.build("--empty", *nodes)
+    assert prod.rows("select count(*) from marts.dim_store") == [(0,)]
+    assert "nothing to do" in prod.lakehouse("deploy")
+    catalogue = _catalogue(prod)
+    assert len(catalogue["partitions"]) > 0
+
+    prod.stand_in.admin("drop table landing.stores")
+    prod.stand_in.books.glue_table(*GLUE)
+    prod.lakehouse("deploy")
+    prod.dbt.build(*nodes)
+    assert prod.rows("select count(*) > 0 from marts.dim_store") == [(True,)]
+    assert _catalogue(prod) == catalogue
+    assert "nothing to do" in prod.lakehouse("deploy")
+
+
+def _catalogue(prod: Prod) -> dict[str, list[tuple[Any, ...]]]:
+    """External schemas, tables and partitions as they are defined, and the schemas' owners."""
+    return {
+        **{
+            kind: prod.rows(f"select * from standin.external_{kind} order by 1, 2, 3")
+            for kind in ("schemas", "tables", "partitions")
+        },
+        "owners": prod.rows(
+            "select nspname, nspowner::regrole::text from pg_namespace"
+            " where nspname in ('landing', 'kafka') order by 1"
+        ),
+    }
+
+
 @pytest.mark.timeout(600)
 def test_a_landed_value_is_no_tombstone_however_long_it_is(world: World) -> None:
     """Spectrum reads null for what is longer than its column; Glue's binary has 64,000 bytes."""
@@ -167,13 +215,7 @@ def test_a_landed_value_is_no_tombstone_however_long_it_is(world: World) -> None
     prod.stand_in.admin(
         "create external schema landing from data catalog database 'retail' iam_role default"
     )
-    prod.stand_in.books.glue_table(
-        "landing.stores",
-        "s3://lake/landing/stores/",
-        "kafka_topic string, kafka_partition int, kafka_offset bigint, kafka_timestamp timestamp,"
-        " kafka_timestamp_type string, kafka_key binary, kafka_value binary",
-        "incarnation int, landing_date date, topic_partition int",
-    )
+    prod.stand_in.books.glue_table(*GLUE)
 
     assert not prod.dbt.invoke("build", "--select", "stores__log").success
     assert "lakehouse warehouse deploy --target prod" in "\n".join(prod.dbt.said)
