@@ -26,7 +26,7 @@ from lakehouse.warehouse.sides import DuckDbSide, RedshiftSide
 from playground.services.kafka import KafkaBroker
 from playground.services.postgres import PostgresServer, autocommit_cursor
 from redshift_standin.server import StandIn
-from redshift_standin.wire import Fault, Proxy
+from redshift_standin.wire import Fault, Proxy, Session
 from tests.kit.dbt import WITHOUT_TESTS, explain
 from tests.redshift.conftest import World, new_world
 
@@ -307,9 +307,9 @@ def faulty(
     kafka.delete_all_topics()
     meets, execute = Proxy.meets, Cursor.execute
 
-    def note_and_meet(proxy: Proxy, sql: str) -> Fault | None:
+    def note_and_meet(proxy: Proxy, sql: str, session: Session) -> Fault | None:
         opened.note(sql)
-        return meets(proxy, sql)
+        return meets(proxy, sql, session)
 
     def execute_or_raise(cursor: Cursor, *arguments: Any, **options: Any) -> Cursor:
         try:

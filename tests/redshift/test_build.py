@@ -26,8 +26,7 @@ from lakehouse.warehouse.comparison import Comparison
 from playground.services.kafka import KafkaBroker
 from playground.services.postgres import PostgresServer
 from redshift_standin.server import StandIn
-from redshift_standin.statements import Statements
-from redshift_standin.wire import Session
+from redshift_standin.wire import Fault, Proxy, Session
 from tests.kit.corpus.canonical import golden_values, question
 from tests.kit.dbt import Dbt, environment, explain
 from tests.kit.redshift import Prod, differences, read_by, seen_unmasked
@@ -46,7 +45,7 @@ class Rounds:
     read_ahead_of_landing: bool
     differing: list[list[Comparison]]
     in_transaction: list[tuple[Session, str]]
-    """The statements that were sent in a transaction, each with its session."""
+    """The statements that were run in a transaction, each with its session."""
     leaks: list[list[str]]
     """Personal columns that an analyst read in clear, before each transaction."""
     unread: list[set[str]] = field(default_factory=list)
@@ -96,20 +95,19 @@ def rounds(
     folder = tmp_path_factory.mktemp("rounds")
     kafka.delete_all_topics()
     is_serializable = request.param == "serializable"
-    translate = Statements.translate
+    meets = Proxy.meets
     in_transaction: list[tuple[Session, str]] = []
     leaks: list[list[str]] = []
 
-    def translate_and_note(statements: Statements, sql: str, session: Session) -> str:
+    def note_and_meet(proxy: Proxy, sql: str, session: Session) -> Fault | None:
         if session.in_transaction:
             in_transaction.append((session, sql))
         elif sql.rpartition("*/")[2].strip().lower() == "begin":
             leaks.append(seen_unmasked(stand_in, ANALYST))
-        return translate(statements, sql, session)
+        return meets(proxy, sql, session)
 
     with (
-        # first, because the stand-in keeps the method
-        patch.object(Statements, "translate", translate_and_note),
+        patch.object(Proxy, "meets", note_and_meet),
         StandIn(
             redshift_postgres, {"lake": folder}, "serializable" if is_serializable else "snapshot"
         ) as stand_in,

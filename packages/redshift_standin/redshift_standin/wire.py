@@ -120,8 +120,8 @@ class Proxy(socketserver.ThreadingTCPServer):
         self._thread = threading.Thread(target=self.serve_forever, daemon=True)
         self._thread.start()
 
-    def meets(self, sql: str) -> Fault | None:
-        """The fault that the statement `sql` meets."""
+    def meets(self, sql: str, _session: Session) -> Fault | None:
+        """The fault that the statement `sql` meets; asked each time that a prepared one is run."""
         with self._looking_for_faults:
             for fault in self.faults:
                 if re.search(fault.pattern, sql):
@@ -217,7 +217,7 @@ class _Handler(socketserver.BaseRequestHandler):
             elif kind == b"Q":
                 sql = body.rstrip(b"\0").decode()
                 body = self.server.translate(sql, session).encode() + b"\0"
-            session.fault = (self.server.meets(sql) if sql else None) or session.fault
+            session.fault = (self.server.meets(sql, session) if sql else None) or session.fault
             if sql and session.fault is not None and not session.fault.is_done:
                 if not session.fault.message:
                     raise ConnectionError("lost")
