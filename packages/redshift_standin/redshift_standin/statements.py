@@ -16,10 +16,7 @@ from redshift_standin.books import (
 )
 from redshift_standin.grammar import Match, match_statement
 from redshift_standin.rules import Refused, column_type, read_table, refusal
-from redshift_standin.translation import (
-    names_of_tables,
-    translate_query,
-)
+from redshift_standin.translation import IDENTIFIERS, names_of_tables, translate_query
 from redshift_standin.wire import Session
 
 _COMMENTS = re.compile(r"\A(\s+|--[^\n]*(\n|\Z)|/\*.*?\*/)*", re.DOTALL)
@@ -48,6 +45,7 @@ class Statements:
 
     def __init__(self, books: Books) -> None:
         self._books = books
+        self._known: dict[tuple[object, ...], str] = {}
         self.sent: list[str] = []
 
     def translate(self, sql: str, session: Session) -> str:
@@ -99,7 +97,10 @@ class Statements:
     def _translated(self, sql: str, session: Session) -> str:
         views = self._books.late_binding_views(sql, session.user)
         self._books.sync_external_tables("\n".join([sql, *views.values()]))
-        return translate_query(sql, session, views)
+        asked = (sql, *map(session.is_on, IDENTIFIERS), *views.items())
+        if asked not in self._known:
+            self._known[asked] = translate_query(sql, session, views)
+        return self._known[asked]
 
     def _begin(self, match: Match, text: str, _session: Session) -> str:
         """The level is the database's, whatever a transaction says (r_BEGIN)."""

@@ -28,6 +28,8 @@ from redshift_standin.wire import Session
 _PART_FUNCTIONS = {"dateadd", "datediff", "date_trunc", "date_part"}
 # What the catalog says of a decimal whose scale PostgreSQL forgot (functions.sql): kept as it is.
 _COMPUTED_DECIMAL = "DECIMAL(38, 17)"
+# The settings of its session that a translation hangs on (_fold_identifiers).
+IDENTIFIERS = ("enable_case_sensitive_identifier", "enable_case_sensitive_super_attribute")
 Views = Mapping[tuple[str, str], str]
 """Queries of late-binding views by schema and name."""
 
@@ -136,9 +138,9 @@ def _fold_identifiers(tree: exp.Expr, session: Session) -> None:
 
     Sources: r_names; enable_case_sensitive_identifier, enable_case_sensitive_super_attribute.
     """
-    case_sensitive = session.is_on("enable_case_sensitive_identifier")
+    case_sensitive, in_super_too = map(session.is_on, IDENTIFIERS)
     kept: set[int] = set()
-    if session.is_on("enable_case_sensitive_super_attribute"):
+    if in_super_too:
         kept = {id(part) for _node, parts in _paths(tree) for part in parts[2:]}
     for identifier in tree.find_all(exp.Identifier):
         if id(identifier) not in kept and not (case_sensitive and identifier.args.get("quoted")):
