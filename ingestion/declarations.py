@@ -23,7 +23,7 @@ from pydantic import (
     ValidationError,
 )
 
-from ingestion.errors import TerminalError
+from ingestion.errors import TerminalError, UsageError
 from ingestion.reserved_names import column_taken, table_taken
 from ingestion.settings import ConnectorName
 
@@ -299,13 +299,13 @@ class Declarations:
         """The table called `name`.
 
         Raises:
-            TerminalError: no such table; the message lists the declared ones.
+            UsageError: no such table; the message lists the declared ones.
         """
         for table in self.tables:
             if table.name == name:
                 return table
         known = ", ".join(table.name for table in self.tables)
-        raise TerminalError(f"table {name!r} is not declared; declared tables: {known}")
+        raise UsageError(f"table {name!r} is not declared; declared tables: {known}")
 
     def select(self, names: tuple[str, ...] | list[str]) -> tuple[Table, ...]:
         """The tables called `names`, or all of them for an empty selection."""

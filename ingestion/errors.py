@@ -19,5 +19,9 @@ class TerminalError(LakehouseError):
     """Something that will not pass by itself: the command stops and a person decides."""
 
 
+class UsageError(TerminalError):
+    """What was asked for names something that there is not: it cannot be meant."""
+
+
 class RefusedError(TerminalError):
     """What was asked for is not done because records or history might suffer: a person decides."""

@@ -81,4 +81,4 @@ def lakehouse(
 
 def main() -> None:
     """Run the command line."""
-    console.run(app)
+    console.run(app, "lakehouse")

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ingestion.errors import LakehouseError, RefusedError
+from ingestion.errors import LakehouseError, RefusedError, UsageError
 
 ROOT = Path(__file__).parents[1]
 # Packages that are imported when a command needs them: each is absent where that is never run.
@@ -62,10 +62,12 @@ Part = str | tuple[str, str]
 
 
 class Exit(IntEnum):
-    """How a command ends; 2 is Typer's, for a command line that cannot be meant."""
+    """How a command ends."""
 
     ERROR = 1
     """The command could not do its work."""
+    USAGE = 2
+    """The command line cannot be meant; Typer's, too."""
     ATTENTION = 3
     """It did its work, and has found something to look at."""
     REFUSED = 4
@@ -149,7 +151,20 @@ def _elsewhere(what: str) -> str:
     )
 
 
-def run(app: typer.Typer) -> None:
+def _lost_output(error: Exception) -> str | None:
+    """That stdout takes no more, where that is why; what it has not taken is let go."""
+    if not isinstance(error, OSError) or error.filename:
+        return None
+    try:
+        sys.stdout.write("\n")  # the system's error names no file
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return f"the output could not be written: {error.strerror}"
+    return None
+
+
+def run(app: typer.Typer, name: str | None = None) -> None:
     """Run a command line; an error meant for people is a sentence, any other keeps its traceback.
 
     Raises:
@@ -159,10 +174,14 @@ def run(app: typer.Typer) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        try:
+            app(prog_name=name) if name else app()
+        finally:
+            sys.stdout.flush()
     except Exception as error:
-        sentence = explained(error)
+        sentence = explained(error) or _lost_output(error)
         if sentence is None:
             raise
         note(("error:", "bold red"), " ", sentence)
-        sys.exit(Exit.REFUSED if isinstance(error, RefusedError) else Exit.ERROR)
+        ends = {RefusedError: Exit.REFUSED, UsageError: Exit.USAGE}
+        sys.exit(ends.get(type(error), Exit.ERROR))

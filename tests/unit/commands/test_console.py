@@ -79,7 +79,7 @@ def test_cells_of_a_table_are_printed_as_they_are(
 @pytest.mark.parametrize("name", [TEXT, "x[/]", "foo[bold]bar"])
 def test_a_command_names_what_it_was_given(name: str, lakehouse: CommandLine) -> None:
     code, out, err = lakehouse("rebuild", name)
-    assert (code, out) == (1, "")
+    assert (code, out) == (2, "")
     assert err.startswith(f"error: table {name!r} is not declared")
 
 
@@ -204,6 +204,31 @@ def test_colours_are_for_terminals(variables: dict[str, str], coloured: bool) ->
     said = done.stderr if done.stderr is not None else os.read(main, 100_000)
     os.close(main)
     assert (b"\x1b" in said, b"[topic-0]" in said) == (coloured, True)
+
+
+@pytest.mark.parametrize("command", ["doctor", "declarations check", "connector render"])
+def test_output_that_cannot_be_written_is_a_sentence(command: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [PROGRAM, *command.split()],
+            env=shell(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+            cwd=ROOT,
+        )
+    told = b"error: the output could not be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (console.Exit.ERROR, told)
+
+
+@pytest.mark.parametrize("command", ["rebuild", "reconcile rows"])
+def test_a_table_that_is_not_declared_is_a_wrong_command_line(
+    command: str, lakehouse: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAKEHOUSE_SOURCE_DSN", "postgresql://127.0.0.1:1/none")
+    code, out, err = lakehouse(*command.split(), "ordres")
+    assert (code, out) == (console.Exit.USAGE, "")
+    assert err.startswith("error: table 'ordres' is not declared; declared tables: customers,")
 
 
 def test_output_that_knows_ascii_only_is_no_error() -> None:
