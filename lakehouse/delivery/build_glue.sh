@@ -4,10 +4,9 @@
 # usage: lakehouse/delivery/build_glue.sh <output folder>
 # The same commit gives the same bytes, so that a release can be published again.
 set -euo pipefail
+mkdir -p "$1/jars"
+output=$(cd "$1" && pwd)
 cd "$(dirname "$0")/../.."
-output=$1
-
-mkdir -p "$output/jars"
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) || SOURCE_DATE_EPOCH=315532800
 export SOURCE_DATE_EPOCH
 python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
@@ -38,4 +37,4 @@ with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
 PYTHON
 # The jar with everything in it; its version is that of requirements/jars/spark, which the tests run with.
 mvn --batch-mode --quiet --file requirements/jars/spark/pom.xml dependency:copy-dependencies \
-    -DincludeArtifactIds=aws-msk-iam-auth -Dclassifier=all -DoutputDirectory="$PWD/$output/jars"
+    -DincludeArtifactIds=aws-msk-iam-auth -Dclassifier=all -DoutputDirectory="$output/jars"
