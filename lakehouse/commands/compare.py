@@ -22,7 +22,12 @@ def compare(
         list[str] | None,
         typer.Argument(help="schema.table; by default every table that the local warehouse has."),
     ] = None,
-    target: Annotated[str, typer.Option(help="dbt target on Redshift: dev, qa or prod.")] = "prod",
+    target: Annotated[
+        str,
+        typer.Option(
+            envvar="LAKEHOUSE_ENVIRONMENT", help="dbt target on Redshift: dev, qa or prod."
+        ),
+    ] = "prod",
     limit: Annotated[int, typer.Option(help="Differing rows to print of each side.")] = 5,
     as_json: AsJson = False,
 ) -> None:

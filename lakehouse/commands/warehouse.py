@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True, help="Deploy the streams and roles on Redshift, and look after them."
 )
-Target = Annotated[Literal["dev", "qa", "prod"], typer.Option(help="dbt target on Redshift.")]
+Target = Annotated[
+    Literal["dev", "qa", "prod"],
+    typer.Option(envvar="LAKEHOUSE_ENVIRONMENT", help="dbt target on Redshift."),
+]
 DryRun = Annotated[
     bool,
     typer.Option("--dry-run", help="Send nothing; exit with 3 when there is something to send."),

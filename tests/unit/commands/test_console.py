@@ -17,6 +17,7 @@ from typer import Typer
 
 from ingestion.errors import LakehouseError, RefusedError, TerminalError, TransientError
 from lakehouse import console
+from lakehouse.commands import warehouse
 from lakehouse.health import checks
 from tests.kit.command_line import CommandLine
 
@@ -229,6 +230,18 @@ def test_a_table_that_is_not_declared_is_a_wrong_command_line(
     code, out, err = lakehouse(*command.split(), "ordres")
     assert (code, out) == (console.Exit.USAGE, "")
     assert err.startswith("error: table 'ordres' is not declared; declared tables: customers,")
+
+
+@pytest.mark.parametrize(("environment", "target"), [("", "prod"), ("dev", "dev")])
+def test_warehouse_commands_mean_the_warehouse_of_their_environment(
+    environment: str, target: str, lakehouse: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(asked: str) -> None:
+        raise TerminalError(asked)
+
+    monkeypatch.setenv("LAKEHOUSE_ENVIRONMENT", environment)
+    monkeypatch.setattr(warehouse, "_open", refuse)
+    assert lakehouse("warehouse", "grants") == (1, "", f"error: {target}\n")
 
 
 def test_output_that_knows_ascii_only_is_no_error() -> None:

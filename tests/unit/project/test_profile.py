@@ -40,17 +40,28 @@ def _connect(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> di
         return Session()
 
     monkeypatch.setattr(redshift_connector, "connect", connect)
-    set_invocation_context(environment)
-    set_from_args(Namespace(PROFILES_DIR=None, PROJECT_DIR=None), {})
-    profile = Profile.from_raw_profiles(
-        yaml.safe_load(PROFILES.read_text("utf-8")),
-        "retail_lakehouse",
-        ProfileRenderer({}),
-        target_override="prod",
-    )
+    profile = _profile(environment, "prod")
     assert isinstance(profile.credentials, RedshiftCredentials)
     get_connection_method(profile.credentials)()
     return given
+
+
+def _profile(environment: dict[str, str], target: str | None = None) -> Profile:
+    set_invocation_context(environment)
+    set_from_args(Namespace(PROFILES_DIR=None, PROJECT_DIR=None), {})
+    return Profile.from_raw_profiles(
+        yaml.safe_load(PROFILES.read_text("utf-8")),
+        "retail_lakehouse",
+        ProfileRenderer({}),
+        target_override=target,
+    )
+
+
+@pytest.mark.parametrize(("named", "target"), [({}, "local"), ({"ENVIRONMENT": "qa"}, "qa")])
+def test_in_an_environment_its_warehouse_is_the_target(named: dict[str, str], target: str) -> None:
+    """So that `dbt build`, and `lakehouse rebuild`, mean it in a task."""
+    environment = {f"LAKEHOUSE_{name}": value for name, value in named.items()}
+    assert _profile({"LAKEHOUSE_REDSHIFT_USER": "x", **environment}).target_name == target
 
 
 def test_a_role_on_a_provisioned_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
