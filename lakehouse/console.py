@@ -183,5 +183,6 @@ def run(app: typer.Typer, name: str | None = None) -> None:
         if sentence is None:
             raise
         note(("error:", "bold red"), " ", sentence)
+        ends: dict[type[Exception], Exit]
         ends = {RefusedError: Exit.REFUSED, UsageError: Exit.USAGE}
         sys.exit(ends.get(type(error), Exit.ERROR))
