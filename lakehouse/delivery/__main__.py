@@ -84,6 +84,12 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("stages", nargs="*", metavar="ENVIRONMENT", help="Default: dev qa prod.")
     check.set_defaults(command=_check_environments)
 
+    verify = commands.add_parser(
+        "verify",
+        help="Whether the environment works: its topics, a mark of the source, the data's tests.",
+    )
+    verify.set_defaults(command=_verify)
+
     show = commands.add_parser("show", help="Print what is in place.")
     show.set_defaults(command=_show)
 
@@ -114,11 +120,26 @@ def _environment() -> environment.Environment:
 
 
 def _run(options: argparse.Namespace) -> int:
+    return _task(options.family, options.words, options.timeout, candidate=options.candidate)
+
+
+def _task(family: str, words: Sequence[str], minutes: float, *, candidate: bool = False) -> int:
     place = _environment()
     runner = TaskRunner(_client("ecs"), _client("logs"), place, show=_print)
-    family = place.family(options.family, candidate=options.candidate)
+    name = place.family(family, candidate=candidate)
     with inert_workflow_commands(_print):
-        return runner.run(family, options.words, timeout_seconds=options.timeout * 60)
+        return runner.run(name, words, timeout_seconds=minutes * 60)
+
+
+def _verify(_options: argparse.Namespace) -> int:
+    """The exit code of the first task that does not end with 0."""
+    mark = "python -m lakehouse.delivery as-administrator -- lakehouse verify --wait 50"
+    tests = f"dbt test --target {_environment().stage} --exclude-resource-type unit_test"
+    return (
+        _task("operations", ["lakehouse", "topics", "check"], 15)
+        or _task("operations", mark.split(), 55)
+        or _task("dbt", tests.split(), 120)
+    )
 
 
 def _image(options: argparse.Namespace) -> int:

@@ -183,6 +183,7 @@ def test_v1_then_v2_then_back_to_v1(delivery: Delivery, clean_broker: KafkaBroke
     assert delivery.in_place() == everywhere("v1")
     delivery.brings_all_that_its_jobs_install("v1")
     assert "nothing was deployed here yet: every model is built" in first
+    assert first.index("active: ") < first.index("verified in v1")
     tried, runs = delivery.digests("v1")
     assert tried == runs
     assert delivery.query("select total from totals") == [(10,)]

@@ -6,11 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from lakehouse.delivery import __main__ as delivery
 from lakehouse.delivery import environment
 from lakehouse.delivery.environment import DeliveryError
 from lakehouse.delivery.tasks import Clock, TaskRunner, inert_workflow_commands
@@ -93,6 +94,32 @@ def test_gives_up_on_any_other_refusal(dev: Account) -> None:
     runner.ecs.run_task = lambda **_: {"tasks": [], "failures": [{"reason": "MISSING"}]}
     with pytest.raises(DeliveryError, match=f"{FAMILY}: MISSING"):
         runner.run(FAMILY, ["true"], timeout_seconds=60)
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_verifying_ends_with_the_first_task_that_finds_something(
+    code: int, dev: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run: list[str] = []
+
+    def task(family: str, words: Sequence[str], _minutes: float) -> int:
+        run.append(f"{family}: {' '.join(words)}")
+        return code if "verify" in words else 0
+
+    for name, value in {**CREDENTIALS, **dev.variables}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", dev.cloud.endpoint)
+    monkeypatch.setattr(delivery, "_task", task)
+    assert delivery.main(["verify"]) == code
+    as_administrator = "python -m lakehouse.delivery as-administrator --"
+    assert (
+        run
+        == [
+            "operations: lakehouse topics check",
+            f"operations: {as_administrator} lakehouse verify --wait 50",
+            "dbt: dbt test --target dev --exclude-resource-type unit_test",
+        ][: 2 if code else 3]
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
