@@ -15,7 +15,7 @@ test-long: setup ## the proofs that take minutes
 	@scripts/test long $(TESTS)
 
 .PHONY: test-aws
-test-aws: setup ## does a real Redshift do what the tests' stand-in does? Skipped where there is none
+test-aws: setup ## does a real Redshift do what the tests' stand-in does, do topics and jobs run? Skipped where there is none
 	@$(BIN)/pytest -m aws -rs tests/aws
 
 .PHONY: bench

@@ -14,7 +14,7 @@ import pytest
 from lakehouse.delivery import environment, glue, images
 from lakehouse.delivery.environment import DeliveryError, Environment, checked_release
 from lakehouse.delivery.tasks import Clock
-from tests.infra.workflows.cloud import Account, put_image
+from tests.infra.workflows.cloud import CREDENTIALS, Account, put_image
 
 ROOT = Path(__file__).resolve().parents[3]
 WHEEL = "retail_lakehouse-0.1.0-py3-none-any.whl"
@@ -100,6 +100,34 @@ def test_a_streaming_job_restarts_with_one_run(dev: Account, tmp_path: Path) -> 
     for name in dev.jobs:
         runs = dev.client("glue").get_job_runs(JobName=name)["JobRuns"]
         assert sorted(run["JobRunState"] for run in runs) == ["STARTING", "STOPPED"]
+
+
+def test_make_test_aws_asks_whether_each_job_runs_the_release(dev: Account, tmp_path: Path) -> None:
+    def ask() -> str:
+        asked = ["-m", "aws", "-k", "each_job", "-p", "no:cacheprovider", "tests/aws"]
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", *asked],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                **CREDENTIALS,
+                **dev.variables,
+                "AWS_ENDPOINT_URL": dev.cloud.endpoint,
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.stdout
+
+    assert "nothing was deployed yet: workflow deploy-glue" in ask()
+    publish(dev, "v1", artifacts(tmp_path, "print(1)"))
+    activate(dev, "v1")
+    assert "1 passed" in ask()
+    for name in dev.jobs[:1]:
+        [run] = dev.client("glue").get_job_runs(JobName=name)["JobRuns"]
+        dev.client("glue").batch_stop_job_run(JobName=name, JobRunIds=[run["Id"]])
+    assert "landing-customer-cdc" in ask()
 
 
 def test_a_release_without_a_needed_file_changes_no_job(dev: Account, tmp_path: Path) -> None:
