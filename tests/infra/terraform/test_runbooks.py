@@ -17,48 +17,10 @@ import pytest
 from tests.infra.terraform import aws, harness
 from tests.infra.terraform.conftest import DESTROYABLE, missing
 from tests.infra.terraform.harness import Terraform
-from tests.kit.command_lines import Line, lines
+from tests.kit.runbooks import Shell, section
 
-PAGES = harness.PROJECT / "docs/runbooks"
 # What a page's reader puts into the place of `<…>`.
 NAMES = {"<owner>": "example-org", "<repository>": "retail-lakehouse", "<account>": aws.ACCOUNT}
-
-
-class Shell:
-    """One shell from the first line to the last: folders and variables stay."""
-
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self.folder, self.environment = folder, environment
-
-    def run(self, text: str) -> str:
-        """What a line printed; AssertionError where it failed."""
-        script = f"{text}\ncode=$?; pwd > $SAID; env -0 > $SAID.environment; exit $code"
-        said = Path(self.environment["SAID"])
-        done = subprocess.run(
-            ["bash", "-c", script],
-            cwd=self.folder,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, f"{text}\n{done.stdout}"
-        self.folder = Path(said.read_text().strip())
-        variables = Path(f"{said}.environment").read_text().split("\0")
-        self.environment = dict(pair.split("=", 1) for pair in variables if pair)
-        return done.stdout
-
-    def walk(self, line: Line) -> str:
-        """Run a line of a page, and find there what the page shows; its output."""
-        text = line.text
-        for placeholder, value in NAMES.items():
-            text = text.replace(placeholder, value)
-        output = self.run(re.sub(r"(?<==)…|\s…$", "", text))
-        said = " ".join(output.split())
-        parts = [" ".join(part.split()) for part in line.shown.split("…")]
-        assert re.search(".*".join(map(re.escape, parts)), said), f"{line}\nand it said\n{output}"
-        return output
 
 
 @pytest.fixture(scope="module")
@@ -88,16 +50,10 @@ def shell(
         "TF_VAR_github_repository": "example-org@987654321/retail-lakehouse@123456789",
         "TF_VAR_github_repository_id": "123456789",
     }
-    yield Shell(folder, {**environment, "PATH": os.environ["PATH"]})
+    yield Shell(folder, {**environment, "PATH": os.environ["PATH"]}, NAMES)
     for name in ("dev", "qa"):
         own = Terraform(environment | {"TF_WORKSPACE": name})
         own.must(bootstrap, "destroy", "-auto-approve", f"-var=environment={name}")
-
-
-def section(page: str, title: str) -> list[Line]:
-    found = [line for line in lines((PAGES / page).read_text("utf-8")) if line.section == title]
-    assert found
-    return found
 
 
 @pytest.mark.long
@@ -106,9 +62,9 @@ def test_two_environments_then_break_glass(shell: Shell, tree: Path) -> None:
     """The lines of `deployment.md`, step 1 and 3, and of `break_glass.md`."""
     root = shell.folder / "infra/terraform"
     backends = []
-    for line in section("deployment.md", "1. State, roles and trust (once, by an administrator)"):
-        if line.reason or line.text == "terraform apply":  # a name in the text
-            continue
+    for line in section(
+        __file__, "deployment.md", "1. State, roles and trust (once, by an administrator)"
+    ):
         output = shell.walk(line)
         if "backend_config" in line.text:
             backends.append(output)
@@ -132,15 +88,15 @@ def test_two_environments_then_break_glass(shell: Shell, tree: Path) -> None:
     loopback = "use_path_style = true\nskip_requesting_account_id = true\n"
     (root / "environments/dev.s3.tfbackend").write_text(backends[0] + loopback)
     shell.folder = root.parents[1]
-    for line in section("deployment.md", "3. The account"):
+    for line in section(__file__, "deployment.md", "3. The account"):
         shell.walk(line)
 
-    for line in section("break_glass.md", "How"):
+    for line in section(__file__, "break_glass.md", "How"):
         if line.text.startswith("export"):
             shell.environment |= _credentials(output) | {"AWS_DEFAULT_REGION": aws.REGION}
-        elif "lakehouse.delivery" not in line.text:
+        else:
             output = shell.walk(line)
-    for line in section("break_glass.md", "Afterwards"):
+    for line in section(__file__, "break_glass.md", "Afterwards"):
         shell.walk(line)
 
 

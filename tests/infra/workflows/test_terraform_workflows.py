@@ -6,12 +6,13 @@ comment, apply of nothing but the approved plan). The modules are proved in test
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pytest
 
 from tests.infra.workflows.cloud import CREDENTIALS, REGION, Cloud
 from tests.infra.workflows.runner import Job, StepFailedError, base_environment
+from tests.kit.runbooks import Shell, section
 
 ROOT_MODULE = """terraform {
   backend "s3" {}
@@ -52,6 +54,8 @@ BACKEND = (
     "skip_credentials_validation = true\nskip_requesting_account_id = true\n"
     "skip_metadata_api_check = true\n"
 )
+# What a run that was cut off leaves beside the state.
+LOCK = {"ID": "5fa09ec9-4cd0-3d54-9b4e-1f4e3b6d3f4c", "Operation": "OperationTypeApply"}
 # The part of `aws` that the workflow calls.
 AWS = """import sys
 import boto3
@@ -78,7 +82,6 @@ resource "terraform_data" "breaks" {
   }
 }
 """
-RUNBOOK = Path(__file__).resolve().parents[3] / "docs/runbooks/deployment.md"
 
 
 @pytest.fixture(autouse=True)
@@ -188,30 +191,21 @@ class Repository:
             "actions/download-artifact": download,
         }
 
-    def by_hand(self, lines: list[str], main: str) -> subprocess.CompletedProcess[str]:
-        """Lines of a runbook, at the root of a checkout."""
+    def by_hand(self, main: str) -> Shell:
+        """At the root of a checkout, with what a page's reader knows."""
         folder = self.folder / "by-hand"
         shutil.copytree(self.tree, folder)
         root = folder / "infra/terraform"
         (root / "main.tf").write_text(main)
-        (root / "environments/dev.s3.tfbackend").write_text(BACKEND)
-        names = {"<bucket of the state>": STATE, "<run>": "1"}
-        script = "\n".join(lines)
-        for name, value in names.items():
-            script = script.replace(name, value)
-        return subprocess.run(
-            ["bash", "-e", "-c", script],
-            cwd=folder,
-            env={
-                **base_environment(self.folder / "bin", Path(sys.executable).parent),
-                **CREDENTIALS,
-                "AWS_ENDPOINT_URL": self.cloud.endpoint,
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+        (root / "environments/dev.s3.tfbackend").write_text(BACKEND + "use_lockfile = true\n")
+        environment = {
+            **base_environment(self.folder / "bin", Path(sys.executable).parent),
+            **CREDENTIALS,
+            "AWS_ENDPOINT_URL": self.cloud.endpoint,
+            "SAID": str(self.folder / "said"),
+        }
+        names = {"<bucket of the state>": STATE, "<run>": "1", "<ID in the message>": LOCK["ID"]}
+        return Shell(folder, environment, names)
 
     def state(self) -> str:
         """What has been applied, as Terraform's state holds it."""
@@ -278,15 +272,18 @@ def test_a_state_that_could_not_be_written_is_pushed_as_the_runbook_says(
     kept = repository.cloud.client("s3").list_objects_v2(Bucket=STATE)["Contents"]
     assert [entry["Key"] for entry in kept] == ["dev/errored/1.tfstate"]
 
-    section = RUNBOOK.read_text("utf-8").partition("### An apply that broke")[2].partition("\n#")[0]
-    lines = re.findall(r"^\$ (.+)$", section, re.M)
-    assert [line.split()[:2] for line in lines[-2:]] == [
-        ["terraform", "state"],
-        ["terraform", "plan"],
-    ]
-    done = repository.by_hand(lines, main=ROOT_MODULE + breaks)
-    assert done.returncode == 0, done.stdout
-    assert "No changes" in done.stdout
+    shell = repository.by_hand(main=ROOT_MODULE + breaks)
+    unlock, *others = section(__file__, "deployment.md", "An apply that broke")
+    for line in others:
+        said = shell.walk(line)
+    assert "No changes" in said
+
+    lock = {"Bucket": STATE, "Key": "dev/terraform.tfstate.tflock", "Body": json.dumps(LOCK)}
+    repository.cloud.client("s3").put_object(**lock)
+    with pytest.raises(AssertionError, match="Error acquiring the state lock"):
+        shell.run("terraform plan -input=false -var-file=environments/dev.tfvars")
+    shell.walk(replace(unlock, text=f"yes yes | {unlock.text}"))
+    shell.run("terraform plan -input=false -var-file=environments/dev.tfvars")
     assert '"one of dev"' in repository.state()
 
 

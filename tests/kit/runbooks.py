@@ -1,0 +1,125 @@
+"""The lines of docs/runbooks, run as they stand: which test walks which section, and its shell."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import typer.main
+
+from lakehouse.cli import app
+from tests.kit.command_lines import Line, lines
+from tests.kit.dbt import ROOT
+
+PAGES = ROOT / "docs/runbooks"
+_TERRAFORM = "tests/infra/terraform/test_runbooks.py"
+_WORKFLOWS = "tests/infra/workflows/test_terraform_workflows.py"
+_ENVIRONMENT = "tests/infra/workflows/test_runbooks.py"
+_ONBOARDING = "tests/pipeline/test_onboarding_walk.py"
+_OPERATIONS = "tests/pipeline/test_operations_walk.py"
+# Page and section: the test that runs each of its lines, but for those that say why none can.
+WALKS = {
+    "break_glass.md": {"How": _TERRAFORM, "Afterwards": _TERRAFORM},
+    "deployment.md": {
+        "1. State, roles and trust (once, by an administrator)": _TERRAFORM,
+        "3. The account": _TERRAFORM,
+        "An apply that broke": _WORKFLOWS,
+        "4. Debezium's plugin": _ENVIRONMENT,
+        "5. Code": _ENVIRONMENT,
+        "6. The source": _ENVIRONMENT,
+    },
+    "onboarding.md": {"Onboarding a table": _ONBOARDING, "Taking a table out": _ONBOARDING},
+    "operations.md": {"Operations": _OPERATIONS, "A number is wrong": _OPERATIONS},
+    "rollback.md": {"If the workflow itself cannot run": _ENVIRONMENT},
+}
+
+
+def section(test: str, page: str, title: str) -> list[Line]:
+    """What `test` runs of a section: all lines without a reason why nothing can."""
+    path = str(Path(test).relative_to(ROOT))
+    assert WALKS[page].get(title) == path, f"{page}, {title}: not {path} walks it"
+    return [line for line in of_page(page) if line.section == title and not line.reason]
+
+
+def of_page(page: str) -> Iterator[Line]:
+    """All lines of a page of docs/runbooks, in its order."""
+    yield from lines((PAGES / page).read_text("utf-8"))
+
+
+@dataclass
+class Shell:
+    """One shell from the first line to the last: folders and variables stay.
+
+    `names` are what a page's reader puts into the place of `<…>` and `…`; `ends` how a line ends,
+    by its beginning, where that is not 0.
+    """
+
+    folder: Path
+    environment: dict[str, str]
+    names: Mapping[str, str] = field(default_factory=dict)
+    ends: dict[str, int] = field(default_factory=dict)
+
+    def run(self, text: str, ends: int = 0) -> str:
+        """What a line printed; AssertionError where it ended otherwise."""
+        script = f"{text}\ncode=$?; pwd > $SAID; env -0 > $SAID.environment; exit $code"
+        said = Path(self.environment["SAID"])
+        done = subprocess.run(
+            ["bash", "-c", script],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == ends, f"{text}\nended with {done.returncode}\n{done.stdout}"
+        self.folder = Path(said.read_text().strip())
+        variables = Path(f"{said}.environment").read_text().split("\0")
+        self.environment = dict(pair.split("=", 1) for pair in variables if pair)
+        return done.stdout
+
+    def walk(self, line: Line) -> str:
+        """Run a line of a page, and find there what the page shows; its output.
+
+        Of a command that is only named, without what it has to be given, its help.
+        """
+        text, shown = line.text, line.shown
+        if is_name(text):
+            text += " --help"
+        for placeholder, value in self.names.items():
+            text, shown = text.replace(placeholder, value), shown.replace(placeholder, value)
+        ends = next((code for begin, code in self.ends.items() if text.startswith(begin)), 0)
+        output = self.run(re.sub(r"(?<==)…|\s…$", "", text), ends)
+        said = " ".join(output.split())
+        parts = [" ".join(part.split()) for part in shown.split("…")]
+        assert re.search(".*".join(map(re.escape, parts)), said), f"{line}\nand it said\n{output}"
+        return output
+
+
+def is_name(text: str) -> bool:
+    """Whether it is a command of ours without the arguments that it needs."""
+    program, *words = text.split()
+    command: Any = typer.main.get_command(app)
+    while program == "lakehouse" and words and words[0] in getattr(command, "commands", ()):
+        command = command.commands[words.pop(0)]
+    return program == "lakehouse" and not words and any(p.required for p in command.params)
+
+
+def checkout(folder: Path) -> Path:
+    """A copy of the project as Git has it, as a repository of its own; with our jars."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    (folder / ".jars").symlink_to(ROOT / ".jars")
+    for words in (("init", "--quiet"), ("add", "--all")):
+        subprocess.run(["git", *words], cwd=folder, check=True)
+    (folder / "dbt_packages").mkdir()
+    (folder / "dbt_packages/cdc_history").symlink_to(folder / "packages/cdc_history")
+    return folder
