@@ -1,5 +1,5 @@
--- What did each store earn in each month, without tax, after cancellations and returns? One line per currency:
--- amounts of different currencies are never added up.
+-- What did each store earn in each month, without tax, after cancellations and returns? One line
+-- per currency: amounts of different currencies are never added up.
 select
     stores.store_name,
     stores.country_code,

@@ -1,8 +1,9 @@
--- What had each February day sold when the month was closed, on 3 March 2026, and what now? The histories
--- hold every version with its validity, so any past state of the shop can be asked for: take the rows
--- that were valid at the moment. A change counts from its commit, whenever it arrived: what the
--- warehouse had of a table then is rebuilt by `lakehouse rebuild <table> --as-of`. (Stores are as they
--- are today. Before the capture began, a row is as the capture found it.)
+-- What had each February day sold when the month was closed, on 3 March 2026, and what now? The
+-- histories hold every version with its validity, so any past state of the shop can be asked for:
+-- take the rows that were valid at the moment. A change counts from its commit, whenever it
+-- arrived: what the warehouse had of a table then is rebuilt by `lakehouse rebuild <table>
+-- --as-of`. (Stores are as they are today. Before the capture began, a row is as the capture found
+-- it.)
 {%- set closed_at = "cast('2026-03-03 00:00:00' as timestamp)" %}
 with
 

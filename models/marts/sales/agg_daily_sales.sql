@@ -27,7 +27,9 @@ touched as (
     'revenue_amount': 'decimal(38, 2)', 'costed_revenue_amount': 'decimal(38, 2)', 'cost_amount': 'decimal(38, 4)',
     'paid_amount': 'decimal(38, 2)', 'refunded_amount': 'decimal(38, 2)'
 } %}
-{%- set costed_return = 'case when lines.cost_amount is not null then lines.returned_revenue_amount else 0 end' %}
+{%- set costed_return %}
+case when lines.cost_amount is not null then lines.returned_revenue_amount else 0 end
+{%- endset %}
 {%- set bookings = [
     {
         'facts': 'orders', 'relation': ref('fct_orders'), 'booked': 'orders.placed_date', 'condition': 'not orders.is_deleted',

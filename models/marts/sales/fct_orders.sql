@@ -78,7 +78,8 @@ final as (
         bound.customer_id,
         {{ member_key('bound.store_id', 'integer') }} as store_key,
         bound.store_id,
-        {{ member_key(case_folded('bound.promotion_code'), 'varchar', none_key()) }} as promotion_key,
+        {{ member_key(case_folded('bound.promotion_code'), 'varchar', none_key()) }}
+            as promotion_key,
         bound.placed_date,
         bound.cancelled_date,
         -- attributes

@@ -1,4 +1,5 @@
--- Our invariant: a line's cost is that of the product's version that it points at, in its own currency.
+-- Our invariant: a line's cost is that of the product's version that it points at, in its own
+-- currency.
 select
     order_lines.order_id,
     order_lines.line_no,
@@ -14,7 +15,8 @@ where
     {{ cdc_history.in_audit('order_lines._cdc_run') }}
     and (
         {{ cdc_history.differs('order_lines.unit_cost', 'versions.unit_cost') }}
-        or {{ cdc_history.differs('order_lines.cost_amount', 'order_lines.quantity * versions.unit_cost') }}
+        or {{ cdc_history.differs(
+            'order_lines.cost_amount', 'order_lines.quantity * versions.unit_cost') }}
         or {{ cdc_history.differs(
             'order_lines.margin_amount', 'order_lines.revenue_amount - order_lines.cost_amount') }}
         or {{ cdc_history.differs(
