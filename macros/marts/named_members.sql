@@ -20,6 +20,7 @@
     left join {{ this }} as written
         on named.id = {{ written }}
     where {{ written }} is null
+    group by named.id
     {%- else %}
     union
     select cast(null as {{ data_type }}) as id

@@ -13,10 +13,10 @@ import pytest
 import yaml
 
 from tests.infra.terraform import controls, harness
+from tests.infra.terraform.alarms import unlike_its_series
 from tests.infra.terraform.conftest import Applied, Environment
 from tests.infra.terraform.controls import Planned
-from tests.infra.terraform.test_alarms import unlike_its_series
-from tests.infra.terraform.test_architecture import flows
+from tests.infra.terraform.drawing import flows
 
 MUTANTS: dict[str, list[dict[str, Any]]] = yaml.safe_load(
     Path(__file__).with_name("mutants.yml").read_text("utf-8")

@@ -14,6 +14,7 @@ from pathlib import Path, PurePath
 
 import pytest
 
+from tests.infra.workflows.mutants import MUTANTS, planted
 from tests.kit.command_line import commands
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -239,3 +240,19 @@ def test_nothing_private_gets_into_the_image() -> None:
     for name in (".env", "docs/settings.md", "infra/terraform/main.tf", "tests/unit/__init__.py"):
         assert not is_let_in(PurePath(name)), name
     assert is_let_in(PurePath("tests/data/README.md"))
+
+
+@pytest.mark.parametrize("mutant", MUTANTS["image"], ids=lambda mutant: mutant["is"])
+def test_a_fault_is_noticed(
+    mutant: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planted(mutant, tmp_path)
+    monkeypatch.setitem(globals(), "IMAGE", tmp_path)
+    with pytest.raises((AssertionError, KeyError)):
+        _look()
+
+
+def _look() -> None:
+    test_the_image_is_slim_pinned_and_not_root()
+    test_a_task_may_write_where_its_volume_is()
+    test_nothing_private_gets_into_the_image()

@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 from lakehouse.delivery.environment import DeliveryError, Environment
-from tests.infra.workflows import runner, test_image
+from tests.infra.workflows import runner
+from tests.infra.workflows.mutants import MUTANTS, planted
 from tests.infra.workflows.runner import WORKFLOWS, evaluate, load
 
 GITHUB = WORKFLOWS.parent
@@ -35,35 +36,20 @@ def steps(workflow: str) -> Iterator[dict[str, Any]]:
         yield from job["steps"]
 
 
-MUTANTS = yaml.safe_load(Path(__file__).with_name("mutants.yml").read_text("utf-8"))
-
-
-@pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant["is"] for mutant in MUTANTS])
+@pytest.mark.parametrize("mutant", MUTANTS["workflows"], ids=lambda mutant: mutant["is"])
 def test_a_fault_is_noticed(
     mutant: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By a check of this file or of the image's, or by zizmor."""
-    for name in (".github", "Dockerfile", ".dockerignore", "infra/image"):
-        source, copy = GITHUB.parent / name, tmp_path / name
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, copy)
-    text = (tmp_path / mutant["file"]).read_text("utf-8")
-    assert mutant["old"] in text
-    (tmp_path / mutant["file"]).write_text(text.replace(mutant["old"], mutant["new"]), "utf-8")
+    """By a check of this file or by zizmor."""
+    planted(mutant, tmp_path)
     monkeypatch.setattr(runner, "WORKFLOWS", tmp_path / ".github/workflows")
     monkeypatch.setitem(globals(), "WORKFLOWS", tmp_path / ".github/workflows")
     monkeypatch.setitem(globals(), "GITHUB", tmp_path / ".github")
-    monkeypatch.setattr(test_image, "IMAGE", tmp_path)
     with pytest.raises((AssertionError, KeyError)):
         _check(Path(mutant["file"]).stem)
 
 
 def _check(workflow: str) -> None:
-    if workflow not in NAMES:
-        test_image.test_the_image_is_slim_pinned_and_not_root()
-        test_image.test_a_task_may_write_where_its_volume_is()
-        test_image.test_nothing_private_gets_into_the_image()
-        return
     for check in (
         test_what_fails_fails_the_run,
         test_only_what_is_pinned_is_installed,
