@@ -16,7 +16,7 @@ from tests.pipeline.conftest import Passed
 _MARTS = ("marts",)
 _BUILT = ("staging", "history", "marts")
 # The source's own positions, and hashes of them, differ between the two connectors; nothing else.
-_OF_THE_CONNECTOR = ("customer_key", "_cdc_position", "_cdc_row_hash")
+_OF_THE_CONNECTOR = ("customer_key", "product_version_id", "_cdc_position", "_cdc_row_hash")
 
 
 def test_the_warehouse_is_what_the_shop_did(passed: Passed) -> None:

@@ -52,7 +52,7 @@ CHANGED = {
     "BOOLEAN": "not coalesce({0}, false)",
     "DATE": "coalesce({0}, date '2020-01-01') + 1",
     "TIMESTAMP": "coalesce({0}, timestamp '2020-01-01') + interval 1 microsecond",
-    "DECIMAL": "coalesce({0}, 0) + 0.01",
+    "DECIMAL": "case when {0} > 0 then {0} - 0.01 else coalesce({0}, 0) + 0.01 end",
     "": "coalesce({0}, 0) + 1",
 }
 
