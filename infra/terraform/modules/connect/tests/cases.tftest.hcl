@@ -1,4 +1,5 @@
-# What no environment's plan shows: other sizes, what is there already, what is off.
+# What a module refuses, each with the check that refuses it; then what no environment's plan shows: other sizes,
+# what is there already, what is off.
 
 mock_provider "aws" {
   source = "../../testing/mocks"
@@ -18,6 +19,106 @@ variables {
     "connector.class"   = "io.debezium.connector.sqlserver.SqlServerConnector"
     "database.password" = "$${secretsmanager:retail-lakehouse-dev/shop-database:password}"
   }
+}
+
+run "a_salt_in_a_settings_name" {
+  command = plan
+
+  variables {
+    connector_configuration = { "column.mask.hash.v2.SHA-256.with.salt.abc" = "dbo.Customers.Phone" }
+  }
+
+  expect_failures = [var.connector_configuration]
+}
+
+run "a_salt_in_the_state" {
+  command = plan
+
+  variables {
+    connector_configuration = { "transforms.pseudonyms.salt.secret" = "abc" }
+  }
+
+  expect_failures = [var.connector_configuration]
+}
+
+run "a_password_in_the_state" {
+  command = plan
+
+  variables {
+    connector_configuration = { "database.password" = "secret" }
+  }
+
+  expect_failures = [var.connector_configuration]
+}
+
+run "an_alpha_version" {
+  command = plan
+
+  variables {
+    debezium_version = "3.7.0.Alpha1"
+  }
+
+  expect_failures = [var.debezium_version]
+}
+
+run "half_a_version" {
+  command = plan
+
+  variables {
+    transforms_version = 1.5
+  }
+
+  expect_failures = [var.transforms_version]
+}
+
+run "an_old_kafka_connect" {
+  command = plan
+
+  variables {
+    kafkaconnect_version = "2.7.1"
+  }
+
+  expect_failures = [var.kafkaconnect_version]
+}
+
+run "three_units" {
+  command = plan
+
+  variables {
+    mcu_count = 3
+  }
+
+  expect_failures = [var.mcu_count]
+}
+
+run "a_plugin_elsewhere" {
+  command = plan
+
+  variables {
+    plugin_key = "plugin.zip"
+  }
+
+  expect_failures = [var.plugin_key]
+}
+
+run "a_role_that_is_none" {
+  command = plan
+
+  variables {
+    role_arn = "connector"
+  }
+
+  expect_failures = [var.role_arn]
+}
+
+run "a_connector_without_its_plugin" {
+  command = plan
+
+  variables {
+    plugin_uploaded = false
+  }
+
+  expect_failures = [var.connector_configuration]
 }
 
 run "connector" {
