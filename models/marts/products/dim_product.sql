@@ -9,12 +9,6 @@
     sort='product_id'
 ) }}
 
-{%- set named %}
-    {{ named_members([
-        (ref('stg_retail__order_items'), 'changed.product_id'),
-        (ref('stg_retail__inventory_movements'), 'changed.product_id'),
-    ], 'bigint', 'written.product_id') }}
-{%- endset %}
 {%- set touched %}
         select changed.product_id
         from {{ ref('stg_retail__products') }} as changed
@@ -28,8 +22,6 @@
             on written.category_id = categories.category_id
         where {{ cdc_history.differs('written._cdc_category_hash', 'categories._cdc_category_hash') }}
         {%- endif %}
-        union
-        select named.id from ({{ named }}) as named
 {%- endset %}
 
 with
@@ -40,7 +32,10 @@ with
 
 -- products that only facts name so far
 named as (
-    {{ named }}
+    {{ named_members([
+        (ref('stg_retail__order_items'), 'changed.product_id'),
+        (ref('stg_retail__inventory_movements'), 'changed.product_id'),
+    ], 'bigint', 'written.product_id') }}
 ),
 
 categories as (

@@ -6,19 +6,10 @@
     sort='promotion_key'
 ) }}
 
-{%- set named %}
-    {{ named_members(
-        [(ref('stg_retail__orders'), case_folded('changed.promotion_code'))],
-        'varchar(160)',
-        case_folded('written.promotion_code')
-    ) }}
-{%- endset %}
 {%- set touched %}
         select {{ case_folded('changed.promotion_code') }}
         from {{ ref('stg_retail__promotions') }} as changed
         where changed._cdc_run > {{ cdc_history.consumed_run() }}
-        union
-        select named.id from ({{ named }}) as named
 {%- endset %}
 
 with
@@ -32,7 +23,11 @@ with
 
 -- codes that only orders name so far
 named as (
-    {{ named }}
+    {{ named_members(
+        [(ref('stg_retail__orders'), case_folded('changed.promotion_code'))],
+        'varchar(160)',
+        case_folded('written.promotion_code')
+    ) }}
 ),
 
 spelt as (

@@ -6,12 +6,6 @@
     sort='store_id'
 ) }}
 
-{%- set named %}
-    {{ named_members([
-        (ref('stg_retail__orders'), 'changed.store_id'),
-        (ref('stg_retail__inventory_movements'), 'changed.store_id'),
-    ], 'integer', 'written.store_id') }}
-{%- endset %}
 {%- set touched %}
         select changed.store_id
         from {{ ref('stg_retail__stores') }} as changed
@@ -25,8 +19,6 @@
             on written.time_zone = zones.name
         where written.calendar_time_zone <> coalesce(zones.time_zone, 'UTC')
         {%- endif %}
-        union
-        select named.id from ({{ named }}) as named
 {%- endset %}
 
 with
@@ -37,7 +29,10 @@ with
 
 -- stores that only facts name so far
 named as (
-    {{ named }}
+    {{ named_members([
+        (ref('stg_retail__orders'), 'changed.store_id'),
+        (ref('stg_retail__inventory_movements'), 'changed.store_id'),
+    ], 'integer', 'written.store_id') }}
 ),
 
 zoned as (

@@ -1,6 +1,7 @@
 -- Our invariant: the versions of a customer start at the beginning of time and follow each other
 -- without overlap, with a gap only after a delete; only the last one can be current; an inferred
 -- member stands alone. What is SCD 1 is the same in all of them.
+{%- set type_1 = ['phone', 'birth_date', 'signed_up_at'] %}
 with
 
 versions as (
@@ -16,7 +17,7 @@ followed as (
         lag(versions.is_deleted) over (
             partition by versions.customer_id order by versions.valid_from
         ) as previous_is_deleted,
-        {%- for column in ['phone', 'birth_date', 'signed_up_at'] %}
+        {%- for column in type_1 %}
         lag(versions.{{ column }}) over (
             partition by versions.customer_id order by versions.valid_from
         ) as previous_{{ column }},
@@ -53,7 +54,7 @@ where
         and not followed.is_current
         and not followed.is_deleted
     )
-    {%- for column in ['phone', 'birth_date', 'signed_up_at'] %}
+    {%- for column in type_1 %}
     or (
         followed.previous_valid_to is not null
         and {{ cdc_history.differs('followed.' ~ column, 'followed.previous_' ~ column) }}
