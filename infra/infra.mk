@@ -1,5 +1,5 @@
 # Tools of the infrastructure tests that need an environment of their own: checkov pins an old boto3,
-# iam-simulate is a program of Node.
+# iam-simulate is a program of Node, tflint one of Go.
 #   make -f infra/infra.mk tools
 
 PYTHON ?= python3
@@ -7,7 +7,8 @@ SIMULATOR := .venv/iam-simulate/node_modules/.package-lock.json
 
 .PHONY: tools checkov-lock
 
-tools: .venv/checkov/bin/checkov $(if $(shell command -v npm),$(SIMULATOR))
+tools: .venv/checkov/bin/checkov $(if $(shell command -v npm),$(SIMULATOR)) \
+	$(if $(shell command -v go),.venv/bin/tflint)
 
 .venv/checkov/bin/checkov: requirements/checkov.txt
 	$(PYTHON) -m venv .venv/checkov
@@ -18,6 +19,9 @@ $(SIMULATOR): requirements/iam-simulate/package-lock.json
 	cp requirements/iam-simulate/*.json .venv/iam-simulate/
 	npm ci --prefix .venv/iam-simulate --ignore-scripts --no-audit --no-fund --silent
 	touch $@
+
+.venv/bin/tflint: requirements/tflint/go.mod requirements/tflint/go.sum
+	cd requirements/tflint && go build -o ../../$@ github.com/terraform-linters/tflint
 
 checkov-lock:
 	uv pip compile --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \

@@ -42,6 +42,11 @@ variable "account_ids" {
     condition     = contains(coalesce(var.account_ids, [data.aws_caller_identity.this.account_id]), data.aws_caller_identity.this.account_id)
     error_message = "The credentials are of account ${data.aws_caller_identity.this.account_id}, but account_ids of the tfvars is ${join(", ", coalesce(var.account_ids, []))}. Take the role of the tfvars' account, or -var-file=environments/<environment>.tfvars of the account."
   }
+
+  validation {
+    condition     = length(setintersection(var.other_account_ids, coalesce(var.account_ids, [data.aws_caller_identity.this.account_id]))) == 0
+    error_message = "This environment's account ${join(", ", coalesce(var.account_ids, [data.aws_caller_identity.this.account_id]))} is among other_account_ids, the accounts of the other environments."
+  }
 }
 
 variable "other_account_ids" {
@@ -51,8 +56,8 @@ variable "other_account_ids" {
   nullable    = false
 
   validation {
-    condition     = var.environment != "prod" || (length(var.other_account_ids) > 0 && !contains(var.other_account_ids, data.aws_caller_identity.this.account_id))
-    error_message = "other_account_ids of prod names the accounts of dev and qa, and prod's own (${data.aws_caller_identity.this.account_id}) is none of them: prod shares no account."
+    condition     = var.environment != "prod" || length(var.other_account_ids) > 0
+    error_message = "other_account_ids of prod names the accounts of dev and qa: prod shares none."
   }
 }
 

@@ -50,7 +50,7 @@ run "prod_in_an_account_that_is_shared" {
     other_account_ids = ["123456789012"]
   }
 
-  expect_failures = [var.other_account_ids]
+  expect_failures = [var.account_ids]
 }
 
 run "prod_that_does_not_say_whose_account_it_is" {

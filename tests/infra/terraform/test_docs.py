@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from pathlib import Path
 
 import yaml
 
 from ingestion.declarations import load
 from lakehouse.kafka.topics import desired_topics
 from tests.infra.terraform import costs, harness
-from tests.infra.terraform.conftest import Environment, tool
+from tests.infra.terraform.conftest import Environment, missing, tool
 from tests.infra.terraform.harness import planned
 
 DOCS = harness.PROJECT / "docs"
@@ -109,6 +110,20 @@ def test_checkov_finds_nothing() -> None:
     assert report["summary"]["passed"] > 150
     assert report["summary"]["skipped"] == 0, "no skip beside the table"
     assert report["summary"]["parsing_errors"] == 0
+
+
+def test_tflint_finds_nothing_but_what_is_planted(tmp_path: Path) -> None:
+    path = harness.PROJECT / ".venv" / "bin" / "tflint"
+    if not path.exists():
+        missing("tflint is not installed: make -f infra/infra.mk tools")
+    words = [path, f"--config={harness.SOURCE / '.tflint.hcl'}", "--format=compact", "--recursive"]
+    done = subprocess.run(words, cwd=harness.SOURCE, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "")
+    (tmp_path / "main.tf").write_text('variable "unused" {}\n')
+    planted = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert planted.returncode != 0
+    for rule in ("unused_declarations", "documented_variables", "required_version"):
+        assert f"terraform_{rule}" in planted.stdout
 
 
 def test_the_cost_note_is_what_the_plans_cost(environments: dict[str, Environment]) -> None:
