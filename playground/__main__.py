@@ -33,7 +33,7 @@ def demo(
         Path, typer.Option(help="Where results and logs go; emptied first.")
     ] = Path("data/demo"),
     rounds: Annotated[int, typer.Option(min=1, help="Rounds of activity after the first.")] = 3,
-    changes: Annotated[int, typer.Option(min=1, help="Row changes per round.")] = 45_000,
+    changes: Annotated[int, typer.Option(min=1, help="Row changes per round.")] = 2_500,
     seed: Annotated[int, typer.Option(help="The same seed makes the same transactions.")] = 1,
 ) -> None:
     """Run the whole pipeline once: shop, Debezium, Kafka, landing, dbt, reconciliation, docs."""

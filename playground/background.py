@@ -135,7 +135,7 @@ def serve(background: Background, rate: int) -> None:
         with Shop(dsn, seed=_seed(), started_at=_now()) as shop:
             if _is_empty(dsn):
                 shop.seed()
-                _say("the shop is open: customers, products and two years of orders")
+                _say("the shop is open: customers, products and a year of orders")
             services.capture(dsn).start()
             _say("Debezium has read what there was, and streams")
             _write_environment(background.environment_file, services.environment())

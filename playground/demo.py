@@ -212,7 +212,9 @@ class Demo:
             (
                 "the warehouse",
                 f"{_relative(python)} -c \"import duckdb; duckdb.connect('{self._warehouse}', "
-                "read_only=True).sql('from marts.agg_daily_sales limit 10').show()\"",
+                "read_only=True).sql('select sales_date, store_id, order_count, "
+                "unit_count, revenue_amount, currency_code from marts.agg_daily_sales "
+                "order by 1 desc, 2 limit 12').show()\"",
             ),
             ("the services again, with a shop that never closes", "make up"),
         ):

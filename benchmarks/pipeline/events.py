@@ -13,7 +13,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from multiprocessing import get_context
@@ -26,11 +26,12 @@ from ingestion.declarations import load
 from playground.services.capture import SALT
 from playground.shop import rows
 from playground.shop.books import Books, money
+from playground.shop.market import TIERS
 from playground.shop.opening import Scale, open_shop
 from playground.shop.sqlserver.connector import Change, Connector, Progress, Transaction
 from playground.shop.sqlserver.layout import Record
 from playground.shop.statements import Row
-from playground.shop.vocabulary import TIERS
+from playground.shop.stress import Stress
 
 OPENED = datetime(2026, 1, 1)
 _UNDER_WAY = 500
@@ -127,7 +128,7 @@ class Life:
         place = self.books.rng.randrange(len(self.products))
         old, at = self.products[place], self.books.now()
         key, price = _integer(old["product_id"]), self.books.rng.randrange(1, 30_000)
-        self.books.prices[key] = price
+        self.books.listed[key] = replace(self.books.listed[key], price=price)
         self.products[place] = {**old, "unit_price": money(price), "updated_at": at}
         return self._commit(("products", old, self.products[place]))
 
@@ -149,7 +150,7 @@ class Opened:
 
 def opened(events: int) -> Opened:
     """The same shop for every caller; it has a customer for each hundred events."""
-    books = Books(Random(20_260_101), _no_database, OPENED)
+    books = Books(Stress(), Random(20_260_101), _no_database, OPENED)
     scale = Scale(customers=max(100, events // 100), orders=0, products=2_000, categories=40)
     held: dict[str, list[Row]] = {}
     for inserts in open_shop(books, scale):

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from playground.shop import rows
-from playground.shop.books import Draft, Key, NothingToDoError, hundredths, money
+from playground.shop.books import Draft, NothingToDoError, hundredths, money
+from playground.shop.market import Key
 from playground.shop.statements import Delete, Insert, Rekey, Row, Undone, Update
-from playground.shop.vocabulary import PROMOTIONS, TIERS, text
 
 Activity = Callable[[Draft], None]
 
@@ -21,11 +21,14 @@ Activity = Callable[[Draft], None]
 def sign_up(draft: Draft) -> None:
     """A new customer with one or two addresses, often with the first order in one transaction."""
     books, rng = draft.books, draft.books.rng
-    at, place = books.now(), rows.locale(draft.books.rng)
-    customer_id = books.next_key("customers")
-    draft.add(Insert("customers", [rows.customer(books, customer_id, place, at)]))
+    at, customer_id = books.now(), books.next_key("customers")
+    place = books.market.locale(rng, customer_id)
+    customer = rows.customer(books, customer_id, place, at)
+    if len(books.customers) and rng.random() < 0.05:
+        customer = rows.duplicate(customer, _known(draft, books.customers.pick(rng)))
+    draft.add(Insert("customers", [customer]))
     addresses = [
-        rows.address(rng, (customer_id, number), number == 1, place, at)
+        rows.address(books, (customer_id, number), number == 1, place, at)
         for number in range(1, rng.randrange(2, 4))
     ]
     draft.add(Insert("customer_addresses", addresses))
@@ -214,20 +217,18 @@ def change_address(draft: Draft) -> None:
     """A customer moves house: the address changes, or another one is added."""
     books, rng = draft.books, draft.books.rng
     customer_id = draft.hold(books.customers, books.customers)
-    numbers = [
-        number
-        for (number,) in books.read(
-            "select address_no from customer_addresses where customer_id = %s order by address_no",
-            (customer_id,),
-        )
-    ]
-    at, place = books.now(), rows.locale(rng)
-    if not numbers or (rng.random() < 0.3 and numbers[-1] < 30_000):
-        number = numbers[-1] + 1 if numbers else 1
-        new = rows.address(rng, (customer_id, number), not numbers, place, at)
+    found = books.read(
+        "select address_no, country_code from customer_addresses where customer_id = %s "
+        "order by address_no",
+        (customer_id,),
+    )
+    at, place = books.now(), books.market.moves_to(rng, found[0][1] if found else None)
+    if not found or (rng.random() < 0.3 and found[-1][0] < 30_000):
+        number = found[-1][0] + 1 if found else 1
+        new = rows.address(books, (customer_id, number), not found, place, at)
         draft.add(Insert("customer_addresses", [new]))
     else:
-        new = rows.address(rng, (customer_id, rng.choice(numbers)), False, place, at)
+        new = rows.address(books, (customer_id, rng.choice(found)[0]), False, place, at)
         kept = {name: value for name, value in new.items() if name != "is_default"}
         draft.add(Update("customer_addresses", [kept]))
 
@@ -291,14 +292,17 @@ def correct_address_no(draft: Draft) -> None:
 
 def change_profile(draft: Draft) -> None:
     """Tier, name or consent of a customer changes, several times in one transaction."""
-    books, rng = draft.books, draft.books.rng
+    books, rng, market = draft.books, draft.books.rng, draft.books.market
     customer_id = draft.hold(books.customers, books.customers)
+    ((tier,),) = books.read("select tier from customers where customer_id = %s", (customer_id,))
     for _ in range(rng.randrange(1, 4)):
+        place = market.locale(rng, customer_id)
+        tier = market.next_tier(rng, tier)
         changes: list[Row] = [
-            {"tier": rng.choice(TIERS)},
-            {"first_name": text(rng, rng.choice(rows.locale(rng).first_names), 100)},
-            {"last_name": rng.choice(rows.locale(rng).last_names), "marketing_consent": True},
-            {"phone": rows.telephone(rng)},
+            {"tier": tier},
+            {"first_name": market.text(rng, rng.choice(place.first_names), 100)},
+            {"last_name": rng.choice(place.last_names), "marketing_consent": True},
+            {"phone": market.telephone(rng, place)},
         ]
         change = rng.choice(changes)
         draft.add(
@@ -386,7 +390,7 @@ def bring_back(draft: Draft) -> None:
 
 def replace_address(draft: Draft) -> None:
     """An address is deleted and inserted again with other values in one transaction."""
-    books, rng = draft.books, draft.books.rng
+    books = draft.books
     customer_id = draft.hold(books.customers, books.customers)
     found = books.read(
         "select address_no, is_default from customer_addresses where customer_id = %s "
@@ -397,7 +401,8 @@ def replace_address(draft: Draft) -> None:
         raise NothingToDoError
     number, is_default = found[0]
     draft.add(Delete("customer_addresses", [{"customer_id": customer_id, "address_no": number}]))
-    new = rows.address(rng, (customer_id, number), is_default, rows.locale(rng), books.now())
+    place = books.market.locale(books.rng, customer_id)
+    new = rows.address(books, (customer_id, number), is_default, place, books.now())
     draft.add(Insert("customer_addresses", [new]))
 
 
@@ -406,10 +411,9 @@ def try_address(draft: Draft) -> None:
     books, rng = draft.books, draft.books.rng
     customer_id = draft.hold(books.customers, books.customers)
     key: Row = {"customer_id": customer_id, "address_no": 32_000}
-    at, place = books.now(), rows.locale(rng)
-    draft.add(
-        Insert("customer_addresses", [rows.address(rng, (customer_id, 32_000), False, place, at)])
-    )
+    at, place = books.now(), books.market.locale(rng, customer_id)
+    new = rows.address(books, (customer_id, 32_000), False, place, at)
+    draft.add(Insert("customer_addresses", [new]))
     draft.add(Update("customer_addresses", [{**key, "line_2": "c/o", "updated_at": books.now()}]))
     draft.add(Delete("customer_addresses", [key]))
 
@@ -426,12 +430,11 @@ def change_price(draft: Draft) -> None:
     """A price goes up and down again within one transaction; one attempt is undone."""
     books, rng = draft.books, draft.books.rng
     product_id = draft.hold(books.products, books.products)
-    price = books.prices[product_id]
+    price = books.listed[product_id].price
     draft.add(Undone([Update("products", [_priced(product_id, price // 2 + 1, books.now())])]))
     for _ in range(rng.randrange(1, 4)):
-        price = max(1, min(price * rng.randrange(80, 125) // 100, 999_999_999_999))
+        price = books.reprice(product_id)
         draft.add(Update("products", [_priced(product_id, price, books.now())]))
-    books.prices[product_id] = price
 
 
 def discontinue_product(draft: Draft) -> None:
@@ -452,9 +455,9 @@ def launch_product(draft: Draft) -> None:
 
 def rename_category(draft: Draft) -> None:
     """A category is renamed: every product in it has another category name from now on."""
-    books, rng = draft.books, draft.books.rng
+    books, rng, market = draft.books, draft.books.rng, draft.books.market
     category_id = draft.hold(books.categories, books.categories)
-    name = text(rng, f"Category {category_id} ({rng.randrange(1000)})", 100)
+    name = market.text(rng, market.category_name(rng, category_id), 100)
     draft.add(
         Update(
             "product_categories",
@@ -465,14 +468,14 @@ def rename_category(draft: Draft) -> None:
 
 def change_promotion(draft: Draft) -> None:
     """A promotion of the season is made, changed or deleted."""
-    books, rng = draft.books, draft.books.rng
+    books, rng, market = draft.books, draft.books.rng, draft.books.market
     code = f"Flash{rng.randrange(20)}"
     there = books.read("select 1 from promotions where promotion_code = %s", (code,))
     at = books.now()
     changed: Row = {
         "promotion_code": code,
-        "name": text(rng, f"Flash sale {code}", 100),
-        "discount_percent": money(rng.randrange(100, 9000)),
+        "name": market.text(rng, f"Flash sale {code}", 100),
+        "discount_percent": money(market.discount(rng)),
         "updated_at": at,
     }
     if not there:
@@ -485,9 +488,9 @@ def change_promotion(draft: Draft) -> None:
 
 def change_known_promotion(draft: Draft) -> None:
     """A promotion that customers use gets another name."""
-    books, rng = draft.books, draft.books.rng
-    code = rng.choice(PROMOTIONS)[0]
-    name = text(rng, f"{code} {rng.randrange(100)}", 100)
+    books, rng, market = draft.books, draft.books.rng, draft.books.market
+    code, _ = rng.choice(books.promotions)
+    name = market.text(rng, market.promotion_name(rng, code), 100)
     draft.add(
         Update("promotions", [{"promotion_code": code, "name": name, "updated_at": books.now()}])
     )
@@ -495,9 +498,9 @@ def change_known_promotion(draft: Draft) -> None:
 
 def rename_store(draft: Draft) -> None:
     """A store gets another name."""
-    books, rng = draft.books, draft.books.rng
+    books, rng, market = draft.books, draft.books.rng, draft.books.market
     store = rng.choice(books.stores)
-    name = text(rng, f"Store {store.store_id} ({rng.randrange(1000)})", 100)
+    name = market.text(rng, market.store_name(rng, store.store_id), 100)
     draft.add(
         Update("stores", [{"store_id": store.store_id, "name": name, "updated_at": books.now()}])
     )
@@ -521,6 +524,16 @@ def count_stock(draft: Draft) -> None:
             ],
         )
     )
+
+
+def _known(draft: Draft, customer_id: Key) -> Row:
+    """What another account of the same person repeats."""
+    ((row,),) = draft.books.read(
+        "select to_jsonb(row)::text from public.customers as row where customer_id = %s",
+        (customer_id,),
+    )
+    known: Row = json.loads(row)
+    return known
 
 
 def _returned(order_id: Key, line_no: int, quantity: int, at: str) -> Row:

@@ -7,14 +7,14 @@ cannot drift apart. Everything is kept in orders that depend on the seed alone (
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
+from playground.shop.market import Key, Listing, Market, Store
 from playground.shop.statements import Row, Statement
 
-Key = int
 Burial = list[tuple[str, list[Row]]]
 """Rows that were deleted together, by table, parents first."""
 Read = Callable[[str, Sequence[object]], list[tuple[Any, ...]]]
@@ -54,33 +54,30 @@ class Pool:
             self._keys[place] = last
             self._places[last] = place
 
-    def pick(self, rng: Random) -> Key:
-        """Some key, which stays; raises NothingToDoError when there is none."""
+    def pick(self, rng: Random, lean: float = 1) -> Key:
+        """Some key, which stays; raises NothingToDoError when there is none.
+
+        The more `lean` is above 1, the more often it is one of the first.
+        """
         if not self._keys:
             raise NothingToDoError
-        return self._keys[rng.randrange(len(self._keys))]
-
-
-@dataclass(frozen=True)
-class Store:
-    """A store, with what an order needs of it."""
-
-    store_id: int
-    currency_code: str
-    country_code: str
+        return self._keys[int(len(self._keys) * rng.random() ** lean)]
 
 
 @dataclass
 class Books:
     """The shop's books. `clock` is the application's own clock, which the data columns carry."""
 
+    market: Market
     rng: Random
     read: Read
     clock: datetime
     stores: list[Store] = field(default_factory=list)
     promotions: list[tuple[str, str]] = field(default_factory=list)
-    prices: dict[Key, int] = field(default_factory=dict)
-    """List price of each product in hundredths."""
+    listed: dict[Key, Listing] = field(default_factory=dict)
+    """What each product costs, and where it belongs."""
+    homes: dict[Key, Key] = field(default_factory=dict)
+    """The store that a customer preferred at first; not kept up to date."""
     categories: Pool = field(default_factory=Pool)
     products: Pool = field(default_factory=Pool)
     customers: Pool = field(default_factory=Pool)
@@ -117,6 +114,13 @@ class Books:
             (order_id, hundredths(total), currency, store_id)
             for order_id, total, currency, store_id in found
         ]
+
+    def reprice(self, product_id: Key) -> int:
+        """A new price of the product, in hundredths."""
+        listing = self.listed[product_id]
+        price = self.market.reprice(self.rng, listing.price)
+        self.listed[product_id] = replace(listing, price=price)
+        return price
 
     def next_key(self, table: str) -> Key:
         """A new key of `table`; one that a rolled-back transaction drew is never used again."""

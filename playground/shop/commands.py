@@ -41,11 +41,11 @@ def create(dsn: Dsn = "") -> None:
 def seed(
     dsn: Dsn = "",
     seed: Seed = 1,
-    customers: Annotated[int, typer.Option(min=1, help="Customers of the opening day.")] = 8_000,
-    orders: Annotated[int, typer.Option(min=1, help="Orders of the past two years.")] = 8_000,
-    products: Annotated[int, typer.Option(min=1, help="Products on sale.")] = 3_000,
+    customers: Annotated[int, typer.Option(min=1, help="Customers of the opening day.")] = 600,
+    orders: Annotated[int, typer.Option(min=1, help="Orders of the past year.")] = 5_000,
+    products: Annotated[int, typer.Option(min=1, help="Products on sale.")] = 1_000,
 ) -> None:
-    """Fill the empty shop: customers, products, two years of orders."""
+    """Fill the empty shop: customers, products, a year of orders."""
     from playground.shop.opening import Scale
     from playground.shop.simulator import Shop
 

@@ -1,4 +1,4 @@
-"""The shop as it is before anybody watches: two years of customers, products and orders in bulk."""
+"""The shop as it is before anybody watches: its customers, products and orders so far, in bulk."""
 
 from __future__ import annotations
 
@@ -7,23 +7,29 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from playground.shop import rows
-from playground.shop.books import Books, Pool, Store, stamp
+from playground.shop.books import Books, Pool, stamp
+from playground.shop.market import Key, Store
 from playground.shop.statements import Insert, Row, Value
-from playground.shop.vocabulary import PROMOTIONS, STORES
 
-_HISTORY_DAYS = 730
 _LONGEST_STEP = timedelta(days=3)
 """The most time from one step of an order to the next: paid, shipped, delivered, returned."""
+_SETTLED = timedelta(days=10)
+"""The age from which no order is under way any more."""
+_DUPLICATES = 0.02
+"""Share of accounts whose owner had one already."""
 _CHUNK = 1000
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How large the shop is when it opens; its database then has about 6 rows per order."""
+    """How large the shop is when it opens; its database then has about a dozen rows per order.
 
-    customers: int = 8_000
-    orders: int = 8_000
-    products: int = 3_000
+    What `categories` is for a market that has its own, it does not read.
+    """
+
+    customers: int = 600
+    orders: int = 5_000
+    products: int = 1_000
     categories: int = 40
 
 
@@ -34,11 +40,15 @@ def open_shop(books: Books, scale: Scale) -> Iterator[list[Insert]]:
     customers: list[Row] = []
     addresses: list[Row] = []
     for customer_id in range(1, scale.customers + 1):
-        at = stamp(started - timedelta(days=_HISTORY_DAYS) * (1 - customer_id / scale.customers))
-        place = rows.locale(books.rng)
-        customers.append(rows.customer(books, customer_id, place, at))
+        share = (customer_id / scale.customers) ** books.market.growth
+        at = stamp(started - timedelta(days=books.market.days) * (1 - share))
+        place = books.market.locale(books.rng, customer_id)
+        row = rows.customer(books, customer_id, place, at)
+        if customers and books.rng.random() < _DUPLICATES:
+            row = rows.duplicate(row, books.rng.choice(customers))
+        customers.append(row)
         for number in range(1, books.rng.randrange(2, 4)):
-            addresses.append(rows.address(books.rng, (customer_id, number), number == 1, place, at))
+            addresses.append(rows.address(books, (customer_id, number), number == 1, place, at))
         books.customers.add(customer_id)
         if len(customers) == _CHUNK or customer_id == scale.customers:
             yield [Insert("customers", customers), Insert("customer_addresses", addresses)]
@@ -49,44 +59,45 @@ def open_shop(books: Books, scale: Scale) -> Iterator[list[Insert]]:
 
 
 def _catalogue(books: Books, scale: Scale) -> Iterator[list[Insert]]:
-    at = stamp(books.clock - timedelta(days=_HISTORY_DAYS))
+    market = books.market
+    at = stamp(books.clock - timedelta(days=market.days))
     stores: list[Row] = []
-    for store_id, (name, city, country, zone, currency) in enumerate(STORES, start=1):
-        books.stores.append(Store(store_id, currency, country))
+    for store_id, front in enumerate(market.fronts, start=1):
+        books.stores.append(Store(store_id, front.currency_code, front.country_code))
         stores.append(
             {
                 "store_id": store_id,
-                "name": name,
-                "city": city,
-                "country_code": country,
-                "time_zone": zone,
-                "currency_code": currency,
+                "name": front.name,
+                "city": front.city,
+                "country_code": front.country_code,
+                "time_zone": front.time_zone,
+                "currency_code": front.currency_code,
                 "opened_on": f"20{store_id:02d}-02-28",
                 "closed_on": None,
                 "updated_at": at,
             }
         )
     promotions: list[Row] = []
-    for number, (code, percent) in enumerate(PROMOTIONS):
-        books.promotions.append((code, percent))
+    for number, promotion in enumerate(market.promotions):
+        books.promotions.append((promotion.code, promotion.percent))
         promotions.append(
             {
-                "promotion_code": code,
-                "name": f"Promotion {code}",
-                "discount_percent": percent,
+                "promotion_code": promotion.code,
+                "name": promotion.name,
+                "discount_percent": promotion.percent,
                 "starts_at": at,
                 "ends_at": stamp(books.clock) if number % 3 == 0 else None,
                 "updated_at": at,
             }
         )
     categories: list[Row] = []
-    for category_id in range(1, scale.categories + 1):
+    for category_id, (name, parent) in enumerate(market.categories(scale.categories), start=1):
         books.categories.add(category_id)
         categories.append(
             {
                 "category_id": category_id,
-                "name": f"Category {category_id}",
-                "parent_category_id": category_id // 5 or None,
+                "name": name,
+                "parent_category_id": parent,
                 "updated_at": at,
             }
         )
@@ -106,25 +117,23 @@ def _catalogue(books: Books, scale: Scale) -> Iterator[list[Insert]]:
 
 def _orders(books: Books, scale: Scale, started: datetime) -> Iterator[list[Insert]]:
     batch: dict[str, list[Row]] = {}
-    for number in range(1, scale.orders + 1):
-        for table, found in _past_order(books, started).items():
+    visits = books.market.visits(books.rng, scale.customers, scale.orders, started)
+    for number, (customer_id, at) in enumerate(visits, start=1):
+        for table, found in _past_order(books, customer_id, at, started).items():
             batch.setdefault(table, []).extend(found)
         if number % (_CHUNK // 5) == 0 or number == scale.orders:
             yield [Insert(table, found) for table, found in batch.items() if found]
             batch = {}
 
 
-def _past_order(books: Books, started: datetime) -> dict[str, list[Row]]:
+def _past_order(
+    books: Books, customer_id: Key | None, at: datetime, started: datetime
+) -> dict[str, list[Row]]:
     """One order with what followed from it, as far as it came before the shop opened."""
     rng = books.rng
     order_id = books.next_key("orders")
-    hours = rng.randrange(24 * _HISTORY_DAYS) if rng.random() < 0.5 else rng.randrange(1, 240)
-    # Keys follow the order of sign-ups, which are spread evenly over the same time.
-    signed_up = int(len(books.customers) * (1 - (hours + 1) / (24 * _HISTORY_DAYS)))
-    customer_id = None if rng.random() < 0.125 else rng.randrange(max(1, signed_up)) + 1
-    at = started - timedelta(hours=hours, microseconds=rng.randrange(3_600_000_000))
     order = rows.order(books, order_id, customer_id, at)
-    status, pool = _stage(books, hours)
+    status, pool = _stage(books, started - at)
     row = dict(order.row)
     reached = {
         "placed": (),
@@ -148,7 +157,7 @@ def _past_order(books: Books, started: datetime) -> dict[str, list[Row]]:
     if "paid" in times:
         payments.append(rows.payment(books, order_id, order.total, currency, times["paid"]))
     items = order.items
-    if status == "delivered" and rng.random() < 0.1:
+    if status == "delivered" and rng.random() < books.market.refunded:
         items, refund = _refunded_partially(items, times["delivered"])
         if refund:
             payments.append(rows.payment(books, order_id, -refund, currency, times["delivered"]))
@@ -175,13 +184,14 @@ def _past_order(books: Books, started: datetime) -> dict[str, list[Row]]:
     }
 
 
-def _stage(books: Books, hours: int) -> tuple[str, Pool]:
-    """How far an order of `hours` ago came: most of the recent ones are still under way."""
-    chance = books.rng.random()
-    if hours > 240 or chance < 0.1:
-        if chance < 0.8:
+def _stage(books: Books, age: timedelta) -> tuple[str, Pool]:
+    """How far an order of this age came: most of the recent ones are still under way."""
+    settled = age > _SETTLED or books.rng.random() < 0.1
+    chance, market = books.rng.random(), books.market
+    if settled:
+        if chance >= market.cancelled + market.returned:
             return "delivered", books.delivered
-        return ("returned" if chance < 0.9 else "cancelled"), books.closed
+        return ("returned" if chance < market.returned else "cancelled"), books.closed
     if chance < 0.5:
         return "placed", books.placed
     return ("paid", books.paid) if chance < 0.8 else ("shipped", books.shipped)

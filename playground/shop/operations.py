@@ -9,9 +9,9 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from playground.shop import rows
-from playground.shop.books import Draft, Key, NothingToDoError, Pool, money
+from playground.shop.books import Draft, NothingToDoError, Pool, money
+from playground.shop.market import City, Key
 from playground.shop.statements import Delete, Insert, Row, Update
-from playground.shop.vocabulary import TIERS
 
 Operation = Callable[[Draft, int], None]
 
@@ -144,15 +144,15 @@ def purge_orders(draft: Draft, size: int) -> None:
 
 
 def reprice_products(draft: Draft, size: int) -> None:
-    """The buyers load a new price list."""
+    """The buyers load a new price list; every other time costs have changed too."""
     books, rng = draft.books, draft.books.rng
     keys = _some(draft, books.products, books.products, size)
-    at = books.now()
+    at, costs = books.now(), rng.random() < 0.5
     changes: list[Row] = []
     for key in keys:
-        price = max(1, min(books.prices[key] * rng.randrange(70, 140) // 100, 999_999_999_999))
-        books.prices[key] = price
-        changes.append({"product_id": key, "unit_price": money(price), "updated_at": at})
+        price = books.reprice(key)
+        change: Row = {"product_id": key, "unit_price": money(price), "updated_at": at}
+        changes.append({**change, "unit_cost": books.market.cost(rng, price)} if costs else change)
     draft.add(Update("products", changes))
 
 
@@ -161,12 +161,15 @@ def review_tiers(draft: Draft, size: int) -> None:
     books, rng = draft.books, draft.books.rng
     keys = _some(draft, books.customers, books.customers, size)
     at = books.now()
-    draft.add(
-        Update(
-            "customers",
-            [{"customer_id": key, "tier": rng.choice(TIERS), "updated_at": at} for key in keys],
-        )
+    found = books.read(
+        "select customer_id, tier from customers where customer_id = any(%s) order by customer_id",
+        (keys,),
     )
+    changes: list[Row] = [
+        {"customer_id": key, "tier": books.market.next_tier(rng, tier), "updated_at": at}
+        for key, tier in found
+    ]
+    draft.add(Update("customers", changes))
 
 
 def load_consents(draft: Draft, size: int) -> None:
@@ -181,7 +184,9 @@ def load_consents(draft: Draft, size: int) -> None:
                 {
                     "customer_id": key,
                     "marketing_consent": rng.random() < 0.5,
-                    "preferred_store_id": rng.choice(books.stores).store_id,
+                    "preferred_store_id": books.market.store(
+                        rng, books.stores, books.homes.get(key)
+                    ).store_id,
                     "updated_at": at,
                 }
                 for key in keys
@@ -192,24 +197,29 @@ def load_consents(draft: Draft, size: int) -> None:
 
 def normalise_addresses(draft: Draft, size: int) -> None:
     """The address checker corrects postal codes and regions."""
-    books, rng = draft.books, draft.books.rng
+    books, rng, market = draft.books, draft.books.rng, draft.books.market
     keys = _some(draft, books.customers, books.customers, size)
     at = books.now()
     found = books.read(
-        "select customer_id, address_no from customer_addresses where customer_id = any(%s) "
-        "order by customer_id, address_no",
+        "select customer_id, address_no, country_code, city from customer_addresses "
+        "where customer_id = any(%s) order by customer_id, address_no",
         (keys,),
     )
-    changes: list[Row] = [
-        {
-            "customer_id": customer_id,
-            "address_no": address_no,
-            "postal_code": f"{rng.randrange(100_000):05d}",
-            "region": rng.choice(("Bayern", "NY", "東京都", None)),
-            "updated_at": at,
-        }
-        for customer_id, address_no in found
-    ]
+    known = {
+        (place.country_code, city.name): city for place in market.locales for city in place.cities
+    }
+    changes: list[Row] = []
+    for customer_id, address_no, country_code, name in found:
+        city = known.get((country_code, name)) or City(name, None, "")
+        changes.append(
+            {
+                "customer_id": customer_id,
+                "address_no": address_no,
+                "postal_code": market.postal_code(rng, city),
+                "region": city.region,
+                "updated_at": at,
+            }
+        )
     draft.add(Update("customer_addresses", changes))
 
 
@@ -281,20 +291,20 @@ def _some(draft: Draft, pool: Pool, to: Pool | None, count: int) -> list[Key]:
     return draft.hold_many(pool, to, max(1, min(count, len(pool) // 3)))
 
 
-# Weights by row changes: about three quarters of a round are updates and deletes.
-OPERATIONS: tuple[tuple[int, Operation], ...] = (
-    (11, place_orders),
-    (11, pay_orders),
-    (8, ship_orders),
-    (8, deliver_orders),
-    (4, cancel_orders),
-    (7, return_orders),
-    (9, purge_orders),
-    (9, reprice_products),
-    (9, review_tiers),
-    (6, load_consents),
-    (7, normalise_addresses),
-    (7, recalculate_taxes),
-    (6, rebook_payments),
-    (2, receive_goods),
+OPERATIONS: tuple[Operation, ...] = (
+    place_orders,
+    pay_orders,
+    ship_orders,
+    deliver_orders,
+    cancel_orders,
+    return_orders,
+    purge_orders,
+    reprice_products,
+    review_tiers,
+    load_consents,
+    normalise_addresses,
+    recalculate_taxes,
+    rebook_payments,
+    receive_goods,
 )
+"""How often each happens is the market's (`Market.weights`)."""

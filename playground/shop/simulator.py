@@ -20,11 +20,13 @@ from typing import Any
 import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812 - psycopg2's own name
 
-from ingestion.declarations import Declarations, load
+from ingestion.declarations import load
 from ingestion.errors import TerminalError
 from playground.shop import activities, operations
-from playground.shop.books import Books, Draft, NothingToDoError, Pool, Store
+from playground.shop.books import Books, Draft, NothingToDoError, Pool, hundredths
+from playground.shop.market import Listing, Market, Store
 from playground.shop.opening import Scale, open_shop
+from playground.shop.retailer import Retailer
 from playground.shop.statements import OPERATIONS, Undone, execute, script
 
 STARTED_AT = datetime(2026, 3, 1, 8, 0, 0)
@@ -106,7 +108,7 @@ class Shop:
         seed: int = 1,
         scale: Scale | None = None,
         started_at: datetime = STARTED_AT,
-        declarations: Declarations | None = None,
+        market: Market | None = None,
     ) -> None:
         """Connect.
 
@@ -116,17 +118,24 @@ class Shop:
             scale: how large `seed` makes the shop.
             started_at: the application's clock at the opening (UTC, naive). A fixed time keeps the
                 values reproducible; the present makes orders fall between commit times.
-            declarations: by default those of the project.
+            market: what it trades in; by default a retailer.
         """
         self._dsn = dsn
         self._seed = seed
         self._scale = scale or Scale()
-        self.declarations = declarations or load()
+        self.declarations = load()
         self._main, self._other = self.connect(), self.connect()
         self._counts: Counter[tuple[str, str]] = Counter()
         self._transactions = 0
         self._rolled_back = 0
-        self._books = Books(Random(seed), self._read, started_at.replace(tzinfo=None))  # noqa: S311 - a simulation
+        self._books = Books(
+            market or Retailer(),
+            Random(seed),  # noqa: S311 - a simulation
+            self._read,
+            started_at.replace(tzinfo=None),
+        )
+        weights = self._books.market.weights
+        self._weights = [weights.get(one.__name__, 0) for one in operations.OPERATIONS]
         self._loaded = False
         self._decks: dict[tuple[activities.Activity, ...], list[activities.Activity]] = {}
 
@@ -161,7 +170,7 @@ class Shop:
         return connection
 
     def seed(self, on_progress: OnProgress | None = None) -> RoundSummary:
-        """Fill the empty tables: the shop's past, some 6 rows per order, in bulk.
+        """Fill the empty tables: the shop's past, in bulk.
 
         Raises:
             TerminalError: the shop has been filled before.
@@ -276,7 +285,7 @@ class Shop:
     def _bulk(self, size: int) -> None:
         rng = self._books.rng
         while True:
-            (operation,) = rng.choices(_BULK, _BULK_WEIGHTS)
+            (operation,) = rng.choices(operations.OPERATIONS, self._weights)
             draft = Draft(self._books)
             try:
                 operation(draft, rng.randrange(max(1, size // 3), size + 1))
@@ -397,12 +406,21 @@ class Shop:
             "where promotion_code not like 'Flash%%' order by promotion_code",
             (),
         )
-        books.prices = {
-            product_id: int(price * 100)
-            for product_id, price in self._read(
-                "select product_id, unit_price from products order by product_id", ()
+        books.listed = {
+            product_id: Listing(hundredths(price), currency, category_id)
+            for product_id, price, currency, category_id in self._read(
+                "select product_id, unit_price, currency_code, category_id from products "
+                "order by product_id",
+                (),
             )
         }
+        books.homes = dict(
+            self._read(
+                "select customer_id, preferred_store_id from customers "
+                "where preferred_store_id is not null order by customer_id",
+                (),
+            )
+        )
         books.categories = self._pool("product_categories", "category_id", "true")
         books.products = self._pool("products", "product_id", "not is_discontinued")
         books.customers = self._pool("customers", "customer_id", "erased_at is null")
@@ -426,9 +444,6 @@ class Shop:
         )
         return Pool(value for (value,) in found)
 
-
-_BULK = tuple(operation for _, operation in operations.OPERATIONS)
-_BULK_WEIGHTS = tuple(weight for weight, _ in operations.OPERATIONS)
 
 _REPEATED = (
     activities.change_profile,

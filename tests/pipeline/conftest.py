@@ -14,6 +14,7 @@ from playground.services.capture import SALT
 from playground.shop import schema
 from playground.shop.opening import Scale
 from playground.shop.simulator import Shop
+from playground.shop.stress import Stress
 from tests.pipeline.chain import Chain
 
 _SCALE = Scale(customers=300, orders=400, products=120, categories=12)
@@ -43,7 +44,7 @@ def passed(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iter
     for connector in load().connectors:
         services.create_topics(connector)
     schema.create(dsn)
-    with Shop(dsn, seed=7, scale=_SCALE) as shop:
+    with Shop(dsn, seed=7, scale=_SCALE, market=Stress()) as shop:
         shop.seed()
         capture = services.capture(dsn, load())
         capture.create()

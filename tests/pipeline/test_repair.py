@@ -28,6 +28,7 @@ from playground.services.postgres import autocommit_cursor
 from playground.shop import schema
 from playground.shop.opening import Scale
 from playground.shop.simulator import Shop
+from playground.shop.stress import Stress
 from tests.kit.dbt import ROOT
 from tests.pipeline.chain import Chain, count
 
@@ -52,7 +53,7 @@ def captured(services: Services, tmp_path: Path) -> Iterator[_Captured]:
     dsn = services.postgres.create_database("repair")
     settings = {**services.environment(), "LAKEHOUSE_SOURCE_DSN": dsn, "LAKEHOUSE_PII_SALT": SALT}
     schema.create(dsn)
-    with Shop(dsn, seed=3, scale=_SCALE) as shop:
+    with Shop(dsn, seed=3, scale=_SCALE, market=Stress()) as shop:
         shop.seed()
         capture = services.capture(dsn, load())
         capture.start()

@@ -116,7 +116,12 @@ def test_tflint_finds_nothing_but_what_is_planted(tmp_path: Path) -> None:
     path = harness.PROJECT / ".venv" / "bin" / "tflint"
     if not path.exists():
         missing("tflint is not installed: make -f infra/infra.mk tools")
-    words = [path, f"--config={harness.SOURCE / '.tflint.hcl'}", "--format=compact", "--recursive"]
+    words = [
+        str(path),
+        f"--config={harness.SOURCE / '.tflint.hcl'}",
+        "--format=compact",
+        "--recursive",
+    ]
     done = subprocess.run(words, cwd=harness.SOURCE, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, "")
     (tmp_path / "main.tf").write_text('variable "unused" {}\n')

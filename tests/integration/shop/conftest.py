@@ -15,6 +15,7 @@ from playground.services.postgres import PostgresServer
 from playground.shop import schema
 from playground.shop.opening import Scale
 from playground.shop.simulator import RoundSummary, Shop
+from playground.shop.stress import Stress
 from tests.integration.shop.warehouse import built_warehouse
 from tests.kit.warehouse import Warehouse
 
@@ -52,7 +53,7 @@ def empty_shop(postgres: PostgresServer) -> Iterator[str]:
 @pytest.fixture(scope="package")
 def traded(postgres: PostgresServer) -> Iterator[tuple[str, list[RoundSummary]]]:
     """A shop that has opened and traded for a round; for tests that only read."""
-    with shop_database(postgres) as dsn, Shop(dsn, seed=5, scale=SMALL) as shop:
+    with shop_database(postgres) as dsn, Shop(dsn, seed=5, scale=SMALL, market=Stress()) as shop:
         yield dsn, [shop.seed(), shop.round(6_000)]
 
 

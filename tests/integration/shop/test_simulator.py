@@ -10,7 +10,7 @@ from ingestion.declarations import load
 from ingestion.errors import TerminalError
 from playground.services.postgres import PostgresServer
 from playground.shop.simulator import RoundSummary, Shop
-from playground.shop.vocabulary import AWKWARD
+from playground.shop.stress import AWKWARD, Stress
 from tests.integration.shop.conftest import SMALL, rows, shop_database
 
 Traded = tuple[str, list[RoundSummary]]
@@ -28,7 +28,7 @@ order by sequence
 
 
 def traded_content(dsn: str, seed: int) -> list[tuple[object, ...]]:
-    with Shop(dsn, seed=seed, scale=SMALL) as shop:
+    with Shop(dsn, seed=seed, scale=SMALL, market=Stress()) as shop:
         shop.seed()
         shop.round(1_500)
         with shop.transaction_left_open():
@@ -257,7 +257,7 @@ def test_nothing_that_was_rolled_back_is_in_the_tables(traded: Traded) -> None:
 
 
 def test_a_transaction_left_open_is_seen_when_it_is_committed(empty_shop: str) -> None:
-    with Shop(empty_shop, seed=2, scale=SMALL) as shop:
+    with Shop(empty_shop, seed=2, scale=SMALL, market=Stress()) as shop:
         shop.seed()
         before = len(rows(empty_shop, CONTENT))
         with shop.transaction_left_open():
@@ -275,7 +275,7 @@ def test_a_transaction_left_open_is_seen_when_it_is_committed(empty_shop: str) -
 
 
 def test_a_transaction_left_open_is_undone_by_an_exception(empty_shop: str) -> None:
-    with Shop(empty_shop, seed=2, scale=SMALL) as shop:
+    with Shop(empty_shop, seed=2, scale=SMALL, market=Stress()) as shop:
         shop.seed()
         before = rows(empty_shop, CONTENT)
         with pytest.raises(ZeroDivisionError), shop.transaction_left_open():
@@ -287,10 +287,10 @@ def test_a_transaction_left_open_is_undone_by_an_exception(empty_shop: str) -> N
 
 
 def test_another_process_goes_on_in_a_shop_that_is_open(empty_shop: str) -> None:
-    with Shop(empty_shop, seed=2, scale=SMALL) as shop:
+    with Shop(empty_shop, seed=2, scale=SMALL, market=Stress()) as shop:
         shop.seed()
         shop.round(500)
-    with Shop(empty_shop, seed=2) as again:
+    with Shop(empty_shop, seed=2, market=Stress()) as again:
         summary = again.round(500, at=datetime(2030, 1, 1))
 
     assert summary.changes >= 500
@@ -299,5 +299,8 @@ def test_another_process_goes_on_in_a_shop_that_is_open(empty_shop: str) -> None
 
 
 def test_an_open_shop_is_not_opened_twice(traded: Traded) -> None:
-    with Shop(traded[0]) as shop, pytest.raises(TerminalError, match="open already"):
+    with (
+        Shop(traded[0], market=Stress()) as shop,
+        pytest.raises(TerminalError, match="open already"),
+    ):
         shop.seed()

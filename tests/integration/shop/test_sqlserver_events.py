@@ -22,6 +22,7 @@ from playground.shop.simulator import Shop
 from playground.shop.sqlserver.connector import ALL_QUIRKS
 from playground.shop.sqlserver.layout import layouts
 from playground.shop.sqlserver.writer import SqlServerEvents
+from playground.shop.stress import Stress
 from tests.integration.shop.conftest import SMALL, rows
 
 SALT = "salt-of-the-tests-0123456789"
@@ -115,7 +116,7 @@ def test_events_leave_behind_what_the_shop_holds(
             state=tmp_path / "progress.json",
         )
 
-    with Shop(empty_shop, seed=4, scale=SMALL) as shop:
+    with Shop(empty_shop, seed=4, scale=SMALL, market=Stress()) as shop:
         shop.seed()
         with shop.transaction_left_open():
             process().start()
@@ -148,7 +149,7 @@ def test_every_change_after_the_snapshot_is_streamed_once_but_for_redelivery(
             state=tmp_path / "progress.json",
         )
 
-    with Shop(empty_shop, seed=4, scale=SMALL) as shop:
+    with Shop(empty_shop, seed=4, scale=SMALL, market=Stress()) as shop:
         shop.seed()
         ((before,),) = rows(empty_shop, "select max(sequence) from audit.changes")
         process().start()
@@ -181,7 +182,7 @@ def test_transaction_metadata_counts_every_transaction(
         empty_shop, kafka.bootstrap_servers, salt=SALT, declarations=declarations
     )
     events.start()
-    with Shop(empty_shop, seed=4, scale=SMALL) as shop:
+    with Shop(empty_shop, seed=4, scale=SMALL, market=Stress()) as shop:
         shop.seed()
     events.stream()
     metadata = envelopes(kafka, declarations.connectors["sqlserver"].transaction_topic)

@@ -9,11 +9,12 @@ import pytest
 
 from playground.shop.books import Books, Draft, NothingToDoError, Pool, hundredths, money
 from playground.shop.statements import Delete, Insert
+from playground.shop.stress import Stress
 
 
 @pytest.fixture
 def books() -> Books:
-    return Books(Random(1), lambda _query, _parameters: [], datetime(2026, 1, 1))
+    return Books(Stress(), Random(1), lambda _query, _parameters: [], datetime(2026, 1, 1))
 
 
 def test_a_pool_holds_each_key_once() -> None:
