@@ -67,7 +67,7 @@ where _delivery = 1
         column['name']: is_listed(column['source_names'][0], "',' || _cdc_missing_columns || ','")
     }) %}
     {%- endfor %}
-    trim({{ cdc_history.names_where(conditions) }}, ',')
+    trim(',' from {{ cdc_history.names_where(conditions) }})
 {% endmacro %}
 
 {% macro quarantined(table) %}

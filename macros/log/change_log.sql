@@ -224,7 +224,7 @@ decided as (
         cast(case when reject_reason is null then row_lacks end as {{ names_type }}) as _cdc_not_carried,
         cast(case when reject_reason is null and has_before then before_lacks end as {{ names_type }})
             as _cdc_before_not_carried,
-        cast(case when reject_reason is null then trim(row_missing, ',') end as {{ names_type }}) as _cdc_missing_columns,
+        cast(case when reject_reason is null then trim(',' from row_missing) end as {{ names_type }}) as _cdc_missing_columns,
         case when reject_reason is null or reject_reason like 'missing_column:%' then unknown_columns end
             as _cdc_unknown_columns,
         cast(case when reject_reason is null then {{ replaced_columns('typed', columns) }} end as {{ names_type }})

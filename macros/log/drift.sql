@@ -38,7 +38,7 @@ from (
             {{ of_tenant ~ ',' if of_tenant }}
             logged._cdc_unknown_columns as unknown,
             logged._cdc_missing_columns as missing,
-            trim(logged._cdc_replaced_columns, ',') as replaced,
+            trim(',' from logged._cdc_replaced_columns) as replaced,
             count(*) as record_count,
             min(logged.kafka_timestamp) as first_seen_at,
             max(logged.kafka_timestamp) as last_seen_at,
