@@ -69,14 +69,10 @@ begin
     return row(standin.hold(convert_from(value, 'UTF8'))::json)::redshift.super;
 end
 $$;
-create function redshift.can_json_parse(value text) returns boolean language sql immutable as
-    $$ select redshift.can_json_parse(convert_to(value, 'UTF8')) $$;
-create function redshift.json_parse(value text) returns redshift.super language sql immutable as
-    $$ select redshift.json_parse(convert_to(value, 'UTF8')) $$;
-create function redshift.json_typeof(value redshift.super) returns varchar
-language plpgsql immutable strict as $$ begin return json_typeof(value.v); end $$;
-create function redshift.json_size(value redshift.super) returns int
-language plpgsql immutable strict as $$ begin return octet_length(value.v::text); end $$;
+create function redshift.can_json_parse(value text) returns boolean language sql immutable as $$ select redshift.can_json_parse(convert_to(value, 'UTF8')) $$;
+create function redshift.json_parse(value text) returns redshift.super language sql immutable as $$ select redshift.json_parse(convert_to(value, 'UTF8')) $$;
+create function redshift.json_typeof(value redshift.super) returns varchar language plpgsql immutable strict as $$ begin return json_typeof(value.v); end $$;
+create function redshift.json_size(value redshift.super) returns int language plpgsql immutable strict as $$ begin return octet_length(value.v::text); end $$;
 -- a SUPER keeps no blanks between what it holds
 create function redshift.json_serialize(value redshift.super) returns varchar language plpgsql immutable strict as $$
 begin
@@ -114,8 +110,7 @@ create function redshift.getdate() returns timestamp language sql stable as $$ s
 create function redshift.sysdate() returns timestamp language sql stable as $$ select now() at time zone 'UTC' $$;
 -- the part is one of syntax.yml's; what another page leaves open is refused
 -- (`seen` is what it depends on: of constants alone PostgreSQL would raise it while it plans)
-create function standin.unknown(what text, seen bigint) returns bigint language plpgsql immutable as
-    $$ begin raise exception using message = what; end $$;
+create function standin.unknown(what text, seen bigint) returns bigint language plpgsql immutable as $$ begin raise exception using message = what; end $$;
 create function redshift.dateadd(part text, amount bigint, start timestamp) returns timestamp language sql immutable strict as $$
     select start + amount * case part when 'quarter' then interval '3 months' else ('1 ' || part)::interval end
 $$;
@@ -144,8 +139,7 @@ create function redshift.datediff(part text, start timestamp, finish timestamp) 
         else standin.unknown('DATEDIFF: ' || part, finish::date - start::date)
     end::bigint
 $$;
-create function redshift.date_trunc(part text, moment timestamp) returns timestamp
-language sql immutable strict as $$ select date_trunc(part, moment) $$;
+create function redshift.date_trunc(part text, moment timestamp) returns timestamp language sql immutable strict as $$ select date_trunc(part, moment) $$;
 create function redshift.date_part(part text, moment timestamp) returns integer
 language sql immutable strict as $$ select floor(date_part(part, moment))::integer $$;
 -- numbers: r_numeric_computations201, r_AVG

@@ -60,7 +60,7 @@ class Match:
                 yield Match(self._text, inner, self._words)
 
 
-def match_statement(text: str) -> tuple[dict[str, str], Match]:
+def match_statement(text: str) -> tuple[dict[str, Any], Match]:
     """The row of the statement `text`, and its parts.
 
     Refused: no synopsis of its kind allows it; the page of the one that goes farthest is named.
@@ -70,16 +70,17 @@ def match_statement(text: str) -> tuple[dict[str, str], Match]:
         for found in _WORDS.finditer(text)
         if (kind := found.lastgroup) != "blank"
     ]
-    farthest, page = 0, "c_SQL_commands"
+    farthest, page = 0, "c_SQL_commands"  # until more than a verb is known
     for row in _TABLE["statements"]:
         matcher = _Matcher(words)
         for end, kept in matcher.match(_parsed(row["is"]), 0):
             if end == len(words):
                 return row, Match(text, kept, words)
         if matcher.farthest > farthest:
-            farthest, page = matcher.farthest, row["page"]
+            farthest = matcher.farthest
+            page = row["page"] if farthest > 1 else page
     near = words[farthest].text if farthest < len(words) else "end of input"
-    raise Refused(f'syntax error at or near "{near}" ({page})')
+    raise Refused(f'syntax error at or near "{near}", or not in the stand-in\'s tables ({page})')
 
 
 @cache

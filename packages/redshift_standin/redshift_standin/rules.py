@@ -35,6 +35,7 @@ _NODES: dict[str, dict[str, set[str]]] = {
     for nodes in SYNTAX["nodes"].values()
     for node, arguments in nodes.items()
 }
+_KNOWN = {key: row for keys, row in SYNTAX["refused"].items() for key in keys.split()}
 _TYPES = {
     name.replace("_", " "): row
     for names, row in _STATEMENTS["column_types"].items()
@@ -105,8 +106,7 @@ def _check_node(node: exp.Expr) -> None:
 
 
 def _refused(key: str, told: str) -> Refused:
-    known = SYNTAX["refused"]
-    row = known.get(key) or known.get(key[key.find(".") :])
+    row = _KNOWN.get(key) or _KNOWN.get(key[key.find(".") :])
     return Refused(f"{row[1]} ({row[0]})") if row else refusal("not_in_tables", told)
 
 
@@ -383,6 +383,7 @@ _LOOKS: dict[str, Callable[[Any], Any]] = {
     "correlation": _correlation,
     "qualify_without_alias": _qualify_without_alias,
     "listagg_orders": lambda select: len(_orders_of_lists(select)) > 1,
+    "count_of_several": lambda count: len(getattr(count.this, "expressions", ())) > 1,
     "listagg_distinct_order": lambda listed: (
         listed.find(exp.Distinct) is not None or isinstance(listed.parent, exp.Window)
     ),

@@ -28,6 +28,10 @@ _TARGET = re.compile(
 )
 ENCODINGS: dict[str, str] = read_table("statements")["encodings"]
 _PARAMETERS: list[str] = read_table("statements")["parameters"].split()
+# in the attributes of a table that the books keep
+_DIST = r"diststyle \w+|distkey \([^)]*\)"
+_SORT = r"((compound|interleaved) )?sortkey (\([^)]*\)|auto)"
+_FIXED = "(bytedict|runlength|text255|text32k)"  # whose columns keep their type (r_ALTER_TABLE)
 # r_UPDATE and the pages of all others: "The maximum size for a single SQL statement is 16 MB."
 MAX_STATEMENT_BYTES = 16 * 1024 * 1024
 
@@ -72,6 +76,12 @@ class Statements:
         row, match = match_statement(text)
         if session.in_transaction and "outside" in row:
             raise Refused(f"{row['outside']} cannot run inside a transaction block ({row['page']})")
+        for name in (*match.all("relation"), *match.all("table")) if "not_of" in row else ():
+            if told := row["not_of"].get(self._books.kind(name)):
+                raise refusal(told, name)
+        for label, (told, pattern) in row.get("like", {}).items():
+            if not re.fullmatch(pattern, match[label]):
+                raise refusal(told, match[label])
         if "as" in row:
             return re.sub(r"{(\w+)}", lambda label: match[label[1]], row["as"])
         if "keep" in row:
@@ -90,7 +100,7 @@ class Statements:
         """A view takes no rows; of a streaming view they can be deleted only."""
         kind = self._books.kind(name)
         if kind == "external":
-            raise refusal("merge_external" if "merge" in verb else "update_external", name)
+            raise refusal("change_external", name)
         if kind == "view" or (kind == "materialized" and not verb.startswith("delete")):
             raise refusal("view_read_only", name)
 
@@ -108,12 +118,6 @@ class Statements:
 
     def _nothing(self, _match: Match, _text: str, _session: Session) -> str:
         return NOTHING
-
-    def _lock(self, match: Match, text: str, _session: Session) -> str:
-        for name in match.all("relation"):
-            if self._books.kind(name) == "view":
-                raise refusal("lock_view", name)
-        return text
 
     def _set(self, match: Match, _text: str, session: Session) -> str:
         name = match["setting"].lower()
@@ -148,6 +152,8 @@ class Statements:
         keys = check_attributes(attributes.lower())
         if any(part.kind == "super" and part.name in keys for part in parts):
             raise refusal("super_as_key")
+        if not {part.name for part in parts}.issuperset(map(folded, match.all("keyed"))):
+            raise refusal("key_columns")
         temporary = "temporary " if match["temporary"] else ""
         exists = "if not exists " if match["exists"] else ""
         columns = ", ".join(part.sql for part in parts)
@@ -179,13 +185,25 @@ class Statements:
             f" {bool(match['replace'])}, {quote(query)}, {quote(translated)}); end $standin$"
         )
 
-    def _rename_table(self, match: Match, text: str, _session: Session) -> str:
-        kind = self._books.kind(match["table"])
-        if kind == "external":
-            raise refusal("rename_external")
-        if kind == "materialized":
-            raise refusal("materialized_view", match["table"])
-        return text
+    def _add_key(self, match: Match, _text: str, _session: Session) -> str:
+        needed = " and not_null" if match["primary"] else ""
+        of_table = f"select column_name from standin.columns {where(match['table'])}{needed}"
+        there = {column for (column,) in self._books.rows(of_table)}
+        if not there.issuperset(map(folded, match.all("keyed"))):
+            raise refusal("key_columns")
+        return NOTHING
+
+    def _alter_attributes(self, match: Match, _text: str, _session: Session) -> str:
+        """New keys in the place of those that the table has."""
+        kept = self._books.attributes(match["table"])
+        if dist := match["dist"]:
+            kept = f"{re.sub(_DIST, '', kept)} diststyle key distkey ({dist})"
+        elif match["style"]:
+            kept = f"{re.sub(_DIST, '', kept)} diststyle {match['style']}"
+        if match["sort"] or match["sorted"]:
+            kept = re.sub(_SORT, "", kept)
+            kept += f" sortkey ({', '.join(match.all('sort'))})" if match["sort"] else ""
+        return run_all(*self._books.attributes_sql(match["table"], kept))
 
     def _add_column(self, match: Match, _text: str, _session: Session) -> str:
         [part] = (_Column(part) for part in match.parts("column"))
@@ -203,10 +221,7 @@ class Statements:
 
     def _drop_table(self, match: Match, text: str, session: Session) -> str:
         for name in match.all("relation"):
-            kind = self._books.kind(name)
-            if kind == "materialized":
-                raise refusal("materialized_view", name)
-            if kind == "external":
+            if self._books.kind(name) == "external":
                 if session.in_transaction:
                     raise refusal("external_in_transaction", "DROP")
                 return self._books.drop_external_table(name)
@@ -214,8 +229,11 @@ class Statements:
 
     def _alter_column_type(self, match: Match, _text: str, _session: Session) -> str:
         name, kind = column_type(match["type"])
-        if name not in ("varchar", "character varying", "nvarchar", "text"):
+        if name != "varchar":
             raise refusal("alter_type_of_varchar")
+        encoded = rf"encode \({re.escape(folded(match['altered']))} {_FIXED}\)"
+        if re.search(encoded, self._books.attributes(match["table"])):
+            raise refusal("alter_encoded_column")
         of_column = f"{where(match['table'])} and column_name = {quote(folded(match['altered']))}"
         if self._books.rows(f"select 1 from standin.columns {of_column} and has_default"):
             raise refusal("alter_column_with_default")
@@ -244,8 +262,6 @@ class Statements:
                     raise refusal("external_in_transaction", "GRANT")
                 if re.search(r"\b(create|all)\b", match["schema_privileges"], re.IGNORECASE):
                     raise refusal("grant_create_on_external_schema")
-        if any(self._books.kind(name) == "external" for name in match.all("relation")):
-            raise refusal("grant_on_external_table")
         text = re.sub(r"(?i)\bfor\s+user\b", "for role", text)
         return re.sub(r"(?i)\b(to|from|,)\s*(role|group)\s+", r"\1 ", text)
 

@@ -14,7 +14,7 @@ from itertools import count
 from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
 
-from redshift_standin.dialect import parse_redshift, to_postgres
+from redshift_standin.dialect import MARK, parse_redshift, to_postgres
 from redshift_standin.rules import (
     FUNCTIONS,
     Refused,
@@ -49,7 +49,10 @@ def parse_one(sql: str) -> exp.Expr:
 
 
 def _as_meant(tree: exp.Expr) -> exp.Expr:
-    """What sqlglot reads otherwise: `delete t`, and `insert values (…)` of a MERGE."""
+    """What sqlglot reads otherwise: `delete t`, `with x (a)`, `insert values (…)` of a MERGE."""
+    for named in tree.find_all(exp.TableAlias):
+        if isinstance(named.this, exp.Identifier):  # a CTE with columns looks like a call
+            named.this.set("this", named.name.removeprefix(MARK))
     if isinstance(tree, exp.Delete) and tree.args.get("tables") and not tree.this:
         tree.set("this", tree.args.pop("tables")[0])
     for when in tree.find_all(exp.When) if isinstance(tree, exp.Merge) else ():
