@@ -297,19 +297,9 @@ def _differing(state: dict[str, Any], meant: dict[str, Any]) -> str:
 
 
 @contextmanager
-def faulty(
-    postgres: PostgresServer,
-    kafka: KafkaBroker,
-    folder: Path,
-    isolation: Literal["snapshot", "serializable"] = "snapshot",
-) -> Iterator[Faulty]:
-    """A new warehouse; dbt waits for nothing before it sends a statement again."""
-    kafka.delete_all_topics()
-    meets, execute = Proxy.meets, Cursor.execute
-
-    def note_and_meet(proxy: Proxy, sql: str, session: Session) -> Fault | None:
-        opened.note(sql)
-        return meets(proxy, sql, session)
+def every_error_can_be_met() -> Iterator[None]:
+    """Both classes of the driver's, and dbt waits for nothing before it sends a statement again."""
+    execute = Cursor.execute
 
     def execute_or_raise(cursor: Cursor, *arguments: Any, **options: Any) -> Cursor:
         try:
@@ -320,8 +310,6 @@ def faulty(
             raise
 
     with (
-        StandIn(postgres, {"lake": folder}, isolation) as stand_in,
-        patch.object(Proxy, "meets", note_and_meet),
         patch.object(Cursor, "execute", execute_or_raise),
         patch(
             "dbt.adapters.redshift.connections.time", SimpleNamespace(sleep=lambda _seconds: None)
@@ -330,6 +318,29 @@ def faulty(
             "dbt.adapters.sql.connections.time",
             SimpleNamespace(sleep=lambda _seconds: None, perf_counter=time.perf_counter),
         ),
+    ):
+        yield
+
+
+@contextmanager
+def faulty(
+    postgres: PostgresServer,
+    kafka: KafkaBroker,
+    folder: Path,
+    isolation: Literal["snapshot", "serializable"] = "snapshot",
+) -> Iterator[Faulty]:
+    """A new warehouse, and what is sent to it."""
+    kafka.delete_all_topics()
+    meets = Proxy.meets
+
+    def note_and_meet(proxy: Proxy, sql: str, session: Session) -> Fault | None:
+        opened.note(sql)
+        return meets(proxy, sql, session)
+
+    with (
+        StandIn(postgres, {"lake": folder}, isolation) as stand_in,
+        patch.object(Proxy, "meets", note_and_meet),
+        every_error_can_be_met(),
     ):
         world = new_world(stand_in, kafka, folder, "sqlserver")
         settings = {**world.prod.dbt.settings, "LAKEHOUSE_REDSHIFT_THREADS": "1"}

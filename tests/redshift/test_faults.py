@@ -10,16 +10,20 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
+from lakehouse.warehouse.comparison import Comparison
 from playground.services.kafka import KafkaBroker
 from playground.services.postgres import PostgresServer
 from redshift_standin.server import StandIn
-from tests.redshift.conftest import new_world
-from tests.redshift.faults import DONE, ERRORS, Case, Faulty, faulty
+from tests.kit.dbt import WITHOUT_TESTS
+from tests.kit.redshift import differences
+from tests.redshift.conftest import World, new_world
+from tests.redshift.faults import ALL, DONE, ERRORS, Case, Faulty, every_error_can_be_met, faulty
 
 # In an order in which no node is built before the one that it is built on; each kind by the node
 # that the fewest others have to be built for.
@@ -102,6 +106,66 @@ def test_each_error_at_each_statement(prepared: Faulty, kind: str) -> None:
         found = found[:: len(ERRORS) + 1]
     wrong = [prepared.outcome(case) for case in found]
     assert [told for told in wrong if told] == []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_errors_while_four_nodes_are_built(
+    redshift_postgres: PostgresServer, kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """Three of a kind in a build, at drawn statements of any thread; then a build without them.
+
+    What has its watermark is what target local makes of the same records, and in the end all is.
+    """
+    kafka.delete_all_topics()
+    drawn, nodes = random.Random(21), ("--select", "+dim_customer_current", "+dim_store")
+    with StandIn(redshift_postgres, {"lake": tmp_path}) as stand_in, every_error_can_be_met():
+        world = new_world(stand_in, kafka, tmp_path, "sqlserver")
+        world.prod.dbt.settings["LAKEHOUSE_REDSHIFT_THREADS"] = "4"  # type: ignore[index]
+        world.lake.produce(world.changes.snapshot())
+        world.lake.land()
+        world.prod.lakehouse("deploy")
+        world.prod.dbt.build(*nodes)
+        world.lake.produce(world.changes.stream(2))
+        world.lake.land()
+        before = len(stand_in.statements.sent)
+        world.prod.dbt.build(*WITHOUT_TESTS, *nodes)
+        statements = len(stand_in.statements.sent) - before
+        for name, error in ALL.items():
+            world.lake.produce(world.changes.stream(2))
+            world.lake.land()
+            [(older,)] = world.prod.rows("select max(run_number) from operations.runs")
+            places = drawn.sample(range(statements), 3)
+            stand_in.faults[:] = [replace(error, passing=place) for place in places]
+            world.prod.dbt.invoke("build", *WITHOUT_TESTS, *nodes)
+            assert len(stand_in.faults) < len(places), "no statement has met one"
+            stand_in.faults.clear()
+            world.local.build(*nodes)
+            assert _wrongly_written(world, older) == [], (name, places)
+            stand_in.admin(
+                "update operations.runs set started_at = dateadd(day, -1, started_at)"
+                " where status = 'running'"
+            )
+            world.prod.dbt.build(*nodes)
+            assert differences(world.prod, world.local) == [], (name, places)
+    kafka.delete_all_topics()
+
+
+def _wrongly_written(world: World, older: int) -> list[Comparison]:
+    """What a run after `older` says that it has written, and has not as target local has it."""
+    runs = dict(
+        world.prod.rows(
+            f"select run_number, status from operations.runs where run_number > {older}"
+        )
+    )
+    marked = world.prod.rows(
+        f"select consumer from operations.watermarks where abs(run_number) > {older}"
+    )
+    return [
+        each
+        for each in differences(world.prod, world.local)
+        if (each.table,) in marked or "succeeded" in runs.values()
+    ]
 
 
 @pytest.mark.long
