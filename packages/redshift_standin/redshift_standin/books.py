@@ -313,7 +313,7 @@ class Books:
         if len(list(tree.find_all(exp.Select))) > 1:
             raise refusal("stream_without_subquery")
         clauses = ("order", "limit", "group", "qualify", "distinct")
-        if any(tree.args.get(part) for part in clauses) or tree.find(exp.AggFunc):
+        if any(tree.args.get(part) for part in clauses) or tree.find(exp.AggFunc, exp.Window):
             raise refusal("stream_without_clauses")
         called = {function_name(call) for call in tree.find_all(exp.Anonymous)}
         if called & _MUTABLE or tree.find(exp.CurrentTimestamp):
@@ -458,13 +458,9 @@ class Books:
     @staticmethod
     def drop_external_table(name: str) -> str:
         """The Glue table goes, its files stay."""
-        return run_all(
-            f"drop table {'.'.join(schema_and_table(name))}",
-            *(
-                f"delete from standin.external_{book} {where(name)}"
-                for book in ("tables", "partitions", "files")
-            ),
-        )
+        kept = ("tables", "partitions", "files")
+        forget = (f"delete from standin.external_{book} {where(name)}" for book in kept)
+        return run_all(f"drop table {'.'.join(schema_and_table(name))}", *forget)
 
     def add_partitions(self, match: Match, session: Session) -> str:
         """ALTER TABLE … ADD PARTITION by the schema's owner, which no rollback takes back."""
@@ -580,7 +576,7 @@ def check_attributes(attributes: str) -> list[str]:
     sort = re.findall(r"(interleaved\s+)?sortkey\s*\(([^)]*)\)", attributes, re.I)
     if len(dist) > 1 or "," in "".join(dist):
         raise refusal("one_distkey")
-    if len(sort) > 1 or len(styles) > 1:
+    if len(re.findall(r"\bsortkey (?:auto|\()", attributes, re.I)) > 1 or len(styles) > 1:
         raise refusal("attribute_twice")
     if styles and dist and styles[0].lower() != "key":
         raise refusal("distkey_and_other_style")
@@ -721,11 +717,8 @@ def read_stream(
             message = consumer.poll(20)
             if message is None:
                 raise Refused(f"Kafka topic {topic} did not answer")
-            error, partition, offset = (
-                message.error(),
-                message.partition() or 0,
-                message.offset() or 0,
-            )
+            partition, offset = message.partition() or 0, message.offset() or 0
+            error = message.error()
             if error is not None and error.name() != "_PARTITION_EOF":
                 raise KafkaException(error)
             if error is None and offset < ends[partition]:

@@ -387,6 +387,10 @@ _LOOKS: dict[str, Callable[[Any], Any]] = {
     "listagg_distinct_order": lambda listed: (
         listed.find(exp.Distinct) is not None or isinstance(listed.parent, exp.Window)
     ),
+    "delete_using_subquery": lambda delete: (
+        exp.Subquery in map(type, delete.args.get("using") or [])
+    ),
+    "merge_sets_where": lambda merge: merge.args["whens"].find(exp.Where) is not None,
     "sets_qualified": lambda update: any(
         isinstance(each, exp.EQ) and each.this.args.get("table") for each in update.expressions
     ),
