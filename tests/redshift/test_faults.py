@@ -129,7 +129,7 @@ def test_errors_while_four_nodes_are_built(
         world.lake.produce(world.changes.stream(2))
         world.lake.land()
         before = len(stand_in.statements.sent)
-        world.prod.dbt.build(*WITHOUT_TESTS, *nodes)
+        world.prod.dbt.build(*nodes)
         statements = len(stand_in.statements.sent) - before
         for name, error in ALL.items():
             world.lake.produce(world.changes.stream(2))
