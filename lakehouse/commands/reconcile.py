@@ -69,7 +69,7 @@ def reconcile(
     tenant: Tenant = "",
     as_json: AsJson = False,
 ) -> None:
-    """Compare the warehouse with the audit in the source: every version, every row of every mart.
+    """Compare target local with the audit in the source: every version, every row of every mart.
 
     Where the source has tenants, the versions of the one that is named: marts are of all. Exit code
     3 if anything differs. Let the pipeline catch up before: what is not yet landed and built is a

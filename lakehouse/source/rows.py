@@ -144,8 +144,8 @@ def require_slot(database: Database, slot: str) -> None:
 def slot_behind(database: Database, slot: str) -> Callable[[], str]:
     """What PostgreSQL's slot lacks of all that has been committed by now; nothing when it is there.
 
-    Debezium confirms what Kafka has acknowledged. A slot that is dropped and made anew meanwhile
-    would seem to be there.
+    Debezium confirms the position of the record that Kafka acknowledged last. A slot that is
+    dropped and made anew meanwhile would seem to be there.
 
     Raises:
         TerminalError: there is no such slot.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 # A word that begins a line to type. Others in backticks are names.
 PROGRAMS = {
     *("ansible-playbook", "aws", "cd", "dbt", "docker", "export", "gh", "git"),
-    *("kafka-console-consumer", "lakehouse", "make", "python", "rm", "sh", "source", "terraform"),
+    *("lakehouse", "make", "python", "rm", "sh", "source", "terraform"),
 }
 ASSIGNMENT = re.compile(r"[A-Z][A-Z0-9_]*=")
 _MARK = r"<!-- not run: (?P<{}>.+?) -->"
