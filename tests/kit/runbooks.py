@@ -22,28 +22,63 @@ _WORKFLOWS = "tests/infra/workflows/test_terraform_workflows.py"
 _ENVIRONMENT = "tests/infra/workflows/test_runbooks.py"
 _ONBOARDING = "tests/pipeline/test_onboarding_walk.py"
 _OPERATIONS = "tests/pipeline/test_operations_walk.py"
-# Page and section: the test that runs each of its lines, but for those that say why none can.
+# Page and section: the test that runs each of its lines, but for those that say why none can; of
+# the sections that are not named the test behind "".
 WALKS = {
-    "break_glass.md": {"How": _TERRAFORM, "Afterwards": _TERRAFORM},
+    "break_glass.md": {"": _TERRAFORM},
     "deployment.md": {
         "1. State, roles and trust (once, by an administrator)": _TERRAFORM,
         "3. The account": _TERRAFORM,
         "An apply that broke": _WORKFLOWS,
-        "4. Debezium's plugin": _ENVIRONMENT,
-        "5. Code": _ENVIRONMENT,
-        "6. The source": _ENVIRONMENT,
+        "": _ENVIRONMENT,
     },
-    "onboarding.md": {"Onboarding a table": _ONBOARDING, "Taking a table out": _ONBOARDING},
-    "operations.md": {"Operations": _OPERATIONS, "A number is wrong": _OPERATIONS},
-    "rollback.md": {"If the workflow itself cannot run": _ENVIRONMENT},
+    "onboarding.md": {"": _ONBOARDING},
+    "operations.md": {
+        "Operations": _OPERATIONS,
+        "A number is wrong": _OPERATIONS,
+        "A break was reported": _OPERATIONS,
+        "Records in quarantine": _OPERATIONS,
+        "The source's columns have changed": _OPERATIONS,
+        "A column is called like ours": _OPERATIONS,
+        "Changing the source": _OPERATIONS,
+        "Add a tenant": _OPERATIONS,
+        "Rows that ended without an event": _OPERATIONS,
+        "Against the source itself": _OPERATIONS,
+        "dbt's own flags": _OPERATIONS,
+        "": _ENVIRONMENT,
+    },
+    "redshift_streaming_view.md": {"": _ENVIRONMENT},
+    "restore_drill.md": {"": _ENVIRONMENT},
+    "rollback.md": {"": _ENVIRONMENT},
+}
+# Sections that no test walks yet; whoever walks one takes it out.
+UNWALKED = {
+    ("operations.md", "Long values that were taken for tombstones"),
+    ("operations.md", "A build stops"),
+    ("operations.md", "Production builds"),
+    ("restore_drill.md", "Drill A: the warehouse is gone (2 hours)"),
+    ("restore_drill.md", "Drill C: a topic is gone (1 hour)"),
+    ("rollback.md", "What is undone, and what is not"),
 }
 
 
-def section(test: str, page: str, title: str) -> list[Line]:
-    """What `test` runs of a section: all lines without a reason why nothing can."""
+def walk_of(page: str, title: str) -> str:
+    """The test that runs the lines of a section; nothing where none does."""
+    return "" if (page, title) in UNWALKED else WALKS[page].get(title) or WALKS[page][""]
+
+
+def sections(test: str) -> list[tuple[str, str]]:
+    """Page and title of each section with a line that `test` has to run, in the pages' order."""
     path = str(Path(test).relative_to(ROOT))
-    assert WALKS[page].get(title) == path, f"{page}, {title}: not {path} walks it"
-    return [line for line in of_page(page) if line.section == title and not line.reason]
+    found = [(page, line.section) for page in WALKS for line in of_page(page) if not line.reason]
+    return [(page, title) for page, title in dict.fromkeys(found) if walk_of(page, title) == path]
+
+
+def section(test: str, page: str, title: str) -> list[Line]:
+    """What `test` runs of a section: each line once, but those with a reason why nothing can."""
+    assert (page, title) in sections(test), f"{page}, {title}: another test walks it, or nothing"
+    found = [line for line in of_page(page) if line.section == title and not line.reason]
+    return list(dict.fromkeys(found))
 
 
 def of_page(page: str) -> Iterator[Line]:

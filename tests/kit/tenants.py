@@ -21,13 +21,13 @@ DATABASES = {"de": "ShopDE", "fr": "Shop 🐟"}
 def declare_tenants(
     project: Path,
     tenants: Mapping[str, Mapping[str, Any]] | None = None,
-    start: str = "shop.{database}",
+    start: str | Mapping[str, str] = "shop.{database}",
     tables: Sequence[str] = (),
 ) -> Declarations:
     """Give the source of `project` tenants, and write the files that follow.
 
-    By default each has a database of the connector's; topics begin with `start`. With `tables`
-    no other is declared.
+    By default each has a database of the connector's; topics begin with `start`, or with that of
+    their connector. With `tables` no other is declared.
     """
     file = project / SOURCES
     document = yaml.safe_load(file.read_text("utf-8"))
@@ -41,7 +41,8 @@ def declare_tenants(
     for table in source["tables"]:
         topics = table["config"]["meta"]["topics"]
         for connector, topic in topics.items():
-            topics[connector] = ".".join([start, *topic.split(".")[-2:]])
+            begin = start if isinstance(start, str) else start[connector]
+            topics[connector] = ".".join([begin, *topic.split(".")[-2:]])
     file.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
     declared = load(file)
     files = render(declared)

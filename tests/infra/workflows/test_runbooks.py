@@ -10,9 +10,10 @@ import json
 import shutil
 import sys
 import zipfile
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
@@ -35,16 +36,35 @@ from tests.infra.workflows.cloud import (
 from tests.infra.workflows.msk_connect_stand_in import Connectors, msk_connect
 from tests.infra.workflows.runner import base_environment
 from tests.kit import msk_connect as connector
+from tests.kit.command_lines import Line
 from tests.kit.redshift import redshift_settings
-from tests.kit.runbooks import Shell, checkout, section
+from tests.kit.runbooks import Shell, checkout, section, sections
 
 BUCKET = "lake"
 # `dev` stands for each environment.
 NAMES = {
+    "--target prod": "--target dev",
+    "--target qa": "--target dev",
     "retail-lakehouse-prod": "retail-lakehouse-dev",
+    "<environment>": "dev",
     "<account>": "123456789012",
+    "<region>": REGION,
+    "<group>": "order-cdc",
+    "<command>": "topics check",
+    "<from_offset>": "0",
+    "<landing bucket>": BUCKET,
+    "<partition>": "0",
+    "<number>": "4242",
+    "--run 12 ": "--run 4242 ",
+    "<table>": "customers",
+    "'<input>'": "'{}'",
+    "lakehouse land --once": f"LAKEHOUSE_LANDING=s3a://{BUCKET}/landing lakehouse land --once",
     "msk-config-providers-…-with": "msk-config-providers-0.4.0-with",
 }
+
+
+# What SQL Server has to tell by now, a heartbeat at the end.
+EVENTS = "python -m playground shop sqlserver-events --dsn $SHOP_DSN --state ~/events.json"
 
 
 class Site:
@@ -60,6 +80,8 @@ class Site:
         self.lake.create_bucket(
             Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
         )
+        versions = {"Bucket": BUCKET, "VersioningConfiguration": {"Status": "Enabled"}}
+        self.lake.put_bucket_versioning(**versions)
         login = {"username": stand_in.user, "password": stand_in.password}
         for name, secret in (
             ("warehouse", json.dumps(login)),
@@ -87,9 +109,10 @@ class Site:
         }
         self.account: Account = create_account(cloud, "dev", self.settings)
         self._log_in_as_roles()
+        self._what_runbooks_name(cloud)
         self.images = [
             image_folder(cloud.images, f"{self.account.repository}:{release}")
-            for release in ("initial", "v1.0.0")
+            for release in ("initial", "v1.0.0", "v1.4.0")
         ]
         for image in self.images:
             shutil.rmtree(image, ignore_errors=True)
@@ -113,7 +136,46 @@ class Site:
             "PYTHONPATH": str(self.root),
             "SAID": str(folder / "said"),
         }
-        self.shell = Shell(self.root, environment, NAMES)
+        self.names = {**NAMES, "/path/to/rescued": str(folder / "spectrum/landing/stores")}
+        self.shell = Shell(self.root, environment, self.names)
+        self.walked: set[tuple[str, str]] = set()
+        self.ran: set[str] = set()
+
+    def _what_runbooks_name(self, cloud: Cloud) -> None:
+        """Of what Terraform makes, what lines ask AWS about."""
+        name = self.account.name
+        cloud.client("cloudwatch").put_metric_alarm(
+            AlarmName=f"{name}-dbt-failed",
+            ComparisonOperator="GreaterThanThreshold",
+            EvaluationPeriods=1,
+        )
+        self.lake.put_object(Bucket=BUCKET, Key="env/landing/_staging/part.parquet", Body=b"")
+        role = "arn:aws:iam::123456789012:role/any"
+        ends = json.dumps({"StartAt": "end", "States": {"end": {"Type": "Succeed"}}})
+        cloud.client("stepfunctions").create_state_machine(
+            name=f"{name}-run", definition=ends, roleArn=role
+        )
+        cloud.client("redshift").create_cluster(
+            ClusterIdentifier=name,
+            NodeType="ra3.large",
+            MasterUsername="admin",
+            ManageMasterPassword=True,
+        )
+
+    def build_local(self) -> None:
+        """Target local, from the records of target dev."""
+        zone = self.folder / "spectrum/landing"
+        (self.folder / "local").mkdir(exist_ok=True)
+        tests = "--exclude-resource-type test unit_test"
+        self.shell.run(f"LAKEHOUSE_LANDING={zone} dbt build --quiet --target local {tests}")
+
+    def run_left_behind(self) -> None:
+        """The lock of a run whose process is gone."""
+        self.stand_in.admin("delete from main_operations.runs where run_number = 4242")
+        self.stand_in.admin(
+            "insert into main_operations.runs (run_number, invocation_id, started_at, status)"
+            " values (4242, 'gone', getdate(), 'running')"
+        )
 
     def _log_in_as_roles(self) -> None:
         """A task of each family is its role's user in the warehouse; AWS gives it a login."""
@@ -131,10 +193,31 @@ class Site:
                 **{name: definition[name] for name in asked.members if name in definition}
             )
 
-    def walk(self, page: str, title: str) -> None:
-        """Run a section."""
+    def walk(
+        self,
+        page: str,
+        title: str,
+        before: Callable[[Line], object] | None = None,
+        *,
+        again: bool = True,
+    ) -> None:
+        """Run a section; `before` is called with each line that is about to be run.
+
+        Without `again` only the lines that no section before it has.
+        """
         for line in section(__file__, page, title):
-            self.shell.walk(line)
+            if line.text in self.ran and not again:
+                continue
+            if before:
+                before(line)
+            if "--run " in line.text:
+                self.run_left_behind()
+            if "warehouse status" in line.text:  # Redshift refreshes by itself
+                self.shell.run("lakehouse warehouse refresh")
+            with self.at_work() if line.text.endswith("delivery verify") else nullcontext():
+                self.shell.walk(line)
+            self.ran.add(line.text)
+        self.walked.add((page, title))
 
     def release(self, release: str) -> None:
         """What the workflows do, by the commands for the night on which they do not run."""
@@ -146,14 +229,18 @@ class Site:
         playbook = (
             "ansible-playbook -i infra/ansible/inventories/dev/hosts.yml infra/ansible/playbooks"
         )
-        for line in section(__file__, "rollback.md", "If the workflow itself cannot run"):
+
+        def operations(line: Line) -> None:
             if "build-models" in line.text:
                 self.shell.run(f"{delivery} run --candidate -- {playbook}/site.yml")
-            self.shell.walk(replace(line, text=line.text.replace("v1.4.0", release)))
+
+        self.shell.names = {**self.names, "v1.4.0": release}
+        self.walk("rollback.md", "If the workflow itself cannot run", operations)
+        self.shell.names = self.names
 
     def land(self) -> None:
         """What the Glue jobs do, then Spectrum's view of the bucket."""
-        self.shell.run(f"LAKEHOUSE_LANDING=s3a://{BUCKET}/landing lakehouse land --once")
+        self.shell.run(NAMES["lakehouse land --once"])
         shutil.rmtree(self.folder / "spectrum/landing", ignore_errors=True)
         for page in self.lake.get_paginator("list_objects_v2").paginate(
             Bucket=BUCKET, Prefix="landing/"
@@ -163,11 +250,31 @@ class Site:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 self.lake.download_file(BUCKET, entry["Key"], str(file))
 
-    def events(self) -> None:
-        """What SQL Server has to tell by now, a heartbeat at the end."""
-        self.shell.run(
-            "python -m playground shop sqlserver-events --dsn $SHOP_DSN --state ~/events.json"
-        )
+    def arrive(self) -> None:
+        """The source tells what it has to tell, and that is landed."""
+        self.shell.run(EVENTS)
+        self.land()
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """The connector's heart beats, and what it says is landed."""
+        done = Event()
+
+        def repeat(name: str, text: str) -> None:
+            said = {"SAID": str(self.folder / name)}
+            while not done.wait(1):
+                Shell(self.root, self.shell.environment | said).run(text)
+
+        texts = {"connector": EVENTS, "landing": NAMES["lakehouse land --once"]}
+        workers = [Thread(target=repeat, args=pair) for pair in texts.items()]
+        for worker in workers:
+            worker.start()
+        try:
+            yield
+        finally:
+            done.set()
+            for worker in workers:
+                worker.join()
 
 
 @pytest.fixture
@@ -200,9 +307,12 @@ def site(
 
 
 @pytest.mark.long
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(7200)
 def test_from_the_code_to_a_mart(site: Site) -> None:
-    """deployment.md from step 4 on, by the commands that rollback.md has for the workflows'."""
+    """deployment.md from step 4 on, rollback and forward again, then what operations meet.
+
+    Releases come by the commands that rollback.md has for the night without workflows.
+    """
     shell = site.shell
     providers = f"{NAMES['msk-config-providers-…-with']}-dependencies.zip"
     with zipfile.ZipFile(site.folder / "home/Downloads" / providers, "w") as archive:
@@ -217,11 +327,43 @@ def test_from_the_code_to_a_mart(site: Site) -> None:
 
     (site.root / "login.json").write_text('{"hostname": "shop"}')
     (site.root / "salt.json").write_text(json.dumps({"salt": SALT}))
-    title = "6. The source"
-    *before, peek, status = section(__file__, "deployment.md", title)
-    for line in before:
-        shell.walk(line)
-    site.events()
-    site.land()
-    for line in (peek, status):
-        shell.walk(line)
+
+    def peeked(line: Line) -> None:
+        if "peek" in line.text:
+            site.arrive()
+
+    site.walk("deployment.md", "6. The source", peeked)
+    site.walk("deployment.md", "7. Data in a mart")
+    site.build_local()
+    site.walk("deployment.md", "8. What only AWS can show")
+    site.walk("deployment.md", "If partitioned tables refuse VARBYTE")
+    site.walk("deployment.md", "Changing over from Debezium's own mask")
+
+    site.release("v1.4.0")
+    site.walk("rollback.md", "Rollback: an environment back to an earlier release")
+    site.release("v1.0.0")
+    assert "dev image: v1.0.0" in shell.run("python -m lakehouse.delivery show")
+
+    for page in ("redshift_streaming_view.md", "operations.md"):
+        for title in [title for of, title in sections(__file__) if of == page]:
+            site.walk(page, title, again=False)
+    drill(site)
+    assert site.walked == set(sections(__file__))
+
+
+def drill(site: Site) -> None:
+    """restore_drill.md, B."""
+    page, shell = "restore_drill.md", site.shell
+    [title] = [title for of, title in sections(__file__) if of == page]
+
+    def delete(line: Line) -> None:
+        if "verify" in line.text:
+            folder = {"Bucket": BUCKET, "Prefix": "landing/stores/incarnation=1/"}
+            key = site.lake.list_objects_v2(**folder)["Contents"][0]["Key"]
+            marker = site.lake.delete_object(Bucket=BUCKET, Key=key)["VersionId"]
+            shell.names = {**site.names, "<key>": key, "<marker>": marker}
+        if "dbt build" in line.text:
+            assert "the files hold what the ledger says" in shell.run("lakehouse landing verify")
+
+    shell.ends["lakehouse landing verify"] = 3
+    site.walk(page, title, delete)
