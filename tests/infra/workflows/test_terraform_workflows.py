@@ -324,13 +324,25 @@ def test_each_check_can_fail(repository: Repository, file: str, content: str, st
         repository.run("terraform", "check")
 
 
-def test_comments_the_plan_of_each_environment(repository: Repository) -> None:
-    for stage in ("dev", "qa", "prod"):
+@pytest.mark.parametrize(
+    ("planned", "result"),
+    [(("dev", "qa", "prod"), "success"), (("dev",), "failure"), ((), "failure")],
+    ids=["all", "one", "none"],
+)
+def test_comments_the_plan_of_each_environment_that_has_one(
+    repository: Repository, planned: tuple[str, ...], result: str
+) -> None:
+    for stage in planned:
         repository.run("terraform", "plan", matrix={"environment": stage})
-    repository.run("terraform", "comment")
+    commenting = {"always": lambda: True, "needs": {"plan": {"result": result}}}
+    repository.run("terraform", "comment", **commenting)
 
+    if not planned:
+        assert not (repository.folder / "work/posted.md").exists()
+        return
     posted = (repository.folder / "work/posted.md").read_text()
-    for stage in ("dev", "qa", "prod"):
+    assert posted.count("<details>") == len(planned)
+    for stage in planned:
         assert f'"one of {stage}"' in posted
         assert f"Terraform plan of {stage}: Plan: 1 to add, 0 to change, 0 to destroy." in posted
     arguments = (repository.folder / "work/gh-arguments").read_text().split()
