@@ -247,6 +247,14 @@ def test_changes_of_an_environment_wait_for_its_approval(workflow: str) -> None:
             assert job["environment"].startswith("${{ inputs.environment"), name
 
 
+@pytest.mark.parametrize(("value", "published"), [("true", True), ("", False), (None, False)])
+def test_the_documentation_is_public_only_where_somebody_says_so(
+    value: str | None, published: bool
+) -> None:
+    condition = load("docs")["jobs"]["publish"]["if"]
+    assert evaluate(condition, {"vars": {"PUBLISH_DOCS": value}}) is published
+
+
 def test_a_rollback_waits_for_the_deployments_of_its_part() -> None:
     groups = {name: job["concurrency"]["group"] for name, job in jobs("rollback")}
     for part, group in groups.items():
