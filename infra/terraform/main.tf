@@ -114,6 +114,7 @@ module "lake" {
   kms_key_arn   = module.encryption.key_arns["data"]
   tables        = keys(local.landing_tables)
   force_destroy = !var.deletion_protection
+  replica       = var.landing_replica == null ? null : merge(var.landing_replica, { role_arn = module.iam.role_arns["replication"] })
 }
 
 module "secrets" {
@@ -166,6 +167,7 @@ module "iam" {
   glue_security_group_id   = module.network.security_group_ids["glue"]
 
   connect_security_group_id = module.network.security_group_ids["connect"]
+  landing_replica           = var.landing_replica
   lake_target               = length(var.lake_target.batch_jobs) + length(var.lake_target.optimized_tables) > 0
   redshift = {
     workgroup_arn      = module.redshift.endpoint.workgroup_arn
@@ -288,4 +290,5 @@ module "monitoring" {
   failed_starts_queue_arn  = module.orchestration.failed_starts_queue_arn
   glue_job_names           = concat(values(module.glue.job_names), values(module.glue.batch_job_names))
   logs_kms_key_arn         = module.encryption.key_arns["logs"]
+  replicated_buckets       = var.landing_replica == null ? {} : { landing = module.lake.bucket_names["landing"] }
 }

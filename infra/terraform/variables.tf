@@ -192,6 +192,27 @@ variable "encrypt_catalog" {
   nullable    = false
 }
 
+variable "landing_replica" {
+  description = "Copy of the landing zone in another account, as the root replica puts it out; null: none. Demanded in prod."
+  type        = object({ account_id = string, bucket = string, key_arn = string })
+  default     = null
+
+  validation {
+    condition     = var.landing_replica != null || var.environment != "prod"
+    error_message = "prod needs landing_replica, the output of infra/terraform/replica: its landing zone is the only truth (docs/runbooks/deployment.md, \"The copy of the landing zone\")."
+  }
+
+  validation {
+    condition     = try(var.landing_replica.account_id, null) != data.aws_caller_identity.this.account_id
+    error_message = "landing_replica is in the environment's own account: who may destroy the landing zone would have the copy too."
+  }
+
+  validation {
+    condition     = var.landing_replica == null || can(regex("^arn:aws:kms:[a-z0-9-]+:${var.landing_replica.account_id}:key/", var.landing_replica.key_arn))
+    error_message = "landing_replica: key_arn is a key of account_id."
+  }
+}
+
 variable "redshift" {
   description = "Kind and size of the warehouse (module redshift)."
   type = object({

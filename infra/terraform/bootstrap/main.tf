@@ -158,6 +158,17 @@ resource "aws_s3_bucket_policy" "state" {
 }
 
 # ------------------------------------------------------------------------------------- boundary
+
+locals {
+  # Aliases are of one account: a key of another is named.
+  replica_key = var.replica_key_arn == null ? [] : [{
+    Sid      = "ReplicaKey"
+    Effect   = "Allow"
+    Action   = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"]
+    Resource = var.replica_key_arn
+  }]
+}
+
 # The most that any role of this environment can do, whatever its own policy says. Only this root
 # can change it: the role that applies the rest is denied to.
 
@@ -166,11 +177,11 @@ resource "aws_iam_policy" "boundary" {
   description = "The most that a role of ${local.name} can do: only what carries this environment's name."
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat(local.replica_key, [
       {
         Sid      = "Buckets"
         Effect   = "Allow"
-        Action   = ["s3:Get*", "s3:List*", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
+        Action   = ["s3:Get*", "s3:List*", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ReplicateObject"]
         Resource = ["arn:aws:s3:::${local.name}-*"]
       },
       {
@@ -223,7 +234,7 @@ resource "aws_iam_policy" "boundary" {
         Effect = "Allow"
         Action = ["redshift-serverless:GetCredentials", "redshift-serverless:GetWorkgroup", "redshift-serverless:CreateSnapshot", "redshift:GetClusterCredentialsWithIAM"]
         # ARNs of Redshift Serverless hold an identifier, not a name.
-        Resource = concat(["arn:aws:redshift-serverless:${local.here}:workgroup/*", "arn:aws:redshift-serverless:${local.here}:namespace/*", "arn:aws:redshift-serverless:${local.here}:snapshot/*", "arn:aws:redshift:${local.here}:dbname:${local.name}/*"], var.existing_redshift_arns)
+        Resource = concat(["arn:aws:redshift-serverless:${local.here}:*", "arn:aws:redshift:${local.here}:dbname:${local.name}/*"], var.existing_redshift_arns)
       },
       {
         Sid    = "Runs"
@@ -237,12 +248,9 @@ resource "aws_iam_policy" "boundary" {
         ]
       },
       {
-        Sid    = "Image"
-        Effect = "Allow"
-        Action = [
-          "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:*LayerUpload", "ecr:DescribeImages",
-          "ecr:GetDownloadUrlForLayer", "ecr:PutImage", "ecr:UploadLayerPart",
-        ]
+        Sid      = "Image"
+        Effect   = "Allow"
+        Action   = ["ecr:BatchGetImage", "ecr:DescribeImages", "ecr:PutImage", "ecr:*Layer*"]
         Resource = "arn:aws:ecr:${local.here}:repository/${local.name}"
       },
       {
@@ -282,7 +290,7 @@ resource "aws_iam_policy" "boundary" {
         ]
         Resource = "*"
       },
-    ]
+    ])
   })
 }
 
@@ -314,15 +322,16 @@ locals {
   artifacts = "arn:aws:s3:::${local.name}-artifacts-${local.account_id}"
 
   # Destroying what holds data needs an administrator; a changed line of Terraform is not enough.
-  # s3:PutBucketVersioning cannot be among it: an apply makes buckets, and the action that switches
-  # their versions on also switches them off. What is there then stays: no version is deleted.
+  # s3:PutBucketVersioning and PutLifecycleConfiguration cannot be among it: an apply makes buckets, and the
+  # actions that switch their versions on and let old ones go also switch them off and let all go. What is
+  # landed has a copy in another account for that (landing_replica).
   protected = var.deletion_protection ? [{
     Sid    = "KeepWhatHoldsData"
     Effect = "Deny"
     Action = [
-      "kafka:DeleteCluster", "kms:ScheduleKeyDeletion", "redshift-serverless:DeleteNamespace", "redshift-serverless:DeleteWorkgroup",
-      "redshift:DeleteCluster", "redshift:DeleteClusterSnapshot", "s3:DeleteBucket", "s3:DeleteObjectVersion",
-      "secretsmanager:DeleteSecret",
+      "glue:DeleteDatabase", "kafka:DeleteCluster", "kms:DisableKey", "kms:ScheduleKeyDeletion", "redshift-serverless:DeleteNamespace",
+      "redshift-serverless:DeleteSnapshot", "redshift-serverless:DeleteWorkgroup", "redshift:DeleteCluster", "redshift:DeleteClusterSnapshot",
+      "s3:DeleteBucket", "s3:DeleteObjectVersion", "secretsmanager:DeleteSecret",
     ]
     Resource = "*"
   }] : []
@@ -449,7 +458,7 @@ resource "aws_iam_role_policy" "apply" {
           StringEquals = {
             "iam:PassedToService" = [
               "ecs-tasks.amazonaws.com", "glue.amazonaws.com", "kafkaconnect.amazonaws.com", "redshift.amazonaws.com",
-              "redshift-serverless.amazonaws.com", "scheduler.amazonaws.com", "states.amazonaws.com", "vpc-flow-logs.amazonaws.com",
+              "redshift-serverless.amazonaws.com", "s3.amazonaws.com", "scheduler.amazonaws.com", "states.amazonaws.com", "vpc-flow-logs.amazonaws.com",
             ]
           }
         }

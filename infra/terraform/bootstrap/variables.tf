@@ -115,3 +115,14 @@ variable "break_glass_principals" {
     error_message = "break_glass_principals are named users and roles (arn:aws:iam::<account>:user/<name>), no account and no wildcard."
   }
 }
+
+variable "replica_key_arn" {
+  description = "Key of another account that copies of the landing zone are encrypted with (output of the root replica); null: no copy."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.replica_key_arn == null || can(regex("^arn:aws:kms:[a-z0-9-]+:[0-9]{12}:key/[a-f0-9-]+$", var.replica_key_arn))
+    error_message = "replica_key_arn is the ARN of one key: arn:aws:kms:<region>:<account>:key/<id>."
+  }
+}

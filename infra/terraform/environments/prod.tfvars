@@ -46,3 +46,10 @@ alarms = {
   emails             = ["on-call@example.com"]
   monthly_budget_usd = 9000
 }
+
+# Replace it by the output of infra/terraform/replica, applied in the account that keeps the copy.
+landing_replica = {
+  account_id = "999988887777"
+  bucket     = "retail-lakehouse-prod-replica-999988887777"
+  key_arn    = "arn:aws:kms:eu-west-1:999988887777:key/00000000-0000-0000-0000-000000000000"
+}

@@ -20,6 +20,7 @@ variables {
   streaming_groups     = { order-cdc = {} }
   alarms               = { monthly_budget_usd = 100, emails = ["on-call@example.com"] }
   other_account_ids    = ["210987654321"]
+  landing_replica      = { account_id = "999988887777", bucket = "x", key_arn = "arn:aws:kms:eu-west-1:999988887777:key/0" }
 }
 
 run "an_environment_that_is_none" {
@@ -135,4 +136,35 @@ run "a_repository_id_that_is_none" {
   }
 
   expect_failures = [var.github_repository_id]
+}
+
+run "prod_without_a_copy_of_the_landing_zone" {
+  command = plan
+
+  variables {
+    environment     = "prod"
+    landing_replica = null
+  }
+
+  expect_failures = [var.landing_replica]
+}
+
+run "a_copy_in_the_same_account" {
+  command = plan
+
+  variables {
+    landing_replica = { account_id = "123456789012", bucket = "x", key_arn = "arn:aws:kms:eu-central-1:123456789012:key/0" }
+  }
+
+  expect_failures = [var.landing_replica]
+}
+
+run "a_copy_with_a_key_of_neither" {
+  command = plan
+
+  variables {
+    landing_replica = { account_id = "999988887777", bucket = "x", key_arn = "arn:aws:kms:eu-central-1:210987654321:key/0" }
+  }
+
+  expect_failures = [var.landing_replica]
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -69,7 +70,7 @@ def tree(installing: Terraform, tmp_path_factory: pytest.TempPathFactory) -> Pat
         if module not in ("encryption", "declarations"):
             harness.share_init(first, root / "modules" / module)
     harness.share_init(first, root / "bootstrap")
-    for folder in (root / "modules" / "declarations", root):
+    for folder in (root / "modules" / "declarations", root / "replica", root):
         harness.init(installing, folder)
     return root
 
@@ -94,8 +95,8 @@ class Environment:
 
 
 @pytest.fixture(scope="session")
-def environments(terraform: Terraform, tree: Path) -> dict[str, Environment]:
-    """The first plans of dev, qa and prod, with Debezium's plugin in the bucket."""
+def environments(terraform: Terraform, tree: Path, replica: Applied) -> dict[str, Environment]:
+    """The first plans of dev, qa and prod, with Debezium's plugin in the bucket and a copy."""
     found = {}
     for name in harness.ENVIRONMENTS:
         tfvars, plan_file = f"-var-file=environments/{name}.tfvars", f"{name}.tfplan"
@@ -104,6 +105,8 @@ def environments(terraform: Terraform, tree: Path) -> dict[str, Environment]:
             TF_CLI_ARGS_plan=tfvars,
             TF_CLI_ARGS_destroy=tfvars,
             TF_VAR_access_key="terraform-plan",
+            # prod's tfvars name another.
+            TF_VAR_landing_replica=json.dumps(copied_to(replica)).replace("-dev-", f"-{name}-"),
         )
         harness.init(own, tree, f"-backend-config=path={name}.tfstate")
         own.must(tree, "plan", "-input=false", "-no-color", f"-out={plan_file}")
@@ -162,20 +165,55 @@ def destroyed(dev: Applied, second_plan: dict[str, Any], lake: Environment) -> N
 
 @pytest.fixture(scope="session")
 def bootstrap(
-    terraform: Terraform, tree: Path, tmp_path_factory: pytest.TempPathFactory
+    terraform: Terraform, tree: Path, replica: Applied, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Applied]:
     """dev's bootstrap, applied."""
     folder = tmp_path_factory.mktemp("applied") / "bootstrap"
     source = tree / "bootstrap"
     shutil.copytree(source, folder, symlinks=True, ignore=shutil.ignore_patterns("tests"))
-    harness.on_loopback(folder, harness.LOCAL_STATE + DESTROYABLE)
+    harness.on_loopback(folder, harness.LOCAL_STATE + DESTROYABLE % "state")
     (folder / "terraform.tfvars").write_text(BOOTSTRAP, encoding="utf-8")
     harness.init(terraform, folder)
+    terraform = terraform.at(TF_VAR_replica_key_arn=copied_to(replica)["key_arn"])
     arguments = ("-auto-approve", "-input=false", "-no-color")
     terraform.must(folder, "apply", *arguments)
     environment = Environment("dev", folder, terraform, {}, "")
     yield Applied(environment, harness.show(terraform, folder))
     terraform.must(folder, "destroy", *arguments)
+
+
+# The account that keeps the copy.
+REPLICA = "999988887777"
+
+
+@pytest.fixture(scope="session")
+def replica(terraform: Terraform, tree: Path, cloud: str) -> Iterator[Applied]:
+    """The bucket for the copy of dev's landing zone, applied in an account of its own."""
+    folder = tree / "replica"
+    harness.on_loopback(folder, harness.LOCAL_STATE + DESTROYABLE % "this")
+    sts: Any = boto3.client(
+        *("sts", aws.REGION), endpoint_url=cloud, aws_access_key_id="x", aws_secret_access_key="x"
+    )
+    role = f"arn:aws:iam::{REPLICA}:role/administrator"
+    login = sts.assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
+    own = terraform.at(
+        TF_VAR_environment="dev",
+        TF_VAR_region="eu-west-1",
+        TF_VAR_source_account_id=aws.ACCOUNT,
+        TF_VAR_readers=f'["arn:aws:iam::{aws.ACCOUNT}:role/retail-lakehouse-dev-break-glass"]',
+        TF_VAR_access_key=login["AccessKeyId"],
+    )
+    harness.init(own, folder)
+    arguments = ("-auto-approve", "-input=false", "-no-color")
+    own.must(folder, "apply", *arguments)
+    yield Applied(Environment("dev", folder, own, {}, ""), harness.show(own, folder))
+    own.must(folder, "destroy", *arguments)
+
+
+def copied_to(replica: Applied) -> dict[str, str]:
+    """What an environment is told of the copy."""
+    told: dict[str, str] = replica.state["values"]["outputs"]["landing_replica"]["value"]
+    return told
 
 
 BOOTSTRAP = """
@@ -185,7 +223,7 @@ github_repository    = "example-org@987654321/retail-lakehouse@123456789"
 github_repository_id = "123456789"
 """
 DESTROYABLE = """
-resource "aws_s3_bucket" "state" {
+resource "aws_s3_bucket" "%s" {
   lifecycle {
     prevent_destroy = false
   }
@@ -210,7 +248,7 @@ POWER = "arn:aws:iam::aws:policy/PowerUserAccess"
 
 
 @pytest.fixture(scope="session")
-def policies(lake: Environment, bootstrap: Applied, cloud: str) -> Policies:
+def policies(lake: Environment, bootstrap: Applied, replica: Applied, cloud: str) -> Policies:
     """All that decides in dev, with the lake target on: the others are as they were applied."""
     from tests.infra.terraform.rights import Policies
 
@@ -220,7 +258,7 @@ def policies(lake: Environment, bootstrap: Applied, cloud: str) -> Policies:
     version = iam.get_policy(PolicyArn=POWER)["Policy"]["DefaultVersionId"]
     power = iam.get_policy_version(PolicyArn=POWER, VersionId=version)["PolicyVersion"]["Document"]
     planned = Applied(lake, {"values": lake.plan["planned_values"]})
-    return Policies.of((planned, bootstrap), {POWER: power})
+    return Policies.of((planned, bootstrap, replica), {POWER: power})
 
 
 def replan(applied: Applied, name: str, *options: str) -> dict[str, Any]:

@@ -115,6 +115,7 @@ def findings(planned: list[Planned], flows: frozenset[Way]) -> set[str]:
     return {
         *wrong_resources(planned),
         *(f"policy: {address}" for address in changed_policies(planned)),
+        *(f"prod: {address}" for address in unlike_dev(planned)),
         *(f"connection: {way}" for way in connections(planned) ^ flows),
     }
 
@@ -128,7 +129,7 @@ def wrong_resources(planned: list[Planned]) -> Iterator[str]:
     kinds = {name.partition(".")[0] for name in RULES} | {r.kind for r in planned}
     for kind in sorted(kinds):
         expected = RULES.get(kind, {}).get("are", {})
-        for root in ("dev", "prod", "bootstrap"):
+        for root in ("dev", "prod", "bootstrap", "replica"):
             if numbers[root, kind] != expected.get(root, 0):
                 yield f"number: {root} has {numbers[root, kind]} {kind}"
     for resource in planned:
@@ -264,6 +265,30 @@ def _known_policies() -> dict[str, str]:
         titles = [line.removeprefix("# ") for line in lines if line.startswith("# ")]
         known |= dict.fromkeys(titles, "\n".join(lines[len(titles) :]))
     return known
+
+
+# prod's policies and ports are compared with dev's: most of what else bears on them is not known
+# before its apply.
+AS_IN_DEV = ("assume_role_policy", "policy", "from_port", "to_port", "ip_protocol")
+
+
+def unlike_dev(planned: Iterable[Planned]) -> Iterator[str]:
+    """What prod has otherwise than dev under the same name, as far as it is known."""
+    found = list(planned)
+    dev = {(r.kind, r.name): r.values for r in found if r.root == "dev"}
+    for resource in found:
+        same = dev.get((resource.kind, resource.name))
+        if resource.root != "prod" or same is None:
+            continue
+        for key in AS_IN_DEV:
+            value = resource.values.get(key)
+            if value not in (None, "", LATER) and _as_dev(value) != _as_dev(same.get(key)):
+                yield f"{resource.address} {key}"
+
+
+def _as_dev(value: Any) -> Any:
+    text = re.sub(r"\bprod\b", "dev", str(value))
+    return rendered(text) if '"Statement"' in text else text
 
 
 # ------------------------------------------------------------------------------ connections

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -97,7 +98,7 @@ class Policies:
             "action": call.action,
             "resource": call.resource,
             "context": context,
-            "account": aws.ACCOUNT,
+            "account": next(iter(re.findall(r"\d{12}", call.resource)), aws.ACCOUNT),
         }
         if role:
             named = f"arn:aws:sts::{aws.ACCOUNT}:assumed-role/{PREFIX}{call.who}/x"
@@ -138,9 +139,9 @@ def _of_resources(root: Applied) -> Iterable[tuple[str, Document]]:
         yield document["Statement"][0]["Resource"], document
 
 
-def tabled(dev: Applied, bootstrap: Applied) -> dict[str, list[Call]]:
+def tabled(dev: Applied, *others: Applied) -> dict[str, list[Call]]:
     """The calls of services.yml by the type of resource, or the reason, for which they are made."""
-    facts = _facts(dev, bootstrap)
+    facts = _facts(dev, others)
 
     def calls(row: Values) -> Iterator[Call]:
         context = {key: value.format(**facts) for key, value in row.get("with", {}).items()}
@@ -155,9 +156,9 @@ def tabled(dev: Applied, bootstrap: Applied) -> dict[str, list[Call]]:
     return {kind: [call for row in rows for call in calls(row)] for kind, rows in table.items()}
 
 
-def _facts(dev: Applied, bootstrap: Applied) -> dict[str, Any]:
+def _facts(dev: Applied, others: Iterable[Applied]) -> dict[str, Any]:
     """What stands for the names in braces of services.yml."""
-    roots = (dev, bootstrap)
+    roots = (dev, *others)
 
     def named(kind: str, name: str, value: str, cut: str) -> dict[str, str]:
         found = (values for root in roots for values in root.resources(kind).values())
@@ -174,7 +175,7 @@ def _facts(dev: Applied, bootstrap: Applied) -> dict[str, Any]:
         "catalog": PREFIX.removesuffix("-").replace("-", "_"),
         "role": ROLE + PREFIX,
         "services": f"{ROLE}aws-service-role/",
-        "bucket": {zone.removesuffix(f"-{aws.ACCOUNT}"): arn for zone, arn in buckets.items()},
+        "bucket": {zone.rpartition("-")[0]: arn for zone, arn in buckets.items()},
         "key": named("aws_kms_alias", "name", "target_key_arn", f"alias/{PREFIX}"),
         "secret": named("aws_secretsmanager_secret", "name", "arn", "retail-lakehouse-dev/"),
         "group": named("aws_security_group", "name", "id", PREFIX),

@@ -51,6 +51,8 @@ FORGOTTEN = {
     "aws_glue_connection": {"connection_type"},
     "aws_glue_job": {"execution_class", "maintenance_window"},
     "aws_kms_key": {"rotation_period_in_days"},
+    # The prefix of a rule's filter, and that encrypted objects are copied too.
+    "aws_s3_bucket_replication_configuration": {"rule"},
     "aws_vpc_security_group_egress_rule": {"description"},
     "aws_vpc_security_group_ingress_rule": {"description"},
 }

@@ -24,6 +24,7 @@ MUTANTS: dict[str, list[dict[str, Any]]] = yaml.safe_load(
 # What no plan shows: of the state, and of the accounts that are applied to.
 WRITTEN = {
     "bootstrap/main.tf": {"prevent_destroy = true"},
+    "replica/main.tf": {"prevent_destroy = true"},
     "versions.tf": {
         "encrypt = true",
         "use_lockfile = true",
@@ -34,11 +35,14 @@ WRITTEN = {
 
 @pytest.fixture(scope="module")
 def everything(
-    lake: Environment, environments: dict[str, Environment], bootstrap: Applied
+    lake: Environment,
+    environments: dict[str, Environment],
+    bootstrap: Applied,
+    replica: Applied,
 ) -> list[Planned]:
-    """dev as it was applied with the lake target, prod as it is planned, dev's bootstrap."""
-    shown = {"dev": lake.plan, "prod": environments["prod"].plan, "bootstrap": bootstrap.state}
-    return controls.everything(shown)
+    """dev as it was applied with the lake target, prod as it is planned, what dev has beside."""
+    applied = {"bootstrap": bootstrap.state, "replica": replica.state}
+    return controls.everything({"dev": lake.plan, "prod": environments["prod"].plan} | applied)
 
 
 def unwritten(name: str, text: str) -> set[str]:

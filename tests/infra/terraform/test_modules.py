@@ -10,12 +10,13 @@ import pytest
 from tests.infra.terraform import harness
 from tests.infra.terraform.harness import Terraform
 
-TESTED = sorted([*harness.MODULES, "bootstrap", "root"])
+TESTED = sorted([*harness.MODULES, "bootstrap", "replica", "root"])
 
 
 def place(module: str) -> Path:
     """Where a module lies below infra/terraform: the roots are tested as modules."""
-    return {"root": Path(), "bootstrap": Path("bootstrap")}.get(module, Path("modules") / module)
+    roots = {"root": Path(), "bootstrap": Path("bootstrap"), "replica": Path("replica")}
+    return roots.get(module, Path("modules") / module)
 
 
 def test_configuration_is_formatted(terraform: Terraform) -> None:

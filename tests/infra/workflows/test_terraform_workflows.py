@@ -105,8 +105,9 @@ class Repository:
             tfvars = terraform / "environments" / f"{stage}.tfvars"
             tfvars.write_text(f'environment = "{stage}"\n')
         (terraform / "main.tf").write_text(ROOT_MODULE)
-        (terraform / "bootstrap").mkdir()
-        (terraform / "bootstrap/main.tf").write_text(MODULE)
+        for root in ("bootstrap", "replica"):
+            (terraform / root).mkdir()
+            (terraform / root / "main.tf").write_text(MODULE)
         (terraform / "modules/sized/tests").mkdir(parents=True)
         (terraform / "modules/sized/main.tf").write_text(MODULE)
         (terraform / "modules/sized/tests/sized.tftest.hcl").write_text(MODULE_TEST)
@@ -305,7 +306,7 @@ def test_a_night_tells_of_an_environment_that_is_not_as_planned(
 
 def test_checks_format_roots_and_modules(repository: Repository) -> None:
     plain = re.sub(r"\x1b\[\d*m", "", repository.run("terraform", "check").output)
-    assert plain.count("Success! The configuration is valid.") == 2
+    assert plain.count("Success! The configuration is valid.") == 3
     assert "1 passed, 0 failed" in plain
 
 

@@ -39,7 +39,11 @@ _TERRAFORM = {
     "state": set(),
 }
 # What the AWS CLI adds to the services' own operations.
-_AWS_CLI = {("s3", "mv"): {"recursive"}, ("s3", "cp"): {"only-show-errors"}}
+_AWS_CLI = {
+    ("s3", "mv"): {"recursive"},
+    ("s3", "cp"): {"only-show-errors"},
+    ("s3", "sync"): {"source-region"},
+}
 # Settings of other programs that lines set.
 _OTHER_SETTINGS = {
     *("GITHUB_REPOSITORY", "GITHUB_TOKEN", "LAKEHOUSE_SMOKE_TARGET"),
@@ -224,10 +228,10 @@ def _check_aws(words: Sequence[str], _folder: Path) -> None:
 
 @cache
 def terraform_names(kind: str) -> frozenset[str]:
-    """Names of the `variable` or `output` blocks of root and bootstrap."""
+    """Names of the `variable` or `output` blocks of the three roots."""
     texts = [
         file.read_text("utf-8")
-        for folder in (TERRAFORM, TERRAFORM / "bootstrap")
+        for folder in (TERRAFORM, TERRAFORM / "bootstrap", TERRAFORM / "replica")
         for file in folder.glob("*.tf")
     ]
     return frozenset(re.findall(rf'^{kind} "(\w+)"', "\n".join(texts), re.M))

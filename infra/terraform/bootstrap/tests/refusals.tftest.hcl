@@ -65,3 +65,13 @@ run "a_repository_id_that_is_none" {
 
   expect_failures = [var.github_repository_id]
 }
+
+run "a_key_of_any_kind_for_copies" {
+  command = plan
+
+  variables {
+    replica_key_arn = "arn:aws:kms:eu-west-1:999988887777:key/*"
+  }
+
+  expect_failures = [var.replica_key_arn]
+}

@@ -34,7 +34,7 @@ locals {
         {
           Sid       = "AlarmsToTheEncryptedTopic"
           Effect    = "Allow"
-          Principal = { Service = ["cloudwatch.amazonaws.com", "budgets.amazonaws.com"] }
+          Principal = { Service = ["cloudwatch.amazonaws.com", "budgets.amazonaws.com", "s3.amazonaws.com"] }
           Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
           Resource  = "*"
           Condition = {

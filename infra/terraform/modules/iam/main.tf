@@ -20,7 +20,7 @@ locals {
   landing_objects = ["${var.bucket_arns["landing"]}/landing/*", "${var.bucket_arns["landing"]}/checkpoints/*"]
   glue_databases  = { for layer in ["landing", "staging", "curated"] : layer => "${replace(var.name, "-", "_")}_${layer}" }
 
-  services = merge(var.lake_target ? { batch = "glue.amazonaws.com", optimizer = "glue.amazonaws.com" } : {}, {
+  services = merge(var.lake_target ? { batch = "glue.amazonaws.com", optimizer = "glue.amazonaws.com" } : {}, var.landing_replica == null ? {} : { replication = "s3.amazonaws.com" }, {
     landing    = "glue.amazonaws.com"
     connector  = "kafkaconnect.amazonaws.com"
     dbt        = "ecs-tasks.amazonaws.com"
@@ -390,6 +390,22 @@ locals {
       local.read_with_key,
     ]
 
+    # Amazon S3 User Guide, "Setting up permissions for live replication" and "Replicating encrypted objects": with bucket keys the
+    # context is the bucket.
+    replication = flatten([for copy in var.landing_replica[*] : [
+      { Sid = "ReadConfiguration", Effect = "Allow", Action = ["s3:GetReplicationConfiguration", "s3:ListBucket"], Resource = var.bucket_arns["landing"] },
+      { Sid = "ReadLanding", Effect = "Allow", Action = ["s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl"], Resource = "${var.bucket_arns["landing"]}/landing/*" },
+      { Sid = "WriteReplica", Effect = "Allow", Action = "s3:ReplicateObject", Resource = "arn:aws:s3:::${copy.bucket}/landing/*" },
+      merge(local.read_with_key, { Condition = { StringEquals = { "kms:EncryptionContext:aws:s3:arn" = var.bucket_arns["landing"] } } }),
+      {
+        Sid       = "ReplicaKey"
+        Effect    = "Allow"
+        Action    = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"]
+        Resource  = copy.key_arn
+        Condition = { StringEquals = { "kms:EncryptionContext:aws:s3:arn" = "arn:aws:s3:::${copy.bucket}" } }
+      },
+    ]])
+
     runner = [
       {
         Sid       = "RunTasks"
@@ -510,16 +526,17 @@ resource "aws_iam_role_policy" "this" {
 
 locals {
   descriptions = {
-    landing    = "Glue streaming jobs: Kafka to the landing zone."
-    batch      = "Glue batch jobs: landing to staging to curated."
-    optimizer  = "Glue table optimizers of the curated zone."
-    redshift   = "Redshift: reads the topics and the landing zone."
-    connector  = "Debezium on MSK Connect: writes the topics."
-    dbt        = "ECS task: dbt."
-    operations = "ECS task: topics, schemas, connector, repairs."
-    execution  = "ECS: pulls the image, writes the logs."
-    runner     = "Step Functions: runs tasks one at a time."
-    scheduler  = "EventBridge Scheduler: starts the scheduled dbt build."
-    deploy     = "GitHub Actions: releases of images, jobs and warehouse code."
+    landing     = "Glue streaming jobs: Kafka to the landing zone."
+    batch       = "Glue batch jobs: landing to staging to curated."
+    optimizer   = "Glue table optimizers of the curated zone."
+    redshift    = "Redshift: reads the topics and the landing zone."
+    connector   = "Debezium on MSK Connect: writes the topics."
+    dbt         = "ECS task: dbt."
+    operations  = "ECS task: topics, schemas, connector, repairs."
+    execution   = "ECS: pulls the image, writes the logs."
+    replication = "S3: copies what is landed into another account."
+    runner      = "Step Functions: runs tasks one at a time."
+    scheduler   = "EventBridge Scheduler: starts the scheduled dbt build."
+    deploy      = "GitHub Actions: releases of images, jobs and warehouse code."
   }
 }

@@ -232,3 +232,9 @@ variable "metrics_namespace" {
   type        = string
   nullable    = false
 }
+
+variable "landing_replica" {
+  description = "Bucket and key of another account that the landing zone is copied to; null: no copy, and no role for it."
+  type        = object({ bucket = string, key_arn = string })
+  default     = null
+}

@@ -218,3 +218,51 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
 
   depends_on = [aws_s3_bucket_versioning.this]
 }
+
+# What is landed and the ledger, copied into a bucket of another account. A rule each: what is staged or
+# registered passes, and a copy of it would be locked. What is deleted here stays there.
+resource "aws_s3_bucket_replication_configuration" "landing" {
+  count = var.replica == null ? 0 : 1
+
+  bucket = aws_s3_bucket.this["landing"].id
+  role   = var.replica.role_arn
+
+  dynamic "rule" {
+    for_each = sort(concat(tolist(var.tables), ["_ledger"]))
+
+    content {
+      id       = rule.value
+      priority = rule.key
+      status   = "Enabled"
+
+      filter {
+        prefix = "${var.landing_prefix}/${rule.value}/"
+      }
+
+      delete_marker_replication {
+        status = "Disabled"
+      }
+
+      source_selection_criteria {
+        sse_kms_encrypted_objects {
+          status = "Enabled"
+        }
+      }
+
+      destination {
+        bucket = "arn:aws:s3:::${var.replica.bucket}"
+
+        encryption_configuration {
+          replica_kms_key_id = var.replica.key_arn
+        }
+
+        # Without it S3 tells of no failure.
+        metrics {
+          status = "Enabled"
+        }
+      }
+    }
+  }
+
+  depends_on = [aws_s3_bucket_versioning.this]
+}

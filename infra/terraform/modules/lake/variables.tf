@@ -72,3 +72,9 @@ variable "force_destroy" {
   default     = false
   nullable    = false
 }
+
+variable "replica" {
+  description = "Bucket and key of another account that what is landed is copied to, and the role to copy with; null: no copy."
+  type        = object({ bucket = string, key_arn = string, role_arn = string })
+  default     = null
+}

@@ -202,7 +202,7 @@ resource "aws_sns_topic_policy" "alarms" {
       {
         Sid       = "AlarmsOfThisAccount"
         Effect    = "Allow"
-        Principal = { Service = ["cloudwatch.amazonaws.com", "budgets.amazonaws.com"] }
+        Principal = { Service = ["cloudwatch.amazonaws.com", "budgets.amazonaws.com", "s3.amazonaws.com"] }
         Action    = "sns:Publish"
         Resource  = aws_sns_topic.alarms.arn
         Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
@@ -225,6 +225,22 @@ resource "aws_sns_topic_policy" "alarms" {
       },
     ]
   })
+}
+
+# A file that could not be copied into the other account: the message names it and the reason.
+resource "aws_s3_bucket_notification" "replication" {
+  for_each = var.replicated_buckets
+
+  bucket = each.value
+
+  topic {
+    id        = "replication-failed"
+    topic_arn = aws_sns_topic.alarms.arn
+    events    = ["s3:Replication:OperationFailedReplication"]
+  }
+
+  # S3 tries the topic out.
+  depends_on = [aws_sns_topic_policy.alarms]
 }
 
 resource "aws_sns_topic_subscription" "email" {

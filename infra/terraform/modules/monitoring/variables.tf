@@ -195,3 +195,10 @@ variable "glue_job_names" {
     error_message = "glue_job_names has at least one job."
   }
 }
+
+variable "replicated_buckets" {
+  description = "Buckets by zone that S3 copies into another account, and tells of what it could not copy."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
