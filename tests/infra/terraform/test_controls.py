@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.infra.terraform import controls, harness
+from tests.infra.terraform import controls, harness, held_back
 from tests.infra.terraform.alarms import unlike_its_series
 from tests.infra.terraform.conftest import Applied, Environment
 from tests.infra.terraform.controls import Planned
@@ -66,6 +66,26 @@ def test_everything_is_as_it_must_be(everything: list[Planned], tmp_path: Path) 
 @pytest.mark.parametrize("part", MUTANTS)
 def test_a_fault_is_noticed(everything: list[Planned], part: str) -> None:
     survivors = [mutant["is"] for mutant in MUTANTS[part] if not noticed(everything, mutant)]
+    assert survivors == []
+
+
+# One in so many is looked at on every change, all each night.
+EACH = 50
+
+
+@pytest.mark.parametrize("each", [EACH, pytest.param(1, marks=pytest.mark.long)])
+def test_faults_that_nobody_has_thought_of_are_noticed(
+    everything: list[Planned], lake: Environment, each: int
+) -> None:
+    """Every value of a security-relevant kind that the configuration sets, set otherwise."""
+    faults = list(held_back.faults(everything, lake.plan))
+    assert {fault.kind for fault in faults} == set(held_back.KINDS)
+    assert len(faults) > 2000
+    survivors = []
+    for fault in faults[::each]:
+        mutant = [*everything[: fault.at], fault.planned, *everything[fault.at + 1 :]]
+        if not wrong(mutant):
+            survivors.append(str(fault))
     assert survivors == []
 
 
