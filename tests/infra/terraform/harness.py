@@ -19,6 +19,8 @@ DECLARATIONS = Path("models/staging/retail/_retail__sources.yml")
 PROVIDER = Path("registry.terraform.io/hashicorp/aws/5.100.0")
 MODULES = sorted(path.name for path in (SOURCE / "modules").iterdir() if path.is_dir())
 ENVIRONMENTS = ("dev", "qa", "prod")
+# What a checkout holds beside what is committed.
+LEFT_BEHIND = (".terraform", ".terraform-*", "*.tfstate*", "*.tfbackend")
 
 # Of the real environment only what a process needs; no credentials, no settings of the developer.
 _KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE")
@@ -92,7 +94,7 @@ def terraform() -> Terraform:
 def copy_tree(target: Path) -> Path:
     """A copy of the configuration with what it reads, below `target`; the copy's root."""
     root = target / "infra" / "terraform"
-    shutil.copytree(SOURCE, root, ignore=shutil.ignore_patterns(".terraform*", "*.tfbackend"))
+    shutil.copytree(SOURCE, root, ignore=shutil.ignore_patterns(*LEFT_BEHIND))
     (target / DECLARATIONS).parent.mkdir(parents=True)
     shutil.copy(PROJECT / DECLARATIONS, target / DECLARATIONS)
     return root

@@ -23,6 +23,17 @@ def test_configuration_is_formatted(terraform: Terraform) -> None:
     terraform.must(harness.SOURCE, "fmt", "-check", "-recursive", "-no-color")
 
 
+def test_every_root_has_the_hashes_of_its_provider() -> None:
+    """`init` refuses another provider than this; on each platform that HashiCorp signs it for."""
+    roots = [harness.SOURCE, harness.SOURCE / "bootstrap", harness.SOURCE / "replica"]
+    [lock] = {(root / ".terraform.lock.hcl").read_text() for root in roots}
+    assert f'version     = "{harness.PROVIDER.name}"' in lock
+    assert len(re.findall(r'"h1:[\w+/]{43}="', lock)) > 1
+    assert len(re.findall(r'"zh:[0-9a-f]{64}"', lock)) == 15
+    for root in roots:
+        assert f'version = "{harness.PROVIDER.name}"' in (root / "versions.tf").read_text()
+
+
 @pytest.mark.parametrize("module", TESTED)
 def test_module(terraform: Terraform, tree: Path, module: str) -> None:
     """Its refusals, and what no environment's plan shows."""
