@@ -53,7 +53,6 @@ WALKS = {
 }
 # Sections that no test walks yet; whoever walks one takes it out.
 UNWALKED = {
-    ("operations.md", "A build stops"),
     ("operations.md", "Production builds"),
     ("restore_drill.md", "Drill A: the warehouse is gone (2 hours)"),
     ("restore_drill.md", "Drill C: a topic is gone (1 hour)"),
