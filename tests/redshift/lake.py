@@ -7,6 +7,7 @@ ledger, so that a test decides how far landing has come while the streaming view
 from __future__ import annotations
 
 import io
+import time
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -15,10 +16,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from ingestion.declarations import Declarations, Table
+from ingestion.declarations import Declarations
 from ingestion.landing import layout
 from ingestion.landing.layout import DataFile, Partition
 from ingestion.landing.ledger import Entry, Ledger
@@ -28,6 +29,8 @@ from ingestion.settings import ConnectorName
 from redshift_standin.books import watermarks
 from tests.kit.landing import NOTIFICATIONS
 
+# The folder that Debezium's heartbeats are landed in.
+HEARTBEAT = "debezium_heartbeat"
 LANDED_AT = datetime(2024, 5, 1, tzinfo=UTC)
 
 
@@ -55,19 +58,28 @@ class Lake:
 
     def __post_init__(self) -> None:
         self._storage = open_storage(str(self.root))
+        self._storage.put(layout.IDENTITY, b'{"id": "lake"}')
         for table in (*(table.name for table in self.declarations.tables), NOTIFICATIONS):
             self._storage.put(layout.schema_file(table), empty_file())
-        self._create(self.declarations.tables)
+        self.create(table.name for table in self.declarations.tables)
 
     def topic(self, table: str) -> str:
-        """The topic of the declared table `table`."""
+        """The topic of the declared table `table`, or of Debezium's heartbeats."""
+        if table == HEARTBEAT:
+            [part] = self.declarations.parts
+            return part.connectors[self.connector].heartbeat_topic
         return self.declarations.table(table).topics[self.connector]
 
-    def _create(self, tables: Iterable[Table]) -> None:
+    def beat(self) -> None:
+        """What the connector does every ten seconds: a heartbeat, now."""
+        self.produce([Message(HEARTBEAT, b"{}", b"{}", timestamp_ms=int(time.time() * 1000))])
+
+    def create(self, tables: Iterable[str]) -> None:
+        """Make the topics of `tables`, empty."""
         admin = AdminClient({"bootstrap.servers": self.servers, "log_level": 0})
         # the events are of 2024: a retention by time would delete them
         topics = [
-            NewTopic(self.topic(table.name), self.partitions, 1, config={"retention.ms": "-1"})
+            NewTopic(self.topic(table), self.partitions, 1, config={"retention.ms": "-1"})
             for table in tables
         ]
         for future in admin.create_topics(topics).values():
@@ -81,7 +93,7 @@ class Lake:
         self._incarnations[table] += 1
         while True:
             try:
-                self._create([self.declarations.table(table)])
+                self.create([table])
             except Exception as error:
                 if "TOPIC_ALREADY_EXISTS" not in str(error):
                     raise
@@ -138,7 +150,7 @@ class Lake:
             Entry(
                 table=table,
                 topic=self.topic(table),
-                topic_id=f"{table}-{incarnation}",
+                topic_id=self._topic_id(table),
                 incarnation=incarnation,
                 kafka_partition=number,
                 from_offset=start,
@@ -149,6 +161,11 @@ class Lake:
                 file=file,
             )
         ]
+
+    def _topic_id(self, table: str) -> str:
+        admin = AdminClient({"bootstrap.servers": self.servers, "log_level": 0})
+        [described] = admin.describe_topics(TopicCollection([self.topic(table)])).values()
+        return str(described.result(20).topic_id)
 
     def _read(self, table: str, number: int, start: int) -> tuple[list[dict[str, object]], int]:
         consumer = Consumer(
