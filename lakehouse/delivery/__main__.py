@@ -1,7 +1,7 @@
 """`python -m lakehouse.delivery`: the commands of the workflows; see README.md beside it.
 
 Needs boto3, credentials, and LAKEHOUSE_ENVIRONMENT_FILE (the S3 URI of the environment file);
-`check-environments` needs GITHUB_REPOSITORY and GITHUB_TOKEN instead.
+`check-environments` needs GITHUB_REPOSITORY and GITHUB_TOKEN instead, `preflight` neither.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from lakehouse.delivery import administrator, environment, glue, images, models, trust
+from lakehouse.delivery import administrator, environment, glue, images, models, preflight, trust
 from lakehouse.delivery.environment import DeliveryError, checked_release
 from lakehouse.delivery.tasks import TaskRunner, inert_workflow_commands
 
@@ -83,6 +83,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.add_argument("stages", nargs="*", metavar="ENVIRONMENT", help="Default: dev qa prod.")
     check.set_defaults(command=_check_environments)
+
+    room = commands.add_parser(
+        "preflight", help="Before an apply: has the account room for what the plan makes?"
+    )
+    room.add_argument("plan", type=Path, metavar="PLAN.json", help="Of `terraform show -json`.")
+    room.set_defaults(command=_preflight)
 
     verify = commands.add_parser(
         "verify",
@@ -184,8 +190,16 @@ def _publish_connect_plugin(options: argparse.Namespace) -> int:
 
 
 def _check_environments(options: argparse.Namespace) -> int:
+    return _found(trust.check(os.environ, options.stages or ("dev", "qa", "prod")))
+
+
+def _preflight(options: argparse.Namespace) -> int:
+    findings = list(preflight.check(options.plan, _client))
+    return _found(findings or [environment.Finding("nothing that counts against a quota")])
+
+
+def _found(findings: Sequence[environment.Finding]) -> int:
     """1 when something is wrong."""
-    findings = trust.check(os.environ, options.stages or ("dev", "qa", "prod"))
     _print("\n".join(f"{finding.subject}: {finding.wrong or 'right'}" for finding in findings))
     return int(any(finding.wrong for finding in findings))
 

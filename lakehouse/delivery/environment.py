@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
@@ -21,6 +22,14 @@ RELEASE = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
 
 class DeliveryError(Exception):
     """Something that a person has to put right; the message says what and how."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something looked at; `wrong` says what is wrong and what to do, and is empty when right."""
+
+    subject: str
+    wrong: str = ""
 
 
 class Delivery(EnvironmentSettings):

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lakehouse.delivery.environment import DeliveryError
+from lakehouse.delivery.environment import DeliveryError, Finding
 
 MAIN = ("branch", "main")
 # What may run in an environment, by the end of its name; the roles' trust says the same.
@@ -26,14 +26,6 @@ APPROVED = ("qa", "prod")
 # Creating a release's tag, and moving it, are what starts a deployment.
 KEPT_FROM_TAGS = {"creation", "update"}
 MOST = 100
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something looked at; `wrong` says what is wrong and what to do, and is empty when right."""
-
-    subject: str
-    wrong: str = ""
 
 
 def check(variables: Mapping[str, str], stages: Sequence[str]) -> list[Finding]:

@@ -29,6 +29,7 @@ WALKS = {
     "deployment.md": {
         "1. State, roles and trust (once, by an administrator)": _TERRAFORM,
         "3. The account": _TERRAFORM,
+        "Before the first apply: has the account room?": _TERRAFORM,
         "An apply that broke": _WORKFLOWS,
         "": _ENVIRONMENT,
     },

@@ -40,6 +40,9 @@ Json = dict[str, Any]
 FIXED: dict[tuple[str, str], Json] = {
     ("states", "ValidateStateMachineDefinition"): {"result": "OK", "diagnostics": []},
     ("states", "ListStateMachineVersions"): {"stateMachineVersions": []},
+    ("servicequotas", "GetAWSDefaultServiceQuota"): {
+        "Quota": {"QuotaName": "EC2-VPC Elastic IPs", "QuotaCode": "L-0263D0A3", "Value": 5.0}
+    },
 }
 
 

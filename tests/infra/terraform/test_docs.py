@@ -149,26 +149,3 @@ def test_the_budget_is_above_the_computed_cost(environments: dict[str, Environme
             if resource["type"] == "aws_budgets_budget"
         ]
         assert total < float(budget) < 3 * total, f"{name} costs about {total:.0f} USD"
-
-
-def test_what_is_said_to_count_against_quotas_is_what_is_planned(
-    environments: dict[str, Environment],
-) -> None:
-    text = (DOCS / "runbooks/deployment.md").read_text(encoding="utf-8")
-    rows = re.findall(
-        r"^\| .+ \(`\w+`, `L-\w+`\) \| `(\w+)` \| (\d+) \| (\d+) \| (\d+) \| ([\d,]+) \|$",
-        text,
-        re.M,
-    )
-    assert len(rows) == 5
-    for kind, *said, most in rows:
-        counted = [
-            sum(
-                resource["type"] == kind
-                and resource["values"].get("vpc_endpoint_type") != "Gateway"
-                for resource in planned(environments[name].plan)
-            )
-            for name in harness.ENVIRONMENTS
-        ]
-        assert counted == [int(number) for number in said], kind
-        assert max(counted) < int(most.replace(",", "")), kind

@@ -20,6 +20,7 @@ import pytest
 
 from tests.infra.workflows.cloud import CREDENTIALS, REGION, Cloud
 from tests.infra.workflows.runner import Job, StepFailedError, base_environment
+from tests.kit.dbt import ROOT
 from tests.kit.runbooks import Shell, section
 
 ROOT_MODULE = """terraform {
@@ -111,6 +112,8 @@ class Repository:
         (terraform / "modules/sized/tests").mkdir(parents=True)
         (terraform / "modules/sized/main.tf").write_text(MODULE)
         (terraform / "modules/sized/tests/sized.tftest.hcl").write_text(MODULE_TEST)
+        (self.tree / "requirements").mkdir()
+        shutil.copy(ROOT / "requirements/delivery.txt", self.tree / "requirements")
         self._make_bucket()
         self.artifacts = folder / "artifacts"
         self.artifacts.mkdir()
@@ -160,6 +163,8 @@ class Repository:
             "GITHUB_REPOSITORY": "shop/lakehouse",
             "GITHUB_RUN_ID": "1",
             "TF_DATA_DIR": ".terraform",
+            # The tests' own packages are those of the list already: pip must not touch them.
+            "PIP_DRY_RUN": "1",
         }
         return Job(workflow, job, given, workspace, environment, self._actions(job)).run()
 
@@ -187,6 +192,7 @@ class Repository:
         return {
             "actions/checkout": check_out,
             "hashicorp/setup-terraform": lambda _job, inputs: None,
+            "actions/setup-python": lambda _job, inputs: None,
             "aws-actions/configure-aws-credentials": log_in,
             "actions/upload-artifact": upload,
             "actions/download-artifact": download,
@@ -231,6 +237,7 @@ def test_applies_the_plan_that_was_approved(repository: Repository) -> None:
 
     applied = repository.run("terraform-apply", "apply", inputs=inputs)
 
+    assert "nothing that counts against a quota: right" in applied.output
     assert "Apply complete! Resources: 1 added" in applied.output
     assert '"one of dev"' in repository.state()
 

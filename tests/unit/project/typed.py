@@ -30,6 +30,7 @@ _TERRAFORM = {
     "plan": {"-var-file", "-var", "-out", "-input", "-no-color"},
     "apply": {"-var-file", "-var", "-state"},
     "output": {"-raw", "-json", "-state"},
+    "show": {"-json"},
     "destroy": {"-var-file", "-var"},
     "validate": set(),
     "test": set(),
