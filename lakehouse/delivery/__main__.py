@@ -115,10 +115,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _client(name: str) -> Any:
+def _client(name: str, region: str | None = None) -> Any:
     import boto3
 
-    return boto3.client(name)
+    return boto3.client(name, region_name=region)
 
 
 def _environment() -> environment.Environment:

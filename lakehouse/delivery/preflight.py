@@ -6,7 +6,7 @@ An apply that meets a quota stops half-way.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,55 +40,48 @@ QUOTAS = (
 )
 
 
-def check(plan: Path, client: Callable[[str], Any]) -> Iterator[Finding]:
+def check(plan: Path, connect: Callable[[str, str | None], Any]) -> Iterator[Finding]:
     """What `plan` (the file of `terraform show -json`) makes, against account and region.
+
+    `connect` makes a client of a service in a region: the plan's variable `region`.
 
     Raises:
         DeliveryError: the file is no plan.
     """
-    made = _made(plan)
-    for quota in QUOTAS:
-        wanted = sum(kind == quota.kind for kind, _ in made)
-        if wanted:
-            yield _room(quota, wanted, client)
-    endpoints = {
-        str(values.get("service_name")) for kind, values in made if kind == "aws_vpc_endpoint"
-    }
-    if endpoints:
-        pages = client("ec2").get_paginator("describe_vpc_endpoint_services").paginate()
-        known = {name for page in pages for name in page["ServiceNames"]}
-        for name in sorted(endpoints):
-            wrong = (
-                ""
-                if name in known
-                else "the region has none: name it in network.unavailable_endpoints"
-            )
-            yield Finding(f"endpoint {name}", wrong)
-
-
-def _made(plan: Path) -> list[tuple[str, Mapping[str, Any]]]:
     try:
-        changes = json.loads(plan.read_text(encoding="utf-8"))["resource_changes"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        content = json.loads(plan.read_text(encoding="utf-8"))
+        changes, variables = content["resource_changes"], content.get("variables", {})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DeliveryError(
             f"{plan} is not what `terraform show -json <plan>` prints: {error}"
         ) from error
-    return [
+    made = [
         (change["type"], change["change"]["after"])
         for change in changes
-        if change["change"]["actions"] == ["create"] and change.get("mode") == "managed"
+        if change["change"]["actions"] == ["create"] and change["mode"] == "managed"
     ]
+    region = variables.get("region", {}).get("value")
+    for quota in QUOTAS:
+        if wanted := sum(kind == quota.kind for kind, _ in made):
+            yield _room(quota, wanted, lambda service: connect(service, region))
+    endpoints = {values.get("service_name") for kind, values in made if kind == "aws_vpc_endpoint"}
+    if endpoints:
+        calls = connect("ec2", region).get_paginator("describe_vpc_endpoint_services")
+        known = {name for page in calls.paginate() for name in page["ServiceNames"]}
+        for name in sorted(endpoints - {None}):
+            lacking = "the region has none: name it in network.unavailable_endpoints"
+            yield Finding(f"endpoint {name}", "" if name in known else lacking)
 
 
-def _room(quota: Quota, wanted: int, client: Callable[[str], Any]) -> Finding:
-    quotas = client("service-quotas")
+def _room(quota: Quota, wanted: int, connect: Callable[[str], Any]) -> Finding:
+    quotas = connect("service-quotas")
     named = {"ServiceCode": quota.service, "QuotaCode": quota.code}
     try:
         # Without a value of its own the account has AWS's (Service Quotas API, GetServiceQuota).
         found = quotas.get_service_quota(**named)["Quota"]
     except quotas.exceptions.NoSuchResourceException:
         found = quotas.get_aws_default_service_quota(**named)["Quota"]
-    used = len(getattr(client("ec2"), quota.call)()[quota.listed])
+    used = len(getattr(connect("ec2"), quota.call)()[quota.listed])
     allowed = int(found["Value"])
     said = f"{found['QuotaName']}: {wanted} more, {used} of {allowed} in use"
     if used + wanted <= allowed:

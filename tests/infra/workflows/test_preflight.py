@@ -18,7 +18,8 @@ from tests.infra.workflows.cloud import CREDENTIALS, REGION, Cloud
 @pytest.fixture(autouse=True)
 def _signed_in(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": cloud.endpoint}.items():
-        monkeypatch.setenv(name, value)
+        # The region is the plan's.
+        monkeypatch.setenv(name, "us-west-2" if value == REGION else value)
 
 
 def plan_of(folder: Path, *changes: tuple[str, str, dict[str, Any] | None]) -> Path:
@@ -28,7 +29,8 @@ def plan_of(folder: Path, *changes: tuple[str, str, dict[str, Any] | None]) -> P
         {"mode": "managed", "type": kind, "change": {"actions": [action], "after": after}}
         for kind, action, after in changes
     ]
-    path.write_text(json.dumps({"format_version": "1.2", "resource_changes": found}))
+    variables = {"region": {"value": REGION}}
+    path.write_text(json.dumps({"resource_changes": found, "variables": variables}))
     return path
 
 
@@ -74,7 +76,7 @@ def test_a_quota_that_nobody_has_raised_is_awss(tmp_path: Path) -> None:
         stub.add_response("get_aws_default_service_quota", value, asked)
         others.add_response("describe_addresses", {"Addresses": [{}, {}, {}]})
         plan = plan_of(tmp_path, *(("aws_eip", "create", {}) for _ in range(3)))
-        [finding] = check(plan, clients.__getitem__)
+        [finding] = check(plan, lambda service, _region: clients[service])
     assert finding.subject == "EC2-VPC Elastic IPs: 3 more, 3 of 5 in use"
     assert finding.wrong.startswith("request 6 ")
 
