@@ -152,16 +152,21 @@ def refresh(
 @app.command()
 def grants(target: Target = "prod", as_json: AsJson = False) -> None:
     """Show who may do what: roles, members, schemas, and what analyst reads and sees masked."""
+    from lakehouse.warehouse.sessions import is_superuser
     from lakehouse.warehouse.streams import grant_rows
 
     with _open(target) as warehouse:
-        rows = grant_rows(warehouse)
+        rows, sees_all = grant_rows(warehouse), is_superuser(warehouse)
     headings = ("role", "what", "on")
     if as_json:
         grants = [dict(zip(headings, row, strict=True)) for row in rows]
-        show_json({"target": target, "grants": grants})
+        show_json({"target": target, "grants": grants, "shows_all_users": sees_all})
     else:
         show_table(headings, rows)
+    if not sees_all:
+        note(
+            "only what is this user's own is shown: a superuser sees all members, rights and masks"
+        )
 
 
 @app.command()

@@ -164,6 +164,7 @@ class Warehouse:
 
 def _connect(settings: WarehouseSettings) -> Connection:
     import redshift_connector
+    from botocore.exceptions import BotoCoreError, ClientError
     from redshift_connector.error import Error
 
     options: dict[str, Any] = {
@@ -179,6 +180,11 @@ def _connect(settings: WarehouseSettings) -> Connection:
     if settings.method == "database":
         options |= {"user": settings.user, "password": settings.password}
     else:
+        if ".redshift-serverless." in settings.host and not settings.serverless:
+            raise TerminalError(
+                f"{settings.host} is a workgroup's endpoint: set LAKEHOUSE_REDSHIFT_SERVERLESS to "
+                "true, and LAKEHOUSE_REDSHIFT_WORKGROUP"
+            )
         options |= {"iam": True, "region": settings.region, "db_user": settings.user or None}
         if settings.serverless:
             options |= {"is_serverless": True, "serverless_work_group": settings.workgroup}
@@ -187,12 +193,18 @@ def _connect(settings: WarehouseSettings) -> Connection:
                 "cluster_identifier": settings.cluster,
                 "group_federation": settings.method == "iam_role",
             }
+    where = f"no connection to Redshift at {settings.host}:{settings.port}"
     try:
         return redshift_connector.connect(**options)
     except (Error, OSError) as error:
         raise TransientError(
-            f"no connection to Redshift at {settings.host}:{settings.port}: {_message(error)}. "
+            f"{where}: {_message(error)}. "
             "Check the endpoint, the security group and LAKEHOUSE_REDSHIFT_METHOD."
+        ) from error
+    except (BotoCoreError, ClientError) as error:
+        raise TerminalError(
+            f"{where}: AWS gives no login for method {settings.method}: {error}. Log in to AWS "
+            "(`aws sts get-caller-identity` says as whom), in the account of the warehouse."
         ) from error
 
 

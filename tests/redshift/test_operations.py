@@ -458,6 +458,7 @@ def test_who_may_see_little_is_told_so(prod: Prod) -> None:
     prod.stand_in.admin(RUNS)
     ann = prod.logged_in_as("ann")
     assert "stores: no streaming view is in sight" in ann.lakehouse("status", code=3)
+    assert "a superuser sees all members, rights and masks" in ann.lakehouse("grants")
     with ann.warehouse() as warehouse:
         found = {each.name: each for each in check_redshift(warehouse, load())}
     with environment(ann.dbt.settings):
