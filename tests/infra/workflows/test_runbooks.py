@@ -212,6 +212,10 @@ class Site:
                 before(line)
             if "--run " in line.text:
                 self.run_left_behind()
+            if "start-job-run" in line.text:  # it has failed
+                job = f"--job-name retail-lakehouse-dev-landing-{self.names['<group>']}"
+                runs = f"aws glue get-job-runs {job} --query JobRuns[].Id --output text"
+                self.shell.run(f"aws glue batch-stop-job-run {job} --job-run-ids $({runs})")
             if "warehouse status" in line.text:  # Redshift refreshes by itself
                 self.shell.run("lakehouse warehouse refresh")
             with self.at_work() if line.text.endswith("delivery verify") else nullcontext():
