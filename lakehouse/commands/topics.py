@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -149,16 +150,33 @@ def peek(
     count: Annotated[int, typer.Option(min=1)] = 1,
     source: SourceOption = None,
     tenant: Tenant = "",
+    personal: Annotated[
+        bool, typer.Option("--personal", help="In clear. Not where output is kept, as a task's is.")
+    ] = False,
 ) -> None:
-    """Print records as they are on the broker, with their coordinates, one JSON object each."""
+    """Print records with their coordinates, one JSON object each, without personal data.
+
+    Of a declared table's records what is personal, not declared or no JSON is said by its length.
+    """
     from lakehouse.kafka.records import read
 
     settings = Settings.from_environment()
-    declared = {table.name: table.topics for table in of_tenant(load(), tenant).tables}
-    name = declared[topic][source or settings.source] if topic in declared else topic
+    connector = source or settings.source
+    tables = of_tenant(load(), tenant).tables
+    named = {name: table for table in tables for name in (table.name, table.topics[connector])}
+    table = named.get(topic)
+    name = table.topics[connector] if table else topic
+    shown = {
+        told
+        for column in (table.columns if table and not personal else ())
+        if column.pii is None
+        for told in column.source_names(connector)
+    }
     for record in read(settings, name, partition, offset, count):
-        shown = record | {"key": _readable(record["key"]), "value": _readable(record["value"])}
-        typer.echo(json.dumps(shown, ensure_ascii=False, indent=1))
+        parts = {part: _readable(record[part]) for part in ("key", "value")}
+        if shown:
+            parts = {part: _without_the_rest(content, shown) for part, content in parts.items()}
+        typer.echo(json.dumps(record | parts, ensure_ascii=False, indent=1))
 
 
 def _connect(source: ConnectorName | None) -> tuple[Topics, ConnectorName]:
@@ -200,3 +218,24 @@ def _readable(content: bytes | None) -> Any:
             return content.decode()
         except UnicodeDecodeError:
             return content.hex()
+
+
+def _without_the_rest(content: Any, shown: set[str]) -> Any:
+    """A key or an event, of whose columns only those in `shown` have their value."""
+    if not isinstance(content, dict):
+        return _length(content)
+    images = {part: content[part] for part in ("before", "after") if part in content}
+    if not images:
+        return {name: value if name in shown else _length(value) for name, value in content.items()}
+    return content | {
+        part: image and _without_the_rest(image, shown) for part, image in images.items()
+    }
+
+
+def _length(value: Any) -> Any:
+    """What a hidden value is like: a pseudonym has 64 hexadecimal digits."""
+    if value is None:
+        return None
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    what = "hexadecimal digits" if re.fullmatch("[0-9a-f]+", text) else "characters"
+    return f"… {len(text)} {what}, hidden"

@@ -149,6 +149,31 @@ def test_peek_shows_records_with_their_coordinates(
     assert [(r["offset"], r["value"]) for r in records] == [(0, {"status": "BEGIN"}), (1, "ff00")]
 
 
+def test_peek_hides_what_is_personal_or_unknown(
+    lakehouse: Lakehouse, clean_broker: KafkaBroker
+) -> None:
+    lakehouse("apply")
+    row = {"customer_id": 7, "first_name": "Ada", "tier": "gold", "phone": "af" * 32, "new": "Ada"}
+    event = {"before": None, "after": row, "op": "c", "source": {"lsn": 9}}
+    write(
+        clean_broker,
+        load().table("customers").topics["postgresql"],
+        json.dumps(event).encode(),
+        b"Ada, no JSON",
+        partitioner="consistent",  # all without a key into the first
+    )
+    for name in ("customers", load().table("customers").topics["postgresql"]):
+        code, output = lakehouse("peek", name, "--count", "2")
+        assert code == 0
+        assert "Ada" not in output
+        assert "af" * 32 not in output
+        for said in ('"tier": "gold"', '"customer_id": 7', '"lsn": 9', '"before": null'):
+            assert said in output
+        assert '"phone": "… 64 hexadecimal digits, hidden"' in output
+        assert '"value": "… 12 characters, hidden"' in output
+    assert "Ada, no JSON" in lakehouse("peek", "customers", "--count", "2", "--personal")[1]
+
+
 def test_a_broker_that_is_not_there_is_named(
     command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
