@@ -57,6 +57,7 @@ UNWALKED = {
     ("operations.md", "Production builds"),
     ("restore_drill.md", "Drill A: the warehouse is gone (2 hours)"),
     ("restore_drill.md", "Drill C: a topic is gone (1 hour)"),
+    ("restore_drill.md", "From the copy in the other account"),
     ("rollback.md", "What is undone, and what is not"),
 }
 
