@@ -24,8 +24,10 @@ module "declarations" {
 locals {
   name       = "${var.project}-${var.environment}"
   account_id = data.aws_caller_identity.this.account_id
-  # The role that S3 replicates with, which the environment's root makes.
-  replication = "arn:aws:iam::${var.source_account_id}:role/${local.name}-replication"
+  # The role that S3 replicates with. The environment's root makes it after this: a principal has to be there
+  # (KMS Developer Guide, "Key policies"), so policies name the account, and the role in their condition.
+  source      = "arn:aws:iam::${var.source_account_id}:root"
+  replication = { "aws:PrincipalArn" = "arn:aws:iam::${var.source_account_id}:role/${local.name}-replication" }
 
   declared_days = values(module.declarations.tables)[*].landing_retention_days
   # As long as `lakehouse landing expire` keeps what it is the copy of: Debezium's own topics follow the
@@ -56,10 +58,13 @@ resource "aws_kms_key" "this" {
           # named among what a failed copy lacks ("Receiving replication failure events", DstPutObjectNotPermitted).
           Sid       = "Replicas"
           Effect    = "Allow"
-          Principal = { AWS = local.replication }
+          Principal = { AWS = local.source }
           Action    = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"]
           Resource  = "*"
-          Condition = { StringEquals = { "kms:EncryptionContext:aws:s3:arn" = aws_s3_bucket.this.arn } }
+          Condition = {
+            StringEquals = { "kms:EncryptionContext:aws:s3:arn" = aws_s3_bucket.this.arn }
+            ArnEquals    = local.replication
+          }
         },
       ],
       [for readers in [var.readers] : {
@@ -164,24 +169,29 @@ resource "aws_s3_bucket_policy" "this" {
           # No ReplicateDelete: what is deleted there stays here.
           Sid       = "Replicas"
           Effect    = "Allow"
-          Principal = { AWS = local.replication }
+          Principal = { AWS = local.source }
           Action    = "s3:ReplicateObject"
           Resource  = "${aws_s3_bucket.this.arn}/landing/*"
+          Condition = { ArnEquals = local.replication }
         },
         {
           Sid       = "ReplicasBucket"
           Effect    = "Allow"
-          Principal = { AWS = local.replication }
+          Principal = { AWS = local.source }
           Action    = ["s3:GetBucketVersioning", "s3:ListBucket"]
           Resource  = aws_s3_bucket.this.arn
+          Condition = { ArnEquals = local.replication }
         },
       ],
       [for readers in [var.readers] : {
         Sid       = "Readers"
         Effect    = "Allow"
         Principal = { AWS = readers }
-        Action    = ["s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "s3:ListBucketVersions"]
-        Resource  = [aws_s3_bucket.this.arn, "${aws_s3_bucket.this.arn}/landing/*"]
+        # The tags: `aws s3 sync` asks for those of files that it copies in parts (aws/aws-cli#5375).
+        Action = [
+          "s3:GetObject", "s3:GetObjectTagging", "s3:GetObjectVersion", "s3:ListBucket", "s3:ListBucketVersions",
+        ]
+        Resource = [aws_s3_bucket.this.arn, "${aws_s3_bucket.this.arn}/landing/*"]
       } if length(readers) > 0],
     )
   })
@@ -190,7 +200,7 @@ resource "aws_s3_bucket_policy" "this" {
 }
 
 # The lock keeps for a while what nobody may remove at all; this removes what retention promises, each
-# file that long after it was copied. What is expired becomes a version first.
+# file that long after it was landed. What is expired becomes a version first.
 resource "aws_s3_bucket_lifecycle_configuration" "this" {
   bucket = aws_s3_bucket.this.id
 

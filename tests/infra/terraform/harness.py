@@ -168,7 +168,7 @@ ON_LOOPBACK = """
 provider "aws" {
   access_key                  = var.access_key
   secret_key                  = var.access_key
-  max_retries                 = 2
+  max_retries                 = 10
   s3_use_path_style           = true
   skip_metadata_api_check     = true
 }

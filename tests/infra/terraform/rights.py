@@ -103,6 +103,7 @@ class Policies:
         if role:
             named = f"arn:aws:sts::{aws.ACCOUNT}:assumed-role/{PREFIX}{call.who}/x"
             asked["principal"] = named
+            context["aws:PrincipalArn"] = f"{ROLE}{PREFIX}{call.who}"
             policies = enumerate(self.identity[call.who])
             asked["identityPolicies"] = [{"name": str(n), "policy": p} for n, p in policies]
             if call.who in self.boundary:
