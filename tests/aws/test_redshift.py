@@ -70,7 +70,9 @@ def test_answer_is_the_one_that_the_page_gives(answer: Answer, tables: Warehouse
     [
         case
         for case in REFUSED.values()
-        if case["page"] != "unverified" and "valid" not in case and _of_tables(case["statement"])
+        if case["page"] != "unverified"
+        and not case.keys() & {"valid", "as"}
+        and _of_tables(case["statement"])
     ],
     ids=lambda case: case["statement"],
 )

@@ -180,14 +180,12 @@ begin
     return round(a / b, 4);
 end
 $$;
-create function redshift.round(value numeric) returns numeric language sql immutable as $$ select round(value) $$;
-create function redshift.round(value numeric, places integer) returns numeric language sql immutable as $$ select round(value, places) $$;
+create function redshift.round(value numeric, places integer default 0) returns numeric language sql immutable as $$ select round(value, places) $$;
 create function redshift.floor(value integer) returns integer language sql immutable as $$ select value $$;
 create function redshift.floor(value bigint) returns bigint language sql immutable as $$ select value $$;
 create function redshift.floor(value float8) returns float8 language sql immutable as $$ select floor(value) $$;
 create function redshift.floor(value numeric) returns numeric language sql immutable as $$ select floor(value) $$;
-create function redshift.trunc(value numeric) returns numeric language sql immutable as $$ select trunc(value) $$;
-create function redshift.trunc(value numeric, places integer) returns numeric language sql immutable as $$ select trunc(value, places) $$;
+create function redshift.trunc(value numeric, places integer default 0) returns numeric language sql immutable as $$ select trunc(value, places) $$;
 -- texts: none is longer than 65,535 bytes
 create function redshift.bounded(value text) returns varchar language plpgsql immutable strict as $$
 begin

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from redshift_standin.books import (
     NOTHING,
@@ -74,19 +75,30 @@ class Statements:
         if _QUERY.match(text):
             return self._query(text, session)
         row, match = match_statement(text)
+        self._check_row(row, match, session)
+        if "as" in row:
+            return re.sub(r"{(\w+)}", lambda label: match[label[1]], row["as"])
+        if "keep" in row:
+            return str(getattr(self._books, row["keep"])(match, session))
+        return str(getattr(self, f"_{row['do']}")(match, text, session)) if "do" in row else text
+
+    def _check_row(self, row: dict[str, Any], match: Match, session: Session) -> None:
+        """Raise Refused for what the row of the tables says beside its synopsis."""
         if session.in_transaction and "outside" in row:
             raise Refused(f"{row['outside']} cannot run inside a transaction block ({row['page']})")
+        for label, told in row.get("needs", {}).items():
+            if not self._books.is_owner(session.acting, label, match[label]):
+                raise Refused(f"{told} ({row['page']}): {match[label]}")
+        for label, can_log_in in (("user", True), ("role", False)):  # each a name space of its own
+            for name in match.all(label):
+                if not self._books.has_identity(name.strip("'"), can_log_in):
+                    raise refusal("no_identity", label, name)
         for name in (*match.all("relation"), *match.all("table")) if "not_of" in row else ():
             if told := row["not_of"].get(self._books.kind(name)):
                 raise refusal(told, name)
         for label, (told, pattern) in row.get("like", {}).items():
             if not re.fullmatch(pattern, match[label]):
                 raise refusal(told, match[label])
-        if "as" in row:
-            return re.sub(r"{(\w+)}", lambda label: match[label[1]], row["as"])
-        if "keep" in row:
-            return str(getattr(self._books, row["keep"])(match, session))
-        return str(getattr(self, f"_{row['do']}")(match, text, session)) if "do" in row else text
 
     # -- queries
 
@@ -105,19 +117,12 @@ class Statements:
             raise refusal("view_read_only", name)
 
     def _translated(self, sql: str, session: Session) -> str:
-        views = self._books.late_binding_views(sql, session.user)
+        views = self._books.late_binding_views(sql, session.acting)
         self._books.sync_external_tables("\n".join([sql, *views.values()]))
         asked = (sql, *map(session.is_on, IDENTIFIERS), *views.items())
         if asked not in self._known:
             self._known[asked] = translate_query(sql, session, views)
         return self._known[asked]
-
-    def _begin(self, match: Match, text: str, _session: Session) -> str:
-        """The level is the database's, whatever a transaction says (r_BEGIN)."""
-        return text.replace(match["level"], "")
-
-    def _nothing(self, _match: Match, _text: str, _session: Session) -> str:
-        return NOTHING
 
     def _set(self, match: Match, _text: str, session: Session) -> str:
         name = match["setting"].lower()
@@ -136,6 +141,12 @@ class Statements:
     def _reset(self, match: Match, _text: str, session: Session) -> str:
         session.settings.pop(match["setting"].lower(), None)
         return NOTHING
+
+    def _become(self, match: Match, text: str, session: Session) -> str:
+        if not self._books.is_owner(session.user):
+            raise refusal("session_authorization")
+        session.settings["session_authorization"] = match["user"].strip("'\"")
+        return text
 
     # -- tables and views
 
@@ -241,9 +252,6 @@ class Statements:
 
     # -- users, roles and masks
 
-    def _grant_role(self, _match: Match, text: str, _session: Session) -> str:
-        return re.sub(r"(?i)\brole\s+", "", text)
-
     def _grant_scoped(self, match: Match, _text: str, _session: Session) -> str:
         """On the tables that are there, and those that will be."""
         verb, schema = match["verb"].lower(), match["schema"]
@@ -263,7 +271,7 @@ class Statements:
                 if re.search(r"\b(create|all)\b", match["schema_privileges"], re.IGNORECASE):
                     raise refusal("grant_create_on_external_schema")
         text = re.sub(r"(?i)\bfor\s+user\b", "for role", text)
-        return re.sub(r"(?i)\b(to|from|,)\s*(role|group)\s+", r"\1 ", text)
+        return re.sub(r"(?i)(\bgrant|\brevoke|\bto|\bfrom|,)\s*(role|group)\s+", r"\1 ", text)
 
 
 class _Column:

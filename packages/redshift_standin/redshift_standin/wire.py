@@ -83,6 +83,11 @@ class Session:
         """Whether a transaction block is open (PostgreSQL's status in ReadyForQuery)."""
         return self.transaction != "I"
 
+    @property
+    def acting(self) -> str:
+        """Whose rights count: the user who logged in, or whom a superuser made of him since."""
+        return self.settings.get("session_authorization", self.user)
+
     def is_on(self, name: str) -> bool:
         """Whether a boolean setting is on; every one is off until it is set."""
         return self.settings.get(name, "off").lower() in ("on", "true", "1")
