@@ -268,5 +268,9 @@ ANSWERS = (
            [["1"]], "query-super"),
     Answer("longest_hash", "select length(sha2('a', 512))", [[128]], "SHA2"),
     Answer("a_super_is_its_json", "select json_parse('{\"a\": \"x\"}')", [['{"a":"x"}']], "query-super"),
+    Answer("blanks_count_in_texts_of_a_super", "select json_size(json_parse('{ \"a\" : \" x\" }')), json_serialize(json_parse('{ \"a\" : \" x\" }'))",
+           [[10, '{"a":" x"}']], "r_json_size"),
+    Answer("listagg_leaves_empty_texts_out", "select listagg(case when a = 1 then '' else 'x' end, ',') within group (order by a) from answered",
+           [["x"]], "r_LISTAGG"),
     Answer("hex_is_lower_case", "select from_varbyte(cast('Z' as varbyte), 'hex')", [["5a"]], "r_FROM_VARBYTE"),
 )  # fmt: skip

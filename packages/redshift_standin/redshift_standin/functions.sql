@@ -72,15 +72,14 @@ $$;
 create function redshift.can_json_parse(value text) returns boolean language sql immutable as $$ select redshift.can_json_parse(convert_to(value, 'UTF8')) $$;
 create function redshift.json_parse(value text) returns redshift.super language sql immutable as $$ select redshift.json_parse(convert_to(value, 'UTF8')) $$;
 create function redshift.json_typeof(value redshift.super) returns varchar language plpgsql immutable strict as $$ begin return json_typeof(value.v); end $$;
-create function redshift.json_size(value redshift.super) returns int language plpgsql immutable strict as $$ begin return octet_length(value.v::text); end $$;
 -- a SUPER keeps no blanks between what it holds
-create function redshift.json_serialize(value redshift.super) returns varchar language plpgsql immutable strict as $$
+create function standin.compact(value redshift.super) returns text language plpgsql immutable strict as $$
 begin
-    return redshift.bounded(replace(
-        regexp_replace((value).v::text, '("(?:[^"\\]|\\.)*")|\s+', '\1', 'g'), '\ue000', '\u0000'
-    ));
+    return replace(regexp_replace(value.v::text, '("(?:[^"\\]|\\.)*")|\s+', '\1', 'g'), '\ue000', '\u0000');
 end
 $$;
+create function redshift.json_size(value redshift.super) returns int language plpgsql immutable strict as $$ begin return octet_length(standin.compact(value)); end $$;
+create function redshift.json_serialize(value redshift.super) returns varchar language plpgsql immutable strict as $$ begin return redshift.bounded(standin.compact(value)); end $$;
 -- a number with an exponent becomes a FLOAT8
 create function redshift.is_float(value redshift.super) returns boolean language plpgsql immutable strict as
     $$ begin return json_typeof(value.v) = 'number' and value.v::text ~ '[eE]'; end $$;

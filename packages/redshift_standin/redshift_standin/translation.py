@@ -254,7 +254,7 @@ def _order_lists(tree: exp.Expr) -> None:
         joined = exp.Anonymous(
             this="string_agg",
             expressions=[
-                _cast(listed.this, "text"),
+                exp.Nullif(this=_cast(listed.this, "text"), expression=exp.Literal.string("")),
                 exp.Var(this=f"{to_postgres(separator)} {order}"),
             ],
         )
