@@ -250,6 +250,38 @@ def test_merge_refuses_two_rows_for_one(connection: Connection) -> None:
     )
 
 
+def test_ordinary_user_sees_his_own_rights_only(connection: Connection, plain: Connection) -> None:
+    """r_SVV_ATTACHED_MASKING_POLICY, r_SVV_USER_GRANTS, r_SVV_RELATION_PRIVILEGES and their like."""
+    for statement in (
+        "create table seen (c varchar(20))",
+        "create role seeing",
+        "create role unseen",
+        "grant role seeing to plain",
+        "grant role unseen to engineer",
+        "grant select on seen to role seeing, role unseen, engineer",
+        "create masking policy of_seen with (value varchar(20)) using (cast(null as varchar(20)))",
+        "attach masking policy of_seen on seen (c) to role seeing",
+    ):
+        _run(connection, statement)
+    for question, all_of_them, his_own in (
+        ("policy_name from svv_masking_policy where policy_name = 'of_seen'", [["of_seen"]], []),
+        ("grantee from svv_attached_masking_policy where table_name = 'seen'", [["seeing"]], []),
+        (
+            "role_name from svv_user_grants where role_name in ('seeing', 'unseen')",
+            [["seeing"], ["unseen"]],
+            [["seeing"]],
+        ),
+        (
+            "identity_name from svv_relation_privileges where relation_name = 'seen'"
+            " and privilege_type = 'SELECT' and identity_name in ('seeing', 'unseen')",
+            [["seeing"], ["unseen"]],
+            [["seeing"]],
+        ),
+    ):
+        assert _run(connection, f"select {question} order by 1") == all_of_them
+        assert _run(plain, f"select {question} order by 1") == his_own
+
+
 @pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: answer.question)
 def test_answer_is_the_one_that_the_page_gives(answer: Answer, connection: Connection) -> None:
     """`make test-aws` asks a real Redshift the same."""

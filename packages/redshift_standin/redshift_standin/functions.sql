@@ -352,6 +352,13 @@ create view standin.columns as
     select schema_name::text, view_name::text, column_name::text, data_type::text, false, false
     from redshift.pg_get_late_binding_view_cols()
         as cols(schema_name name, view_name name, column_name name, data_type varchar, place int);
+-- rights of users and roles that the asking user has access to: of all for a superuser (r_SVV_RELATION_PRIVILEGES)
+create function standin.rights(acl aclitem[]) returns table (
+    privilege_type text, identity_id int, identity_name name, identity_type text, admin_option boolean
+) language sql stable as $$
+    select upper(a.privilege_type), r.oid::int, r.rolname, 'role', a.is_grantable
+    from aclexplode(acl) as a inner join pg_roles as r on a.grantee = r.oid and pg_has_role(current_user, r.oid, 'usage')
+$$;
 -- what relations are that are no tables
 create view standin.kinds as
     select schema_name, table_name, 'external' as kind from standin.external_tables

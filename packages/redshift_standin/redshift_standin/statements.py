@@ -262,8 +262,6 @@ class Statements:
         )
 
     def _grant(self, match: Match, text: str, session: Session) -> str:
-        if re.search(r"\b(drop|alter)\b", match["privileges"], re.IGNORECASE):
-            raise refusal("not_in_tables", "a privilege to drop or alter")
         for schema in match.all("schema"):
             if any(self._books.external_schema(schema)):
                 if session.in_transaction:
