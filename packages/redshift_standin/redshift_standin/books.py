@@ -124,9 +124,10 @@ class Books:
                 return database.fetchall()
 
     def kind(self, name: str) -> str:
-        """What the relation `name` is: table, view, materialized, external (nothing yet: table)."""
+        """What `name` is: table, view, materialized, external; or unmade, in an external schema."""
         found = self.rows(f"select kind from standin.kinds {where(name)}")
-        return str(found[0][0]) if found else "table"
+        in_lake = self.external_schema(schema_and_table(name)[0])[0] if "." in name else ""
+        return str(found[0][0]) if found else "unmade" if in_lake else "table"
 
     def columns(self, name: str) -> dict[str, str]:
         """The columns of the relation `name`, with their types."""

@@ -265,16 +265,12 @@ create table standin.stream_positions (
 );
 create table standin.table_attributes (relation oid primary key, attributes text not null);
 create function standin.check_key(relation text, key text) returns void language plpgsql as $$
+declare
+    kind oid := (select atttypid from pg_attribute where attrelid = to_regclass(relation) and attname = key and not attisdropped);
 begin
-    if not exists (
-        select from pg_attribute where attrelid = to_regclass(relation) and attname = key and not attisdropped
-    ) then
+    if kind is null then
         raise exception using message = format('column "%s" specified as distkey/sortkey is not in the table', key);
-    end if;
-    if exists (
-        select from pg_attribute where attrelid = to_regclass(relation) and attname = key
-            and atttypid = 'redshift.super'::regtype
-    ) then
+    elsif kind = 'redshift.super'::regtype then
         raise exception using message = 'a SUPER column can''t be a distribution or sort key (limitations-super)';
     end if;
 end

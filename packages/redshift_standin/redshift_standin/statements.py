@@ -266,7 +266,7 @@ class Statements:
             if any(self._books.external_schema(schema)):
                 if session.in_transaction:
                     raise refusal("external_in_transaction", "GRANT")
-                if re.search(r"\b(create|all)\b", match["schema_privileges"], re.IGNORECASE):
+                if match["schema_privileges"].lower() != "usage":
                     raise refusal("grant_create_on_external_schema")
         text = re.sub(r"(?i)\bfor\s+user\b", "for role", text)
         return re.sub(r"(?i)(\bgrant|\brevoke|\bto|\bfrom|,)\s*(role|group)\s+", r"\1 ", text)
