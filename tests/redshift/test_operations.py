@@ -131,14 +131,14 @@ def test_deployment_can_be_repeated_and_gives_each_role_its_own(prod: Prod) -> N
     plan = _statements(prod.lakehouse("deploy", "--dry-run", code=3))
     assert _statements(prod.lakehouse("deploy")) == plan
     assert prod.lakehouse("deploy") == "nothing to do\n"
-    prod.stand_in.admin("update standin.external_tables set properties = lower(properties)")
+    prod.rows("update standin.external_tables set properties = lower(properties) returning 1")
     assert prod.lakehouse("deploy", "--dry-run") == "nothing to do\n", "no page says FAIL or fail"
     for change in (
         "columns = replace(columns, '16777216', '64000')",
         "properties = left(properties, 20)",
     ):
-        prod.stand_in.admin(
-            f"update standin.external_tables set {change} where table_name = 'stores'"
+        prod.rows(
+            f"update standin.external_tables set {change} where table_name = 'stores' returning 1"
         )
         remade = _statements(prod.lakehouse("deploy"))
         assert [each.splitlines()[1] for each in remade] == [

@@ -48,8 +48,9 @@ FUNCTIONS: dict[str, str] = {
     name: name if {"pg", "leader"} & set(row[2:]) and "redshift" not in row else f"redshift.{name}"
     for name, row in SYNTAX["functions"].items()
 }
-# r_pg_keywords: "You can use the reserved words with delimited identifiers"; it has no `type`
+# r_pg_keywords: "You can use the reserved words with delimited identifiers"; it has no `type`.
 RESERVED = {word.strip().lower() for word in Redshift.Generator.RESERVED_KEYWORDS} - {"type"}
+RESERVED |= {"ctid", "xmin", "xmax", "cmin", "cmax"}  # system columns (r_CREATE_TABLE_NEW)
 
 
 class Refused(Exception):  # noqa: N818 - what Redshift does
@@ -365,6 +366,7 @@ _BLANKS_KEPT = (exp.DPipe, exp.Anonymous, exp.GroupConcat, exp.Trim, exp.StrPosi
 _TRUTHS = (exp.Boolean, exp.Predicate, exp.Not, exp.And, exp.Or)
 _ROWS = (exp.In, exp.Values, exp.Insert, exp.Tuple, exp.Subquery)
 _LOOKS: dict[str, Callable[[Any], Any]] = {
+    "no_catalog": lambda table: re.match(SYNTAX["no_catalogs"], f"{table.db}.{table.name}".lower()),
     "values_as_table": lambda values: not isinstance(values.parent, exp.Insert),
     "window_distinct": lambda window: window.this.find(exp.Distinct) is not None,
     "window_literal": _literal_in_window,

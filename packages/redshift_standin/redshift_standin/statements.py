@@ -160,9 +160,6 @@ class Statements:
         # c_unsupported-postgresql-features: unique, primary and foreign keys are informational only
         parts = [_Column(part) for part in match.parts("column")]
         attributes = " ".join([match["attributes"], *(part.attributes for part in parts)])
-        keys = check_attributes(attributes.lower())
-        if any(part.kind == "super" and part.name in keys for part in parts):
-            raise refusal("super_as_key")
         if not {part.name for part in parts}.issuperset(map(folded, match.all("keyed"))):
             raise refusal("key_columns")
         temporary = "temporary " if match["temporary"] else ""
