@@ -32,6 +32,8 @@ def test_a_mark_of_the_source_is_followed_into_the_warehouse(world: World) -> No
         verified(world)
 
     world.prod.dbt.build("--select", "models/staging/retail/logs")
+    lake.beat()  # the build may have taken longer than a mark is new
+    lake.land(HEARTBEAT)
     code, said = verified(world)
     assert (code, "the mark is landed, and every record that Kafka had" in said) == (0, True), said
 
