@@ -17,6 +17,7 @@ from lakehouse.console import AsJson, Exit, Tenant, say, show_json, show_table
 from lakehouse.source.tenants import of_tenant
 
 if TYPE_CHECKING:
+    from ingestion.declarations import Table
     from lakehouse.kafka.admin import Topics
     from lakehouse.kafka.topics import Finding
 
@@ -160,22 +161,17 @@ def peek(
     """
     from lakehouse.kafka.records import read
 
-    settings = Settings.from_environment()
+    settings, declared = Settings.from_environment(), load()
     connector = source or settings.source
-    tables = of_tenant(load(), tenant).tables
-    named = {name: table for table in tables for name in (table.name, table.topics[connector])}
-    table = named.get(topic)
-    name = table.topics[connector] if table else topic
-    shown = {
-        told
-        for column in (table.columns if table and not personal else ())
-        if column.pii is None
-        for told in column.source_names(connector)
-    }
+    own = {table.name: table for table in of_tenant(declared, tenant).tables}
+    name = own[topic].topics[connector] if topic in own else topic
+    # Whoever's topic it is: a tenant's may be typed without saying whose.
+    of_tables = {table.topics[connector]: table for part in declared.parts for table in part.tables}
+    table = None if personal else of_tables.get(name)
     for record in read(settings, name, partition, offset, count):
         parts = {part: _readable(record[part]) for part in ("key", "value")}
-        if shown:
-            parts = {part: _without_the_rest(content, shown) for part, content in parts.items()}
+        if table:
+            parts = _without_personal(parts, table, connector)
         typer.echo(json.dumps(record | parts, ensure_ascii=False, indent=1))
 
 
@@ -220,16 +216,34 @@ def _readable(content: bytes | None) -> Any:
             return content.hex()
 
 
-def _without_the_rest(content: Any, shown: set[str]) -> Any:
-    """A key or an event, of whose columns only those in `shown` have their value."""
-    if not isinstance(content, dict):
-        return _length(content)
-    images = {part: content[part] for part in ("before", "after") if part in content}
-    if not images:
-        return {name: value if name in shown else _length(value) for name, value in content.items()}
-    return content | {
-        part: image and _without_the_rest(image, shown) for part, image in images.items()
+# Of an event what is no image of a row (Debezium, "Change events").
+_ABOUT = {"op", "source", "transaction", "ts_ms", "ts_us", "ts_ns"}
+
+
+def _without_personal(
+    parts: dict[str, Any], table: Table, connector: ConnectorName
+) -> dict[str, Any]:
+    """Key and value, of whose columns only the declared ones without `pii` have their values."""
+    shown = {
+        name
+        for column in table.columns
+        if column.pii is None
+        for name in column.source_names(connector)
     }
+    value = parts["value"]
+    if isinstance(value, dict):
+        value = {
+            name: part if name in _ABOUT else _only(shown, part) for name, part in value.items()
+        }
+    else:
+        value = _length(value)
+    return {"key": _only(shown, parts["key"]), "value": value}
+
+
+def _only(shown: set[str], row: Any) -> Any:
+    if not isinstance(row, dict):
+        return _length(row)
+    return {name: value if name in shown else _length(value) for name, value in row.items()}
 
 
 def _length(value: Any) -> Any:
@@ -237,5 +251,5 @@ def _length(value: Any) -> Any:
     if value is None:
         return None
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    what = "hexadecimal digits" if re.fullmatch("[0-9a-f]+", text) else "characters"
-    return f"… {len(text)} {what}, hidden"
+    is_hash = isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value)
+    return f"… {len(text)} {'hexadecimal digits' if is_hash else 'characters'}, hidden"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,8 @@ from lakehouse.kafka.topics import DAY_MILLISECONDS, ActualTopic, Topic, desired
 from playground.services.kafka import KafkaBroker
 from tests.integration.records import settings_of, write
 from tests.kit.command_line import CommandLine
+from tests.kit.tenants import declare_tenants
+from tests.kit.warehouse import copy_project
 
 Lakehouse = Callable[..., tuple[int, str]]
 
@@ -172,6 +175,26 @@ def test_peek_hides_what_is_personal_or_unknown(
         assert '"phone": "… 64 hexadecimal digits, hidden"' in output
         assert '"value": "… 12 characters, hidden"' in output
     assert "Ada, no JSON" in lakehouse("peek", "customers", "--count", "2", "--personal")[1]
+
+
+def test_peek_hides_a_tenants_too_whoever_is_not_named(
+    lakehouse: Lakehouse,
+    clean_broker: KafkaBroker,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    declared = declare_tenants(copy_project(tmp_path / "project", {"retail": 1}))
+    monkeypatch.setattr("lakehouse.commands.topics.load", lambda: declared)
+    topic = declared.tenants["de"].table("customers").topics["postgresql"]
+    write(clean_broker, topic, b'{"after": {"first_name": "Ada"}, "message": "Ada"}')
+    write(clean_broker, "of_no_table", b'{"status": "BEGIN"}')
+    for arguments in ((topic,), ("customers", "--tenant", "de")):
+        code, output = lakehouse("peek", *arguments)
+        assert (code, output.count("… 3 characters, hidden")) == (0, 2), output
+    assert '"BEGIN"' in lakehouse("peek", "of_no_table")[1]
+    code, output = lakehouse("peek", "customers")
+    assert code == Exit.ERROR
+    assert "say which by --tenant" in output
 
 
 def test_a_broker_that_is_not_there_is_named(
