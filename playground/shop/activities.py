@@ -25,7 +25,8 @@ def sign_up(draft: Draft) -> None:
     place = books.market.locale(rng, customer_id)
     customer = rows.customer(books, customer_id, place, at)
     if len(books.customers) and rng.random() < 0.05:
-        customer = rows.duplicate(customer, _known(draft, books.customers.pick(rng)))
+        known = _rows(draft, "customers", "customer_id", books.customers.pick(rng))
+        customer = rows.duplicate(customer, known[0])
     draft.add(Insert("customers", [customer]))
     addresses = [
         rows.address(books, (customer_id, number), number == 1, place, at)
@@ -526,16 +527,6 @@ def count_stock(draft: Draft) -> None:
     )
 
 
-def _known(draft: Draft, customer_id: Key) -> Row:
-    """What another account of the same person repeats."""
-    ((row,),) = draft.books.read(
-        "select to_jsonb(row)::text from public.customers as row where customer_id = %s",
-        (customer_id,),
-    )
-    known: Row = json.loads(row)
-    return known
-
-
 def _returned(order_id: Key, line_no: int, quantity: int, at: str) -> Row:
     return {
         "order_id": order_id,
@@ -563,13 +554,17 @@ def _bury(draft: Draft, tables: tuple[str, ...], column: str, key: Key) -> None:
     """Delete the rows of `key` in `tables` (children first) and remember them all."""
     buried: list[tuple[str, list[Row]]] = []
     for table in tables:
-        found = draft.books.read(
-            f"select to_jsonb(row)::text from public.{table} as row where {column} = %s "
-            "order by to_jsonb(row)::text",
-            (key,),
-        )
-        # Decimals as text: a float would not hold the large ones.
-        removed: list[Row] = [json.loads(row, parse_float=str) for (row,) in found]
+        removed = _rows(draft, table, column, key)
         draft.add(Delete(table, removed))
         buried.insert(0, (table, removed))
     draft.bury(buried)
+
+
+def _rows(draft: Draft, table: str, column: str, key: Key) -> list[Row]:
+    """The rows of `key` as they are; decimals as text: a float would not hold the large ones."""
+    found = draft.books.read(
+        f"select to_jsonb(row)::text from public.{table} as row where {column} = %s "
+        "order by to_jsonb(row)::text",
+        (key,),
+    )
+    return [json.loads(row, parse_float=str) for (row,) in found]

@@ -183,7 +183,7 @@ class Stress(Market):
         """`usual`, but one time in fifty an awkward text, cut to `longest` characters."""
         if rng.random() < 0.02:
             usual = AWKWARD[rng.randrange(len(AWKWARD))]
-        return usual[:longest]
+        return super().text(rng, usual, longest)
 
     def locale(self, rng: Random, customer_id: Key) -> Locale:
         """Anywhere."""

@@ -58,6 +58,7 @@ class Lake:
 
     def __post_init__(self) -> None:
         self._storage = open_storage(str(self.root))
+        self._admin = AdminClient({"bootstrap.servers": self.servers, "log_level": 0})
         self._storage.put(layout.IDENTITY, b'{"id": "lake"}')
         for table in (*(table.name for table in self.declarations.tables), NOTIFICATIONS):
             self._storage.put(layout.schema_file(table), empty_file())
@@ -76,19 +77,17 @@ class Lake:
 
     def create(self, tables: Iterable[str]) -> None:
         """Make the topics of `tables`, empty."""
-        admin = AdminClient({"bootstrap.servers": self.servers, "log_level": 0})
         # the events are of 2024: a retention by time would delete them
         topics = [
             NewTopic(self.topic(table), self.partitions, 1, config={"retention.ms": "-1"})
             for table in tables
         ]
-        for future in admin.create_topics(topics).values():
+        for future in self._admin.create_topics(topics).values():
             future.result(20)
 
     def recreate(self, table: str) -> None:
         """Delete the topic and make it again: its offsets start at 0, its id is another."""
-        admin = AdminClient({"bootstrap.servers": self.servers, "log_level": 0})
-        for future in admin.delete_topics([self.topic(table)]).values():
+        for future in self._admin.delete_topics([self.topic(table)]).values():
             future.result(20)
         self._incarnations[table] += 1
         while True:
@@ -163,8 +162,7 @@ class Lake:
         ]
 
     def _topic_id(self, table: str) -> str:
-        admin = AdminClient({"bootstrap.servers": self.servers, "log_level": 0})
-        [described] = admin.describe_topics(TopicCollection([self.topic(table)])).values()
+        [described] = self._admin.describe_topics(TopicCollection([self.topic(table)])).values()
         return str(described.result(20).topic_id)
 
     def _read(self, table: str, number: int, start: int) -> tuple[list[dict[str, object]], int]:
