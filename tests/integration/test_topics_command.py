@@ -185,13 +185,17 @@ def test_peek_hides_a_tenants_too_whoever_is_not_named(
 ) -> None:
     declared = declare_tenants(copy_project(tmp_path / "project", {"retail": 1}))
     monkeypatch.setattr("lakehouse.commands.topics.load", lambda: declared)
-    topic = declared.tenants["de"].table("customers").topics["postgresql"]
-    write(clean_broker, topic, b'{"after": {"first_name": "Ada"}, "message": "Ada"}')
-    write(clean_broker, "of_no_table", b'{"status": "BEGIN"}')
+    of_de = declared.tenants["de"]
+    topic = of_de.table("customers").topics["postgresql"]
+    of_no_table = of_de.connectors["postgresql"].heartbeat_topic
+    lakehouse("apply")
+    event = b'{"after": {"first_name": "Ada"}, "message": "Ada"}'
+    write(clean_broker, topic, event, partitioner="consistent")
+    write(clean_broker, of_no_table, b'{"status": "BEGIN"}')
     for arguments in ((topic,), ("customers", "--tenant", "de")):
         code, output = lakehouse("peek", *arguments)
         assert (code, output.count("… 3 characters, hidden")) == (0, 2), output
-    assert '"BEGIN"' in lakehouse("peek", "of_no_table")[1]
+    assert '"BEGIN"' in lakehouse("peek", of_no_table)[1]
     code, output = lakehouse("peek", "customers")
     assert code == Exit.ERROR
     assert "say which by --tenant" in output
