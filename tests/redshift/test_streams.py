@@ -465,7 +465,7 @@ def test_a_run_that_fell_silent_is_taken_over_and_writes_no_more(
     assert "in session 71 now" in told
 
     prod.rows(
-        "update sys_query_history set status = 'success', end_time = end_time - interval '9 min'"
+        "update sys_query_history set status = 'success', end_time = now() - interval '12 min'"
         " returning 1"
     )
     prod.dbt.build(*selection)
