@@ -57,6 +57,10 @@ OnTarget = Annotated[
         help="Whose warehouse: dbt's target; by default LAKEHOUSE_ENVIRONMENT's, else local.",
     ),
 ]
+OnRedshift = Annotated[
+    Literal["dev", "qa", "prod"],
+    typer.Option("--target", envvar="LAKEHOUSE_ENVIRONMENT", help="dbt target on Redshift."),
+]
 Part = str | tuple[str, str]
 """A text, or a text and its style."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ingestion.errors import TerminalError
-from lakehouse.console import AsJson, Exit, note, say, show_json
+from lakehouse.console import AsJson, Exit, OnRedshift, note, say, show_json
 from lakehouse.settings import CommandSettings
 
 if TYPE_CHECKING:
@@ -22,12 +22,7 @@ def compare(
         list[str] | None,
         typer.Argument(help="schema.table; by default every table that the local warehouse has."),
     ] = None,
-    target: Annotated[
-        str,
-        typer.Option(
-            envvar="LAKEHOUSE_ENVIRONMENT", help="dbt target on Redshift: dev, qa or prod."
-        ),
-    ] = "prod",
+    target: OnRedshift = "prod",
     limit: Annotated[int, typer.Option(help="Differing rows to print of each side.")] = 5,
     as_json: AsJson = False,
 ) -> None:
@@ -40,10 +35,10 @@ def compare(
     from lakehouse.warehouse.connection import Warehouse, WarehouseSettings
     from lakehouse.warehouse.sides import DuckDbSide, RedshiftSide
 
-    found = []
+    found, settings = [], WarehouseSettings.from_environment(target)
     with (
         closing(DuckDbSide(CommandSettings.from_environment().duckdb)) as first,
-        closing(RedshiftSide(Warehouse(WarehouseSettings.from_environment(target)))) as second,
+        closing(RedshiftSide(Warehouse(settings))) as second,
     ):
         wanted = tables or [
             f"{schema}.{name}" for schema in SCHEMAS for name in first.columns(schema)

@@ -82,6 +82,11 @@ def reconcile(
     if context.invoked_subcommand:
         return
     settings, declared = CommandSettings.from_environment(), of_tenant(load(), tenant)
+    if settings.environment:
+        raise TerminalError(
+            "the audit is the playground shop's, and compared with target local. "
+            f"`lakehouse reconcile rows` compares target {settings.environment} with the source"
+        )
     if not settings.source_dsn:
         raise TerminalError(
             "which source? Set LAKEHOUSE_SOURCE_DSN to the shop's PostgreSQL database"

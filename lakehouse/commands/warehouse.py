@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ingestion.declarations import load
 from ingestion.settings import Settings
-from lakehouse.console import AsJson, Exit, note, say, show_json, show_table
+from lakehouse.console import AsJson, Exit, OnRedshift, note, say, show_json, show_table
 from lakehouse.warehouse.streams import STALE_SECONDS
 
 if TYPE_CHECKING:
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True, help="Deploy the streams and roles on Redshift, and look after them."
 )
-Target = Annotated[
-    Literal["dev", "qa", "prod"],
-    typer.Option(envvar="LAKEHOUSE_ENVIRONMENT", help="dbt target on Redshift."),
-]
 DryRun = Annotated[
     bool,
     typer.Option("--dry-run", help="Send nothing; exit with 3 when there is something to send."),
@@ -32,7 +28,7 @@ DryRun = Annotated[
 
 
 @app.command()
-def deploy(target: Target = "prod", dry_run: DryRun = False, as_json: AsJson = False) -> None:
+def deploy(target: OnRedshift = "prod", dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Make what dbt's models read: external tables, streaming views, roles, grants, masks.
 
     Each statement is printed before it is sent. A second time there is nothing to do.
@@ -47,7 +43,7 @@ def deploy(target: Target = "prod", dry_run: DryRun = False, as_json: AsJson = F
 
 
 @app.command()
-def access(target: Target = "prod", dry_run: DryRun = False, as_json: AsJson = False) -> None:
+def access(target: OnRedshift = "prod", dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Make users, roles, grants and masks alone, after new marts were built.
 
     Analysts do not read a table whose masks cannot be attached: the command ends with an error, and
@@ -60,7 +56,7 @@ def access(target: Target = "prod", dry_run: DryRun = False, as_json: AsJson = F
 
 
 @app.command()
-def archive(target: Target = "prod", dry_run: DryRun = False, as_json: AsJson = False) -> None:
+def archive(target: OnRedshift = "prod", dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Empty the streaming views into their archives, and the archives of what landing holds."""
     from lakehouse.warehouse.streaming_views import archive_streams
 
@@ -70,7 +66,7 @@ def archive(target: Target = "prod", dry_run: DryRun = False, as_json: AsJson = 
 
 @app.command()
 def status(
-    target: Target = "prod",
+    target: OnRedshift = "prod",
     stale_minutes: Annotated[
         int, typer.Option(min=1, help="A last refresh that is older asks for attention.")
     ] = STALE_SECONDS // 60,
@@ -102,7 +98,7 @@ def status(
 
 
 @app.command()
-def measure(target: Target = "prod") -> None:
+def measure(target: OnRedshift = "prod") -> None:
     """Print the warehouse's metrics, and put them into CloudWatch where there is one.
 
     The alarms on streaming views, quarantine, drift and stale marts look at them; a schedule runs
@@ -135,7 +131,7 @@ def refresh(
         int,
         typer.Option(min=0, help="Seconds that automatic refreshes may take to end, in all."),
     ] = 300,
-    target: Target = "prod",
+    target: OnRedshift = "prod",
 ) -> None:
     """Refresh streaming views now; automatic refreshes go on as they are.
 
@@ -150,7 +146,7 @@ def refresh(
 
 
 @app.command()
-def grants(target: Target = "prod", as_json: AsJson = False) -> None:
+def grants(target: OnRedshift = "prod", as_json: AsJson = False) -> None:
     """Show who may do what: roles, members, schemas, and what analyst reads and sees masked."""
     from lakehouse.warehouse.sessions import is_superuser
     from lakehouse.warehouse.streams import grant_rows
@@ -170,7 +166,7 @@ def grants(target: Target = "prod", as_json: AsJson = False) -> None:
 
 
 @app.command()
-def sessions(target: Target = "prod", as_json: AsJson = False) -> None:
+def sessions(target: OnRedshift = "prod", as_json: AsJson = False) -> None:
     """Show who is at work: statements, open transactions, who waits for whose lock.
 
     A session that belongs to a run has its number. Exits with 3 when a session waits for another.
@@ -204,7 +200,7 @@ def end(
     run: Annotated[
         int | None, typer.Option(help="Instead of a session: a run that has not ended.")
     ] = None,
-    target: Target = "prod",
+    target: OnRedshift = "prod",
 ) -> None:
     """End a session, or a run with all its sessions: what they have not committed is undone.
 

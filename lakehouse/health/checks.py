@@ -335,7 +335,8 @@ def check_warehouse(settings: CommandSettings, declarations: Declarations) -> Re
 
     warehouse = read_warehouse(settings, declarations)
     if warehouse.problem:
-        return Result("warehouse", "attention", warehouse.problem)
+        state: State = "attention" if warehouse.answers else "broken"
+        return Result("warehouse", state, warehouse.problem)
     run = warehouse.last_run
     if run is None:
         return Result("warehouse", "attention", "nothing built yet", "run `dbt build`")

@@ -59,13 +59,17 @@ class Behind:
 
 @dataclass(frozen=True)
 class Warehouse:
-    """What could be read; `problem` says in a sentence why there is nothing else."""
+    """What could be read; `problem` says in a sentence why there is nothing else.
+
+    `answers` is whether it answered at all.
+    """
 
     logs: Mapping[str, LogState] = field(default_factory=dict)
     last_run: Run | None = None
     drift: tuple[Drift, ...] = ()
     behind: tuple[Behind, ...] = ()
     problem: str | None = None
+    answers: bool = True
 
 
 Query = Callable[[str], list[tuple[Any, ...]]]
@@ -117,7 +121,7 @@ def read_redshift(target: str, declarations: Declarations) -> Warehouse:
                 return replace(found, problem=f"this user may not read {operations}.runs")
             return found
     except LakehouseError as error:
-        return Warehouse(problem=str(error))
+        return Warehouse(problem=str(error), answers=False)
 
 
 def _read(query: Query, prefix: str, declarations: Declarations) -> Warehouse:

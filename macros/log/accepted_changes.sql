@@ -12,8 +12,7 @@ select
     {%- endfor %}
     {%- for column in declared if folds(column) %}
     {%- for image in ['', '_before_'] %}
-    cast({{ case_folded(image ~ column['name']) }} as varchar({{ varchar_length(column['type']['length']) }}))
-        as {{ image }}_folded_{{ column['name'] }},
+    cast({{ case_folded(image ~ column['name']) }} as {{ sql_type(column['type']) }}) as {{ image }}_folded_{{ column['name'] }},
     {%- endfor %}
     {%- endfor %}
     _cdc_op,

@@ -163,8 +163,8 @@ judged as (
 {% endmacro %}
 
 {#-
-  Texts of the log's own columns have their width here: of a CASE Redshift takes that of the longest literal,
-  and a longer one in a later release would have the column written anew.
+  Each column has its declared type here, whatever an engine makes of a CASE: Redshift gives a text the width of
+  the longest literal, and a longer one in a later release would have the column written anew.
 -#}
 {% macro _decided(table, logged, origins) %}
 {% set columns = _of_the_source(logged) %}
@@ -205,27 +205,27 @@ typed as (
 decided as (
     select
         {%- for column in logged %}
-        _row_{{ column['name'] }} as {{ column['name'] }},
+        {{ _as_declared('_row_' ~ column['name'], column) }} as {{ column['name'] }},
         {%- endfor %}
         {%- for column in logged %}
-        _before_{{ column['name'] }},
+        {{ _as_declared('_before_' ~ column['name'], column) }} as _before_{{ column['name'] }},
         {%- endfor %}
         cast(case when reject_reason is null then op end as varchar(1)) as _cdc_op,
         cast(case when reject_reason is null then source_epoch || ':' || change_position end as varchar(67))
             as _cdc_position,
         case when reject_reason is null then commit_is_known end as _cdc_commit_known,
         case when reject_reason is null then {{ from_epoch_ms('committed_ms') }} end as _cdc_committed_at,
-        case when reject_reason is null and kafka_value is not null
+        cast(case when reject_reason is null and kafka_value is not null
             then {{ cdc_history.row_hash(logged, prefix='_row_') }}
-        end as _cdc_row_hash,
-        case when reject_reason is null and has_before
+        end as varchar(32)) as _cdc_row_hash,
+        cast(case when reject_reason is null and has_before
             then {{ cdc_history.row_hash(logged, prefix='_before_') }}
-        end as _cdc_before_hash,
+        end as varchar(32)) as _cdc_before_hash,
         cast(case when reject_reason is null then row_lacks end as {{ names_type }}) as _cdc_not_carried,
         cast(case when reject_reason is null and has_before then before_lacks end as {{ names_type }})
             as _cdc_before_not_carried,
         cast(case when reject_reason is null then trim(',' from row_missing) end as {{ names_type }}) as _cdc_missing_columns,
-        case when reject_reason is null or reject_reason like 'missing_column:%' then unknown_columns end
+        cast(case when reject_reason is null or reject_reason like 'missing_column:%' then unknown_columns end as varchar(65535))
             as _cdc_unknown_columns,
         cast(case when reject_reason is null then {{ replaced_columns('typed', columns) }} end as {{ names_type }})
             as _cdc_replaced_columns,
@@ -239,7 +239,7 @@ decided as (
         cast(case when kafka_value is not null then reject_reason end as varchar(160)) as _cdc_reject_reason,
         case when kafka_value is not null and reject_reason is not null then kafka_key end as kafka_key,
         case when reject_reason is not null then kafka_value end as kafka_value,
-        '{{ declaration_hash(table) }}' as _cdc_declaration,
+        cast('{{ declaration_hash(table) }}' as varchar(32)) as _cdc_declaration,
         kafka_topic,
         _cdc_incarnation,
         kafka_partition,
@@ -249,3 +249,8 @@ decided as (
     from typed
 )
 {% endmacro %}
+
+{#- The tenant, which no source has, has its type already. -#}
+{% macro _as_declared(name, column) -%}
+    {{ 'cast(' ~ name ~ ' as ' ~ sql_type(column['type']) ~ ')' if column['source_names'] else name }}
+{%- endmacro %}

@@ -101,6 +101,14 @@
     ({{ offset_to_utc(text) }} not between {{ _edge('timestamp', 'first') }} and {{ _edge('timestamp', 'last') }})
 {%- endmacro %}
 
+{#- The engine's type for a declared one, as `column_types` parses it. -#}
+{% macro sql_type(type) -%}
+    {%- if type['name'] == 'varchar' -%} varchar({{ varchar_length(type['length']) }})
+    {%- elif type['name'] == 'decimal' -%} decimal({{ type['precision'] }}, {{ type['scale'] }})
+    {%- else -%} {{ type['name'] }}
+    {%- endif -%}
+{%- endmacro %}
+
 {#-
   SQL: a float without its sign as a whole number of units of the declared scale, half a unit counts as
   one. IEEE arithmetic of at most 15 digits: every engine comes to the same double.
@@ -116,17 +124,17 @@
 
 {% macro typed_value(text, type) -%}
     {%- if type['name'] == 'varchar' -%}
-        cast({{ text }} as varchar({{ varchar_length(type['length']) }}))
+        cast({{ text }} as {{ sql_type(type) }})
     {%- elif type['name'] == 'decimal' -%}
         {%- set number = 'case when not ' ~ _is_no_number(text) ~ ' then ' ~ text ~ ' end' if type['has_answer'] else text -%}
         {%- if type['from_float'] -%}
             cast(
                 cast(case when {{ text }} like '-%' then -1 else 1 end * cast({{ _float_units(number, type) }} as bigint) as decimal({{ type['precision'] }}, 0))
                 * cast('{{ '0.' ~ '0' * (type['scale'] - 1) ~ '1' if type['scale'] else '1' }}' as decimal({{ type['scale'] + 1 }}, {{ type['scale'] }}))
-                as decimal({{ type['precision'] }}, {{ type['scale'] }})
+                as {{ sql_type(type) }}
             )
         {%- else -%}
-            cast({{ number }} as decimal({{ type['precision'] }}, {{ type['scale'] }}))
+            cast({{ number }} as {{ sql_type(type) }})
         {%- endif -%}
     {%- elif type['name'] == 'boolean' -%}
         {{ text }} = 'true'

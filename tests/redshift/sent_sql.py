@@ -3,7 +3,8 @@
 Starts a stand-in and a broker, deploys the streams and builds target prod twice from a few changes
 of every table, then writes what came over the wire to `<folder>/<when>/<kind>/<name>.sql`: when is
 first_build or next_build, kind is models, snapshots, tests, unit_tests or operations. What the
-run itself does at its start and end is in hooks.sql.
+run itself does at its start and end is in hooks.sql. What all of them have made is in
+`<folder>/ddl/<schema>.sql`: each table and view with its columns.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from ingestion.declarations import load
 from playground.services.kafka import KafkaBroker
 from playground.services.postgres import PostgresServer
 from redshift_standin.server import StandIn
-from tests.kit.redshift import new_prod
+from tests.kit.redshift import Prod, new_prod
 from tests.redshift.events import Changes
 from tests.redshift.lake import Lake
 
@@ -27,6 +30,15 @@ _COMMENT = re.compile(r"\A\s*/\* (?P<json>\{.*?\}) \*/\s*", re.DOTALL)
 _HOUSEKEEPING = re.compile(
     r"\s*(begin|commit|rollback|set query_group|select pg_backend_pid)\b", re.I
 )
+_SCHEMAS = ("staging", "history", "marts", "operations", "streaming")
+_COLUMNS = """
+    select
+        table_schema, table_name, column_name, data_type, character_maximum_length,
+        numeric_precision, numeric_scale, is_nullable
+    from svv_columns
+    where table_schema in ({schemas})
+    order by table_schema, table_name, ordinal_position
+"""
 # between the statements of a file: a statement holds blank lines, but no line like this
 SEPARATOR = ";\n\n-- next statement\n\n"
 _KINDS = {
@@ -95,7 +107,13 @@ def _build(folder: Path, stand_in: StandIn, broker: KafkaBroker, work: Path) -> 
     lake = Lake(work / "landing", broker.bootstrap_servers, declarations, "sqlserver")
     changes = Changes(declarations, "sqlserver", seed=1)
     prod = new_prod(
-        stand_in, broker.bootstrap_servers, work, "sqlserver", LAKEHOUSE_REDSHIFT_THREADS="1"
+        stand_in,
+        broker.bootstrap_servers,
+        work,
+        "sqlserver",
+        LAKEHOUSE_REDSHIFT_THREADS="1",
+        LAKEHOUSE_REDSHIFT_TRANSFORMER="IAMR:retail-prod-dbt",
+        LAKEHOUSE_REDSHIFT_LOADER="IAMR:retail-prod-operations",
     )
     sent = stand_in.statements.sent
 
@@ -118,6 +136,58 @@ def _build(folder: Path, stand_in: StandIn, broker: KafkaBroker, work: Path) -> 
         write(folder / when, by_node(sent))
         for name in ("access", "archive"):
             operate(when, name)
+    write(folder / "ddl", _ddl(prod))
+
+
+def _ddl(prod: Prod) -> dict[str, list[str]]:
+    """By schema what the warehouse holds then: the columns it has, the rest as dbt's project says.
+
+    What a view selects is in its model's own file; what has no node, the deployment or a hook made.
+    """
+    manifest = prod.dbt.manifest
+    assert manifest is not None
+    nodes = {(node.schema, node.alias): node for node in manifest.nodes.values()}
+    with prod.warehouse() as opened:
+        columns = opened.rows(_COLUMNS.format(schemas=", ".join(f"'{name}'" for name in _SCHEMAS)))
+    found: dict[str, list[str]] = {}
+    for (schema, name), rows in groupby(columns, key=lambda row: (row[0], row[1])):
+        node = nodes.get((schema, name))
+        described = node.columns if node else {}
+        listed = []
+        for _, _, column, *type_ in rows:
+            said = described[column].description if column in described else ""
+            listed.append(
+                f"    {column} {_type(*type_)}," + (f"  -- {_line(said)}" if said else "")
+            )
+        kind = "view" if node and node.config.materialized == "view" else "table"
+        head = f"-- {_line(node.description)}\n" if node and node.description else ""
+        found.setdefault(schema, []).append(
+            "\n".join([f"{head}create {kind} {schema}.{name} (", *listed, f"){_keys(node)}"])
+        )
+    return found
+
+
+def _type(name: str, length: int | None, precision: int | None, scale: int, null: str) -> str:
+    words = {"character varying": "varchar", "timestamp without time zone": "timestamp"}
+    size = f"({length})" if length else f"({precision},{scale})" if name == "numeric" else ""
+    return f"{words.get(name, name)}{size}{' not null' if null == 'NO' else ''}"
+
+
+def _keys(node: Any) -> str:
+    """Distribution and order, as the node's configuration has them."""
+    extra = node.config.extra if node and node.config.materialized != "view" else {}
+    parts = []
+    if dist := extra.get("dist"):
+        parts.append(
+            f"diststyle {dist}" if dist in ("all", "even", "auto") else f"distkey ({dist})"
+        )
+    if sort := extra.get("sort"):
+        parts.append(f"sortkey ({sort if isinstance(sort, str) else ', '.join(sort)})")
+    return "".join(f" {part}" for part in parts)
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
 
 
 if __name__ == "__main__":

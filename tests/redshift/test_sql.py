@@ -10,6 +10,7 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
+from ingestion.declarations import DataType, load
 from tests.kit.redshift_examples import ACCEPTED
 from tests.redshift import sent_sql
 from tests.redshift.lint import lint, queries
@@ -39,6 +40,32 @@ def test_every_node_and_operation_has_its_file(folder: Path) -> None:
         ):
             assert f"{when}/{name}.sql" in names
     assert len(names) > 250
+
+
+def test_each_table_and_view_is_listed_with_its_columns(folder: Path) -> None:
+    """Under their declared types, however they came there: nothing has made a text wider."""
+    listed = {path.stem: path.read_text("utf-8") for path in (folder / "ddl").iterdir()}
+    assert {"staging", "history", "marts", "operations", "streaming"} <= listed.keys()
+    for table in load().tables:
+        relations = {"staging": f"create table staging.{table.name}__log"}
+        if table.history == "all":
+            relations["history"] = f"create table history.{table.name}_history"
+        for schema, begins in relations.items():
+            found = re.search(rf"(?ms)^{begins} \((.*?)^\)", listed[schema])
+            assert found, begins
+            for column in table.landed_columns:
+                assert f"    {column.name} {_on_redshift(column.type)}," in found[1], begins
+            assert schema != "staging" or not re.search(r" (text|varchar),", found[1]), begins
+    assert "distkey (order_id) sortkey (" in listed["history"]
+    deployed = (folder / "first_build/operations/deploy.sql").read_text("utf-8")
+    assert 'grant role transformer to "IAMR:retail-prod-dbt"' in deployed
+
+
+def _on_redshift(declared: DataType) -> str:
+    """A text is as wide as its characters may be long in UTF-8 (r_Character_types)."""
+    if declared.length is not None:
+        return f"varchar({min(4 * declared.length, 65_535)})"
+    return str(declared).replace("decimal", "numeric")
 
 
 _KIND = re.compile(
