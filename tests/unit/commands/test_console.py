@@ -244,6 +244,25 @@ def test_warehouse_commands_mean_the_warehouse_of_their_environment(
     assert lakehouse("warehouse", "grants") == (1, "", f"error: {target}\n")
 
 
+def test_the_audit_is_target_locals(
+    lakehouse: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAKEHOUSE_ENVIRONMENT", "prod")
+    code, _, err = lakehouse("reconcile")
+    assert code == console.Exit.ERROR
+    assert "`lakehouse reconcile rows` compares target prod with the source" in err
+
+
+def test_compare_asks_for_redshift_before_the_file(
+    lakehouse: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LAKEHOUSE_DUCKDB", str(tmp_path / "none.duckdb"))
+    monkeypatch.delenv("LAKEHOUSE_REDSHIFT_HOST", raising=False)
+    code, _, err = lakehouse("compare", "--target", "nosuch")
+    assert (code, "'nosuch' is not one of" in err) == (console.Exit.USAGE, True)
+    assert "LAKEHOUSE_REDSHIFT_HOST is not set" in lakehouse("compare")[2]
+
+
 def test_output_that_knows_ascii_only_is_no_error() -> None:
     done = subprocess.run(
         [PROGRAM, "doctor"],

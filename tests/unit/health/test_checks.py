@@ -189,6 +189,12 @@ def test_a_damaged_ledger_is_broken_and_the_other_checks_still_run(
     assert results["warehouse"].state == "attention"
 
 
+def test_a_warehouse_that_does_not_answer_is_broken(settings: CommandSettings) -> None:
+    on_redshift = settings.model_copy(update={"environment": "prod"})
+    result = checks.check_warehouse(on_redshift, load())
+    assert (result.state, "LAKEHOUSE_REDSHIFT_HOST" in result.found) == ("broken", True)
+
+
 def entry(start: int, end: int) -> Entry:
     return Entry(
         table="orders",
