@@ -297,6 +297,7 @@ def test_late_binding_view_finds_its_tables_when_it_is_read(connection: Connecti
     _run(connection, "create table below (a integer)")
     _run(connection, "insert into below values (7)")
     assert _run(connection, "select v.a from public.above as v") == [[7]]
+    assert _run(connection, "select count(*) from above where above.a = 7") == [[1]]
     _run(
         connection,
         "create or replace view above as select a from public.below with no schema binding",

@@ -536,7 +536,8 @@ class Books:
 
 
 def _names(text: str, schema: str, relation: str) -> bool:
-    return re.search(rf'"?\b{schema}\b"?\."?{relation}\b', text) is not None
+    optional = "?" * (schema == "public")
+    return bool(re.search(rf'(?:"?\b{schema}\b"?\.){optional}"?\b{relation}\b', text))
 
 
 def _internal(view: str) -> str:
@@ -545,8 +546,7 @@ def _internal(view: str) -> str:
 
 
 def _stream_query(query: str) -> exp.Expr:
-    tree = parse_one(query)
-    return tree.this if isinstance(tree, exp.Subquery) else tree
+    return parse_one(query).unnest()
 
 
 def _stream_sql(tree: exp.Expr, session: Session) -> str:

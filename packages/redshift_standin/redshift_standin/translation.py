@@ -125,7 +125,7 @@ def _bind_late(tree: exp.Expr, views: Views) -> exp.Expr:
     """Late-binding views find their tables when they are read (r_CREATE_VIEW): by their text."""
     if views:
         for table in list(tree.find_all(exp.Table)):
-            query = views.get((table.db.lower(), table.name.lower()))
+            query = views.get((table.db.lower() or "public", table.name.lower()))
             if query is not None:
                 table.replace(
                     exp.Subquery(
