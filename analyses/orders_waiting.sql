@@ -12,10 +12,9 @@ staged as (
         orders.currency_code,
         orders.net_amount,
         orders.placed_at
-    from {{ ref('fct_orders') }} as orders
+    from {{ ref('fct_orders_current') }} as orders
     where
-        not orders.is_deleted
-        and orders.delivered_at is null
+        orders.delivered_at is null
         and orders.cancelled_at is null
         and orders.returned_at is null
 )

@@ -9,8 +9,7 @@ promoted as (
         count(*) as order_count,
         sum(orders.gross_amount) as gross_amount,
         sum(orders.discount_amount) as discount_amount
-    from {{ ref('fct_orders') }} as orders
-    where not orders.is_deleted
+    from {{ ref('fct_orders_current') }} as orders
     group by orders.promotion_key, orders.currency_code
 )
 

@@ -4,8 +4,7 @@ with
 
 last_day as (
     select max(movements.moved_date) as moved_date
-    from {{ ref('fct_inventory_movements') }} as movements
-    where not movements.is_deleted
+    from {{ ref('fct_inventory_movements_current') }} as movements
 ),
 
 stock as (
@@ -21,9 +20,8 @@ stock as (
                 else 0
             end
         ) as recent_sales
-    from {{ ref('fct_inventory_movements') }} as movements
+    from {{ ref('fct_inventory_movements_current') }} as movements
     cross join last_day
-    where not movements.is_deleted
     group by movements.store_key, movements.product_key
 )
 

@@ -9,10 +9,9 @@ delivered as (
         sum(orders.placed_to_paid_seconds) as placed_to_paid_seconds,
         sum(orders.paid_to_shipped_seconds) as paid_to_shipped_seconds,
         sum(orders.shipped_to_delivered_seconds) as shipped_to_delivered_seconds
-    from {{ ref('fct_orders') }} as orders
+    from {{ ref('fct_orders_current') }} as orders
     where
-        not orders.is_deleted
-        and orders.paid_at is not null
+        orders.paid_at is not null
         and orders.shipped_at is not null
         and orders.delivered_at is not null
     group by orders.store_id

@@ -120,7 +120,7 @@ _TYPE_1 = ("phone", "birth_date")
 # Rows of which the source has none: the data test `relationships` sees that facts find them.
 _MEMBERS = "member_kind = 'member'"
 
-MARTS = (
+_TABLES = (
     Mart(
         "dim_date",
         ("date_day",),
@@ -325,6 +325,21 @@ MARTS = (
             group by customer_id, currency_code
         ) using (customer_id, currency_code)
         """,
+    ),
+)
+
+# Where deleted rows stay, a view has the others.
+MARTS = (
+    *_TABLES,
+    *(
+        Mart(
+            f"{mart.name}_current",
+            mart.key,
+            f"select * from expected_{mart.name} where not is_deleted",
+            compared=mart.compared,
+        )
+        for mart in _TABLES
+        if mart.table
     ),
 )
 

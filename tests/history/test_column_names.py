@@ -43,6 +43,7 @@ _MARTS = {
     "fct_orders": ("orders",),
     "fct_payments": ("payments",),
 }
+_MARTS |= {f"{mart}_current": of for mart, of in _MARTS.items() if "customer" not in mart}
 """The tables whose rows a mart has, first the one whose key is the mart's."""
 _OF_NO_TABLE = {"agg_customer_value", "agg_daily_sales", "dim_date"}
 _OWN = reserved_names.HISTORY | reserved_names.BESIDE_THE_KEY
@@ -203,7 +204,7 @@ def _beside_every_column(sql: str, relations: set[str], columns: set[str]) -> se
         return True
 
     tree = sqlglot.parse_one(sql, dialect="duckdb")
-    for cte in tree.args["with_"].expressions:
+    for cte in tree.args["with_"].expressions if tree.args.get("with_") else ():
         if carries(cte.this):
             carrying.add(cte.alias)
     carries(tree)

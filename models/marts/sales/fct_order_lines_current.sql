@@ -1,0 +1,3 @@
+{{ config(materialized='view') }}
+
+{{ without_deleted(ref('fct_order_lines')) }}
