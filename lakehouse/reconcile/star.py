@@ -136,6 +136,29 @@ _TABLES = (
         """,
     ),
     Mart(
+        "dim_country_date",
+        ("country_code", "date_day"),
+        """
+        select
+            country_code, country_name, date_day, holiday_name,
+            case when count(holiday_name) over (partition by country_code, year(date_day)) > 0
+                then holiday_name is not null
+            end as is_holiday,
+            year(counted) as fiscal_year, quarter(counted) as fiscal_quarter,
+            month(counted) as fiscal_month
+        from (
+            select
+                *, date_trunc('month', date_day)
+                + to_months((13 - fiscal_year_first_month) % 12) as counted
+            from staging.countries cross join expected_dim_date
+        ) as dates
+        left join (
+            select *, holiday_date as date_day from staging.holidays
+        ) using (country_code, date_day)
+        """,
+    ),
+    Mart("dim_currency", ("currency_code",), "from staging.currencies"),
+    Mart(
         "dim_store",
         ("store_id",),
         """

@@ -24,16 +24,16 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
 
 
 def writes(warehouse: Warehouse, *arguments: str) -> list[str]:
-    """What a build sends that writes to the seed; afterwards it holds its file's rows."""
+    """What a build sends that writes to a seed; afterwards SEED holds its file's rows."""
     sent: list[str] = []
 
     def listen(event: EventMsg) -> None:
-        if event.info.name == "SQLQuery" and event.data.node_info.node_name == "time_zones":
+        if event.info.name == "SQLQuery" and event.data.node_info.resource_type == "seed":
             sql = event.data.sql.split("*/")[-1].strip()
             if "watermarks" not in sql:  # each node's, with which its transaction ends
                 sent.append(sql)
 
-    warehouse.build("--select", "time_zones", *arguments, callbacks=[listen])
+    warehouse.build("--select", "resource_type:seed", *arguments, callbacks=[listen])
     with (warehouse.project / "seeds/time_zones.csv").open(encoding="utf-8") as file:
         rows = [tuple(row) for row in csv.reader(file)][1:]
     assert sorted(warehouse.rows(f"from {SEED}")) == sorted(rows)

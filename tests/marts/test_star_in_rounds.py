@@ -77,8 +77,8 @@ def at_once(in_rounds: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> W
 
 def content(file: Path, table: str, *, with_runs: bool = False) -> list[str]:
     with duckdb.connect(str(file), read_only=True) as connection:
-        leave_out = "" if with_runs else "exclude (_cdc_run)"
-        rows = connection.execute(f"select * {leave_out} from marts.{table}").fetchall()
+        shown = "*" if with_runs else "columns(lambda name: name <> '_cdc_run')"
+        rows = connection.execute(f"select {shown} from marts.{table}").fetchall()
     return sorted(map(repr, rows))
 
 
@@ -90,7 +90,7 @@ def test_each_mart_has_the_selector_that_refreshes_it(parsed: Warehouse) -> None
         assert isinstance(result, list)
         selected += map(str, result)
     histories = [path.stem for path in (ROOT / "snapshots").glob("*.yml")]
-    assert sorted(selected) == sorted({*TABLES, *histories} - {"dim_date"})
+    assert sorted(selected) == sorted({*TABLES, *histories} - {"dim_country_date", "dim_date"})
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -106,6 +106,7 @@ BAD_DATA = {
         update marts.fct_orders set net_amount = net_amount + 1
         where order_id = (select min(order_id) from marts.fct_orders where not is_deleted)
         """,
+    "reference_data_is_right": "insert into staging.holidays from staging.holidays limit 1",
     "store_days_are_in_their_time_zone": """
         update marts.dim_store set calendar_time_zone = 'UTC'
         where store_id = (select min(store_id) from marts.dim_store)
