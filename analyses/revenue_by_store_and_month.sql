@@ -1,14 +1,14 @@
--- What did each store earn in each month, without tax, after cancellations and returns? One line
--- per currency: amounts of different currencies are never added up.
+-- What did each store earn in each month, without tax, after cancellations and returns, in the
+-- reporting currency? `is_whole` is false where a day had no exchange rate.
 select
     stores.store_name,
     stores.country_code,
     calendar.month_start_date,
-    sales.currency_code,
-    sum(sales.order_count) as order_count,
+    sales.reporting_currency_code,
+    count(*) = count(sales.exchange_rate) as is_whole,
     sum(sales.net_amount) as net_amount,
     sum(sales.revenue_amount) as revenue_amount
-from {{ ref('agg_daily_sales') }} as sales
+from {{ ref('agg_daily_sales_converted') }} as sales
 inner join {{ ref('dim_date') }} as calendar
     on sales.sales_date = calendar.date_day
 left join {{ ref('dim_store') }} as stores
@@ -17,5 +17,5 @@ group by
     stores.store_name,
     stores.country_code,
     calendar.month_start_date,
-    sales.currency_code
-order by sales.currency_code asc, calendar.month_start_date asc, sum(sales.net_amount) desc
+    sales.reporting_currency_code
+order by calendar.month_start_date asc, sum(sales.net_amount) desc

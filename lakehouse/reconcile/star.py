@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from lakehouse.reconcile.findings import MartReport, explain_rows
 from lakehouse.reconcile.scope import SHOWN, differs, key_text, only_row
+from lakehouse.reconcile.source import MEASURES
 
 if TYPE_CHECKING:
     import duckdb
@@ -103,6 +104,11 @@ _TOTALS = (
 )
 _SUMS = ", ".join(f"coalesce(sum({name}), 0) as {name}" for name in _TOTALS)
 _SUMMED = ", ".join(f"coalesce({name}, 0) as {name}" for name in _TOTALS)
+_CONVERTED = ", ".join(
+    f"round(cast({name} as decimal(20, 2)) * exchange_rate, 2) as {name}"
+    for name in MEASURES
+    if name.endswith("_amount")
+)
 # A version is the customer as of its end; histories are compared with the source on their own.
 _AS_OF_END = """
     {name}.customer_id = versions.customer_id and not {name}.is_deleted
@@ -312,6 +318,33 @@ _TABLES = (
         "agg_daily_sales",
         ("sales_date", "store_id", "currency_code"),
         "select * from daily_sales where store_id is not null",
+    ),
+    Mart(
+        "agg_daily_sales_converted",
+        ("sales_date", "store_id", "currency_code"),
+        f"""
+        select
+            sales_date, store_id, currency_code, reporting_currency_code, exchange_rate,
+            {_CONVERTED}
+        from (
+            select
+                sales.*,
+                case when sales.currency_code = sales.reporting_currency_code then 1
+                    else rates.rate
+                end as exchange_rate
+            from (
+                select *, (
+                    select mode(reporting_currency_code) from marts.agg_daily_sales_converted
+                ) as reporting_currency_code
+                from daily_sales where store_id is not null
+            ) as sales
+            asof left join staging.exchange_rates as rates
+                on
+                    sales.currency_code = rates.currency_code
+                    and sales.reporting_currency_code = rates.reporting_currency_code
+                    and sales.sales_date >= rates.valid_from
+        )
+        """,
     ),
     Mart(
         "agg_customer_value",

@@ -152,7 +152,8 @@ def added_over_currencies(sql: str) -> list[str]:
         for total in select.find_all(exp.Sum, exp.Avg)
         if total.find_ancestor(exp.Select) is select
         and re.search("amount|price|cost", " ".join(_columns(total)))
-        and not {"currency_code", "order_id"} & _columns(select.args.get("group") or exp.Group())
+        and not {"currency_code", "reporting_currency_code", "order_id"}
+        & _columns(select.args.get("group") or exp.Group())
     ]
 
 

@@ -3,6 +3,7 @@
     'currencies': ['currency_code'],
     'countries': ['country_code'],
     'holidays': ['country_code', 'holiday_date'],
+    'exchange_rates': ['currency_code', 'reporting_currency_code', 'valid_from'],
 } %}
 {%- for seed, key in keys.items() %}
 select

@@ -93,7 +93,7 @@ def declared_columns() -> dict[str, list[str]]:
 
 def below(mart: str) -> str:
     """The table that a view has a column from, where a data test sees it."""
-    return mart.removesuffix("_current")
+    return mart.removesuffix("_current").removesuffix("_converted")
 
 
 def test_each_column_is_compared_or_seen_by_a_data_test(
