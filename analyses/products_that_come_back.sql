@@ -4,12 +4,11 @@ with
 
 sold as (
     select
-        order_lines.product_key,
-        sum(order_lines.quantity) as unit_count,
-        sum(order_lines.returned_quantity) as returned_unit_count
-    from {{ ref('fct_order_lines') }} as order_lines
-    where not order_lines.is_deleted
-    group by order_lines.product_key
+        product_returns.product_id,
+        sum(product_returns.unit_count) as unit_count,
+        sum(product_returns.returned_unit_count) as returned_unit_count
+    from {{ ref('agg_product_returns') }} as product_returns
+    group by product_returns.product_id
 )
 
 select
@@ -21,6 +20,6 @@ select
     {{ divide('sold.returned_unit_count', 'sold.unit_count', 9, 4) }} as returned_share
 from sold
 inner join {{ ref('dim_product') }} as products
-    on sold.product_key = products.product_key
+    on sold.product_id = products.product_id
 where sold.unit_count >= 20 and sold.returned_unit_count > 0
 order by returned_share desc, sold.unit_count desc, products.product_id asc

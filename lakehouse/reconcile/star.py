@@ -347,6 +347,82 @@ _TABLES = (
         """,
     ),
     Mart(
+        "agg_product_returns",
+        ("sales_month", "store_id", "product_id", "currency_code"),
+        """
+        select
+            date_trunc('month', placed_date) as sales_month, store_id, product_id, currency_code,
+            sum(quantity) as unit_count, sum(returned_quantity) as returned_unit_count,
+            cents(100 * sum(returned_quantity), sum(quantity)) * 0.01 as returned_unit_rate,
+            sum(revenue_amount) as revenue_amount,
+            sum(returned_revenue_amount) as returned_revenue_amount
+        from expected_fct_order_lines
+        where not is_deleted and cancelled_date is null and store_id is not null
+        group by all
+        """,
+    ),
+    Mart(
+        "agg_customer_months",
+        ("customer_id", "sales_month", "currency_code"),
+        """
+        select
+            customer_id, date_trunc('month', placed_date) as sales_month, currency_code,
+            date_trunc('month', first_date) as cohort_month,
+            date_diff('month', first_date, placed_date) as months_since_first,
+            count(*) as order_count, coalesce(
+                sum(revenue_amount - returned_revenue_amount) filter (where cancelled_at is null), 0
+            ) as revenue_amount
+        from (
+            select *, min(placed_date) over (partition by customer_id) as first_date
+            from expected_fct_orders where not is_deleted and customer_id is not null
+        )
+        group by all
+        """,
+    ),
+    Mart(
+        "agg_customer_cohorts",
+        ("cohort_month", "months_since_first", "currency_code"),
+        """
+        select
+            cohort_month, months_since_first, currency_code,
+            (
+                select count(distinct customer_id) from expected_agg_customer_months as all_of_it
+                where all_of_it.cohort_month = months.cohort_month
+            ) as customer_count,
+            count(distinct customer_id) as active_customer_count,
+            sum(order_count) as order_count, sum(revenue_amount) as revenue_amount
+        from expected_agg_customer_months as months
+        group by cohort_month, months_since_first, currency_code
+        """,
+    ),
+    Mart(
+        "agg_daily_stock",
+        ("stock_date", "store_id", "product_id"),
+        """
+        select
+            days.store_id, days.product_id, days.moved_date as stock_date,
+            coalesce(
+                min(others.moved_date) filter (where others.moved_date > days.moved_date),
+                date '9999-12-31'
+            ) as until_date,
+            coalesce(sum(others.quantity) filter (
+                where others.moved_date = days.moved_date and others.quantity > 0
+            ), 0) as received_quantity,
+            -coalesce(sum(others.quantity) filter (
+                where others.moved_date = days.moved_date and others.quantity < 0
+            ), 0) as issued_quantity,
+            sum(others.quantity) filter (where others.moved_date <= days.moved_date)
+                as closing_quantity
+        from (
+            select distinct store_id, product_id, moved_date
+            from expected_fct_inventory_movements where not is_deleted
+        ) as days
+        inner join (from expected_fct_inventory_movements where not is_deleted) as others
+            using (store_id, product_id)
+        group by all
+        """,
+    ),
+    Mart(
         "agg_customer_value",
         ("customer_id", "currency_code"),
         f"""

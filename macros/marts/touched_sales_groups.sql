@@ -53,19 +53,7 @@
             on orders.order_id = payments.order_id
     ),
 
-    zones as (
-        select
-            stores.store_id,
-            known.time_zone
-        from {{ ref('stg_retail__stores') }} as stores
-        inner join {{ ref('time_zones') }} as known
-            on stores.time_zone = known.name
-        union
-        select
-            moments.store_id,
-            cast('UTC' as varchar(64)) as time_zone
-        from moments
-    )
+    {{ zones_of_stores('moments') }}
 
     select
         {{ local_date('moments.moment_at', 'zones.time_zone') }} as sales_date,

@@ -46,7 +46,8 @@ _MARTS = {
 _MARTS |= {f"{mart}_current": of for mart, of in _MARTS.items() if "customer" not in mart}
 """The tables whose rows a mart has, first the one whose key is the mart's."""
 _OF_NO_TABLE = {
-    *("agg_customer_value", "agg_daily_sales", "agg_daily_sales_converted"),
+    *("agg_customer_cohorts", "agg_customer_months", "agg_customer_value", "agg_daily_sales"),
+    *("agg_daily_sales_converted", "agg_daily_stock", "agg_product_returns"),
     *("dim_country_date", "dim_currency", "dim_date"),
 }
 _OWN = reserved_names.HISTORY | reserved_names.BESIDE_THE_KEY

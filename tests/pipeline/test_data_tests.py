@@ -92,6 +92,9 @@ BAD_DATA = {
         update marts.agg_daily_sales set net_amount = net_amount + 1
         where sales_date = (select max(sales_date) from marts.agg_daily_sales where order_count > 0)
         """,
+    "daily_stock_equals_movements": """
+        update marts.agg_daily_stock set closing_quantity = closing_quantity + 1
+        """,
     "ledger_is_contiguous": """
         create table operations.torn as
         select * from operations.ledger where from_offset <> 0 or until_offset = 0;
@@ -107,6 +110,10 @@ BAD_DATA = {
         where order_id = (select min(order_id) from marts.fct_orders where not is_deleted)
         """,
     "reference_data_is_right": "insert into staging.holidays from staging.holidays limit 1",
+    "returns_and_months_equal_facts": """
+        update marts.agg_customer_months set order_count = order_count + 1
+        where customer_id = (select min(customer_id) from marts.agg_customer_months)
+        """,
     "store_days_are_in_their_time_zone": """
         update marts.dim_store set calendar_time_zone = 'UTC'
         where store_id = (select min(store_id) from marts.dim_store)

@@ -10,7 +10,10 @@ select
     '{{ seed }}: one key, several rows' as problem,
     count(*) as row_count
 from {{ ref(seed) }} as seeds
-group by {% for column in key %}seeds.{{ column }}{{ ', ' if not loop.last }}{% endfor %}
+group by
+    {%- for column in key %}
+    seeds.{{ column }}{{ ',' if not loop.last }}
+    {%- endfor %}
 having count(*) > 1
 union all
 {%- endfor %}
