@@ -156,14 +156,14 @@ _TABLES = (
             select
                 *, date_trunc('month', date_day)
                 + to_months((13 - fiscal_year_first_month) % 12) as counted
-            from staging.countries cross join expected_dim_date
+            from marts.countries cross join expected_dim_date
         ) as dates
         left join (
-            select *, holiday_date as date_day from staging.holidays
+            select *, holiday_date as date_day from marts.holidays
         ) using (country_code, date_day)
         """,
     ),
-    Mart("dim_currency", ("currency_code",), "from staging.currencies"),
+    Mart("dim_currency", ("currency_code",), "from marts.currencies"),
     Mart(
         "dim_store",
         ("store_id",),
@@ -338,7 +338,7 @@ _TABLES = (
                 ) as reporting_currency_code
                 from daily_sales where store_id is not null
             ) as sales
-            asof left join staging.exchange_rates as rates
+            asof left join marts.exchange_rates as rates
                 on
                     sales.currency_code = rates.currency_code
                     and sales.reporting_currency_code = rates.reporting_currency_code

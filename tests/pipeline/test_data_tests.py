@@ -109,7 +109,7 @@ BAD_DATA = {
         update marts.fct_orders set net_amount = net_amount + 1
         where order_id = (select min(order_id) from marts.fct_orders where not is_deleted)
         """,
-    "reference_data_is_right": "insert into staging.holidays from staging.holidays limit 1",
+    "reference_data_is_right": "insert into marts.holidays from marts.holidays limit 1",
     "returns_and_months_equal_facts": """
         update marts.agg_customer_months set order_count = order_count + 1
         where customer_id = (select min(customer_id) from marts.agg_customer_months)
