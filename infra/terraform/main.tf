@@ -98,6 +98,7 @@ module "network" {
   account_id                    = local.account_id
   region                        = var.region
   cidr_block                    = var.network.cidr_block
+  zones                         = var.network.zones
   existing                      = var.network.existing
   azure_sql                     = var.network.azure_sql
   unavailable_endpoints         = var.network.unavailable_endpoints

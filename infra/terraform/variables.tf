@@ -110,6 +110,7 @@ variable "network" {
   description = "Addresses or an existing VPC, and the way to Azure SQL (module network)."
   type = object({
     cidr_block = optional(string, "10.40.0.0/16")
+    zones      = optional(set(string), ["a", "b", "c"])
     existing = optional(object({
       vpc_id             = string
       private_subnet_ids = list(string)

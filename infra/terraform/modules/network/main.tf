@@ -4,16 +4,23 @@ data "aws_availability_zones" "this" {
 
   state = "available"
 
-  # Local Zones have neither MSK nor Redshift.
+  # By name: a zone that AWS adds moves no subnet.
   filter {
-    name   = "opt-in-status"
-    values = ["opt-in-not-required"]
+    name   = "zone-name"
+    values = [for letter in var.zones : "${var.region}${letter}"]
+  }
+
+  lifecycle {
+    postcondition {
+      condition     = length(self.names) == 3
+      error_message = "Of the zones ${join(", ", var.zones)} of ${var.region} this account has ${join(", ", self.names)} only: name three that it has as network.zones (aws ec2 describe-availability-zones --region ${var.region})."
+    }
   }
 }
 
 locals {
   own    = var.existing == null
-  zones  = local.own ? slice(data.aws_availability_zones.this[0].names, 0, 3) : []
+  zones  = local.own ? data.aws_availability_zones.this[0].names : []
   vpc_id = local.own ? aws_vpc.this[0].id : var.existing.vpc_id
 
   # /16 → private /20 at 0, 16, 32; public /28 (NAT only) at the end of the range.

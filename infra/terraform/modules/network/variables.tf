@@ -52,6 +52,18 @@ variable "existing" {
   }
 }
 
+variable "zones" {
+  description = "Letters of the three availability zones of the VPC; unused when `existing` is given."
+  type        = set(string)
+  default     = ["a", "b", "c"]
+  nullable    = false
+
+  validation {
+    condition     = length(var.zones) == 3 && alltrue([for letter in var.zones : can(regex("^[a-z]$", letter))])
+    error_message = "zones are three letters, for example [\"a\", \"b\", \"c\"]."
+  }
+}
+
 variable "azure_sql" {
   description = "Way to Azure SQL Database. egress: nat (fixed addresses, in the outputs, for Azure's firewall), transit_gateway, vpn or none (an existing VPC has its own). cidr_blocks: Azure SQL gateways and redirect range of the source's region."
   type = object({

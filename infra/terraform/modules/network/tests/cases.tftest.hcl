@@ -24,6 +24,27 @@ run "a_small_vpc" {
   expect_failures = [var.cidr_block]
 }
 
+run "two_zones" {
+  command = plan
+
+  variables {
+    zones = ["a", "b"]
+  }
+
+  expect_failures = [var.zones]
+}
+
+run "a_zone_that_the_account_lacks" {
+  command = plan
+
+  override_data {
+    target = data.aws_availability_zones.this
+    values = { names = ["eu-central-1a", "eu-central-1b"] }
+  }
+
+  expect_failures = [data.aws_availability_zones.this]
+}
+
 run "the_whole_internet" {
   command = plan
 
