@@ -17,15 +17,15 @@ def verify(
         float, typer.Option(min=0, metavar="MINUTES", help="How long the pipeline has time.")
     ] = 90,
 ) -> None:
-    """Follow a mark from the source through Kafka, landing and the logs of the warehouse.
+    """Follow a mark from the source through Kafka, landing and the warehouse up to the marts.
 
     The mark is Debezium's heartbeat: no row of the shop's is touched. When it and every change
-    that Kafka has by now are landed, and those are built, the pipeline works from end to end; `dbt
-    test` then says whether the marts are right. Exit code 3 if no heartbeat comes, 4 if something
-    stays behind.
+    that Kafka has by now are landed, those are in the logs, and a build has ended well that took
+    them further, the pipeline works from end to end; `dbt test` then says whether the marts are
+    right. Exit code 3 if no heartbeat comes, 4 if something stays behind.
     """
     from lakehouse.health.checks import check_heartbeat
-    from lakehouse.health.waiting import Patience, await_built
+    from lakehouse.health.waiting import Patience, await_built, await_marts
 
     settings, declared = CommandSettings.from_environment(), load()
     heart = check_heartbeat(settings, declared)
@@ -36,4 +36,5 @@ def verify(
     patience = Patience(time.monotonic() + wait * 60, note)
     tables = [table.name for table in declared.tables]
     await_built(settings, declared, tables, patience, landed_too=["debezium_heartbeat"])
+    await_marts(settings, declared, patience)
     say(f"the mark is landed, and every record that Kafka had of {len(tables)} tables is built")

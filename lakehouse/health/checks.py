@@ -222,11 +222,14 @@ def check_topics(settings: CommandSettings, declarations: Declarations) -> Resul
 
 def check_heartbeat(settings: CommandSettings, declarations: Declarations) -> Result:
     """Whether Debezium has been heard of lately: a quiet source sends heartbeats all the same."""
+    from ingestion.kafka.brokers import Brokers
     from lakehouse.kafka.records import newest_timestamp
 
     age = 0.0
-    for topic in {part.connectors[settings.source].heartbeat_topic for part in declarations.parts}:
-        newest = newest_timestamp(settings, topic)
+    topics = {part.connectors[settings.source].heartbeat_topic for part in declarations.parts}
+    there = Brokers(settings).topic_ids(topics)
+    for topic in sorted(topics):
+        newest = newest_timestamp(settings, topic) if topic in there else None
         if newest is None:
             return Result(
                 "heartbeat",

@@ -100,3 +100,26 @@ def await_built(
         return f"{said}: {warehouse.problem}" if said and warehouse.problem else said
 
     patience.wait(not_built)
+
+
+def await_marts(
+    settings: CommandSettings, declared: Declarations, patience: Patience = AT_ONCE
+) -> None:
+    """Return when the newest build has ended well and has brought a mart up to date.
+
+    So what the logs hold at the call has come further.
+
+    Raises:
+        RefusedError: it has not, though `patience` has ended.
+    """
+
+    def not_read() -> str:
+        found = read_warehouse(settings, declared)
+        if found.last_run is None:
+            return found.problem or "nothing was built yet"
+        run = f"run {found.last_run.number}"
+        if found.last_run.status != "succeeded":
+            return f"{run} ({found.last_run.status})"
+        return "" if found.marts else f"the marts (none is built in {run})"
+
+    patience.wait(not_read)

@@ -68,6 +68,8 @@ class Warehouse:
     last_run: Run | None = None
     drift: tuple[Drift, ...] = ()
     behind: tuple[Behind, ...] = ()
+    marts: tuple[str, ...] = ()
+    """Those that the newest build has brought up to date."""
     problem: str | None = None
     answers: bool = True
 
@@ -137,11 +139,17 @@ def _read(query: Query, prefix: str, declarations: Declarations) -> Warehouse:
     drift = (
         query(_DRIFT.format(staging=staging, tenant=tenant)) if f"{staging}.drift" in tables else []
     )
+    consumers = _consumers(query, operations) if f"{operations}.watermarks" in tables else []
     return Warehouse(
         logs,
         _last_run(query, operations) if built else None,
         tuple(Drift(*row) for row in drift),
-        _behind(query, operations) if f"{operations}.watermarks" in tables else (),
+        tuple(Behind(name, run) for name, run, newest in consumers if run < newest),
+        tuple(
+            name
+            for name, run, newest in consumers
+            if run >= newest and name.startswith(f"{prefix}marts.")
+        ),
     )
 
 
@@ -178,16 +186,17 @@ def _log(query: Query, table: str, staging: str, operations: str, there: set[str
     )
 
 
-def _behind(query: Query, operations: str) -> tuple[Behind, ...]:
-    """By the watermarks; those of data tests tell what was looked at, not what was built."""
-    return tuple(
-        Behind(*row)
-        for row in query(
-            f"select consumer, max(abs(run_number)) from {operations}.watermarks"
-            " where left(consumer, 5) <> 'test.' group by consumer"
-            f" having max(abs(run_number)) < (select max(run_number) from {operations}.runs"
-            " where status <> 'running') order by 1"
-        )
+def _consumers(query: Query, operations: str) -> list[tuple[Any, ...]]:
+    """Each table with the run that it has read last, and the newest that has ended.
+
+    By the watermarks; those of data tests tell what was looked at, not what was built.
+    """
+    return query(
+        "select watermarks.consumer, max(abs(watermarks.run_number)), max(ended.run_number)"
+        f" from {operations}.watermarks as watermarks cross join (select max(run_number) as"
+        f" run_number from {operations}.runs where status <> 'running') as ended"
+        " where left(watermarks.consumer, 5) <> 'test.' and ended.run_number is not null"
+        " group by watermarks.consumer order by 1"
     )
 
 

@@ -14,14 +14,14 @@ from tests.redshift.lake import HEARTBEAT
 
 
 def test_a_mark_of_the_source_is_followed_into_the_warehouse(world: World) -> None:
-    """There is none; one is not landed; what came with it is not built; then all is."""
+    """There is none; one is not landed; what came with it is in no log, in no mart; then all is."""
     lake = world.lake
-    lake.create([HEARTBEAT])
     code, said = verified(world)
     assert code == Exit.ATTENTION and "no mark of the source: none yet in __debezium" in said
 
     lake.produce(world.changes.snapshot())
     lake.land()
+    lake.create([HEARTBEAT])
     lake.beat()
     with pytest.raises(RefusedError, match=r"caught up: debezium_heartbeat \(not landed 1\)"):
         verified(world)
@@ -33,6 +33,12 @@ def test_a_mark_of_the_source_is_followed_into_the_warehouse(world: World) -> No
 
     world.prod.dbt.build("--select", "models/staging/retail/logs")
     lake.beat()  # the build may have taken longer than a mark is new
+    lake.land(HEARTBEAT)
+    with pytest.raises(RefusedError, match=r"caught up: the marts \(none is built in run 1\)"):
+        verified(world)
+
+    world.prod.dbt.build("--select", "+dim_store", "--exclude-resource-type", "test", "unit_test")
+    lake.beat()
     lake.land(HEARTBEAT)
     code, said = verified(world)
     assert (code, "the mark is landed, and every record that Kafka had" in said) == (0, True), said
