@@ -52,31 +52,22 @@ WALKS = {
     "restore_drill.md": {"": _ENVIRONMENT},
     "rollback.md": {"": _ENVIRONMENT},
 }
-# Sections that no test walks yet; whoever walks one takes it out.
-UNWALKED = {
-    ("operations.md", "Production builds"),
-    ("restore_drill.md", "Drill A: the warehouse is gone (2 hours)"),
-    ("restore_drill.md", "Drill C: a topic is gone (1 hour)"),
-    ("restore_drill.md", "From the copy in the other account"),
-    ("rollback.md", "What is undone, and what is not"),
-}
-
-
-def walk_of(page: str, title: str) -> str:
-    """The test that runs the lines of a section; nothing where none does."""
-    return "" if (page, title) in UNWALKED else WALKS[page].get(title) or WALKS[page][""]
 
 
 def sections(test: str) -> list[tuple[str, str]]:
     """Page and title of each section with a line that `test` has to run, in the pages' order."""
     path = str(Path(test).relative_to(ROOT))
     found = [(page, line.section) for page in WALKS for line in of_page(page) if not line.reason]
-    return [(page, title) for page, title in dict.fromkeys(found) if walk_of(page, title) == path]
+    return [
+        (page, title)
+        for page, title in dict.fromkeys(found)
+        if WALKS[page].get(title, WALKS[page][""]) == path
+    ]
 
 
 def section(test: str, page: str, title: str) -> list[Line]:
     """What `test` runs of a section: each line once, but those with a reason why nothing can."""
-    assert (page, title) in sections(test), f"{page}, {title}: another test walks it, or nothing"
+    assert (page, title) in sections(test), f"{page}, {title}: another test walks it"
     found = [line for line in of_page(page) if line.section == title and not line.reason]
     return list(dict.fromkeys(found))
 

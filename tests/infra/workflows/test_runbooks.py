@@ -7,16 +7,20 @@ by moto (server.py), Redshift, MSK Connect; the change events of SQL Server are 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from threading import Event, Thread
 
+import psycopg2
 import pytest
+from confluent_kafka.admin import AdminClient
 
+from ingestion.declarations import load
 from playground.services.capture import SALT
 from playground.services.kafka import KafkaBroker
 from playground.services.postgres import PostgresServer
@@ -45,7 +49,12 @@ BUCKET = "lake"
 NAMES = {
     "--target prod": "--target dev",
     "--target qa": "--target dev",
+    "inventories/prod": "inventories/dev",
     "retail-lakehouse-prod": "retail-lakehouse-dev",
+    "retail-lakehouse-qa": "retail-lakehouse-dev",
+    "<bucket of the copy>": "copy",
+    "<region of the copy>": REGION,
+    "<model>": "agg_daily_sales",
     "<environment>": "dev",
     "<account>": "123456789012",
     "<region>": REGION,
@@ -63,6 +72,8 @@ NAMES = {
 }
 
 
+# How landing ends that waits for a person.
+STOPPED = 4
 # What SQL Server has to tell by now, a heartbeat at the end.
 EVENTS = "python -m playground shop sqlserver-events --dsn $SHOP_DSN --state ~/events.json"
 
@@ -108,7 +119,10 @@ class Site:
             "LAKEHOUSE_SOURCE": "sqlserver",
         }
         self.account: Account = create_account(cloud, "dev", self.settings)
-        self._log_in_as_roles()
+        for kind in ("operations", "dbt"):  # in the warehouse its role's user; AWS gives it a login
+            user = f"IAMR:{self.account.name}-{kind}"
+            stand_in.passwords[user] = "secret"
+            self.give(kind, LAKEHOUSE_REDSHIFT_USER=user, LAKEHOUSE_REDSHIFT_PASSWORD="secret")
         self._what_runbooks_name(cloud)
         self.images = [
             image_folder(cloud.images, f"{self.account.repository}:{release}")
@@ -155,6 +169,12 @@ class Site:
         cloud.client("stepfunctions").create_state_machine(
             name=f"{name}-run", definition=ends, roleArn=role
         )
+        cloud.client("scheduler").create_schedule(
+            Name=f"{name}-dbt-build",
+            ScheduleExpression="rate(1 hour)",
+            FlexibleTimeWindow={"Mode": "OFF"},
+            Target={"Arn": f"arn:aws:states:{REGION}:123456789012:{name}-run", "RoleArn": role},
+        )
         cloud.client("redshift").create_cluster(
             ClusterIdentifier=name,
             NodeType="ra3.large",
@@ -177,21 +197,18 @@ class Site:
             " values (4242, 'gone', getdate(), 'running')"
         )
 
-    def _log_in_as_roles(self) -> None:
-        """A task of each family is its role's user in the warehouse; AWS gives it a login."""
+    def give(self, kind: str, **variables: str) -> None:
+        """Register a family's tasks anew, with these variables."""
         ecs = self.account.client("ecs")
-        for kind in ("operations", "dbt"):
-            user = f"IAMR:{self.account.name}-{kind}"
-            self.stand_in.passwords[user] = "secret"
-            known = ecs.describe_task_definition(taskDefinition=f"{self.account.name}-{kind}")
-            definition = known["taskDefinition"]
-            for name, value in (("USER", user), ("PASSWORD", "secret")):
-                variable = {"name": f"LAKEHOUSE_REDSHIFT_{name}", "value": value}
-                definition["containerDefinitions"][0]["environment"].append(variable)
-            asked = ecs.meta.service_model.operation_model("RegisterTaskDefinition").input_shape
-            ecs.register_task_definition(
-                **{name: definition[name] for name in asked.members if name in definition}
-            )
+        known = ecs.describe_task_definition(taskDefinition=f"{self.account.name}-{kind}")
+        definition = known["taskDefinition"]
+        definition["containerDefinitions"][0]["environment"] += [
+            {"name": name, "value": value} for name, value in variables.items()
+        ]
+        asked = ecs.meta.service_model.operation_model("RegisterTaskDefinition").input_shape
+        ecs.register_task_definition(
+            **{name: definition[name] for name in asked.members if name in definition}
+        )
 
     def walk(
         self,
@@ -230,17 +247,15 @@ class Site:
         if not built.exists():
             self.shell.run(f"lakehouse/delivery/build_glue.sh {built}")
         self.shell.run(f"{delivery} publish-glue {release} {built}")
-        playbook = (
-            "ansible-playbook -i infra/ansible/inventories/dev/hosts.yml infra/ansible/playbooks"
-        )
-
-        def operations(line: Line) -> None:
-            if "build-models" in line.text:
-                self.shell.run(f"{delivery} run --candidate -- {playbook}/site.yml")
-
         self.shell.names = {**self.names, "v1.4.0": release}
-        self.walk("rollback.md", "If the workflow itself cannot run", operations)
+        self.walk("rollback.md", "If the workflow itself cannot run")
         self.shell.names = self.names
+
+    def rows(self, sql: str) -> list[tuple[object, ...]]:
+        """What is in the warehouse, asked behind its back."""
+        with closing(psycopg2.connect(self.stand_in.dsn)) as session, session.cursor() as cursor:
+            cursor.execute(sql)
+            return list(cursor.fetchall())
 
     def land(self) -> None:
         """What the Glue jobs do, then Spectrum's view of the bucket."""
@@ -345,20 +360,59 @@ def test_from_the_code_to_a_mart(site: Site) -> None:
 
     site.release("v1.4.0")
     site.walk("rollback.md", "Rollback: an environment back to an earlier release")
+    site.walk("rollback.md", "What is undone, and what is not")
     site.release("v1.0.0")
     assert "dev image: v1.0.0" in shell.run("python -m lakehouse.delivery show")
 
     for page in ("redshift_streaming_view.md", "operations.md"):
         for title in [title for of, title in sections(__file__) if of == page]:
             site.walk(page, title, again=False)
-    drill(site)
+    drills = (warehouse_is_gone, files_are_gone, topic_is_gone, landing_is_gone)
+    titles = [title for of, title in sections(__file__) if of == DRILLS]
+    for drill, title in zip(drills, titles, strict=True):
+        drill(site, title)
     assert site.walked == set(sections(__file__))
 
 
-def drill(site: Site) -> None:
-    """restore_drill.md, B."""
-    page, shell = "restore_drill.md", site.shell
-    [title] = [title for of, title in sections(__file__) if of == page]
+DRILLS = "restore_drill.md"
+
+
+def warehouse_is_gone(site: Site, title: str) -> None:
+    """Drill A: the database `drill` of the page is a warehouse of its own, which tasks are given.
+
+    Afterwards each table in it is as target local's, which is as the lost one was.
+    """
+    shell = site.shell
+    site.arrive()
+    shell.run("dbt build --quiet --target dev --exclude-resource-type test unit_test")
+    site.build_local()
+    server = PostgresServer(site.folder / "drill", site.folder / "drill.log")
+    server.start()
+    server.wait_until_ready()
+    emptied = StandIn(server, {BUCKET: site.folder / "spectrum"})
+    emptied.database = "drill"
+    with emptied:
+        emptied.passwords.update(site.stand_in.passwords)
+        port = {"LAKEHOUSE_REDSHIFT_PORT": str(emptied.port)}
+
+        def made(line: Line) -> None:
+            if "=drill" in line.text:
+                for kind in ("operations", "dbt"):
+                    site.give(kind, **port)
+
+        site.walk(DRILLS, title, made)
+        before = shell.environment
+        shell.environment = before | port
+        shell.run("lakehouse compare --target dev")
+        shell.environment = before
+    server.process.stop()
+    for kind in ("operations", "dbt"):
+        site.give(kind, LAKEHOUSE_REDSHIFT_PORT=str(site.stand_in.port))
+
+
+def files_are_gone(site: Site, title: str) -> None:
+    """Drill B."""
+    shell = site.shell
 
     def delete(line: Line) -> None:
         if "verify" in line.text:
@@ -370,4 +424,44 @@ def drill(site: Site) -> None:
             assert "the files hold what the ledger says" in shell.run("lakehouse landing verify")
 
     shell.ends["lakehouse landing verify"] = 3
-    site.walk(page, title, delete)
+    site.walk(DRILLS, title, delete)
+    shell.names = site.names
+    del shell.ends["lakehouse landing verify"]
+
+
+def topic_is_gone(site: Site, title: str) -> None:
+    """Drill C: the snapshot that comes is one of all tables."""
+    shell, land = site.shell, NAMES["lakehouse land --once"]
+    admin = AdminClient({"bootstrap.servers": site.settings["LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS"]})
+    promotions = (
+        "select promotion_code, promotion_name, discount_percent, is_deleted, starts_at, ends_at"
+        " from main_marts.dim_promotion order by 1"
+    )
+    before = site.rows(promotions)
+
+    def lost(line: Line) -> None:
+        if "site.yml" in line.text:
+            topic = load().table("promotions").topics["sqlserver"]
+            admin.delete_topics([topic])[topic].result(20)
+            while topic in admin.list_topics().topics:
+                pass
+        if "dbt build" in line.text:
+            stopped = shell.run(land, ends=STOPPED)
+            [accept] = re.findall(r"^ *(lakehouse landing accept-loss .+)$", stopped, re.MULTILINE)
+            shell.run(accept)
+            shell.run(EVENTS.replace("events.json", "again.json"))
+            site.land()
+
+    site.walk(DRILLS, title, lost)
+    assert site.rows(promotions) == before != []
+
+
+def landing_is_gone(site: Site, title: str) -> None:
+    """From the copy, which S3 has made; then the zone is another, empty one."""
+    shell, zone = site.shell, f"s3://{BUCKET}/landing"
+    region = {"LocationConstraint": REGION}
+    site.lake.create_bucket(Bucket="copy", CreateBucketConfiguration=region)
+    shell.run(f"aws s3 sync --only-show-errors {zone} s3://copy/landing")
+    shell.run(f"aws s3 rm --only-show-errors --recursive {zone}")
+    site.walk(DRILLS, title)
+    assert "the files hold what the ledger says" in shell.run("lakehouse landing verify")
