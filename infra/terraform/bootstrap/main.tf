@@ -394,6 +394,14 @@ resource "aws_iam_role_policy" "plan" {
         }
       },
       {
+        # Of the nightly plan, for its alarm; what other alarms look at it cannot put.
+        Sid       = "TellOfDrift"
+        Effect    = "Allow"
+        Action    = "cloudwatch:PutMetricData"
+        Resource  = "*"
+        Condition = { StringEquals = { "cloudwatch:namespace" = "RetailLakehouse/Plan" } }
+      },
+      {
         Sid    = "NoContents"
         Effect = "Deny"
         Action = [

@@ -13,6 +13,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,15 @@ LOCK = {"ID": "5fa09ec9-4cd0-3d54-9b4e-1f4e3b6d3f4c", "Operation": "OperationTyp
 # The part of `aws` that the workflow calls.
 AWS = """import sys
 import boto3
-service, command, quiet, source, target = sys.argv[1:]
+service, command, *options = sys.argv[1:]
+if (service, command) == ("cloudwatch", "put-metric-data"):
+    given = dict(zip(options[::2], options[1::2], strict=True))
+    name, _, value = given["--dimensions"].partition("=")
+    metric = {"MetricName": given["--metric-name"], "Value": float(given["--value"])}
+    metric["Dimensions"] = [{"Name": name, "Value": value}]
+    boto3.client("cloudwatch").put_metric_data(Namespace=given["--namespace"], MetricData=[metric])
+    sys.exit()
+quiet, source, target = options
 assert (service, command, quiet) == ("s3", "cp", "--only-show-errors")
 if source.startswith("s3://"):
     bucket, _, key = source.removeprefix("s3://").partition("/")
@@ -295,20 +304,39 @@ def test_a_state_that_could_not_be_written_is_pushed_as_the_runbook_says(
     assert '"one of dev"' in repository.state()
 
 
-@pytest.mark.parametrize("changed", [False, True])
+@pytest.mark.parametrize(
+    ("root", "ends"), [(ROOT_MODULE, 0), (ROOT_MODULE.replace("one", "two"), 2), ("nonsense", 1)]
+)
 def test_a_night_tells_of_an_environment_that_is_not_as_planned(
-    repository: Repository, changed: bool
+    repository: Repository, root: str, ends: int
 ) -> None:
+    """And its alarm looks at what it puts (tests/infra/terraform/alarms.yml)."""
     inputs = {"environment": "dev"}
     repository.run("terraform-apply", "plan", inputs=inputs)
     repository.run("terraform-apply", "apply", inputs=inputs)
     night = {"matrix": {"environment": "dev"}}
-    if not changed:
+    (repository.tree / "infra/terraform/main.tf").write_text(root)
+    if ends:
+        with pytest.raises(StepFailedError, match=rf"\A(Plan, .+|Initialise) ended with {ends}"):
+            repository.run("nightly", "drift", **night)
+    else:
         assert "No changes" in repository.run("nightly", "drift", **night).output
-        return
-    (repository.tree / "infra/terraform/main.tf").write_text(ROOT_MODULE.replace("one", "two"))
-    with pytest.raises(StepFailedError, match="Plan, and expect no change ended with 2"):
-        repository.run("nightly", "drift", **night)
+    assert drifted(repository.cloud) == [float(ends > 0)]
+
+
+def drifted(cloud: Cloud) -> list[float]:
+    """The values of the metric that the alarm `configuration-drift` of dev looks at."""
+    now = datetime.now(UTC)
+    found = cloud.client("cloudwatch").get_metric_statistics(
+        Namespace="RetailLakehouse/Plan",
+        MetricName="Drifted",
+        Dimensions=[{"Name": "Environment", "Value": "dev"}],
+        StartTime=now - timedelta(hours=12),
+        EndTime=now + timedelta(hours=12),
+        Period=86400,
+        Statistics=["Maximum"],
+    )
+    return [point["Maximum"] for point in found["Datapoints"]]
 
 
 def test_checks_format_roots_and_modules(repository: Repository) -> None:

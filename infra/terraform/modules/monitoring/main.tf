@@ -159,6 +159,12 @@ locals {
         metric = "OfflinePartitionsCount", statistic = "Maximum", threshold = 0, operator = "GreaterThanThreshold"
         period = 60, periods = 5, missing = "missing", says = "Partitions have no leader: neither written nor read."
       }
+      # The nightly workflow puts it, as the role that plans: in a namespace that only this alarm looks at.
+      configuration-drift = {
+        page   = "configuration-drift", namespace = "${var.metrics_namespace}/Plan", dimensions = { Environment = var.environment }
+        metric = "Drifted", statistic = "Maximum", threshold = 0, operator = "GreaterThanThreshold"
+        period = 86400, periods = 1, missing = "notBreaching", says = "The environment is not as planned, or cannot be planned."
+      }
       lost-records = {
         page   = "lost-records", namespace = var.metrics_namespace, dimensions = { Environment = var.environment }
         metric = "LostOffsets", statistic = "Sum", threshold = 0, operator = "GreaterThanThreshold"
