@@ -542,7 +542,7 @@ resource "aws_iam_role_policy" "break_glass" {
     Statement = [{
       Sid      = "TheRecordStays"
       Effect   = "Deny"
-      Action   = ["cloudtrail:Delete*", "cloudtrail:Put*", "cloudtrail:StopLogging", "cloudtrail:Update*"]
+      Action   = ["cloudtrail:Delete*", "cloudtrail:Put*", "cloudtrail:StopLogging", "cloudtrail:Update*", "sns:SetSubscriptionAttributes", "sns:Unsubscribe"]
       Resource = "*"
       }, {
       # Which would hide whose session it was.
@@ -558,10 +558,24 @@ resource "aws_iam_role_policy" "break_glass" {
       Resource  = "${local.role}/${local.name}-*"
       Condition = { StringEquals = { "iam:PassedToService" = ["ecs-tasks.amazonaws.com", "glue.amazonaws.com"] } }
       }, {
-      Sid      = "ItIsToldOf"
-      Effect   = "Deny"
-      Action   = ["events:DeleteRule", "events:DisableRule", "events:PutRule", "events:PutTargets", "events:RemoveTargets"]
-      Resource = "arn:aws:events:${local.here}:rule/${local.name}-break-glass"
+      # By the rule, whose mail goes through the topic of the alarms, and by what these say of its deeds.
+      Sid    = "ItIsToldOf"
+      Effect = "Deny"
+      Action = [
+        "cloudwatch:DeleteAlarms", "cloudwatch:DisableAlarmActions", "cloudwatch:PutMetricAlarm", "cloudwatch:SetAlarmState",
+        "events:DeleteRule", "events:DisableRule", "events:PutRule", "events:PutTargets", "events:RemoveTargets",
+        "kms:DeleteAlias", "kms:UpdateAlias", "sns:AddPermission", "sns:DeleteTopic", "sns:RemovePermission", "sns:SetTopicAttributes",
+      ]
+      Resource = [
+        "arn:aws:cloudwatch:${local.here}:alarm:${local.name}-*", "arn:aws:events:${local.here}:rule/${local.name}-break-glass",
+        "arn:aws:kms:${local.here}:alias/${local.name}-logs", "arn:aws:sns:${local.here}:${local.name}-alarms",
+      ]
+      }, {
+      Sid       = "TheTopicsKeyStays"
+      Effect    = "Deny"
+      Action    = ["kms:DisableKey", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion"]
+      Resource  = "*"
+      Condition = { "ForAnyValue:StringEquals" = { "kms:ResourceAliases" = "alias/${local.name}-logs" } }
     }]
   })
 }

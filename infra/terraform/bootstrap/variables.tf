@@ -114,6 +114,20 @@ variable "break_glass_principals" {
     condition     = alltrue([for arn in var.break_glass_principals : can(regex("^arn:aws:iam::[0-9]{12}:(user|role)/[A-Za-z0-9+=,.@_/-]+$", arn))])
     error_message = "break_glass_principals are named users and roles (arn:aws:iam::<account>:user/<name>), no account and no wildcard."
   }
+
+  validation {
+    condition = alltrue([
+      for arn in var.break_glass_principals : contains(concat(var.break_glass_account_ids, [data.aws_caller_identity.this.account_id]), try(split(":", arn)[4], ""))
+    ])
+    error_message = "break_glass_principals are of this account, or of one that break_glass_account_ids names."
+  }
+}
+
+variable "break_glass_account_ids" {
+  description = "Other accounts whose users or roles may be among them, for example the one that all persons log in to."
+  type        = list(string)
+  default     = []
+  nullable    = false
 }
 
 variable "replica_key_arn" {

@@ -158,28 +158,47 @@ def second_plan(dev: Applied) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def destroyed(dev: Applied, second_plan: dict[str, Any], lake: Environment) -> None:
+def destroyed(
+    dev: Applied, second_plan: dict[str, Any], lake: Environment, cluster: Environment
+) -> None:
     """dev, destroyed: whoever looks at what is there does so before."""
     _changing(dev.environment, "destroy", "-auto-approve")
 
 
 @pytest.fixture(scope="session")
-def bootstrap(
+def bootstraps(
     terraform: Terraform, tree: Path, replica: Applied, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Applied]:
-    """dev's bootstrap, applied."""
+) -> Iterator[dict[str, Applied]]:
+    """dev's and prod's, each in a workspace of its own, as their tfvars say."""
     folder = tmp_path_factory.mktemp("applied") / "bootstrap"
     source = tree / "bootstrap"
     shutil.copytree(source, folder, symlinks=True, ignore=shutil.ignore_patterns("tests"))
     harness.on_loopback(folder, harness.LOCAL_STATE + DESTROYABLE % "state")
-    (folder / "terraform.tfvars").write_text(BOOTSTRAP, encoding="utf-8")
     harness.init(terraform, folder)
-    terraform = terraform.at(TF_VAR_replica_key_arn=copied_to(replica)["key_arn"])
-    arguments = ("-auto-approve", "-input=false", "-no-color")
-    terraform.must(folder, "apply", *arguments)
-    environment = Environment("dev", folder, terraform, {}, "")
-    yield Applied(environment, harness.show(terraform, folder))
-    terraform.must(folder, "destroy", *arguments)
+    arguments: dict[str, tuple[str, ...]] = {}
+    found = {}
+    for name in ("dev", "prod"):
+        own = terraform.at(
+            TF_WORKSPACE=name,
+            TF_VAR_break_glass_principals=f'["arn:aws:iam::{aws.ACCOUNT}:user/ada"]',
+            TF_VAR_create_oidc_provider=str(name == "dev").lower(),
+        )
+        arguments[name] = (
+            *("-auto-approve", "-input=false", "-no-color"),
+            f"-var-file=environments/{name}.tfvars",
+            f"-var=replica_key_arn={copied_to(replica)['key_arn']}",  # prod's tfvars name another
+        )
+        own.must(folder, "apply", *arguments[name])
+        found[name] = Applied(Environment(name, folder, own, {}, ""), harness.show(own, folder))
+    yield found
+    for name, applied in found.items():
+        applied.environment.terraform.must(folder, "destroy", *arguments[name])
+
+
+@pytest.fixture(scope="session")
+def bootstrap(bootstraps: dict[str, Applied]) -> Applied:
+    """dev's bootstrap, applied."""
+    return bootstraps["dev"]
 
 
 # The account that keeps the copy.
@@ -216,12 +235,6 @@ def copied_to(replica: Applied) -> dict[str, str]:
     return told
 
 
-BOOTSTRAP = """
-environment          = "dev"
-region               = "eu-central-1"
-github_repository    = "example-org@987654321/retail-lakehouse@123456789"
-github_repository_id = "123456789"
-"""
 DESTROYABLE = """
 resource "aws_s3_bucket" "%s" {
   lifecycle {
@@ -242,6 +255,19 @@ LAKE = """-var=lake_target={
 def lake(dev: Applied) -> Environment:
     """dev with the lake target on, planned over what is there."""
     return replace(dev.environment, plan=replan(dev, "lake.tfplan", LAKE))
+
+
+# The warehouse as prod has it: what only an apply tells is known here.
+CLUSTER = (
+    "-var=deletion_protection=true",
+    '-var=redshift={ mode = "provisioned", snapshot_retention_days = 35 }',
+)
+
+
+@pytest.fixture(scope="session")
+def cluster(dev: Applied) -> Environment:
+    """dev with a cluster in the place of its workgroup, planned over what is there."""
+    return replace(dev.environment, plan=replan(dev, "cluster.tfplan", *CLUSTER))
 
 
 POWER = "arn:aws:iam::aws:policy/PowerUserAccess"

@@ -36,7 +36,9 @@ ECHOES = {
     "aws_ecr_lifecycle_policy",
 }
 # By what keys, subnets, groups, the VPC, the cluster and the warehouse are named.
-GIVEN = re.compile(r"(?:sg|subnet|vpc|pl)-[0-9a-f]{17}|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
+GIVEN = re.compile(
+    r"(?:sg|subnet|vpc|pl|rtb)-[0-9a-f]{17}|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
+)
 SECRET = re.compile(r'(secret:[^"*\\]+)-[A-Za-z0-9]{6}(?=["\\])')
 Way = tuple[str, str, int, int]
 
@@ -73,7 +75,7 @@ def everything(roots: Mapping[str, Mapping[str, Any]]) -> list[Planned]:
         for resource in found
         for key in ("key_id", "id", "arn", "namespace_id", "workgroup_id", "prefix_list_id")
         for given in GIVEN.findall(str(resource.values.get(key)))
-        if resource.kind not in ("aws_kms_alias", "aws_vpc_security_group_egress_rule")
+        if resource.kind not in ("aws_kms_alias", "aws_route", "aws_vpc_security_group_egress_rule")
     }
 
     def named(values: dict[str, Any]) -> dict[str, Any]:
@@ -116,6 +118,7 @@ def findings(planned: list[Planned], flows: frozenset[Way]) -> set[str]:
         *wrong_resources(planned),
         *(f"policy: {address}" for address in changed_policies(planned)),
         *(f"prod: {address}" for address in unlike_dev(planned)),
+        *unprotected(resource for resource in planned if resource.root != "dev"),
         *(f"connection: {way}" for way in connections(planned) ^ flows),
     }
 
@@ -202,6 +205,22 @@ def position(elements: list[Any], name: str) -> int | None:
     return None
 
 
+# What keeps what holds data from a destroy: on, or off, wherever there is such an argument.
+PROTECTS = {
+    **dict.fromkeys(("deletion_protection", "deletion_protection_enabled"), True),
+    **dict.fromkeys(("deletion_window_in_days", "recovery_window_in_days"), True),
+    **dict.fromkeys(("force_delete", "force_destroy", "skip_final_snapshot"), False),
+}
+
+
+def unprotected(planned: Iterable[Planned]) -> Iterator[str]:
+    """Which argument of which resource protects nothing; dev may be destroyed."""
+    for resource in planned:
+        for argument in PROTECTS.keys() & resource.values.keys():
+            if bool(resource.values[argument]) is not PROTECTS[argument]:
+                yield f"unprotected: {resource.address} {argument}"
+
+
 # --------------------------------------------------------------------------------- policies
 
 
@@ -210,8 +229,8 @@ def policies(planned: Iterable[Planned]) -> dict[str, str]:
     found = {}
     for resource in planned:
         for attribute, what in (("assume_role_policy", "trust"), ("policy", "policy")):
-            text = resource.values.get(attribute)
-            if text and resource.root != "prod" and resource.kind not in ECHOES:
+            text = resource.values.get(attribute) or LATER
+            if text != LATER and resource.root != "prod" and resource.kind not in ECHOES:
                 # A table is declared in one place, which is not this.
                 text = re.sub(r"retail\.retail\.dbo\.\w+", "<a table's>", text)
                 found[f"{resource.address} {what}"] = rendered(text)
@@ -282,12 +301,12 @@ def unlike_dev(planned: Iterable[Planned]) -> Iterator[str]:
             continue
         for key in AS_IN_DEV:
             value = resource.values.get(key)
-            if value not in (None, "", LATER) and _as_dev(value) != _as_dev(same.get(key)):
+            if value not in ("", LATER) and _as_dev(value) != _as_dev(same.get(key)):
                 yield f"{resource.address} {key}"
 
 
 def _as_dev(value: Any) -> Any:
-    text = re.sub(r"\bprod\b", "dev", str(value))
+    text = re.sub(r"(?<![a-z])prod(?![a-z])", "dev", str(value))
     return rendered(text) if '"Statement"' in text else text
 
 
@@ -307,7 +326,7 @@ def connections(planned: Iterable[Planned]) -> frozenset[Way]:
             others = ("referenced_security_group_id", "prefix_list_id", "cidr_ipv4", "cidr_ipv6")
             other = next((rule[kind] for kind in others if rule.get(kind)), "anybody")
             ends = [
-                end.strip("<>").replace(AZURE_SQL, "azure")
+                str(end).strip("<>").replace(AZURE_SQL, "azure")
                 for end in (rule["security_group_id"], other)
             ]
             client, server = ends if match[1] == "egress" else ends[::-1]

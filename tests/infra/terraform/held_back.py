@@ -1,4 +1,4 @@
-"""Faults that nobody has thought of: each value of a security-relevant kind, configured otherwise.
+"""Faults that nobody has thought of: each value of a security-relevant kind, otherwise or left out.
 
 Where mutants.yml has faults by hand, these follow from the plans by the name of what is configured
 (KINDS). They hold the rules of controls.yml to what is there, not to what their author had in mind.
@@ -21,7 +21,10 @@ KINDS = {
     "public access": "public|block_|restrict_|acl$|object_ownership",
     "versions": "versioning|mutability|object_lock|/status$",
     "retention": "retention|_days|/days|skip_final|force_destroy|countNumber|noncurrent",
-    "connection": "from_port|to_port|ip_protocol|cidr_ipv4|security_group|destination_cidr|traffic",
+    "connection": (
+        "from_port|to_port|ip_protocol|cidr_ipv4|security_group|destination_cidr|traffic"
+        "|route_table|subnet"
+    ),
     "logging": "(^|[_/])log|exporter|enhanced_monitoring|tracing|containerInsights|scan_on",
     "schedule": "schedule_expression$|^state$|^definitions|/enabled$",
     "threshold": (
@@ -31,6 +34,8 @@ KINDS = {
     "who": "role_arn|iam_roles|boundary|session|client_id|/user$|readonly|privileged|essential",
     "protection": "protection|deletion|recovery|rotat|dead_letter|Attempts|prevent",
 }
+# Of which none is left out: the provider demands them, or policies.txt has the whole.
+SAID = {"statement", "retention", "schedule", "threshold"}
 # What a value becomes, where another of its kind exists; else one that is none.
 OTHERS = {
     "Allow": "Deny",
@@ -82,6 +87,11 @@ def faults(everything: list[Planned], plan: Mapping[str, Any]) -> Iterator[Fault
             if own is None or any(named[:length] in own for length in range(1, len(named) + 1)):
                 values = _changed(resource.values, path, _other(value))
                 yield Fault(at, kind, text, replace(resource, values=values))
+                # A list goes as a whole, with its first; what is off is so without being said.
+                whole = path[: -1 if path[-1] == "0" else None]
+                if kind not in SAID and value and not whole[-1].isdigit():
+                    values = _changed(resource.values, whole, None)
+                    yield Fault(at, kind, f"without {text}", replace(resource, values=values))
 
 
 def _configured(module: Mapping[str, Any]) -> dict[str, set[tuple[str, ...]]]:

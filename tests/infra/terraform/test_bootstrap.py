@@ -24,8 +24,8 @@ BUCKET = f"arn:aws:s3:::retail-lakehouse-dev-{{zone}}-{aws.ACCOUNT}"
 def plan_role(bootstrap: Applied) -> list[Statement]:
     """All statements of the plan role."""
     attached = bootstrap.resources("aws_iam_role_policy_attachment").values()
-    assert {attachment["role"] for attachment in attached} == {
-        "retail-lakehouse-dev-terraform-apply"
+    assert {attachment["role"].rpartition("-dev-")[2] for attachment in attached} == {
+        *("terraform-apply", "break-glass")
     }
     policy = bootstrap.resources("aws_iam_role_policy")["plan"]["policy"]
     found: list[Statement] = json.loads(policy)["Statement"]
@@ -42,6 +42,20 @@ def test_the_list_is_sorted_and_in_one_place() -> None:
     actions = re.findall(r'^    "([\w-]+:\w+)",$', text, re.M)
     assert len(actions) > 90
     assert actions == sorted(set(actions))
+
+
+@pytest.mark.parametrize("name", harness.ENVIRONMENTS)
+def test_both_roots_of_an_environment_are_told_alike(name: str) -> None:
+    root, bootstrap = (
+        (harness.SOURCE / folder / f"environments/{name}.tfvars").read_text()
+        for folder in ("", "bootstrap")
+    )
+    shared = {"environment", "region", "github_repository", "github_repository_id"}
+    told = dict(re.findall(r'^(\w+) += (".+")$', bootstrap, re.M))
+    assert told.keys() - shared == ({"replica_key_arn"} if name == "prod" else set())
+    given = dict(re.findall(r'^ *(\w+) += (".+")$', root, re.M))
+    given["replica_key_arn"] = given.get("key_arn", "")
+    assert told == {variable: given[variable] for variable in told}
 
 
 @pytest.mark.parametrize(

@@ -36,13 +36,44 @@ WRITTEN = {
 @pytest.fixture(scope="module")
 def everything(
     lake: Environment,
+    cluster: Environment,
     environments: dict[str, Environment],
     bootstrap: Applied,
     replica: Applied,
 ) -> list[Planned]:
-    """dev as it was applied with the lake target, prod as it is planned, what dev has beside."""
+    """dev as it was applied with the lake target, prod as it is planned, what dev has beside.
+
+    And what a cluster has otherwise, of which prod's plan knows little.
+    """
+    plans = {"dev": lake.plan, "cluster": cluster.plan, "prod": environments["prod"].plan}
     applied = {"bootstrap": bootstrap.state, "replica": replica.state}
-    return controls.everything({"dev": lake.plan, "prod": environments["prod"].plan} | applied)
+    found = controls.everything(plans | applied)
+    known = [(r.kind, r.name, r.values) for r in found if r.root == "dev"]
+    return [
+        r
+        for r in found
+        if r.root != "cluster"
+        or (r.kind.startswith("aws_redshift") and (r.kind, r.name, r.values) not in known)
+        or "redshift:GetClusterCredentialsWithIAM" in str(r.values.get("policy"))
+    ]
+
+
+def test_what_protects_is_on_in_qa_too(environments: dict[str, Environment]) -> None:
+    """And the rule sees what dev has off."""
+    qa, dev = (
+        set(controls.unprotected(controls.everything({name: environments[name].plan})))
+        for name in ("qa", "dev")
+    )
+    assert qa == set()
+    assert len(dev) == 6, dev
+
+
+def test_the_bootstrap_of_prod_is_as_that_of_dev(bootstraps: dict[str, Applied]) -> None:
+    """Its policies word for word, and every resource but GitHub's, which an account has once."""
+    found = controls.everything({name: applied.state for name, applied in bootstraps.items()})
+    dev, prod = ({(r.kind, r.name) for r in found if r.root == name} for name in ("dev", "prod"))
+    assert dev ^ prod == {("aws_iam_openid_connect_provider", "github[0]")}
+    assert list(controls.unlike_dev(found)) == []
 
 
 def unwritten(name: str, text: str) -> set[str]:

@@ -255,14 +255,14 @@ WITHIN_THE_ENVIRONMENT = {
 def test_no_role_may_do_what_only_another_needs(
     policies: Policies, table: dict[str, list[Call]]
 ) -> None:
-    """Every tabled request, made by every other role that has its action; a plan's aside."""
+    """Every tabled request, made by every other role that has its action; bootstrap's aside."""
     needed = set().union(*table.values())
     own = {(call.who, call.action, call.resource) for call in needed}
     asked = {call for call in needed if call.who in policies.identity}
     others = {
         dataclasses.replace(call, who=role)
         for role, documents in policies.identity.items()
-        if not role.startswith("terraform-")
+        if role in policies.boundary
         for call in asked
         if (role, call.action, call.resource) not in own and named(documents, call.action)
     }

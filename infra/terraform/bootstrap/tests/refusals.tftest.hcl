@@ -66,6 +66,50 @@ run "a_repository_id_that_is_none" {
   expect_failures = [var.github_repository_id]
 }
 
+run "an_account_as_a_person" {
+  command = plan
+
+  variables {
+    break_glass_principals = ["arn:aws:iam::123456789012:root"]
+  }
+
+  expect_failures = [var.break_glass_principals]
+}
+
+run "every_user_as_a_person" {
+  command = plan
+
+  variables {
+    break_glass_principals = ["arn:aws:iam::123456789012:user/*"]
+  }
+
+  expect_failures = [var.break_glass_principals]
+}
+
+run "a_person_of_another_account" {
+  command = plan
+
+  variables {
+    break_glass_principals = ["arn:aws:iam::210987654321:user/ada"]
+  }
+
+  expect_failures = [var.break_glass_principals]
+}
+
+run "a_person_of_an_account_that_is_named" {
+  command = plan
+
+  variables {
+    break_glass_principals  = ["arn:aws:iam::210987654321:user/ada"]
+    break_glass_account_ids = ["210987654321"]
+  }
+
+  assert {
+    condition     = length(aws_iam_role.break_glass) == 1
+    error_message = "no role for a person of an account that is named"
+  }
+}
+
 run "a_key_of_any_kind_for_copies" {
   command = plan
 

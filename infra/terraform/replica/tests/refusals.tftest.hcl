@@ -30,6 +30,20 @@ run "a_lock_longer_than_the_declared_retention" {
   expect_failures = [var.lock_days]
 }
 
+run "a_lock_longer_than_the_shortest_of_several_retentions" {
+  command = plan
+
+  override_module {
+    target = module.declarations
+    outputs = {
+      tables           = { short = { landing_retention_days = 89 }, long = { landing_retention_days = 730 } }
+      connector_topics = {}
+    }
+  }
+
+  expect_failures = [var.lock_days]
+}
+
 run "an_account_as_reader" {
   command = plan
 
