@@ -36,7 +36,7 @@ _SHOP = (
 # Where names are said that follow from no declaration: dbt's project, AWS, and the pages.
 _NAMED = (
     r"dbt_project\.yml|profiles\.yml|models/.*\.md|docs/.*\.md"
-    r"|infra/terraform/((bootstrap/)?variables\.tf|environments/.*\.tfvars)"
+    r"|infra/terraform/(bootstrap/)?(variables\.tf|environments/.*\.tfvars)"
 )
 _README = Path(__file__).with_name("init_readme.txt")
 

@@ -46,10 +46,7 @@ def shell(
         # moto cannot delete a bucket in which a lock has been
         "TF_CLI_ARGS_plan": "-lock=false",
         "TF_CLI_ARGS_apply": "-auto-approve -input=false",
-        "TF_VAR_region": aws.REGION,
         "TF_VAR_break_glass_principals": f'["arn:aws:iam::{aws.ACCOUNT}:user/ada"]',
-        "TF_VAR_github_repository": "example-org@987654321/retail-lakehouse@123456789",
-        "TF_VAR_github_repository_id": "123456789",
     }
     yield Shell(
         folder,
@@ -58,7 +55,7 @@ def shell(
     )
     for name in ("dev", "qa"):
         own = Terraform(environment | {"TF_WORKSPACE": name})
-        own.must(bootstrap, "destroy", "-auto-approve", f"-var=environment={name}")
+        own.must(bootstrap, "destroy", "-auto-approve", f"-var-file=environments/{name}.tfvars")
 
 
 @pytest.mark.long
@@ -71,6 +68,8 @@ def test_two_environments_then_break_glass(shell: Shell, tree: Path) -> None:
         __file__, "deployment.md", "1. State, roles and trust (once, by an administrator)"
     ):
         output = shell.walk(line)
+        if line.text == "terraform workspace new qa":
+            shell.run("echo 'create_oidc_provider = false' >> environments/qa.tfvars")
         if "backend_config" in line.text:
             backends.append(output)
     assert [re.findall(r"lakehouse-(\w+)-terraform-", backend) for backend in backends] == [
@@ -79,7 +78,7 @@ def test_two_environments_then_break_glass(shell: Shell, tree: Path) -> None:
     ]
     shell.run("terraform workspace select dev")
     refused = subprocess.run(
-        ["terraform", "plan", "-input=false", "-var=environment=qa"],
+        ["terraform", "plan", "-input=false", "-var-file=environments/qa.tfvars"],
         cwd=shell.folder,
         env=shell.environment,
         capture_output=True,
