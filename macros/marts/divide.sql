@@ -19,14 +19,13 @@
     {%- set whole = "cast(abs(cast({} as decimal(38, 4))) * 10000 as hugeint)" -%}
     {%- set dividend = '(2 * ' ~ whole.format(numerator) ~ ' * ' ~ 10 ** scale ~ ')' -%}
     {%- set divisor = whole.format(denominator) -%}
-    case
-        when {{ denominator }} <> 0 then cast(
+    cast(
+        case when {{ denominator }} <> 0 then
             cast(({{ dividend }} + {{ divisor }}) // (2 * {{ divisor }}) as decimal(38, 0))
             * {{ _unit(scale) }}
             * case when ({{ numerator }} < 0) = ({{ denominator }} < 0) then 1 else -1 end
-            as decimal({{ precision }}, {{ scale }})
-        )
-    end
+        end as decimal({{ precision }}, {{ scale }})
+    )
 {%- endmacro %}
 
 {#- The remainder is taken off first: what is left divides exactly at whatever scale Redshift picks. -#}
@@ -36,14 +35,13 @@
     {%- set divisor = whole.format(denominator) -%}
     {%- set twice = 'cast(2 * ' ~ divisor ~ ' as decimal(38, 0))' -%}
     {%- set sum = 'cast(' ~ dividend ~ ' + ' ~ divisor ~ ' as decimal(38, 0))' -%}
-    case
-        when {{ denominator }} <> 0 then cast(
+    cast(
+        case when {{ denominator }} <> 0 then
             cast(({{ sum }} - mod({{ sum }}, {{ twice }})) / {{ twice }} as decimal(38, 0))
             * {{ _unit(scale) }}
             * case when ({{ numerator }} < 0) = ({{ denominator }} < 0) then 1 else -1 end
-            as decimal({{ precision }}, {{ scale }})
-        )
-    end
+        end as decimal({{ precision }}, {{ scale }})
+    )
 {%- endmacro %}
 
 {#- 1 in the last place of a decimal with `scale` decimals. -#}

@@ -52,9 +52,12 @@ final as (
         -- measures
         {%- for amount in amounts %}
         -- more digits than this would make the product's fail, and with it every query
-        case when abs(rated.{{ amount }}) < 100000000000000000 then cast(
-            cast(rated.{{ amount }} as decimal(21, 4)) * rated.exchange_rate as decimal(38, 2)
-        ) end as {{ amount }},
+        cast(
+            case
+                when abs(rated.{{ amount }}) < 100000000000000000
+                    then cast(rated.{{ amount }} as decimal(21, 4)) * rated.exchange_rate
+            end as decimal(38, 2)
+        ) as {{ amount }},
         {%- endfor %}
         -- lineage
         rated._cdc_run
