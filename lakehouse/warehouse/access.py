@@ -16,6 +16,7 @@ from lakehouse.warehouse.catalog import Connection, names, relations
 from lakehouse.warehouse.plan import Plan, Statement
 from lakehouse.warehouse.streams import ROLES
 
+_BUILT = ("staging", "history", "marts", "operations")
 _MARTS = SOURCES_FILE.parents[2] / "marts"
 # A text becomes three stars, a date nothing.
 _MASK = """\
@@ -38,6 +39,7 @@ def deploy_access(plan: Plan) -> None:
     prefix = warehouse.settings.schema_prefix
     plan.carry_out(*_roles_and_members(warehouse), *_on_schemas(warehouse, prefix))
     plan.carry_out(*_on_streams(warehouse))
+    plan.carry_out(*_of_dbts_user(warehouse, prefix))
     marts = _Marts(warehouse, f"{prefix}marts")
     refused = []
     for table in sorted(marts.tables):
@@ -80,7 +82,7 @@ def _roles_and_members(warehouse: Connection) -> Iterator[Statement]:
 def _on_schemas(warehouse: Connection, prefix: str) -> Iterator[Statement]:
     """The schemas that dbt builds, and what each role may do in which schema."""
     there = names(warehouse, "select nspname from pg_namespace")
-    built = [f"{prefix}{layer}" for layer in ("staging", "history", "marts", "operations")]
+    built = [f"{prefix}{layer}" for layer in _BUILT]
     for schema in built:
         if schema not in there:
             yield Statement("dbt builds here", f"create schema if not exists {schema}")
@@ -115,6 +117,24 @@ def _on_schemas(warehouse: Connection, prefix: str) -> Iterator[Statement]:
         # an owner is a user, and CREATE cannot be granted on an external schema (r_GRANT)
         why = "each build adds partitions, which the schema's owner may"
         yield Statement(why, f"alter schema landing owner to {_quoted(user)}")
+
+
+def _of_dbts_user(warehouse: Connection, prefix: str) -> Iterator[Statement]:
+    """What an administrator's build has made or replaced: dbt's user could not read or replace it.
+
+    Only an owner may alter or drop a relation, and who makes it anew has granted nothing.
+    """
+    user = warehouse.settings.transformer
+    schemas = ", ".join(f"'{prefix}{layer}'" for layer in _BUILT)
+    for schema, relation, owner in warehouse.rows(
+        "select n.nspname, c.relname, u.usename from pg_class as c"
+        " inner join pg_namespace as n on c.relnamespace = n.oid"
+        " inner join pg_user as u on c.relowner = u.usesysid"
+        f" where c.relkind in ('r', 'v') and n.nspname in ({schemas}) order by 1, 2"
+    ):
+        if user and owner != user:
+            why = f"{owner} has built it, and dbt's user builds it next"
+            yield Statement(why, f'alter table {schema}."{relation}" owner to {_quoted(user)}')
 
 
 def _owner_of_landing(warehouse: Connection) -> str:

@@ -151,7 +151,12 @@ def test_every_command_helps_in_the_image(image: dict[str, str], project: Path) 
             (1, "warehouse: no connection to Redshift at 127.0.0.1:1"),
             id="status of Redshift",
         ),
-        pytest.param("compare", {}, (1, "this needs the Python package duckdb"), id="compare"),
+        pytest.param(
+            "compare",
+            {"LAKEHOUSE_REDSHIFT_HOST": "127.0.0.1", "LAKEHOUSE_REDSHIFT_METHOD": "database"},
+            (1, "this needs the Python package duckdb"),
+            id="compare",
+        ),
     ],
 )
 def test_what_a_command_lacks_in_the_image_is_a_sentence(

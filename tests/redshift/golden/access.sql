@@ -1,3 +1,12 @@
+-- engineer has built it, and dbt's user builds it next
+alter table marts."dim_customer" owner to "IAMR:retail-prod-dbt";
+
+-- engineer has built it, and dbt's user builds it next
+alter table operations."ledger" owner to "IAMR:retail-prod-dbt";
+
+-- engineer has built it, and dbt's user builds it next
+alter table staging."stores__log" owner to "IAMR:retail-prod-dbt";
+
 -- what analyst sees of a varchar(1280)
 create masking policy mask_varchar_1280
 with (value varchar(1280))
