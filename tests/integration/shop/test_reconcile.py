@@ -66,7 +66,7 @@ def test_a_faithful_warehouse_agrees(traded: Traded, warehouse: Path) -> None:
         built = connection.execute(
             "select table_name from information_schema.tables where table_schema = 'marts'"
         ).fetchall()
-    seeds = {file.stem for file in (ROOT / "seeds").glob("*.csv")}
+    seeds = {file.stem for file in (ROOT / "seeds").rglob("*.csv")}
     assert {mart.mart for mart in result.marts} == {name for (name,) in built} - seeds
     assert all(mart.warehouse_rows for mart in result.marts)
 
