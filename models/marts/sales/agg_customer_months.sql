@@ -42,11 +42,7 @@ months as (
         orders.sales_month,
         orders.currency_code,
         count(*) as order_count,
-        sum(
-            case when orders.cancelled_at is null
-                then orders.revenue_amount - orders.returned_revenue_amount else 0
-            end
-        ) as revenue_amount
+        sum({{ kept_revenue('orders') }}) as revenue_amount
     from orders
     group by orders.customer_id, orders.sales_month, orders.currency_code
 ),

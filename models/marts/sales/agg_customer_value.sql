@@ -35,11 +35,7 @@ orders as (
         ) as cancelled_amount,
         sum(orders.returned_unit_count) as returned_unit_count,
         sum(orders.returned_amount) as returned_amount,
-        sum(
-            case when orders.cancelled_at is null
-                then orders.revenue_amount - orders.returned_revenue_amount else 0
-            end
-        ) as revenue_amount,
+        sum({{ kept_revenue('orders') }}) as revenue_amount,
         min(orders.placed_at) as first_order_at,
         max(orders.placed_at) as last_order_at
     from {{ ref('fct_orders') }} as orders
