@@ -190,7 +190,7 @@ def test_rows_of_the_source_itself_beside_a_shop_that_never_rests(
     assert (code, found["differences"]) == (0, []), said
 
     # The connector's newest heartbeat comes through as well.
-    code, out, said = _beside(captured.chain, "verify", "--wait", "10")
+    code, out, said = _beside(captured.chain, "verify", "--wait", "10", select=())
     assert (code, "every record that Kafka had of 10 tables is built" in out) == (0, True), (
         out + said
     )
@@ -284,7 +284,10 @@ def _compare_rows(captured: _Captured, *options: str) -> tuple[int, dict[str, An
     return code, json.loads(out), said
 
 
-def _beside(chain: Chain, *command: str) -> tuple[int, str, str]:
+LOGS = ("--select", "path:models/staging")
+
+
+def _beside(chain: Chain, *command: str, select: tuple[str, ...] = LOGS) -> tuple[int, str, str]:
     """How a command ends, prints and says while the pipeline runs beside it."""
     with subprocess.Popen(
         [str(Path(sys.executable).with_name("lakehouse")), *command],
@@ -298,9 +301,7 @@ def _beside(chain: Chain, *command: str) -> tuple[int, str, str]:
             chain.land()
             # for a moment the command may hold the file that dbt has to write
             with suppress(AssertionError):
-                # the command that looks at marts waits for a whole build
-                part = () if command[0] == "verify" else ("--select", "path:models/staging")
-                chain.build(*part, "--exclude-resource-type", "test")
+                chain.build(*select, "--exclude-resource-type", "test")
             with suppress(subprocess.TimeoutExpired):
                 running.wait(5)
         out, said = running.communicate()
