@@ -38,8 +38,7 @@ def deploy_access(plan: Plan) -> None:
     warehouse = plan.warehouse
     prefix = warehouse.settings.schema_prefix
     plan.carry_out(*_roles_and_members(warehouse), *_on_schemas(warehouse, prefix))
-    plan.carry_out(*_on_streams(warehouse))
-    plan.carry_out(*_of_dbts_user(warehouse, prefix))
+    plan.carry_out(*_on_streams(warehouse), *_of_dbts_user(warehouse, prefix))
     marts = _Marts(warehouse, f"{prefix}marts")
     refused = []
     for table in sorted(marts.tables):
@@ -125,6 +124,8 @@ def _of_dbts_user(warehouse: Connection, prefix: str) -> Iterator[Statement]:
     Only an owner may alter or drop a relation, and who makes it anew has granted nothing.
     """
     user = warehouse.settings.transformer
+    if not user:
+        return
     schemas = ", ".join(f"'{prefix}{layer}'" for layer in _BUILT)
     for schema, relation, owner in warehouse.rows(
         "select n.nspname, c.relname, u.usename from pg_class as c"
@@ -132,7 +133,7 @@ def _of_dbts_user(warehouse: Connection, prefix: str) -> Iterator[Statement]:
         " inner join pg_user as u on c.relowner = u.usesysid"
         f" where c.relkind in ('r', 'v') and n.nspname in ({schemas}) order by 1, 2"
     ):
-        if user and owner != user:
+        if owner != user:
             why = f"{owner} has built it, and dbt's user builds it next"
             yield Statement(why, f'alter table {schema}."{relation}" owner to {_quoted(user)}')
 

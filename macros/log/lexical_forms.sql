@@ -101,7 +101,7 @@
     ({{ offset_to_utc(text) }} not between {{ _edge('timestamp', 'first') }} and {{ _edge('timestamp', 'last') }})
 {%- endmacro %}
 
-{#- The engine's type for a declared one, as `column_types` parses it. -#}
+{#- The engine's type for a declared one, as `declared_columns` gives it. -#}
 {% macro sql_type(type) -%}
     {%- if type['name'] == 'varchar' -%} varchar({{ varchar_length(type['length']) }})
     {%- elif type['name'] == 'decimal' -%} decimal({{ type['precision'] }}, {{ type['scale'] }})
