@@ -453,7 +453,8 @@ def test_a_run_that_fell_silent_is_taken_over_and_writes_no_more(
     refused = prod.dbt.invoke("build", *selection)
     assert not refused.success
     told = str(refused.exception)
-    assert "as user engineer, in session 71, silent for 3 minutes." in told
+    # From 3 minutes on, as long as dbt itself took to start.
+    assert re.search(r"as user engineer, in session 71, silent for [3-9] minutes[.]", told), told
     assert "`lakehouse warehouse end --run 2`" in told
 
     mark = f'"invocation_id": "{invocation}"'
@@ -469,9 +470,8 @@ def test_a_run_that_fell_silent_is_taken_over_and_writes_no_more(
         " returning 1"
     )
     prod.dbt.build(*selection)
-    assert any(
-        "(session 71) ended 12 minutes ago. It is taken over." in each for each in prod.dbt.said
-    )
+    taken_over = re.compile(r"\(session 71\) ended 1[2-9] minutes ago[.] It is taken over[.]")
+    assert any(taken_over.search(each) for each in prod.dbt.said), prod.dbt.said
     os.kill(suspended.pid, signal.SIGCONT)
     told = suspended.communicate(timeout=120)[0]
     assert suspended.returncode != 0, told
