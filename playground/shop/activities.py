@@ -450,7 +450,9 @@ def launch_product(draft: Draft) -> None:
     """A new product is listed."""
     books = draft.books
     product_id = books.next_key("products")
-    draft.add(Insert("products", [rows.product(books, product_id, books.now())]))
+    at = books.now()
+    draft.add(Insert("products", [rows.product(books, product_id, at)]))
+    draft.add(Insert("inventory_movements", rows.first_deliveries(books, product_id, at)))
     draft.bear(product_id, books.products)
 
 
@@ -509,7 +511,7 @@ def rename_store(draft: Draft) -> None:
 
 def count_stock(draft: Draft) -> None:
     """A few products of a store are counted."""
-    books, rng = draft.books, draft.books.rng
+    books, rng, market = draft.books, draft.books.rng, draft.books.market
     store, at = rng.choice(books.stores), books.now()
     draft.add(
         Insert(
@@ -519,7 +521,11 @@ def count_stock(draft: Draft) -> None:
                     books,
                     rng.choice(("delivery", "transfer", "loss", "count")),
                     at,
-                    (store.store_id, books.products.pick(rng), rng.randrange(-20, 200)),
+                    (
+                        store.store_id,
+                        market.choose(rng, books.products, books.listed, store),
+                        rng.randrange(-20, 200),
+                    ),
                 )
                 for _ in range(rng.randrange(1, 6))
             ],

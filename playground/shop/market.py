@@ -84,6 +84,8 @@ class Market(ABC):
     """How long the shop has been open when the simulation begins."""
     growth: int
     """Customers sign up evenly; by 2, half of them in the first quarter of the time."""
+    shelf: int
+    """Pieces of a product that each store of its currency gets before it sells the first."""
     locales: tuple[Locale, ...]
     fronts: tuple[StoreFront, ...]
     promotions: tuple[Promotion, ...]

@@ -107,12 +107,15 @@ def _catalogue(books: Books, scale: Scale) -> Iterator[list[Insert]]:
         Insert("product_categories", categories),
     ]
     products: list[Row] = []
+    shelves: list[Row] = []
     for product_id in range(1, scale.products + 1):
         products.append(rows.product(books, product_id, at))
+        shelves += rows.first_deliveries(books, product_id, at)
         books.products.add(product_id)
     books.next_keys["products"] = scale.products + 1
-    for start in range(0, len(products), _CHUNK):
-        yield [Insert("products", products[start : start + _CHUNK])]
+    for table, found in (("products", products), ("inventory_movements", shelves)):
+        for start in range(0, len(found), _CHUNK):
+            yield [Insert(table, found[start : start + _CHUNK])]
 
 
 def _orders(books: Books, scale: Scale, started: datetime) -> Iterator[list[Insert]]:

@@ -227,6 +227,7 @@ class Retailer(Market):
 
     days = 365
     growth = 2
+    shelf = 120
     locales = LOCALES
     fronts = STORES
     promotions = PROMOTIONS

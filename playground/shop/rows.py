@@ -188,6 +188,16 @@ def movement(
     }
 
 
+def first_deliveries(books: Books, product_id: Key, at: str) -> list[Row]:
+    """What the stores that will sell a product get of it, where the market fills its shelves."""
+    pieces, currency = books.market.shelf, books.listed[product_id].currency_code
+    return [
+        movement(books, "delivery", at, (store.store_id, product_id, pieces))
+        for store in books.stores
+        if pieces and store.currency_code == currency
+    ]
+
+
 def status_change(order_id: Key, status: str, at: str) -> Row:
     """The change that brings an order to `status`, with the time column of that status."""
     return {"order_id": order_id, "status": status, f"{status}_at": at, "updated_at": at}

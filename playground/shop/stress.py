@@ -155,6 +155,7 @@ class Stress(Market):
 
     days = 730
     growth = 1
+    shelf = 0
     locales = LOCALES
     fronts = STORES
     promotions = PROMOTIONS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from datetime import UTC, datetime
 from random import Random
 from zoneinfo import ZoneInfo
@@ -14,7 +14,7 @@ import pytest
 from playground.shop.books import Books
 from playground.shop.opening import Scale, open_shop
 from playground.shop.retailer import CURRENCIES, STORES, Retailer
-from playground.shop.statements import Row
+from playground.shop.statements import Row, Value
 from tests.kit import complete_journey
 
 Baskets = duckdb.DuckDBPyConnection
@@ -104,6 +104,14 @@ def test_money_stays_within_its_country(shop: dict[str, list[Row]]) -> None:
         product = products[line["product_id"]]
         assert product["currency_code"] == orders[line["order_id"]]["currency_code"]
         assert 0 < float(str(product["unit_cost"])) < float(str(product["unit_price"]))
+
+
+def test_no_store_sells_what_it_never_received(shop: dict[str, list[Row]]) -> None:
+    stock: Counter[tuple[Value, Value]] = Counter()
+    for moved in sorted(shop["inventory_movements"], key=lambda row: str(row["moved_at"])):
+        shelf = moved["store_id"], moved["product_id"]
+        stock[shelf] += int(moved["quantity"] or 0)
+        assert stock[shelf] >= 0, moved
 
 
 @pytest.mark.parametrize(
