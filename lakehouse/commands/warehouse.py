@@ -44,7 +44,7 @@ def deploy(target: OnRedshift = "prod", dry_run: DryRun = False, as_json: AsJson
 
 @app.command()
 def access(target: OnRedshift = "prod", dry_run: DryRun = False, as_json: AsJson = False) -> None:
-    """Make users, roles, grants and masks alone, after new marts were built.
+    """Make users, roles, grants, masks and dbt's ownership alone, after new marts were built.
 
     Analysts do not read a table whose masks cannot be attached: the command ends with an error, and
     has done all else.

@@ -38,7 +38,7 @@ def deploy_access(plan: Plan) -> None:
     warehouse = plan.warehouse
     prefix = warehouse.settings.schema_prefix
     plan.carry_out(*_roles_and_members(warehouse), *_on_schemas(warehouse, prefix))
-    plan.carry_out(*_on_streams(warehouse), *_of_dbts_user(warehouse, prefix))
+    plan.carry_out(*_on_streams(warehouse))
     marts = _Marts(warehouse, f"{prefix}marts")
     refused = []
     for table in sorted(marts.tables):
@@ -47,7 +47,7 @@ def deploy_access(plan: Plan) -> None:
         except TerminalError as error:
             marts.unmasked.add(table)
             refused.append(str(error))
-    plan.carry_out(*marts.of_views())
+    plan.carry_out(*marts.of_views(), *_of_dbts_user(warehouse, prefix))
     if refused:
         unread = ", ".join(sorted(marts.unmasked))
         raise TerminalError(
@@ -121,7 +121,9 @@ def _on_schemas(warehouse: Connection, prefix: str) -> Iterator[Statement]:
 def _of_dbts_user(warehouse: Connection, prefix: str) -> Iterator[Statement]:
     """What an administrator's build has made or replaced: dbt's user could not read or replace it.
 
-    Only an owner may alter or drop a relation, and who makes it anew has granted nothing.
+    Only an owner may alter or drop a relation, and who makes it anew has granted nothing. What
+    others own stays theirs: a tool's table, an engineer's own. A materialized view has no OWNER TO
+    (r_ALTER_MATERIALIZED_VIEW), and dbt makes none here.
     """
     user = warehouse.settings.transformer
     if not user:
@@ -131,10 +133,12 @@ def _of_dbts_user(warehouse: Connection, prefix: str) -> Iterator[Statement]:
         "select n.nspname, c.relname, u.usename from pg_class as c"
         " inner join pg_namespace as n on c.relnamespace = n.oid"
         " inner join pg_user as u on c.relowner = u.usesysid"
-        f" where c.relkind in ('r', 'v') and n.nspname in ({schemas}) order by 1, 2"
+        f" where c.relkind in ('r', 'v') and n.nspname in ({schemas}) and u.usesuper"
+        " and left(c.relname, 8) <> 'mv_tbl__' and trim(n.nspname) || '.' || trim(c.relname) not in"
+        " (select trim(schema_name) || '.' || trim(name) from svv_mv_info) order by 1, 2"
     ):
         if owner != user:
-            why = f"{owner} has built it, and dbt's user builds it next"
+            why = f"{owner} has built it, dbt's user builds it next; waits for whoever reads it"
             yield Statement(why, f'alter table {schema}."{relation}" owner to {_quoted(user)}')
 
 

@@ -2,7 +2,7 @@
   A column whose declared type became wider (integer to bigint, more digits before the point) holds the
   same values and hashes, so nothing has to be read again: the log's and the history's tables are copied
   inside the warehouse. Redshift can alter no type but that of a varchar, and drop no column that a table
-  is distributed or sorted by.
+  is distributed or sorted by, as dbt does to make a varchar longer: one that is a key is copied there too.
 -#}
 
 {#- Whether each value of type `old` is one of type `new`, and the types differ. Dicts as declared_columns has. -#}
@@ -10,6 +10,9 @@
     {% set numbers = ['smallint', 'integer', 'bigint'] %}
     {% if old.get('name') in numbers and new['name'] in numbers %}
         {% do return(numbers.index(new['name']) > numbers.index(old['name'])) %}
+    {% endif %}
+    {% if old.get('name') == 'varchar' and new['name'] == 'varchar' %}
+        {% do return(target.type == 'redshift' and new['is_key'] and new['length'] > old['length']) %}
     {% endif %}
     {% do return(
         old.get('name') == 'decimal' and new['name'] == 'decimal' and new['scale'] == old['scale']
@@ -20,7 +23,9 @@
 {% macro widen(table, columns) %}
     {% set types = {} %}
     {% for column in columns %}
-        {% do types.update({column['name']: column['data_type'], '_before_' ~ column['name']: column['data_type']}) %}
+        {#- on Redshift a length in bytes: a cast cuts what is longer without a word -#}
+        {% set type = sql_type(column['type']) %}
+        {% for prefix in ['', '_before_', '_folded_'] %}{% do types.update({prefix ~ column['name']: type}) %}{% endfor %}
     {% endfor %}
     {% set copies = [] %}
     {% for name in ['model.' ~ project_name ~ '.' ~ table ~ '__log', 'snapshot.' ~ project_name ~ '.' ~ table ~ '_history']

@@ -75,6 +75,7 @@ def test_keys_that_are_folded_or_none_and_numbers_that_got_wider(
             return prod
 
         built(batch)
+        redeclare(project, "promotions", {"promotion_code": "varchar(60)"})
         wide = redeclare(project, "payments", {"payment_id": "bigint", "amount": "decimal(18,2)"})
         prod = built(batch.over(landed, wide))
         types = prod.rows(
@@ -83,6 +84,15 @@ def test_keys_that_are_folded_or_none_and_numbers_that_got_wider(
             " where table_name in ('payments__log', 'payments_history')"
             " and column_name in ('payment_id', '_before_payment_id', 'amount')"
         )
+        lengths = prod.rows(
+            "select table_name, column_name, character_maximum_length"
+            " from information_schema.columns where column_name in ('promotion_code', 'method')"
+            " and table_name in ('promotions__log', 'payments__log')"
+        )
+        assert {(table, column): length for table, column, length in lengths} == {
+            ("promotions__log", "promotion_code"): 240,
+            ("payments__log", "method"): 80,
+        }
         assert prod.rows(f"select count(*) from staging.{NO_KEY}__log") == [(2,)]
         with prod.warehouse() as warehouse:
             view = f"staging.stg_retail__{NO_KEY}"

@@ -203,6 +203,15 @@ def test_what_an_administrator_has_built_dbts_user_builds_next(prod: Prod) -> No
     prod.stand_in.admin(
         f"create view {view} as select a from staging.stores__log with no schema binding"
     )
+    # what is others' stays theirs, and a materialized view has no OWNER TO
+    prod.stand_in.admin("create user tool password disable")
+    prod.stand_in.admin("grant create, usage on schema staging to tool")
+    with prod.logged_in_as("tool").warehouse() as session:
+        session.run("create table staging.tool_orders (a integer)")
+    prod.stand_in.admin(
+        "create materialized view staging.tool_stream as"
+        ' select kafka_offset from kafka."retail.dbo.stores"'
+    )
     builder = prod.logged_in_as("IAMR:retail-prod-dbt")
     with builder.warehouse() as session, pytest.raises(TerminalError, match="permission denied"):
         session.rows(f"select a from {view}")

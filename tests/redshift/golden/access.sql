@@ -1,12 +1,3 @@
--- engineer has built it, and dbt's user builds it next
-alter table marts."dim_customer" owner to "IAMR:retail-prod-dbt";
-
--- engineer has built it, and dbt's user builds it next
-alter table operations."ledger" owner to "IAMR:retail-prod-dbt";
-
--- engineer has built it, and dbt's user builds it next
-alter table staging."stores__log" owner to "IAMR:retail-prod-dbt";
-
 -- what analyst sees of a varchar(1280)
 create masking policy mask_varchar_1280
 with (value varchar(1280))
@@ -63,3 +54,12 @@ attach masking policy mask_varchar_80 on marts.dim_customer (postal_code) to rol
 
 -- people read the marts
 grant select on marts.dim_customer to role analyst;
+
+-- engineer has built it, dbt's user builds it next; waits for whoever reads it
+alter table marts."dim_customer" owner to "IAMR:retail-prod-dbt";
+
+-- engineer has built it, dbt's user builds it next; waits for whoever reads it
+alter table operations."ledger" owner to "IAMR:retail-prod-dbt";
+
+-- engineer has built it, dbt's user builds it next; waits for whoever reads it
+alter table staging."stores__log" owner to "IAMR:retail-prod-dbt";
