@@ -48,6 +48,18 @@
     dateadd(millisecond, cast({{ milliseconds }} as bigint), cast('1970-01-01' as timestamp))
 {%- endmacro %}
 
+{#-
+  The timestamp of a text of its form (lexical_forms.sql) without an offset; six digits of its fraction stay.
+  DuckDB takes the Z behind a time, and cuts the fraction, itself.
+-#}
+{% macro without_offset(text) %}{{ return(adapter.dispatch('without_offset')(text)) }}{% endmacro %}
+{% macro duckdb__without_offset(text) -%}
+    cast(case when length({{ text }}) = 11 then left({{ text }}, 10) else {{ text }} end as timestamp)
+{%- endmacro %}
+{% macro redshift__without_offset(text) -%}
+    cast(substring(replace({{ text }}, 'Z', ''), 1, 26) as timestamp)
+{%- endmacro %}
+
 {#- The moment in UTC of a text with a time and an offset; six digits of its fraction stay. -#}
 {% macro offset_to_utc(text) %}{{ return(adapter.dispatch('offset_to_utc')(text)) }}{% endmacro %}
 {% macro duckdb__offset_to_utc(text) -%} timezone('UTC', cast({{ text }} as timestamptz)) {%- endmacro %}

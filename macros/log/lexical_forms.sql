@@ -156,7 +156,7 @@
 {#- SQL: the timestamp in UTC that a text of its form spells; six of nine digits of a fraction stay. -#}
 {% macro _utc(text, type) -%}
     {#- isostring ends in Z even for times without a zone -#}
-    {%- set told = "cast(substring(replace(" ~ text ~ ", 'Z', ''), 1, 26) as timestamp)" -%}
+    {%- set told = without_offset(text) -%}
     {%- if type['time_zone'] -%}
         {#- before 1970 engines know other zones, and 9999 is no time -#}
         case
