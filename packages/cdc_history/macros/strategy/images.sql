@@ -4,8 +4,9 @@
 
   versions  name of a relation as `_versions` makes it
   extra     names of further columns of `versions` to pass on
+  singles   whether the keys that are not in `touched` are one insert or read each, which is their version
 -#}
-{% macro _images(options, versions, extra=[]) %}
+{% macro _images(options, versions, extra=[], singles=false) %}
 {% set names = options['columns'] %}
 {% set payload = options['payload'] %}
     select
@@ -84,6 +85,38 @@
             row_number() over (
                 partition by chosen.{{ names.dbt_scd_id }} order by chosen.{{ names.dbt_scd_id }}
             ) = 1
+        {%- endif %}
+        {%- if singles %}
+
+        union all
+
+        select
+            {%- for column in payload if column['name'] in options['key_names'] %}
+            {{ column['column'] }},
+            {%- endfor %}
+            {%- for column in cdc_history._beside_the_key(options) %}
+            {{ column['column'] }},
+            {%- endfor %}
+            {{ options['sequence'] }},
+            {{ options['sequence'] }} as _cdc_order,
+            _cdc_op,
+            {{ options['deletes'] }} as is_deleted,
+            {{ options['committed'] }},
+            {%- if options['holes'] %}
+            _cdc_not_carried,
+            {%- endif %}
+            _cdc_row_hash,
+            _cdc_before_hash,
+            {{ cdc_history._version_id(options) }} as {{ names.dbt_scd_id }},
+            {{ cdc_history._valid_from(options) }} as {{ names.dbt_valid_from }},
+            {{ options['open_end'] }} as {{ names.dbt_valid_to }}
+        from (
+            select changes.*
+            from ({{ options['records'] }}) as changes
+            left join touched
+                on {{ cdc_history._same_keys(options['keys'], 'changes', 'touched') }}
+            where touched.{{ options['keys'][0] }} is null
+        ) as single_changes
         {%- endif %}
     ) as described
 {% endmacro %}

@@ -6,6 +6,9 @@
   place is not known, an image does not carry a column, or one commit holds several changes; where no key
   has such a change, the steps are left out (`_narrow`).
 
+  `_versions` asks for `plain` too, the keys of which the sort says all: each change is a version, and its
+  neighbours are its bounds (rules 3b to 8 change nothing). `settled` then has the other keys only.
+
   settled   the keys, _cdc_place (orders the changes of a key), _cdc_order (the position in whose place it
             stands), what the relation says of the change, and which record has the values: `image_...`
   filled    of the records of keys with images that do not carry all: the keys, the sequence, _cdc_op,
@@ -13,9 +16,10 @@
 
   options      as `_look_at_records` completes it
   touched_by   SQL condition on the records; the keys that have such a record are computed, as a
-               whole. None computes every key.
+               whole. None computes every key; `several` those that are more than one insert or read.
+  plain        whether the keys whose changes are versions as they come are told apart
 -#}
-{% macro _settled_changes(options, touched_by=none) %}
+{% macro _settled_changes(options, touched_by=none, plain=false) %}
 {% do cdc_history._narrow(options, touched_by) %}
 {% set keys = options['keys'] %}
 {% set key_list = keys | join(', ') %}
@@ -59,6 +63,12 @@ ordered as (
         row_number() over ({{ by_delivery }}) as _cdc_place,
         lag(changes.{{ sequence }}) over ({{ by_delivery }}) as sequence_before,
         lag(changes._cdc_op) over ({{ by_delivery }}) as op_before
+        {%- if plain %},
+        lag(changes.{{ committed }}) over ({{ by_delivery }}) as committed_before,
+        lead(changes.{{ committed }}) over ({{ by_delivery }}) as next_committed,
+        lead(changes._cdc_op) over ({{ by_delivery }}) as next_op,
+        lead(changes._cdc_before_hash) over ({{ by_delivery }}) as next_before_hash
+        {%- endif %}
     from ({{ options['records'] }}) as changes
     {%- if touched_by %}
     inner join touched
@@ -80,12 +90,23 @@ ordered as (
 {{ cdc_history._true_absences(options) }},
 {%- endif %}
 
-{% if unsettled %}
+{% if unsettled or plain %}
 unsettled_keys as (
     select {{ key_list }}
-    from delivered
+    from {{ 'ordered' if plain else 'delivered' }}
     where
         {% if options['floats'] %}not _cdc_commit_known{% else %}false{% endif %}
+        {%- if plain %}
+        -- delivered again
+        or (sequence_before = {{ sequence }} and op_before = _cdc_op)
+        -- a read that is not the first of the key, or that the next change knows better
+        or (_cdc_op = 'r' and (op_before is not null or next_op = 'c' or next_before_hash <> _cdc_row_hash))
+        -- a clock that stepped back
+        or ({{ committed }} < committed_before and op_before <> 'r')
+        {%- if options['absences'] %}
+        or _cdc_is_absence
+        {%- endif %}
+        {%- endif %}
         {%- if options['fills'] %}
         or _cdc_not_carried is not null
         or _cdc_before_not_carried is not null
@@ -95,7 +116,19 @@ unsettled_keys as (
         {%- endif %}
     group by {{ key_list }}
 ),
+{%- endif %}
 
+{% if plain %}
+plain as (
+    select ordered.*
+    from ordered
+    left join unsettled_keys
+        on {{ cdc_history._same_keys(keys, 'ordered', 'unsettled_keys') }}
+    where unsettled_keys.{{ keys[0] }} is null
+),
+{%- endif %}
+
+{% if unsettled %}
 numbered as (
     select
         delivered.*,
@@ -149,6 +182,7 @@ standing_steps as (
 {% endif -%}
 {% endif -%}
 settled as (
+    {%- if not (plain and unsettled) %}
     select
         {%- for name in keys + [sequence] + told + held + image %}
         delivered.{{ name }},
@@ -156,13 +190,18 @@ settled as (
         delivered.{{ sequence }} as _cdc_order,
         delivered._cdc_place
     from delivered
-    {%- if unsettled %}
+    {%- if plain %}
+    inner join unsettled_keys
+        on {{ cdc_history._same_keys(keys, 'delivered', 'unsettled_keys') }}
+    {%- elif unsettled %}
     left join unsettled_keys
         on {{ cdc_history._same_keys(keys, 'delivered', 'unsettled_keys') }}
     where unsettled_keys.{{ keys[0] }} is null
 
     union all
-
+    {% endif %}
+    {%- endif %}
+    {%- if unsettled %}
     select
         {%- for name in keys + [sequence] + told %}
         standing_steps.{{ name }},
@@ -192,8 +231,13 @@ settled as (
 touched as (
     select {{ options['keys'] | join(', ') }}
     from ({{ options['records'] }}) as changes
+    {%- if touched_by != 'several' %}
     where {{ touched_by }}
+    {%- endif %}
     group by {{ options['keys'] | join(', ') }}
+    {%- if touched_by == 'several' %}
+    having count(*) > 1 or max(_cdc_op) not in ('c', 'r')
+    {%- endif %}
 )
 {%- endmacro %}
 

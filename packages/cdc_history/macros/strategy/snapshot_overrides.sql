@@ -50,8 +50,8 @@
 {#- The first build: every version of every key. -#}
 {% macro _first_build_sql(strategy, source_sql) %}
     {% do cdc_history._look_at_records(source_sql, strategy.options) %}
-    with {{ cdc_history._versions(strategy.options) }}
-    {{ cdc_history._images(strategy.options, 'versions') }}
+    with {{ cdc_history._versions(strategy.options, touched_by='several') }}
+    {{ cdc_history._images(strategy.options, 'versions', singles=true) }}
 {% endmacro %}
 
 {#- dbt asks for the staging query twice, once to describe it; it is written once. -#}

@@ -9,8 +9,7 @@
 
   source_sql   the relation of change records
   options      cdc_history._options()
-  touched_by   SQL condition on the records; the keys that have such a record are computed, as a
-               whole. None computes every key.
+  touched_by   as of `_settled_changes`
 -#}
 {% macro _versions(options, touched_by=none) %}
 {% set keys = options['keys'] %}
@@ -18,10 +17,31 @@
 {% set committed = options['committed'] %}
 {% set names = options['columns'] %}
 {% set key_names = keys | join(', ') %}
-{% set image = cdc_history._image_columns(options).keys() %}
+{% set image = cdc_history._image_columns(options).keys() | list %}
 {% set holes = options['holes'] %}
 {% set by_order = 'partition by ' ~ key_names ~ ' order by _cdc_place' %}
-{{ cdc_history._settled_changes(options, touched_by) }},
+{% set told = keys + [sequence, '_cdc_order', '_cdc_op', '_cdc_is_delete', committed, '_cdc_row_hash', '_cdc_before_hash']
+    + (['_cdc_not_carried'] if holes else []) + ['is_before_image'] + image %}
+{% set row_before_first %}
+        {%- for key in keys %}
+        {{ key }},
+        {%- endfor %}
+        translate({{ sequence }}, '123456789abcdef', '000000000000000') as {{ sequence }},
+        translate({{ sequence }}, '123456789abcdef', '000000000000000') as _cdc_order,
+        'r' as _cdc_op,
+        false as _cdc_is_delete,
+        {{ committed }},
+        _cdc_before_hash as _cdc_row_hash,
+        cast(null as varchar(32)) as _cdc_before_hash,
+        {%- if holes %}
+        _cdc_before_not_carried as _cdc_not_carried,
+        {%- endif %}
+        true as is_before_image,
+        {%- for column in image %}
+        {{ column }},
+        {%- endfor %}
+{%- endset %}
+{{ cdc_history._settled_changes(options, touched_by, plain=true) }},
 
 -- a read that repeats the read before it says nothing
 repeated as (
@@ -111,25 +131,9 @@ compared as (
 -- a read is a version only where it shows something new
 kept as (
     select
-        {%- for key in keys %}
-        {{ key }},
-        {%- endfor %}
-        {{ sequence }},
-        _cdc_order,
-        _cdc_op,
-        _cdc_is_delete,
-        {{ committed }},
-        _cdc_row_hash,
-        _cdc_before_hash,
-        {%- if holes %}
-        _cdc_not_carried,
-        {%- endif %}
+        {{ told | join(',\n        ') }},
         _cdc_op = 'r' and previous_row_hash is null as begins_unknown,
-        _cdc_place,
-        is_before_image
-        {%- for column in image %},
-        {{ column }}
-        {%- endfor %}
+        _cdc_place
     from compared
     where _cdc_op <> 'r' or previous_row_hash is null or follows_delete or previous_row_hash <> _cdc_row_hash
 
@@ -137,25 +141,9 @@ kept as (
 
     -- a row that existed before its first known change was what that change's before image says
     select
-        {%- for key in keys %}
-        {{ key }},
-        {%- endfor %}
-        translate({{ sequence }}, '123456789abcdef', '000000000000000') as {{ sequence }},
-        translate({{ sequence }}, '123456789abcdef', '000000000000000') as _cdc_order,
-        'r' as _cdc_op,
-        false as _cdc_is_delete,
-        {{ committed }},
-        _cdc_before_hash as _cdc_row_hash,
-        cast(null as varchar(32)) as _cdc_before_hash,
-        {%- if holes %}
-        _cdc_before_not_carried as _cdc_not_carried,
-        {%- endif %}
+        {{- row_before_first }}
         true as begins_unknown,
-        0 as _cdc_place,
-        true as is_before_image
-        {%- for column in image %},
-        {{ column }}
-        {%- endfor %}
+        0 as _cdc_place
     from compared
     where previous_row_hash is null and _cdc_op in ('u', 'd') and _cdc_before_hash is not null
 ),
@@ -172,32 +160,53 @@ timed as (
     from kept
 ),
 
+bounded as (
+    select
+        {{ told | join(',\n        ') }},
+        valid_from,
+        next_valid_from,
+        next_place is null as is_last
+    from timed
+
+    union all
+
+    select
+        {%- for name in told %}
+        {{ sequence ~ ' as ' if name == '_cdc_order' else 'false as ' if name == 'is_before_image' }}{{ name }},
+        {%- endfor %}
+        {{ cdc_history._valid_from(options) }} as valid_from,
+        next_committed as next_valid_from,
+        next_op is null as is_last
+    from plain
+
+    union all
+
+    select
+        {{- row_before_first }}
+        {{ cdc_history.beginning_of_time() }} as valid_from,
+        {{ committed }} as next_valid_from,
+        false as is_last
+    from plain
+    where op_before is null and _cdc_op in ('u', 'd') and _cdc_before_hash is not null
+),
+
 versions as (
     select
-        {%- for key in keys %}
-        {{ key }},
+        {%- for name in told %}
+        {{ name }}{{ ' as is_deleted' if name == '_cdc_is_delete' }},
         {%- endfor %}
-        {{ sequence }},
-        _cdc_order,
-        _cdc_op,
-        _cdc_is_delete as is_deleted,
-        {{ committed }},
-        _cdc_row_hash,
-        _cdc_before_hash,
-        {%- if holes %}
-        _cdc_not_carried,
-        {%- endif %}
         {{ cdc_history._version_id(options) }} as {{ names.dbt_scd_id }},
         valid_from as {{ names.dbt_valid_from }},
-        case when next_place is null then {{ options['open_end'] }} else next_valid_from end
-            as {{ names.dbt_valid_to }},
-        is_before_image
-        {%- for column in image %},
-        {{ column }}
-        {%- endfor %}
-    from timed
+        case when is_last then {{ options['open_end'] }} else next_valid_from end
+            as {{ names.dbt_valid_to }}
+    from bounded
 )
 {% endmacro %}
+
+{#- SQL: since when the version is valid that a change is, if the only read of its key is the first change. -#}
+{% macro _valid_from(options) -%}
+    case when _cdc_op = 'r' then {{ cdc_history.beginning_of_time() }} else {{ options['committed'] }} end
+{%- endmacro %}
 
 {#- SQL: the identity of a version: key, position, operation. -#}
 {% macro _version_id(options) %}
