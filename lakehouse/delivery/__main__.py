@@ -139,11 +139,12 @@ def _task(family: str, words: Sequence[str], minutes: float, *, candidate: bool 
 
 def _verify(_options: argparse.Namespace) -> int:
     """The exit code of the first task that does not end with 0."""
-    mark = "python -m lakehouse.delivery as-administrator -- lakehouse verify --wait 50"
+    # It waits for as long as an hourly schedule and its build take.
+    mark = "python -m lakehouse.delivery as-administrator -- lakehouse verify"
     tests = f"dbt test --target {_environment().stage} --exclude-resource-type unit_test"
     return (
         _task("operations", ["lakehouse", "topics", "check"], 15)
-        or _task("operations", mark.split(), 55)
+        or _task("operations", mark.split(), 95)
         or _task("dbt", tests.split(), 120)
     )
 
