@@ -7,16 +7,19 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from ingestion.declarations import Declarations
-from ingestion.errors import RefusedError, TransientError
+from ingestion.errors import RefusedError, TerminalError, TransientError
 from ingestion.kafka.brokers import Brokers
 from ingestion.landing.ledger import Ledger
 from ingestion.landing.subscriptions import subscriptions
 from lakehouse.health.landing_zone import open_zone
 from lakehouse.health.status import table_statuses
-from lakehouse.health.warehouse import read_warehouse
+from lakehouse.health.warehouse import Warehouse, read_warehouse
 from lakehouse.settings import CommandSettings
 
 _LOOK_EVERY_SECONDS = 2.0
+_HERE = "Run `lakehouse land --once` and `dbt build`"
+# There are jobs and a schedule for both.
+_THERE = "Look under landing-lag and stale-marts of docs/runbooks/operations.md what holds it"
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,10 @@ class Patience:
     """By the clock `time.monotonic`."""
     tell: Callable[[str], None] = lambda _: None
 
-    def wait(self, behind: Callable[[], str]) -> None:
+    def wait(self, behind: Callable[[], str], advice: str = _HERE) -> None:
         """Return when `behind` names nothing any more; what does not answer right now is behind.
+
+        `advice` says what to do where it does for too long.
 
         Raises:
             RefusedError: it still names something when the time is over.
@@ -37,8 +42,7 @@ class Patience:
         while said := _answered(behind):
             if (now := time.monotonic()) >= self.until:
                 raise RefusedError(
-                    f"the warehouse has not caught up: {said}. Run `lakehouse land --once` and "
-                    "`dbt build`, then the same again"
+                    f"the warehouse has not caught up: {said}. {advice}, then the same again"
                 )
             self.tell(f"waiting for {said}")
             # a large warehouse is not asked all the time
@@ -86,11 +90,12 @@ def await_built(
             if status.problem or status.not_landed != 0
         )
 
-    patience.wait(not_landed)
+    advice = _advice(settings)
+    patience.wait(not_landed, advice)
     landed = ledger.progress
 
     def not_built() -> str:
-        warehouse = read_warehouse(settings, only)
+        warehouse = _readable(settings, only)
         statuses = table_statuses(wanted, landed, topics, warehouse.logs)
         said = ", ".join(
             f"{status.table} (not built {status.not_built})"
@@ -99,27 +104,46 @@ def await_built(
         )
         return f"{said}: {warehouse.problem}" if said and warehouse.problem else said
 
-    patience.wait(not_built)
+    patience.wait(not_built, advice)
 
 
 def await_marts(
     settings: CommandSettings, declared: Declarations, patience: Patience = AT_ONCE
 ) -> None:
-    """Return when the newest build has ended well and has brought a mart up to date.
+    """Return when the newest build has ended well and every mart that is there is up to date.
 
     So what the logs hold at the call has come further.
 
     Raises:
         RefusedError: it has not, though `patience` has ended.
+        TerminalError: this user may not see it.
     """
 
     def not_read() -> str:
-        found = read_warehouse(settings, declared)
+        found = _readable(settings, declared)
         if found.last_run is None:
             return found.problem or "nothing was built yet"
         run = f"run {found.last_run.number}"
         if found.last_run.status != "succeeded":
             return f"{run} ({found.last_run.status})"
-        return "" if found.marts else f"the marts (none is built in {run})"
+        if not found.marts:
+            return f"the marts (none is built in {run})"
+        # a table's schema may have an engineer's prefix
+        late = [each for each in found.behind if "marts." in each.consumer]
+        return ", ".join(f"{each.consumer} (built in run {each.run}, not {run})" for each in late)
 
-    patience.wait(not_read)
+    patience.wait(not_read, _advice(settings))
+
+
+def _readable(settings: CommandSettings, declared: Declarations) -> Warehouse:
+    found = read_warehouse(settings, declared)
+    if found.refuses:
+        raise TerminalError(
+            f"{found.problem}, and waiting does not help: ask as its administrator or as dbt's "
+            'user (docs/redshift.md, "Who is who")'
+        )
+    return found
+
+
+def _advice(settings: CommandSettings) -> str:
+    return _THERE if settings.environment else _HERE

@@ -72,6 +72,8 @@ class Warehouse:
     """Those that the newest build has brought up to date."""
     problem: str | None = None
     answers: bool = True
+    refuses: bool = False
+    """Whether it is this user who may not read: asking again changes nothing."""
 
 
 Query = Callable[[str], list[tuple[Any, ...]]]
@@ -120,10 +122,12 @@ def read_redshift(target: str, declarations: Declarations) -> Warehouse:
             found = _read(warehouse.rows, settings.schema_prefix, declarations)
             operations = f"{settings.schema_prefix}operations"
             if found.last_run is None and exists(warehouse, operations, "runs"):
-                return replace(found, problem=f"this user may not read {operations}.runs")
+                problem = f"this user may not read {operations}.runs"
+                return replace(found, problem=problem, refuses=True)
             return found
     except LakehouseError as error:
-        return Warehouse(problem=str(error), answers=False)
+        said = str(error)
+        return Warehouse(problem=said, answers=False, refuses="permission denied" in said)
 
 
 def _read(query: Query, prefix: str, declarations: Declarations) -> Warehouse:
@@ -140,11 +144,13 @@ def _read(query: Query, prefix: str, declarations: Declarations) -> Warehouse:
         query(_DRIFT.format(staging=staging, tenant=tenant)) if f"{staging}.drift" in tables else []
     )
     consumers = _consumers(query, operations) if f"{operations}.watermarks" in tables else []
+    # what no model makes any more is forgotten with its table
+    behind = [row for row in consumers if row[1] < row[2] and row[0] in tables]
     return Warehouse(
         logs,
         _last_run(query, operations) if built else None,
         tuple(Drift(*row) for row in drift),
-        tuple(Behind(name, run) for name, run, newest in consumers if run < newest),
+        tuple(Behind(name, run) for name, run, _ in behind),
         tuple(
             name
             for name, run, newest in consumers

@@ -494,7 +494,8 @@ def test_who_may_see_little_is_told_so(prod: Prod) -> None:
     with ann.warehouse() as warehouse:
         found = {each.name: each for each in check_redshift(warehouse, load())}
     with environment(ann.dbt.settings):
-        assert "may not read operations.runs" in str(read_redshift("prod", load()).problem)
+        found_by_ann = read_redshift("prod", load())
+    assert "may not read operations.runs" in str(found_by_ann.problem) and found_by_ann.refuses
     assert found["login"].found.startswith("ann, who sees own sessions")
     assert found["locks"].state == "broken"
     assert "permission denied for table runs" in found["run lock"].found

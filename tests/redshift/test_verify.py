@@ -23,7 +23,7 @@ def test_a_mark_of_the_source_is_followed_into_the_warehouse(world: World) -> No
     lake.land()
     lake.create([HEARTBEAT])
     lake.beat()
-    with pytest.raises(RefusedError, match=r"caught up: debezium_heartbeat \(not landed 1\)"):
+    with pytest.raises(RefusedError, match=r"debezium_heartbeat \(not landed 1\)\. Look under"):
         verified(world)
 
     lake.land(HEARTBEAT)

@@ -163,8 +163,12 @@ def warehouse(tmp_path: Path) -> Path:
             create table operations.watermarks as
             select * from (values
                 ('history.orders_history', 2), ('marts.fct_orders', 1), ('marts.dim_store', -1),
-                ('marts.dim_date', 1), ('marts.dim_date', 3), ('test.retail_lakehouse.a', 1)
+                ('marts.dim_date', 1), ('marts.dim_date', 3), ('test.retail_lakehouse.a', 1),
+                ('marts.no_model_any_more', 1)
             ) as rows (consumer, run_number);
+            create schema marts;
+            create table marts.fct_orders as select 1 as order_id;
+            create table marts.dim_store as select 1 as store_id;
         """)
     return path
 

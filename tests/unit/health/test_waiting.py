@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from ingestion.declarations import Declarations, load
-from ingestion.errors import RefusedError, TransientError
+from ingestion.errors import RefusedError, TerminalError, TransientError
 from ingestion.kafka.brokers import Offsets, Topic
 from ingestion.landing import layout
 from ingestion.landing.ledger import Entry, Ledger
 from ingestion.landing.storage import Storage, open_storage
 from lakehouse.health import waiting
-from lakehouse.health.waiting import AT_ONCE, Patience, await_built
-from lakehouse.health.warehouse import LogState, Warehouse
+from lakehouse.health.waiting import AT_ONCE, Patience, await_built, await_marts
+from lakehouse.health.warehouse import Behind, LogState, Run, Warehouse
 from lakehouse.settings import CommandSettings
 
 FOR_EVER = Patience(float("inf"))
@@ -101,3 +102,41 @@ def test_what_has_no_log_is_waited_for_until_it_is_landed(
     await_built(world.settings, DECLARED, ["stores"])
     with pytest.raises(RefusedError, match=r"caught up: debezium_heartbeat \(not landed 30\)\."):
         await_built(world.settings, DECLARED, ["stores"], landed_too=["debezium_heartbeat"])
+
+
+THERE = CommandSettings.from_environment({"LAKEHOUSE_ENVIRONMENT": "dev"})
+RUN = Run(8, "succeeded", datetime(2026, 3, 1, tzinfo=UTC), None)
+
+
+def test_every_mart_that_is_there_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build of one of them is not enough; histories that it left are the next build's."""
+    late = (Behind("history.orders_history", 7), Behind("ada_marts.fct_orders", 7))
+    looks = [
+        Warehouse(last_run=RUN, marts=("ada_marts.dim_store",), behind=late),
+        Warehouse(last_run=RUN, marts=("ada_marts.dim_store",), behind=late[:1]),
+    ]
+    told: list[str] = []
+    monkeypatch.setattr(waiting, "read_warehouse", lambda *_: looks.pop(0))
+    await_marts(THERE, DECLARED, replace(FOR_EVER, tell=told.append))
+    assert told == ["waiting for ada_marts.fct_orders (built in run 7, not run 8)"]
+
+
+def test_who_may_not_read_the_warehouse_is_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Warehouse(problem="this user may not read operations.runs", refuses=True)
+    monkeypatch.setattr(waiting, "read_warehouse", lambda *_: found)
+    with pytest.raises(TerminalError, match=r"may not read operations\.runs, and .+ administrator"):
+        await_marts(THERE, DECLARED, FOR_EVER)
+    world = World(tmp_path)
+    world.land(20)
+    monkeypatch.setattr(waiting, "Brokers", lambda _: world)
+    with pytest.raises(TerminalError, match=r"may not read operations\.runs"):
+        await_built(world.settings, DECLARED, ["stores"], FOR_EVER)
+
+
+def test_where_a_schedule_builds_nobody_is_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "read_warehouse", lambda *_: Warehouse())
+    with pytest.raises(RefusedError, match="landing-lag and stale-marts") as refused:
+        await_marts(THERE, DECLARED)
+    assert "dbt build" not in str(refused.value)
