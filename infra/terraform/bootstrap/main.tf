@@ -506,8 +506,8 @@ resource "aws_iam_role" "break_glass" {
   count = length(var.break_glass_principals) > 0 ? 1 : 0
 
   name                 = "${local.name}-break-glass"
-  description          = "A person, for an hour, with MFA and a reason: docs/runbooks/break_glass.md."
-  max_session_duration = 3600
+  description          = "A person, for hours, with MFA and a reason: docs/runbooks/break_glass.md."
+  max_session_duration = 18000 # as the workflow rollback, which it may have to stand in for
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -558,16 +558,17 @@ resource "aws_iam_role_policy" "break_glass" {
       Resource  = "${local.role}/${local.name}-*"
       Condition = { StringEquals = { "iam:PassedToService" = ["ecs-tasks.amazonaws.com", "glue.amazonaws.com"] } }
       }, {
-      # By the rule, whose mail goes through the topic of the alarms, and by what these say of its deeds.
+      # By the rule, whose mail goes through the topic of the alarms, and by what these say of its deeds. Muting an alarm
+      # needs the action on the alarm, too (Amazon CloudWatch API Reference, PutAlarmMuteRule).
       Sid    = "ItIsToldOf"
       Effect = "Deny"
       Action = [
-        "cloudwatch:DeleteAlarms", "cloudwatch:DisableAlarmActions", "cloudwatch:PutMetricAlarm", "cloudwatch:SetAlarmState",
+        "cloudwatch:DeleteAlarms", "cloudwatch:DisableAlarmActions", "cloudwatch:PutAlarmMuteRule", "cloudwatch:PutMetricAlarm", "cloudwatch:SetAlarmState",
         "events:DeleteRule", "events:DisableRule", "events:PutRule", "events:PutTargets", "events:RemoveTargets",
-        "kms:DeleteAlias", "kms:UpdateAlias", "sns:AddPermission", "sns:DeleteTopic", "sns:RemovePermission", "sns:SetTopicAttributes",
+        "kms:DeleteAlias", "kms:UpdateAlias", "sns:AddPermission", "sns:DeleteTopic", "sns:PutDataProtectionPolicy", "sns:RemovePermission", "sns:SetTopicAttributes",
       ]
       Resource = [
-        "arn:aws:cloudwatch:${local.here}:alarm:${local.name}-*", "arn:aws:events:${local.here}:rule/${local.name}-break-glass",
+        "arn:aws:cloudwatch:${local.here}:alarm:${local.name}-*", "arn:aws:events:${local.here}:rule/${local.name}-*",
         "arn:aws:kms:${local.here}:alias/${local.name}-logs", "arn:aws:sns:${local.here}:${local.name}-alarms",
       ]
       }, {

@@ -105,14 +105,15 @@ variable "existing_redshift_arns" {
 }
 
 variable "break_glass_principals" {
-  description = "ARNs of the users or roles of persons who may take the role break-glass; none: there is no such role."
+  # A role cannot: credentials of AssumeRole say nothing of MFA (IAM User Guide, "Secure API access with MFA").
+  description = "ARNs of the IAM users of persons who may take the role break-glass; none: there is no such role."
   type        = list(string)
   default     = []
   nullable    = false
 
   validation {
-    condition     = alltrue([for arn in var.break_glass_principals : can(regex("^arn:aws:iam::[0-9]{12}:(user|role)/[A-Za-z0-9+=,.@_/-]+$", arn))])
-    error_message = "break_glass_principals are named users and roles (arn:aws:iam::<account>:user/<name>), no account and no wildcard."
+    condition     = alltrue([for arn in var.break_glass_principals : can(regex("^arn:aws:iam::[0-9]{12}:user/[A-Za-z0-9+=,.@_/-]+$", arn))])
+    error_message = "break_glass_principals are named users (arn:aws:iam::<account>:user/<name>), no account, no wildcard and no role: what a role has taken carries no proof of MFA, which is demanded."
   }
 
   validation {
@@ -124,7 +125,7 @@ variable "break_glass_principals" {
 }
 
 variable "break_glass_account_ids" {
-  description = "Other accounts whose users or roles may be among them, for example the one that all persons log in to."
+  description = "Other accounts whose users may be among them, for example the one that all persons log in to."
   type        = list(string)
   default     = []
   nullable    = false

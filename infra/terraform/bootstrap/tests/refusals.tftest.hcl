@@ -86,6 +86,16 @@ run "every_user_as_a_person" {
   expect_failures = [var.break_glass_principals]
 }
 
+run "a_role_as_a_person" {
+  command = plan
+
+  variables {
+    break_glass_principals = ["arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/administrator"]
+  }
+
+  expect_failures = [var.break_glass_principals]
+}
+
 run "a_person_of_another_account" {
   command = plan
 

@@ -304,7 +304,7 @@ resource "aws_cloudwatch_event_target" "failed" {
 # a rule sees in this state only (EventBridge User Guide, "Receiving read-only management events").
 resource "aws_cloudwatch_event_rule" "break_glass" {
   name        = "${var.name}-break-glass"
-  description = "Somebody has taken, or tried to take, the role break-glass of this environment."
+  description = "Somebody has taken the role break-glass of this environment, or a user of this account was refused it."
   state       = "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"
   event_pattern = jsonencode({
     source      = ["aws.sts"]
