@@ -107,7 +107,7 @@ variable "release" {
 }
 
 variable "network" {
-  description = "Addresses or an existing VPC, and the way to Azure SQL (module network)."
+  description = "Addresses or an existing VPC, and the way to Azure SQL (module network). zones and cidr_block stay as the first apply had them: others replace subnets, brokers and warehouse."
   type = object({
     cidr_block = optional(string, "10.40.0.0/16")
     zones      = optional(set(string), ["a", "b", "c"])

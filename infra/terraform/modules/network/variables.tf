@@ -53,7 +53,7 @@ variable "existing" {
 }
 
 variable "zones" {
-  description = "Letters of the three availability zones of the VPC; unused when `existing` is given."
+  description = "Letters of the three availability zones of the VPC; unused when `existing` is given. They stay as the first apply had them: addresses follow from their order, so another zone replaces subnets, and with them the brokers and the warehouse."
   type        = set(string)
   default     = ["a", "b", "c"]
   nullable    = false
