@@ -43,8 +43,27 @@ removed {
   }
 }
 
+data "aws_glue_data_catalog_encryption_settings" "this" {
+  catalog_id = var.account_id
+}
+
+locals {
+  # A key encrypts what is written from then on, and is needed to read it: it has to be one that our roles may use.
+  catalog_keys = [
+    for setting in try(data.aws_glue_data_catalog_encryption_settings.this.data_catalog_encryption_settings[0].encryption_at_rest, []) :
+    setting.sse_aws_kms_key_id if try(length(setting.sse_aws_kms_key_id), 0) > 0 && setting.catalog_encryption_mode != "DISABLED"
+  ]
+}
+
 resource "aws_glue_security_configuration" "this" {
   name = var.name
+
+  lifecycle {
+    precondition {
+      condition     = length(setsubtract(local.catalog_keys, [var.kms_key_arn])) == 0
+      error_message = "The Glue catalog, of which an account has one a region, is encrypted with ${join("", local.catalog_keys)}, which the roles of ${var.name} may not use. Take another account or region; or, where that key is another environment's of ours, set encrypt_catalog = false in both and apply the other one first."
+    }
+  }
 
   encryption_configuration {
     cloudwatch_encryption {
@@ -73,7 +92,7 @@ resource "aws_cloudwatch_log_group" "jobs" {
   kms_key_id        = var.logs_kms_key_arn
 }
 
-# There is one such setting per account and region.
+# There is one such setting per account and region. Behind the refusal of another's.
 resource "aws_glue_data_catalog_encryption_settings" "this" {
   count = var.encrypt_catalog ? 1 : 0
 
@@ -88,6 +107,8 @@ resource "aws_glue_data_catalog_encryption_settings" "this" {
       sse_aws_kms_key_id      = var.kms_key_arn
     }
   }
+
+  depends_on = [aws_glue_security_configuration.this]
 }
 
 # A network, not a Kafka connection: the job speaks to Kafka itself, with IAM.

@@ -227,7 +227,7 @@ variable "msk_iam_jar_key" {
 }
 
 variable "encrypt_catalog" {
-  description = "Whether this environment sets the encryption of the account's catalog; in an account with several environments only one does."
+  description = "Whether this environment encrypts the Glue catalog, of which an account has one a region, with its key; false in each of several environments in one account and region, whose roles may use their own keys only."
   type        = bool
   default     = true
   nullable    = false

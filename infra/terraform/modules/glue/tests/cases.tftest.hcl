@@ -21,6 +21,28 @@ variables {
   security_group_id = "sg-1"
 }
 
+run "a_catalog_with_another_key" {
+  command = plan
+
+  variables {
+    encrypt_catalog = false
+  }
+
+  override_data {
+    target = data.aws_glue_data_catalog_encryption_settings.this
+    values = {
+      data_catalog_encryption_settings = [{
+        encryption_at_rest = [{
+          catalog_encryption_mode = "SSE-KMS"
+          sse_aws_kms_key_id      = "arn:aws:kms:eu-central-1:123456789012:key/66666666-2222-3333-4444-555555555555"
+        }]
+      }]
+    }
+  }
+
+  expect_failures = [aws_glue_security_configuration.this]
+}
+
 run "a_table_in_two_groups" {
   command = plan
 
