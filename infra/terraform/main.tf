@@ -291,5 +291,6 @@ module "monitoring" {
   failed_starts_queue_arn  = module.orchestration.failed_starts_queue_arn
   glue_job_names           = concat(values(module.glue.job_names), values(module.glue.batch_job_names))
   logs_kms_key_arn         = module.encryption.key_arns["logs"]
+  nightly_plan             = var.alarms.nightly_plan
   replicated_buckets       = var.landing_replica == null ? {} : { landing = module.lake.bucket_names["landing"] }
 }

@@ -260,11 +260,12 @@ variable "dbt" {
 }
 
 variable "alarms" {
-  description = "Who is told, limits, monthly budget in US dollars, minutes from one measurement of the warehouse to the next (module monitoring)."
+  description = "Who is told, limits, monthly budget in US dollars, minutes from one measurement of the warehouse to the next, whether the workflow nightly plans the environment (module monitoring)."
   type = object({
     emails             = optional(set(string), [])
     monthly_budget_usd = number
     measure_minutes    = optional(number, 15)
+    nightly_plan       = optional(bool, false)
     thresholds = optional(object({
       landing_lag_seconds  = optional(number, 900)
       consumer_lag_records = optional(number, 1000000)

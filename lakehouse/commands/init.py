@@ -94,7 +94,8 @@ def _kept() -> Iterator[str]:
 def _renamed(text: str, name: str, path: str = "") -> str:
     """`text` with the source's name in place of the shop's, and without what is the shop's own."""
     if path.startswith("infra/"):
-        text = re.sub(r"(?m)^  customer-cdc .*\n", "", text).replace("order-cdc   ", "cdc")
+        text = re.sub(r"(?m)^  (customer-cdc|nightly_plan += true).*\n", "", text)
+        text = text.replace("order-cdc   ", "cdc")
         name = name.replace("_", "-")
     if path == "docs/README.md":
         text = re.sub(r"(?m)^\|.*(metrics|where_it_is)\.md.*\n", "", text)

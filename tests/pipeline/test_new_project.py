@@ -306,6 +306,9 @@ def test_nothing_of_the_shop_is_in_it(project: NewProject) -> None:
     assert not (project.folder / "playground").exists()
     pages = [*project.folder.glob("docs/**/*.md"), *project.folder.glob("models/**/*.*")]
     assert not [page for page in pages if "retailer" in page.read_text("utf-8")]
+    # Nor is the workflow nightly, whose silence would raise an alarm for ever.
+    tfvars = project.folder.glob("infra/terraform/environments/*.tfvars")
+    assert not [path for path in tfvars if "nightly_plan" in path.read_text("utf-8")]
     titled = project.must(
         sys.executable, "-c", "from lakehouse.commands import docs; print(docs.TITLE)"
     )

@@ -37,4 +37,5 @@ dbt = {
 
 alarms = {
   monthly_budget_usd = 4500
+  nightly_plan       = true
 }

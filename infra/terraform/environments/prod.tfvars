@@ -42,9 +42,10 @@ dbt = {
 }
 
 alarms = {
-  # Replace it: each address confirms its subscription once.
+  # Replace it: each address confirms its subscription once (docs/runbooks/break_glass.md says how).
   emails             = ["on-call@example.com"]
   monthly_budget_usd = 9000
+  nightly_plan       = true
 }
 
 # Replace it by the output of infra/terraform/replica, applied in the account that keeps the copy.

@@ -23,7 +23,7 @@ MORE = 2
 SILENCE = (None,) * 20
 # Where a value must come, and its lack is an alarm.
 TELLS_OF_SILENCE = {
-    *("landing-lag", "consumer-lag", "connector-down", "warehouse-down"),
+    *("landing-lag", "consumer-lag", "connector-down", "warehouse-down", "configuration-drift"),
     *("streaming-view-errors", "streaming-view-stopped", "streaming-view-stale"),
     *("archive-overdue", "quarantine-growth", "schema-drift", "stale-marts"),
 }

@@ -120,3 +120,10 @@ def test_a_night_without_proof_becomes_one_issue(
 def test_a_good_night_tells_nobody(tmp_path: Path) -> None:
     with pytest.raises(StepFailedError, match="its `if` does not hold"):
         told(tmp_path, "success")
+
+
+def test_a_plan_that_hangs_fails_before_its_job_is_cancelled() -> None:
+    """`failure()` does not hold in a job that is."""
+    drift = load("nightly")["jobs"]["drift"]
+    [plan] = [step for step in drift["steps"] if step.get("name", "").startswith("Plan")]
+    assert plan["timeout-minutes"] < drift["timeout-minutes"]

@@ -159,11 +159,13 @@ locals {
         metric = "OfflinePartitionsCount", statistic = "Maximum", threshold = 0, operator = "GreaterThanThreshold"
         period = 60, periods = 5, missing = "missing", says = "Partitions have no leader: neither written nor read."
       }
-      # The nightly workflow puts it, as the role that plans: in a namespace that only this alarm looks at.
+      # The nightly workflow puts it, as the role that plans: in a namespace that only this alarm looks at. Without that role it
+      # cannot, nor when it is cancelled: silence is an alarm too.
       configuration-drift = {
         page   = "configuration-drift", namespace = "${var.metrics_namespace}/Plan", dimensions = { Environment = var.environment }
         metric = "Drifted", statistic = "Maximum", threshold = 0, operator = "GreaterThanThreshold"
-        period = 86400, periods = 1, missing = "notBreaching", says = "The environment is not as planned, or cannot be planned."
+        period = 86400, periods = 1, missing = var.nightly_plan ? "breaching" : "notBreaching"
+        says   = "The environment is not as planned, cannot be planned, or was not."
       }
       lost-records = {
         page   = "lost-records", namespace = var.metrics_namespace, dimensions = { Environment = var.environment }

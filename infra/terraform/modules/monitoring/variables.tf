@@ -202,3 +202,10 @@ variable "replicated_buckets" {
   default     = {}
   nullable    = false
 }
+
+variable "nightly_plan" {
+  description = "Whether the workflow nightly plans the environment: then an alarm tells of a day without."
+  type        = bool
+  default     = false
+  nullable    = false
+}
