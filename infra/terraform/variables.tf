@@ -224,7 +224,7 @@ variable "redshift" {
       workgroup_name     = optional(string)
       workgroup_arn      = optional(string)
       cluster_identifier = optional(string)
-      admin_secret_arn   = optional(string)
+      admin_secret_arn   = string
     }))
     serverless = optional(object({
       base_rpus         = optional(number, 8)

@@ -101,7 +101,9 @@ EXISTING: dict[str, Any] = {
         "existing": {
             "host": "theirs.example.org",
             "cluster_identifier": "theirs",
-            "admin_secret_arn": aws.ARN.format(service="secretsmanager", rest="secret:theirs"),
+            "admin_secret_arn": aws.ARN.format(
+                service="secretsmanager", rest="secret:redshift!theirs"
+            ),
         },
     },
 }

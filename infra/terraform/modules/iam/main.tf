@@ -375,8 +375,6 @@ locals {
         local.use_data_key,
         local.open_secrets_key,
         local.own_metrics,
-      ],
-      var.redshift.admin_secret_arn == null ? [] : [
         { Sid = "WarehouseAdministrator", Effect = "Allow", Action = "secretsmanager:GetSecretValue", Resource = var.redshift.admin_secret_arn },
       ],
     )

@@ -181,7 +181,7 @@ variable "redshift" {
     workgroup_arn      = optional(string)
     cluster_identifier = optional(string)
     database           = string
-    admin_secret_arn   = optional(string)
+    admin_secret_arn   = string
   })
   nullable = false
 }

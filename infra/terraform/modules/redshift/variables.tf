@@ -77,14 +77,14 @@ variable "mode" {
 }
 
 variable "existing" {
-  description = "A warehouse to use instead of a new one: host, port, and its workgroup's ARN and name or its cluster's identifier."
+  description = "A warehouse to use instead of a new one: host, port, its workgroup's ARN and name or its cluster's identifier, and the secret of its administrator, who makes schemas, grants and measurements."
   type = object({
     host               = string
     port               = optional(number, 5439)
     workgroup_name     = optional(string)
     workgroup_arn      = optional(string)
     cluster_identifier = optional(string)
-    admin_secret_arn   = optional(string)
+    admin_secret_arn   = string
   })
   default = null
 
@@ -96,6 +96,12 @@ variable "existing" {
   validation {
     condition     = var.existing == null || (try(var.existing.workgroup_arn, null) == null) != (try(var.existing.cluster_identifier, null) == null)
     error_message = "existing names either workgroup_arn (with workgroup_name) or cluster_identifier."
+  }
+
+  # As bootstrap's boundary has it.
+  validation {
+    condition     = var.existing == null || can(regex(":secret:(redshift!|${var.name}/)", var.existing.admin_secret_arn))
+    error_message = "existing.admin_secret_arn is Redshift's own secret (redshift!…), or one named ${var.name}/…: the tasks may read no other."
   }
 }
 

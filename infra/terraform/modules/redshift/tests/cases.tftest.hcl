@@ -53,7 +53,18 @@ run "an_address_without_mode_existing" {
   command = plan
 
   variables {
-    existing = { host = "x", cluster_identifier = "x" }
+    existing = { host = "x", cluster_identifier = "x", admin_secret_arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:redshift!x" }
+  }
+
+  expect_failures = [var.existing]
+}
+
+run "an_administrator_whose_login_no_task_may_read" {
+  command = plan
+
+  variables {
+    mode     = "existing"
+    existing = { host = "x", cluster_identifier = "x", admin_secret_arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:theirs" }
   }
 
   expect_failures = [var.existing]
@@ -153,7 +164,7 @@ run "snapshots_now_and_then" {
 run "existing" {
   variables {
     mode     = "existing"
-    existing = { host = "theirs.example.org", cluster_identifier = "theirs" }
+    existing = { host = "theirs.example.org", cluster_identifier = "theirs", admin_secret_arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:redshift!theirs" }
   }
 
   assert {
