@@ -85,7 +85,8 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(command=_check_environments)
 
     room = commands.add_parser(
-        "preflight", help="Before an apply: has the account room for what the plan makes?"
+        "preflight",
+        help="Before an apply: has the account room for what the plan makes, and a trail?",
     )
     room.add_argument("plan", type=Path, metavar="PLAN.json", help="Of `terraform show -json`.")
     room.set_defaults(command=_preflight)

@@ -1,6 +1,6 @@
 """Before an apply: whether account and region have room for what a plan makes.
 
-An apply that meets a quota stops half-way.
+An apply that meets a quota stops half-way. And whether CloudTrail hears what a rule is to tell of.
 """
 
 from __future__ import annotations
@@ -64,6 +64,8 @@ def check(plan: Path, connect: Callable[[str, str | None], Any]) -> Iterator[Fin
     for quota in QUOTAS:
         if wanted := sum(kind == quota.kind for kind, _ in made):
             yield _room(quota, wanted, lambda service: connect(service, region))
+    if any("via CloudTrail" in (values.get("event_pattern") or "") for _, values in made):
+        yield _trail(connect("cloudtrail", region))
     endpoints = {values.get("service_name") for kind, values in made if kind == "aws_vpc_endpoint"}
     if endpoints:
         calls = connect("ec2", region).get_paginator("describe_vpc_endpoint_services")
@@ -71,6 +73,19 @@ def check(plan: Path, connect: Callable[[str, str | None], Any]) -> Iterator[Fin
         for name in sorted(endpoints - {None}):
             lacking = "the region has none: name it in network.unavailable_endpoints"
             yield Finding(f"endpoint {name}", "" if name in known else lacking)
+
+
+def _trail(cloudtrail: Any) -> Finding:
+    """Without one EventBridge hears of no call (its User Guide, "Events from AWS services")."""
+    trails = [trail["TrailARN"] for trail in cloudtrail.describe_trails()["trailList"]]
+    logging = [arn for arn in trails if cloudtrail.get_trail_status(Name=arn)["IsLogging"]]
+    if logging:
+        return Finding(f"CloudTrail: {logging[0].rpartition('/')[2]}")
+    wrong = (
+        "no trail of this account, or of its organization, logs the region's calls: make one, with"
+        " all management events, or nobody is told when the role break-glass is taken"
+    )
+    return Finding("CloudTrail", wrong)
 
 
 def _room(quota: Quota, wanted: int, connect: Callable[[str], Any]) -> Finding:

@@ -81,6 +81,24 @@ def test_a_quota_that_nobody_has_raised_is_awss(tmp_path: Path) -> None:
     assert finding.wrong.startswith("request 6 ")
 
 
+def test_a_trail_that_logs_is_asked_for_where_a_rule_hears_of_calls(
+    cloud: Cloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pattern = json.dumps({"detail-type": ["AWS API Call via CloudTrail"]})
+    plan = plan_of(tmp_path, ("aws_cloudwatch_event_rule", "create", {"event_pattern": pattern}))
+    cloud.client("s3").create_bucket(
+        Bucket="trail", CreateBucketConfiguration={"LocationConstraint": REGION}
+    )
+    trails = cloud.client("cloudtrail")
+    trails.create_trail(Name="all", S3BucketName="trail")
+    assert main(["preflight", str(plan)]) == 1
+    assert "logs the region's calls: make one" in capsys.readouterr().out
+
+    trails.start_logging(Name="all")
+    assert main(["preflight", str(plan)]) == 0
+    assert capsys.readouterr().out == "CloudTrail: all: right\n"
+
+
 @pytest.mark.parametrize("content", ["", "{}", "[]"])
 def test_what_is_no_plan_is_refused(
     content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
