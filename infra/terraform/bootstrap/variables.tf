@@ -33,9 +33,14 @@ variable "region" {
 }
 
 variable "account_ids" {
-  description = "Accounts that this may be applied to; null: any."
+  description = "Accounts that this may be applied to: the environment's."
   type        = list(string)
-  default     = null
+  nullable    = false
+
+  validation {
+    condition     = length(var.account_ids) > 0 && alltrue([for id in var.account_ids : can(regex("^[0-9]{12}$", id))])
+    error_message = "account_ids has the 12 digits of the environment's account: set it in the tfvars (docs/runbooks/deployment.md, step 1)."
+  }
 }
 
 variable "github_repository" {
@@ -46,6 +51,11 @@ variable "github_repository" {
   validation {
     condition     = can(regex("^[A-Za-z0-9][A-Za-z0-9-]*(/[A-Za-z0-9._-]+|@[1-9][0-9]*/[A-Za-z0-9._-]+@[1-9][0-9]*)$", var.github_repository))
     error_message = "github_repository is owner/name or owner@id/name@id, without wildcards."
+  }
+
+  validation {
+    condition     = !startswith(var.github_repository, "example-org")
+    error_message = "github_repository is still the example of the tfvars: set yours, with its number (docs/runbooks/deployment.md, step 1)."
   }
 
   validation {

@@ -174,6 +174,7 @@ def bootstraps(
     source = tree / "bootstrap"
     shutil.copytree(source, folder, symlinks=True, ignore=shutil.ignore_patterns("tests"))
     harness.on_loopback(folder, harness.LOCAL_STATE + DESTROYABLE % "state")
+    harness.fill_in(folder, aws.ACCOUNT)
     harness.init(terraform, folder)
     arguments: dict[str, tuple[str, ...]] = {}
     found = {}
@@ -186,7 +187,7 @@ def bootstraps(
         arguments[name] = (
             *("-auto-approve", "-input=false", "-no-color"),
             f"-var-file=environments/{name}.tfvars",
-            f"-var=replica_key_arn={copied_to(replica)['key_arn']}",  # prod's tfvars name another
+            f"-var=replica_key_arn={copied_to(replica)['key_arn']}",
         )
         own.must(folder, "apply", *arguments[name])
         found[name] = Applied(Environment(name, folder, own, {}, ""), harness.show(own, folder))

@@ -196,6 +196,13 @@ def on_loopback(root: Path, state: str = LOCAL_STATE) -> None:
         (root / "harness.auto.tfvars").write_text(uploaded, "utf-8")
 
 
+def fill_in(bootstrap: Path, account: str) -> None:
+    """What deployment.md, step 1, lets an administrator put into the tfvars."""
+    for path in (bootstrap / "environments").glob("*.tfvars"):
+        text = path.read_text("utf-8").replace("example-org@", "shop@")
+        path.write_text(text.replace('["<account>"]', f'["{account}"]'), "utf-8")
+
+
 def planned(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """What the plan makes: address, type, values."""
     modules = [plan["planned_values"]["root_module"]]

@@ -35,6 +35,7 @@ def shell(
     root = harness.copy_tree(folder)
     bootstrap = root / "bootstrap"
     harness.on_loopback(bootstrap, harness.LOCAL_STATE + DESTROYABLE % "state")
+    harness.fill_in(bootstrap, aws.ACCOUNT)
     harness.on_loopback(root, state="")
     plugins = harness.plugin_folder()
     environment = terraform.environment | {

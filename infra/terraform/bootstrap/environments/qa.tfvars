@@ -1,6 +1,7 @@
 # What qa's administrator applies bootstrap with. What both roots are told is told alike: ../environments/qa.tfvars.
 environment          = "qa"
 region               = "eu-central-1"
+account_ids          = ["<account>"]
 github_repository    = "example-org@987654321/retail-lakehouse@123456789"
 github_repository_id = "123456789"
 

@@ -9,7 +9,8 @@ mock_provider "aws" {
 variables {
   environment       = "dev"
   region            = "eu-central-1"
-  github_repository = "example-org/retail-lakehouse"
+  account_ids       = ["123456789012"]
+  github_repository = "shop/retail-lakehouse"
 
   github_repository_id = "123456789"
 }
@@ -26,11 +27,31 @@ run "prod_without_protection" {
   expect_failures = [var.deletion_protection]
 }
 
+run "an_account_that_nobody_has_filled_in" {
+  command = plan
+
+  variables {
+    account_ids = ["<account>"]
+  }
+
+  expect_failures = [var.account_ids]
+}
+
+run "the_example_of_the_tfvars" {
+  command = plan
+
+  variables {
+    github_repository = "example-org@987654321/retail-lakehouse@123456789"
+  }
+
+  expect_failures = [var.github_repository]
+}
+
 run "every_repository_of_an_owner" {
   command = plan
 
   variables {
-    github_repository = "example-org/*"
+    github_repository = "shop/*"
   }
 
   expect_failures = [var.github_repository]
@@ -40,7 +61,7 @@ run "an_owner_with_a_number_and_a_repository_without" {
   command = plan
 
   variables {
-    github_repository = "example-org@1/retail-lakehouse"
+    github_repository = "shop@1/retail-lakehouse"
   }
 
   expect_failures = [var.github_repository]
@@ -50,7 +71,7 @@ run "another_number" {
   command = plan
 
   variables {
-    github_repository = "example-org@1/retail-lakehouse@1123456789"
+    github_repository = "shop@1/retail-lakehouse@1123456789"
   }
 
   expect_failures = [var.github_repository]
