@@ -160,6 +160,25 @@ class TestAnotherProject(_Project):
         assert sql(project, read) == before
 
 
+class TestCommitsBeforeTheBeginning(_Project):
+    """Rows of which no insert is known are there since 1900; what a source dates earlier waits."""
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def models() -> dict[str, str]:
+        early = "case when seq = '02' then timestamp '1800-01-01' else committed end as committed"
+        read = "case when seq = '01' then 'r' else _cdc_op end as _cdc_op"
+        records = f"select * replace ({early}, {read}) from ({_CHANGES}) where seq < '03'"
+        return {"changes.sql": "{{ config(materialized='view') }}" + records}
+
+    def test_versions_end_when_the_next_begins(self, project: TestProjInfo) -> None:
+        found = build(
+            project, "seq, cast(starts as date), cast(ends as date)", "account, seq", runs=2
+        )
+        first = "1900-01-01"
+        assert found == [("01", first, first), ("02", first, _LAST), ("01", first, _LAST)]
+
+
 class TestRecordsThatAreNoChanges(_Project):
     """Nothing stops them; the proofs name them."""
 

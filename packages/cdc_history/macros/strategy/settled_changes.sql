@@ -103,6 +103,8 @@ unsettled_keys as (
         or (_cdc_op = 'r' and (op_before is not null or next_op = 'c' or next_before_hash <> _cdc_row_hash))
         -- a clock that stepped back
         or ({{ committed }} < committed_before and op_before <> 'r')
+        -- a commit before the beginning that rows have of which no insert is known
+        or {{ committed }} < {{ cdc_history.beginning_of_time() }}
         {%- if options['absences'] %}
         or _cdc_is_absence
         {%- endif %}
