@@ -154,7 +154,7 @@ def rounds(
 only_sqlserver = pytest.mark.parametrize("rounds", ["sqlserver"], indirect=True)
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 def test_streams_ahead_of_landing_are_read(rounds: Rounds) -> None:
     """What follows the ledger's end without a gap does not wait for landing."""
     assert rounds.read_ahead_of_landing
