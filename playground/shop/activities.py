@@ -511,7 +511,7 @@ def rename_store(draft: Draft) -> None:
 
 def count_stock(draft: Draft) -> None:
     """A few products of a store are counted."""
-    books, rng, market = draft.books, draft.books.rng, draft.books.market
+    books, rng = draft.books, draft.books.rng
     store, at = rng.choice(books.stores), books.now()
     draft.add(
         Insert(
@@ -521,11 +521,7 @@ def count_stock(draft: Draft) -> None:
                     books,
                     rng.choice(("delivery", "transfer", "loss", "count")),
                     at,
-                    (
-                        store.store_id,
-                        market.choose(rng, books.products, books.listed, store),
-                        rng.randrange(-20, 200),
-                    ),
+                    (store.store_id, books.choose(store), rng.randrange(-20, 200)),
                 )
                 for _ in range(rng.randrange(1, 6))
             ],

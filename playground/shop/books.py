@@ -122,6 +122,10 @@ class Books:
         self.listed[product_id] = replace(listing, price=price)
         return price
 
+    def choose(self, store: Store) -> Key:
+        """A product that somebody takes from the shelves of the store."""
+        return self.market.choose(self.rng, self.products, self.listed, store)
+
     def next_key(self, table: str) -> Key:
         """A new key of `table`; one that a rolled-back transaction drew is never used again."""
         key = self.next_keys.get(table, 1)

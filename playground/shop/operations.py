@@ -266,7 +266,7 @@ def rebook_payments(draft: Draft, size: int) -> None:
 
 def receive_goods(draft: Draft, size: int) -> None:
     """A delivery from the warehouse is booked into a store's stock."""
-    books, rng, market = draft.books, draft.books.rng, draft.books.market
+    books, rng = draft.books, draft.books.rng
     store, at = rng.choice(books.stores), books.now()
     draft.add(
         Insert(
@@ -276,11 +276,7 @@ def receive_goods(draft: Draft, size: int) -> None:
                     books,
                     "delivery",
                     at,
-                    (
-                        store.store_id,
-                        market.choose(rng, books.products, books.listed, store),
-                        rng.randrange(1, 500),
-                    ),
+                    (store.store_id, books.choose(store), rng.randrange(1, 500)),
                 )
                 for _ in range(max(1, size // 4))
             ],

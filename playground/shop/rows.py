@@ -134,7 +134,7 @@ def order(books: Books, order_id: Key, customer_id: Key | None, at: datetime) ->
 def _item(books: Books, order_id: Key, line_no: int, store: Store, percent: int) -> tuple[Row, int]:
     """A line, and net amount in hundredths; `percent` is in hundredths of a percent."""
     rng, market = books.rng, books.market
-    product_id = market.choose(rng, books.products, books.listed, store)
+    product_id = books.choose(store)
     listing = books.listed[product_id]
     quantity = market.quantity(rng, listing.price)
     gross = quantity * listing.price
