@@ -30,10 +30,8 @@ class Patience:
     """By the clock `time.monotonic`."""
     tell: Callable[[str], None] = lambda _: None
 
-    def wait(self, behind: Callable[[], str], advice: str = _HERE) -> None:
+    def wait(self, settings: CommandSettings, behind: Callable[[], str]) -> None:
         """Return when `behind` names nothing any more; what does not answer right now is behind.
-
-        `advice` says what to do where it does for too long.
 
         Raises:
             RefusedError: it still names something when the time is over.
@@ -41,6 +39,7 @@ class Patience:
         asked = time.monotonic()
         while said := _answered(behind):
             if (now := time.monotonic()) >= self.until:
+                advice = _THERE if settings.environment else _HERE
                 raise RefusedError(
                     f"the warehouse has not caught up: {said}. {advice}, then the same again"
                 )
@@ -90,8 +89,7 @@ def await_built(
             if status.problem or status.not_landed != 0
         )
 
-    advice = _advice(settings)
-    patience.wait(not_landed, advice)
+    patience.wait(settings, not_landed)
     landed = ledger.progress
 
     def not_built() -> str:
@@ -104,7 +102,7 @@ def await_built(
         )
         return f"{said}: {warehouse.problem}" if said and warehouse.problem else said
 
-    patience.wait(not_built, advice)
+    patience.wait(settings, not_built)
 
 
 def await_marts(
@@ -132,7 +130,7 @@ def await_marts(
         late = [each for each in found.behind if "marts." in each.consumer]
         return ", ".join(f"{each.consumer} (built in run {each.run}, not {run})" for each in late)
 
-    patience.wait(not_read, _advice(settings))
+    patience.wait(settings, not_read)
 
 
 def _readable(settings: CommandSettings, declared: Declarations) -> Warehouse:
@@ -143,7 +141,3 @@ def _readable(settings: CommandSettings, declared: Declarations) -> Warehouse:
             'user (docs/redshift.md, "Who is who")'
         )
     return found
-
-
-def _advice(settings: CommandSettings) -> str:
-    return _THERE if settings.environment else _HERE

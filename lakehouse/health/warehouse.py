@@ -144,13 +144,14 @@ def _read(query: Query, prefix: str, declarations: Declarations) -> Warehouse:
         query(_DRIFT.format(staging=staging, tenant=tenant)) if f"{staging}.drift" in tables else []
     )
     consumers = _consumers(query, operations) if f"{operations}.watermarks" in tables else []
-    # what no model makes any more is forgotten with its table
-    behind = [row for row in consumers if row[1] < row[2] and row[0] in tables]
     return Warehouse(
         logs,
         _last_run(query, operations) if built else None,
         tuple(Drift(*row) for row in drift),
-        tuple(Behind(name, run) for name, run, _ in behind),
+        # what no model makes any more is forgotten with its table
+        tuple(
+            Behind(name, run) for name, run, newest in consumers if run < newest and name in tables
+        ),
         tuple(
             name
             for name, run, newest in consumers

@@ -262,20 +262,20 @@ def compare_rows(  # noqa: PLR0913 - what it is asked with
                 answers.append(question(log))
             return ""
 
-        patience.wait(behind)
+        patience.wait(settings, behind)
         return answers[0]
 
     def catch_up(comparisons: Sequence[_Comparison]) -> None:
         """Return when the log has all that was committed before the call."""
         if database.connector == "postgresql":
-            patience.wait(slot_behind(database, slot))
+            patience.wait(settings, slot_behind(database, slot))
         else:
             end = log_end(database)
-            patience.wait(lambda: capture_behind(database, end))
+            patience.wait(settings, lambda: capture_behind(database, end))
             for comparison in comparisons:
                 if commit := newest_commit(database, comparison.source.table):
                     lacking = partial(log_behind, commit=commit)
-                    patience.wait(partial(ask, comparison.scope.table, lacking))
+                    patience.wait(settings, partial(ask, comparison.scope.table, lacking))
         names = [comparison.scope.table.name for comparison in comparisons]
         await_built(settings, declared, names, patience)
 

@@ -224,7 +224,8 @@ class World:
         def await_built(*arguments: Any, landed_too: list[str]) -> None:
             assert landed_too == ["debezium_heartbeat"]
             patience: waiting.Patience = arguments[3]
-            patience.wait(lambda: "debezium_heartbeat (not landed 1)" if behind else "")
+            said = "debezium_heartbeat (not landed 1)" if behind else ""
+            patience.wait(arguments[0], lambda: said)
 
         return await_built
 

@@ -21,6 +21,8 @@ from lakehouse.health.warehouse import Behind, LogState, Run, Warehouse
 from lakehouse.settings import CommandSettings
 
 FOR_EVER = Patience(float("inf"))
+HERE = CommandSettings.from_environment({})
+THERE = CommandSettings.from_environment({"LAKEHOUSE_ENVIRONMENT": "dev"})
 DECLARED = load()
 TOPIC = DECLARED.table("stores").topics["postgresql"]
 
@@ -40,13 +42,13 @@ def test_what_does_not_answer_is_behind_and_asked_again() -> None:
             raise answer
         return answer
 
-    replace(FOR_EVER, tell=told.append).wait(behind)
+    replace(FOR_EVER, tell=told.append).wait(HERE, behind)
     assert told == ["waiting for locked", "waiting for stores"]
 
 
 def test_patience_ends() -> None:
     with pytest.raises(RefusedError, match=r"has not caught up: stores\. Run `lakehouse land"):
-        AT_ONCE.wait(lambda: "stores")
+        AT_ONCE.wait(HERE, lambda: "stores")
 
 
 class World:
@@ -104,7 +106,6 @@ def test_what_has_no_log_is_waited_for_until_it_is_landed(
         await_built(world.settings, DECLARED, ["stores"], landed_too=["debezium_heartbeat"])
 
 
-THERE = CommandSettings.from_environment({"LAKEHOUSE_ENVIRONMENT": "dev"})
 RUN = Run(8, "succeeded", datetime(2026, 3, 1, tzinfo=UTC), None)
 
 
