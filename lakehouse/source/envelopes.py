@@ -146,20 +146,6 @@ def source(origin: Origin, topic_prefix: str, table: tuple[str, str, str]) -> di
     }
 
 
-def headers(
-    connector: ConnectorName,
-    topic_prefix: str,
-    *others: tuple[str, bytes],
-) -> Headers:
-    """The connector's context headers behind `others`: a key update names the other key."""
-    return (
-        *others,
-        ("__debezium.context.connectorLogicalName", topic_prefix.encode()),
-        ("__debezium.context.taskId", b"0"),
-        ("__debezium.context.connectorName", connector.encode()),
-    )
-
-
 def delivered(value: Value) -> Any:
     """A value as the connectors write it into JSON: decimals as text, isostring times."""
     if isinstance(value, Decimal):

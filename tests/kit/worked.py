@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ingestion.declarations import Column, Declarations, Table
 from ingestion.settings import ConnectorName
-from lakehouse.source.envelopes import Event, Row, Value, headers, key_bytes, value_bytes
+from lakehouse.source.envelopes import Event, Row, Value, key_bytes, value_bytes
 from lakehouse.source.positions import Place, Position, PostgresPlace, SqlServerPlace
 from tests.kit.declared import DECLARATIONS
 from tests.kit.landing import Delivery, LandingZone
@@ -151,7 +151,6 @@ class WorkedHistory:
             partition=int(line.get("partition", 0)),
             incarnation=int(line.get("incarnation", 0)),
             timestamp_ms=_milliseconds(timestamp),
-            headers=headers(self.connector, prefix),
         )
 
     def _value(self, line: Cells, key: Key, prefix: str) -> bytes | None:

@@ -20,7 +20,6 @@ from lakehouse.source.positions import SqlServerPlace, lsn_text
 from playground.shop.sqlserver.layout import (
     Image,
     TableLayout,
-    context_headers,
     heartbeat,
     key_of,
     layouts,
@@ -30,8 +29,6 @@ from playground.shop.sqlserver.layout import (
     transaction_begin,
     transaction_end,
 )
-
-RUN_ID = "01a203aa-5990-73f2-b1b1-3064695b4ab1"
 
 
 @dataclass(frozen=True)
@@ -131,7 +128,6 @@ class Connector:
         """
         self._layouts = layouts(declarations, salt)
         self._connector = declarations.connectors["sqlserver"]
-        self._headers = context_headers(self._connector.topic_prefix, RUN_ID)
         self._quirks = quirks or Quirks()
         self.progress = progress or Progress()
 
@@ -235,7 +231,7 @@ class Connector:
         )
         image = event.new if event.new is not None else event.old
         key = encode(layout.key(image or {}))
-        headers = (*event.headers(layout), *self._headers)
+        headers = event.headers(layout)
         value = layout.event(event.operation, (event.old, event.new), origin, block, processed_ms)
         stream.records.append(Record(layout.topic, key, value, headers))
         if event.operation == "d":
@@ -310,7 +306,7 @@ class Connector:
     def _read(self, table: str, image: Image, origin: Origin) -> Record:
         layout = self._layouts[table]
         value = layout.event("r", (None, image), origin, None, origin.at_ms)
-        return Record(layout.topic, encode(layout.key(image)), value, self._headers)
+        return Record(layout.topic, encode(layout.key(image)), value)
 
     def _end(self, stream: _Stream, at_ms: int) -> None:
         stream.records.append(

@@ -17,12 +17,10 @@ from ingestion.settings import ConnectorName
 from lakehouse.kafka.produce import Record
 from lakehouse.source.connectors import source_table
 from lakehouse.source.envelopes import (
-    Headers,
     InTransaction,
     Origin,
     encode,
     envelope,
-    headers,
     source,
 )
 
@@ -162,11 +160,6 @@ def schema_change(topic: str, layout: TableLayout, origin: Origin, processed_ms:
         "tableChanges": [change],
     }
     return Record(topic, encode({"databaseName": layout.database}), encode(value))
-
-
-def context_headers(prefix: str, run_id: str) -> Headers:
-    """The headers that every record of a data topic carries."""
-    return (*headers(CONNECTOR, prefix), ("__debezium.context.runId", run_id.encode()))
 
 
 def hashed(value: str, salt: str, length: int) -> str:
