@@ -29,6 +29,7 @@ versions as (
     select
         members.customer_id,
         cast('member' as varchar(8)) as member_kind,
+        members.customer_id as _member_id,
         {{ cdc_history.key_hash([
             {'expression': 'members.customer_id', 'data_type': 'bigint'},
             {'expression': 'members.customer_change_id', 'data_type': 'varchar'},
@@ -46,6 +47,7 @@ versions as (
     select
         orders.customer_id,
         cast('inferred' as varchar(8)) as member_kind,
+        cast(null as bigint) as _member_id,
         {{ inferred_customer_key('orders.customer_id') }} as customer_key,
         cast(null as varchar(32)) as customer_version_id,
         cast(null as varchar(32)) as address_version_id,
@@ -70,6 +72,7 @@ versions as (
     select
         cast(null as bigint) as customer_id,
         cast('unknown' as varchar(8)) as member_kind,
+        cast(null as bigint) as _member_id,
         {{ unknown_key() }} as customer_key,
         cast(null as varchar(32)) as customer_version_id,
         cast(null as varchar(32)) as address_version_id,
@@ -116,9 +119,8 @@ final as (
     -- what is not tracked is as it is known now, in every version (SCD 1)
     left join {{ ref('customers_history') }} as newest
         on
-            versions.customer_id = newest.customer_id
+            versions._member_id = newest.customer_id
             and newest.dbt_valid_to is null
-            and versions.member_kind = 'member'
     left join {{ ref('customer_addresses_history') }} as address_rows
         on versions.address_version_id = address_rows.dbt_scd_id
 )

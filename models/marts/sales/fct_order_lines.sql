@@ -59,9 +59,7 @@ costed as (
         end as unit_cost
     from bound
     left join product_versions
-        on
-            bound._order_placed_at is not null
-            and {{ binds('bound', 'bound._order_placed_at', 'product_versions', 'product_id') }}
+        on {{ binds('bound', 'bound._order_placed_at', 'product_versions', 'product_id') }}
 ),
 
 priced as (
