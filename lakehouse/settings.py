@@ -21,6 +21,12 @@ class CommandSettings(Settings):
     duckdb: Path = Field(
         Path("data/warehouse.duckdb"), description="The warehouse file of the target `local`."
     )
+    duckdb_memory: str = Field(
+        "4GB",
+        description="What DuckDB may hold in memory while dbt builds the target `local`, with its "
+        "unit. What does not fit goes to a folder beside the warehouse file, its name with "
+        "`.tmp` behind it, for as long as a statement takes. The process itself takes some more.",
+    )
     pii_salt: str = Field(
         "",
         repr=False,

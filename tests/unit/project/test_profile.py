@@ -6,10 +6,12 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 import redshift_connector
 import yaml
 from dbt.adapters.base.impl import DEFAULT_BASE_BEHAVIOR_FLAGS
+from dbt.adapters.duckdb.credentials import DuckDBCredentials
 from dbt.adapters.redshift.connections import RedshiftCredentials, get_connection_method
 from dbt.adapters.redshift.impl import RedshiftAdapter
 from dbt.config.profile import Profile
@@ -62,6 +64,19 @@ def test_in_an_environment_its_warehouse_is_the_target(named: dict[str, str], ta
     """So that `dbt build`, and `lakehouse rebuild`, mean it in a task."""
     environment = {f"LAKEHOUSE_{name}": value for name, value in named.items()}
     assert _profile({"LAKEHOUSE_REDSHIFT_USER": "x", **environment}).target_name == target
+
+
+@pytest.mark.parametrize(("given", "held"), [(None, "3.7 GiB"), ("512MB", "488.2 MiB")])
+def test_duckdb_holds_no_more_than_it_is_given(given: str | None, held: str) -> None:
+    """By default, so that a build of any size leaves a machine of 8 GB its landing and shop."""
+    environment = {} if given is None else {"LAKEHOUSE_DUCKDB_MEMORY": given}
+    credentials = _profile(environment, "local").credentials
+    assert isinstance(credentials, DuckDBCredentials)
+    with duckdb.connect() as connection:
+        for name, value in (credentials.settings or {}).items():
+            connection.execute(f"set {name} = '{value}'")
+        [(limit,)] = connection.execute("select current_setting('memory_limit')").fetchall()
+    assert limit == held
 
 
 def test_a_role_on_a_provisioned_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
