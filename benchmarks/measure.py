@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 ROOT = Path(__file__).parents[1]
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -83,6 +84,13 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> Cost:
         said = "\n".join(line.text for line in cost.lines[-40:])
         raise RuntimeError(f"{' '.join(command)} failed:\n{said}")
     return cost
+
+
+def judged(what: str, measured: float, bound: Literal["at most", "at least"], limit: float) -> str:
+    """The line that says whether a goal is met."""
+    met = measured <= limit if bound == "at most" else measured >= limit
+    verdict = "met" if met else "not met"
+    return f"goal: {what} {bound} {limit:,g}: {measured:,.4g}, {verdict}"
 
 
 def _waited_for() -> float:

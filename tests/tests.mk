@@ -23,7 +23,9 @@ bench: setup ## how fast landing, history and the whole pipeline are on this mac
 	@$(PYTHON) -m benchmarks.landing 20000000 3
 	@$(PYTHON) -m benchmarks.recovery
 	@$(PYTHON) -m benchmarks.history
+	@$(PYTHON) -m benchmarks.history --keys 10000000
 	@$(PYTHON) -m benchmarks.history --keys 10000000 --recent
+	@$(PYTHON) -m benchmarks.files
 	@$(PYTHON) -m benchmarks.pipeline --events 1000000
 	@$(PYTHON) -m benchmarks.pipeline --events 10000000 --latency-seconds 0
 

@@ -1,6 +1,6 @@
 """From Kafka to the finished star: how long a backlog takes, and how soon a single event is landed.
 
-    python -m benchmarks.pipeline [--events 1000000] [--latency-seconds 60] [--keep FOLDER]
+    python -m benchmarks.pipeline [--events 1000000] [--latency-seconds 60] [--partitions N]
 
 EVENTS change events of SQL Server's shape wait on the topics of all tables. `lakehouse land --once`
 lands them; `dbt build` makes the star and runs every data test. Start-up is reported apart: of
@@ -25,7 +25,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -33,12 +33,15 @@ import duckdb
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measure import ROOT, Cost, run
+from benchmarks.measure import ROOT, Cost, judged, run
 from benchmarks.pipeline.events import Makers, produce, records
+from ingestion.declarations import load
 from playground.services import Services
 from playground.shop.sqlserver.layout import Record
 
 _PER_SECOND = 1_000
+# The goals are set at this size.
+_GOALS_FROM = 10_000_000
 _BIN = Path(sys.executable).parent
 _console = Console(highlight=False)
 
@@ -182,13 +185,18 @@ def main() -> None:
     )
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--latency-seconds", type=int, default=60, help="0: leave latency out")
+    parser.add_argument("--partitions", type=int, help="of each topic; otherwise as declared")
     parser.add_argument("--keep", type=Path, help="work here and leave everything")
     options = parser.parse_args()
     with contextlib.ExitStack() as stack:
         folder = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         services = Services(folder / "services", postgres=False, connect=False)
         servers = stack.enter_context(services).bootstrap_servers
-        services.create_topics("sqlserver")
+        declared = load()
+        if options.partitions:
+            tables = (replace(each, partitions=options.partitions) for each in declared.tables)
+            declared = replace(declared, tables=tuple(tables))
+        services.create_topics("sqlserver", declared)
         environment = {
             "LAKEHOUSE_KAFKA_BOOTSTRAP_SERVERS": servers,
             "LAKEHOUSE_SOURCE": "sqlserver",
@@ -253,11 +261,19 @@ def _report(
     _console.print(shown)
     nodes = ", ".join(f"{layer} {seconds:.1f}" for layer, seconds in sorted(layers.items()))
     _console.print(f"seconds of dbt's nodes, two at a time: {nodes}")
+    goals = [
+        judged("events a second", events / whole.cost.wall_seconds, "at least", 60_000),
+        judged("GB of memory", whole.cost.peak_bytes / 1e9, "at most", 6),
+        judged("CPU us to land an event", 1e6 * landed.cost.cpu_seconds / events, "at most", 5),
+    ]
     if first:
         ours, whole_build = (sum(of.values()) - of["tests"] for of in (layers, first))
-        _console.print(
-            f"models and snapshots: {ours:.1f} s, {ours / whole_build:.0%} of the first build's"
-        )
+        share = ours / whole_build
+        _console.print(f"models and snapshots: {ours:.1f} s, {share:.1%} of the first build's")
+        goals = [judged("% of the first build's models and snapshots", 100 * share, "at most", 5)]
+        events *= 100
+    if events >= _GOALS_FROM:
+        _console.print("\n".join(goals))
 
 
 if __name__ == "__main__":
