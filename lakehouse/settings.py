@@ -22,10 +22,11 @@ class CommandSettings(Settings):
         Path("data/warehouse.duckdb"), description="The warehouse file of the target `local`."
     )
     duckdb_memory: str = Field(
-        "4GB",
-        description="What DuckDB may hold in memory while dbt builds the target `local`, with its "
-        "unit. What does not fit goes to a folder beside the warehouse file, its name with "
-        "`.tmp` behind it, for as long as a statement takes. The process itself takes some more.",
+        "",
+        description="What DuckDB may hold in memory while dbt builds the target `local`: `8GB`; "
+        "unset: four fifths of the machine's. What does not fit goes to a folder beside the "
+        "warehouse file, its name with `.tmp` behind it, while a statement runs. Some statements "
+        "cannot do with too little, and fail: 4GB are too little for ten million events.",
     )
     pii_salt: str = Field(
         "",

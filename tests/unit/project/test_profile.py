@@ -66,17 +66,21 @@ def test_in_an_environment_its_warehouse_is_the_target(named: dict[str, str], ta
     assert _profile({"LAKEHOUSE_REDSHIFT_USER": "x", **environment}).target_name == target
 
 
-@pytest.mark.parametrize(("given", "held"), [(None, "3.7 GiB"), ("512MB", "488.2 MiB")])
-def test_duckdb_holds_no_more_than_it_is_given(given: str | None, held: str) -> None:
-    """By default, so that a build of any size leaves a machine of 8 GB its landing and shop."""
-    environment = {} if given is None else {"LAKEHOUSE_DUCKDB_MEMORY": given}
-    credentials = _profile(environment, "local").credentials
-    assert isinstance(credentials, DuckDBCredentials)
+def test_duckdb_holds_no_more_than_it_is_given() -> None:
+    def settings(environment: dict[str, str]) -> dict[str, Any]:
+        credentials = _profile(environment, "local").credentials
+        assert isinstance(credentials, DuckDBCredentials)
+        return credentials.settings or {}
+
+    unlimited = {"TimeZone": "UTC", "preserve_insertion_order": False}
+    assert settings({}) == unlimited
+    limited = settings({"LAKEHOUSE_DUCKDB_MEMORY": "512MB"})
+    assert limited == {**unlimited, "memory_limit": "512MB"}
     with duckdb.connect() as connection:
-        for name, value in (credentials.settings or {}).items():
+        for name, value in limited.items():
             connection.execute(f"set {name} = '{value}'")
         [(limit,)] = connection.execute("select current_setting('memory_limit')").fetchall()
-    assert limit == held
+    assert limit == "488.2 MiB"
 
 
 def test_a_role_on_a_provisioned_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
