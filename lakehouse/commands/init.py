@@ -29,7 +29,7 @@ _SHOP = (
     "playground/",
     "benchmarks/",
     "infra/connectors/enable_cdc.sql",
-    r"docs/(metrics|where_it_is)\.md|selectors\.yml",
+    r"docs/(metrics|scale|where_it_is)\.md|selectors\.yml",
     r"\.github/workflows/nightly\.yml",
     r"\.ci/|\.pre-commit-config\.yaml|CHANGELOG\.md|CONTRIBUTING\.md|README\.md",
 )
@@ -98,7 +98,7 @@ def _renamed(text: str, name: str, path: str = "") -> str:
         text = text.replace("order-cdc   ", "cdc")
         name = name.replace("_", "-")
     if path == "docs/README.md":
-        text = re.sub(r"(?m)^\|.*(metrics|where_it_is)\.md.*\n", "", text)
+        text = re.sub(r"(?m)^\|.*(metrics|scale|where_it_is)\.md.*\n", "", text)
     text = text.replace("the retailer's shop", f"the source {name}")
     text = text.replace("A retailer's shop", f"The source {name}")
     return re.sub(rf"(?<![A-Za-z]){SOURCE}(?=__|_lakehouse|_landing|(?![A-Za-z_]))", name, text)
