@@ -21,6 +21,7 @@ from pathlib import Path
 import duckdb
 from dbt.cli.main import dbtRunner
 
+from ingestion.landing.layout import DataFile, Partition
 from lakehouse.dbt import let_go
 
 _TABLE = "orders"
@@ -34,12 +35,11 @@ def land(landing: Path, files: int) -> None:
     for number in range(_DAYS):
         day = date(2026, 1, 1) + timedelta(days=number)
         for partition in range(_PARTITIONS):
-            place = f"incarnation=1/landing_date={day}/topic_partition={partition}"
-            folder = landing / _TABLE / place
-            folder.mkdir(parents=True)
+            topic_partition = Partition(_TABLE, 1, partition)
+            (landing / DataFile(topic_partition, day, 0, 0).folder).mkdir(parents=True)
             for offset in range(number * each, (number + 1) * each):
-                name = f"{folder}/{offset:020d}-{offset + 1:020d}.parquet"
-                os.close(os.open(name, os.O_CREAT))
+                file = DataFile(topic_partition, day, offset, offset + 1)
+                os.close(os.open(f"{landing}/{file.path}", os.O_CREAT))
 
 
 def choice(landing: Path) -> str:
@@ -70,7 +70,7 @@ def main() -> None:
         with duckdb.connect() as connection:
             connection.execute("create schema operations")
             connection.execute(
-                "create table operations.ledger_ends as select 'orders' as table_name,"
+                f"create table operations.ledger_ends as select '{_TABLE}' as table_name,"
                 f" 1 as incarnation, partition as kafka_partition, {files} as until_offset"
                 f" from range({_PARTITIONS}) as partitions(partition)"
             )

@@ -80,7 +80,6 @@ _SNAPSHOTS = {
     },
 }
 
-
 _MANY_KEYS = 10_000_000
 
 
@@ -242,7 +241,8 @@ def main() -> None:
         first = bench.dbt("snapshot")
         shown.add_row("first", f"{options.keys:,}", f"{first['cdc_history']:.2f}",
                       f"{first['stock_history']:.2f}", "", "", "")  # fmt: skip
-        goals = [_goal("first build / stock", first["cdc_history"], first["stock_history"], 3)]
+        ratio = first["cdc_history"] / first["stock_history"]
+        goals = [judged("first build / stock", ratio, "at most", 3)]
         changed_round = 1
         for times in (1, 3, 10):
             run = bench.next_run()
@@ -266,17 +266,14 @@ def main() -> None:
                 beside, other, limit = "stock", nodes["stock_history"], 0.5
             else:
                 beside, other, limit = "by hand", by_hand, 1.5 if many else 2
-            goals.append(_goal(f"{times} a key / {beside}", nodes["cdc_history"], other, limit))
+            ratio = nodes["cdc_history"] / other
+            goals.append(judged(f"{times} a key / {beside}", ratio, "at most", limit))
         nodes = bench.dbt("snapshot")
         shown.add_row("nothing new", "0", f"{nodes['cdc_history']:.2f}",
                       f"{nodes['stock_history']:.2f}", "", "", "")  # fmt: skip
     Console().print(shown)
     if not options.recent:
         print("\n".join(goals))
-
-
-def _goal(ratio: str, seconds: float, other: float, at_most: float) -> str:
-    return judged(ratio, seconds / other, "at most", at_most)
 
 
 if __name__ == "__main__":

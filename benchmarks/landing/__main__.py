@@ -59,18 +59,17 @@ def ours(servers: str, folder: Path, events: int) -> tuple[float, float]:
     return steady, whole
 
 
-def peer(script: str, servers: str, topic: str, *arguments: str) -> float:
-    """Events per CPU-second, where it says so."""
-    done = subprocess.run(
+def peer(script: str, servers: str, topic: str, *arguments: str) -> str:
+    """What it says, which is printed too."""
+    said = subprocess.run(
         [sys.executable, HERE / script, servers, topic, *arguments],
         check=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-    )
-    print(done.stdout, end="", flush=True)
-    found = re.search(r"([\d,]+) per CPU-second", done.stdout)
-    return float(found[1].replace(",", "")) if found else 0.0
+    ).stdout
+    print(said, end="", flush=True)
+    return said
 
 
 def main() -> None:
@@ -89,7 +88,9 @@ def main() -> None:
             peer("generate.py", servers, topic, str(given.events))
         for _ in range(given.rounds):
             out = folder / "out"
-            by_hand = peer("hand_loop.py", servers, topic, str(out / "hand"))
+            said = peer("hand_loop.py", servers, topic, str(out / "hand"))
+            [rate] = re.findall(r"([\d,]+) per CPU-second", said)
+            by_hand = int(rate.replace(",", ""))
             steady, whole = ours(servers, out / "ours", given.events)
             print(judged("steady / hand loop", steady / by_hand, "at least", 1))
             print(judged("with start-up / hand loop", whole / by_hand, "at least", 0.8))

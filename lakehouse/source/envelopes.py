@@ -27,7 +27,6 @@ Row = Mapping[str, Value]
 """Values by declared column name."""
 Image = Mapping[str, Any]
 """A row as the record holds it: values by the source's names."""
-Headers = tuple[tuple[str, bytes], ...]
 
 
 @dataclass(frozen=True)

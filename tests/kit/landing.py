@@ -20,7 +20,6 @@ import pyarrow.parquet as pq
 
 from ingestion.declarations import Declarations, Table
 from ingestion.settings import ConnectorName
-from lakehouse.source.envelopes import Headers
 from tests.kit.reference import Record
 
 SCHEMA = pa.schema(
@@ -52,7 +51,6 @@ class Delivery:
     value: bytes | None
     partition: int
     timestamp_ms: int
-    headers: Headers = ()
     incarnation: int = 0
 
 
@@ -140,7 +138,7 @@ class LandingZone:
 
     def _write(self, path: Path, records: Iterable[Record]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        rows = [
+        rows: list[dict[str, object]] = [
             {
                 "kafka_topic": record.topic,
                 "kafka_partition": record.partition,
@@ -149,7 +147,7 @@ class LandingZone:
                 "kafka_timestamp_type": "L",
                 "kafka_key": record.key,
                 "kafka_value": record.value,
-                "kafka_headers": [{"key": key, "value": value} for key, value in record.headers],
+                "kafka_headers": [],
             }
             for record in records
         ]
@@ -165,7 +163,6 @@ def _record(delivery: Delivery, topic: str, offset: int) -> Record:
         timestamp=_EPOCH + timedelta(milliseconds=delivery.timestamp_ms),
         key=delivery.key,
         value=delivery.value,
-        headers=delivery.headers,
     )
 
 

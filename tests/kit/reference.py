@@ -51,7 +51,6 @@ class Record:
     timestamp: datetime
     key: bytes | None
     value: bytes | None
-    headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
 @dataclass(frozen=True)

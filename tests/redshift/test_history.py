@@ -89,7 +89,6 @@ class StreamedZone(LandingZone):
                 value=record.value,
                 partition=record.partition,
                 timestamp=int(record.timestamp.replace(tzinfo=UTC).timestamp() * 1000),
-                headers=list(record.headers),
             )
         assert producer.flush(30) == 0
 

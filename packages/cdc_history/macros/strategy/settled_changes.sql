@@ -444,8 +444,8 @@ decided as (
     left join commits
         on
             {{ cdc_history._same_keys(keys, 'numbered', 'commits') }}
-            and numbered._cdc_commit = commits._cdc_commit
-            and numbered._cdc_op <> 'r'
+            -- a condition of one side in an ON would compare each row with each (DuckDB)
+            and case when numbered._cdc_op <> 'r' then numbered._cdc_commit end = commits._cdc_commit
 ),
 
 exchanged as (
