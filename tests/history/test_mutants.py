@@ -153,7 +153,7 @@ MUTANTS = [
     Mutant(
         "a change that was delivered again is plain",
         SETTLED,
-        "or (sequence_before = {{ sequence }} and op_before = _cdc_op)",
+        "        or is_redelivered\n",
         "",
     ),
     Mutant(
@@ -171,7 +171,7 @@ MUTANTS = [
     Mutant(
         "a read that a before image corrects is plain",
         SETTLED,
-        " or next_before_hash <> _cdc_row_hash)",
+        " or next_knows_better)",
         ")",
         "sqlserver",
     ),

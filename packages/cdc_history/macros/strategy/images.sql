@@ -72,7 +72,7 @@
             {%- endfor %}
         from {{ versions }} as chosen
         inner join ({{ options['records'] }}) as images
-            on {{ cdc_history._same_image(options, 'chosen') }}
+            on {{ cdc_history._same_image(options, 'chosen', version=true) }}
         {%- if options['fills'] %}
         left join filled
             on
@@ -121,20 +121,23 @@
     ) as described
 {% endmacro %}
 
-{#- Boolean SQL: `images`, the records, has the values that a row of `alias` names. -#}
-{% macro _same_image(options, alias) -%}
+{#- Boolean SQL: `images`, the records, has the values of a row of `alias`; of a version, those that it names. -#}
+{% macro _same_image(options, alias, version=false) -%}
     {{ cdc_history._same_keys(options['keys'], alias, 'images') }}
-    and {{ alias }}.image_sequence = images.{{ options['sequence'] }}
-    and {{ alias }}.image_op = images._cdc_op
+    and {{ alias }}.{{ 'image_sequence' if version else options['sequence'] }} = images.{{ options['sequence'] }}
+    and {{ alias }}.{{ 'image_op' if version else '_cdc_op' }} = images._cdc_op
     {#- Somebody's log may not tell how a record arrived, and a unit test does not either. #}
-    {%- for name, column in cdc_history._image_columns(options).items() if name not in ('image_sequence', 'image_op') %}
+    {%- for name, column in cdc_history._image_columns(options).items() %}
     and not {{ cdc_history.differs(alias ~ '.' ~ name, 'images.' ~ column) }}
     {%- endfor %}
 {%- endmacro %}
 
-{#- What tells a key's records apart: names under which `_versions` carries the columns, and the columns. -#}
+{#-
+  What tells the records of one change apart: names under which `_versions` carries the columns, and the columns.
+  It carries the change too, `image_sequence` and `image_op`, from where a version may have another's values.
+-#}
 {% macro _image_columns(options) %}
-    {% set columns = {'image_sequence': options['sequence'], 'image_op': '_cdc_op'} %}
+    {% set columns = {} %}
     {% if options['runs'] %}{% do columns.update({'image_run': '_cdc_run'}) %}{% endif %}
     {% for column in options['arrival'] %}
         {% do columns.update({'image_arrival_' ~ loop.index: adapter.quote(column)}) %}

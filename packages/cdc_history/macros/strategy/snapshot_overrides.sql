@@ -136,6 +136,8 @@
             versions.{{ names.dbt_valid_from }},
             versions.{{ names.dbt_valid_to }},
             versions.is_before_image,
+            versions.image_sequence,
+            versions.image_op,
             {%- for name in cdc_history._image_columns(options) %}
             versions.{{ name }},
             {%- endfor %}

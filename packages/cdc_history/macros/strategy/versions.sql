@@ -21,7 +21,7 @@
 {% set holes = options['holes'] %}
 {% set by_order = 'partition by ' ~ key_names ~ ' order by _cdc_place' %}
 {% set told = keys + [sequence, '_cdc_order', '_cdc_op', '_cdc_is_delete', committed, '_cdc_row_hash', '_cdc_before_hash']
-    + (['_cdc_not_carried'] if holes else []) + ['is_before_image'] + image %}
+    + (['_cdc_not_carried'] if holes else []) + ['is_before_image', 'image_sequence', 'image_op'] + image %}
 {% set row_before_first %}
         {%- for key in keys %}
         {{ key }},
@@ -37,10 +37,13 @@
         _cdc_before_not_carried as _cdc_not_carried,
         {%- endif %}
         true as is_before_image,
+        {{ sequence }} as image_sequence,
+        _cdc_op as image_op,
         {%- for column in image %}
         {{ column }},
         {%- endfor %}
 {%- endset %}
+{% set own_image = {'_cdc_order': sequence, 'is_before_image': 'false', 'image_sequence': sequence, 'image_op': '_cdc_op'} %}
 {{ cdc_history._settled_changes(options, touched_by, plain=true) }},
 
 -- a read that repeats the read before it says nothing
@@ -77,7 +80,8 @@ neighbours as (
         {%- endif %}
         _cdc_place,
         lead(_cdc_op) over ({{ by_order }}) as next_op,
-        lead(_cdc_before_hash) over ({{ by_order }}) as next_before_hash
+        lead(_cdc_before_hash) over ({{ by_order }}) as next_before_hash,
+        lead({{ sequence }}) over ({{ by_order }}) as next_sequence
         {%- for column in image %},
         {{ column }},
         lead({{ column }}) over ({{ by_order }}) as next_{{ column }}
@@ -112,7 +116,9 @@ observed as (
         _cdc_before_not_carried,
         {%- endif %}
         _cdc_place,
-        is_corrected as is_before_image
+        is_corrected as is_before_image,
+        case when is_corrected then next_sequence else {{ sequence }} end as image_sequence,
+        case when is_corrected then next_op else _cdc_op end as image_op
         {%- for column in image %},
         case when is_corrected then next_{{ column }} else {{ column }} end as {{ column }}
         {%- endfor %}
@@ -172,7 +178,7 @@ bounded as (
 
     select
         {%- for name in told %}
-        {{ sequence ~ ' as ' if name == '_cdc_order' else 'false as ' if name == 'is_before_image' }}{{ name }},
+        {{ own_image[name] ~ ' as ' if name in own_image }}{{ name }},
         {%- endfor %}
         {{ cdc_history._valid_from(options) }} as valid_from,
         next_committed as next_valid_from,
