@@ -23,7 +23,9 @@ from lakehouse.commands.doctor import doctor
 from lakehouse.commands.init import init
 from lakehouse.commands.land import land
 from lakehouse.commands.onboard import onboard
+from lakehouse.commands.query import query
 from lakehouse.commands.rebuild import diff, rebuild
+from lakehouse.commands.run import run
 from lakehouse.commands.status import status
 from lakehouse.commands.verify import verify
 from lakehouse.settings import CommandSettings
@@ -42,6 +44,8 @@ app.add_typer(connector.app, name="connector")
 app.add_typer(topics.app, name="topics")
 app.add_typer(warehouse.app, name="warehouse")
 app.command()(land)
+app.command()(run)
+app.command()(query)
 app.command()(docs)
 app.add_typer(landing.app, name="landing")
 app.command()(rebuild)

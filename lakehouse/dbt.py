@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ingestion.errors import TerminalError
 from lakehouse.console import ROOT
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_QUIETLY = ("--log-level", "none", "--log-level-file", "none", "--no-write-json")
 
 
 class Dbt:
@@ -40,6 +46,67 @@ class Dbt:
             told = str(done.exception) if done.exception else "; ".join(filter(None, failed))
             raise TerminalError(f"dbt {' '.join(arguments[:2])} failed: {told}")
         return done.result
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an invocation ended, by the names of its nodes."""
+
+    built: tuple[str, ...] = ()
+    failed: Mapping[str, str] = field(default_factory=dict)
+    """What could not be built, and tests that failed, with dbt's message."""
+    skipped: tuple[str, ...] = ()
+    """What was not built because it stands on something that failed."""
+    problem: str = ""
+    """Why nothing, or nobody knows what, was built."""
+
+
+def invoke(*arguments: str) -> Outcome:
+    """Run a command of dbt in this process, one at a time; it keeps DuckDB's file (`let_go`)."""
+    from dbt.cli.main import dbtRunner
+
+    done = dbtRunner().invoke([*arguments, *_QUIETLY, *in_project()])
+    if done.exception:
+        return Outcome(problem=str(done.exception))
+    of: dict[str, dict[str, str]] = {"success": {}, "error": {}, "skipped": {}}
+    hooks = []
+    for result in done.result.results:
+        status = {"error": "error", "fail": "error", "skipped": "skipped"}.get(
+            str(result.status), "success"
+        )
+        if str(result.node.resource_type) != "operation":
+            of[status][result.node.name] = str(result.message)
+        elif status == "error":
+            hooks.append(str(result.message))
+    return Outcome(tuple(of["success"]), of["error"], tuple(of["skipped"]), "; ".join(hooks))
+
+
+def keys() -> dict[str, list[str]]:
+    """The columns that tell the rows of a table apart, by its name with the schema."""
+    from dbt.cli.main import dbtRunner
+
+    done = dbtRunner().invoke(["parse", *_QUIETLY, *in_project()])
+    if done.exception:
+        raise TerminalError(f"dbt parse failed: {done.exception}")
+    found = {}
+    for node in done.result.nodes.values():
+        if node.resource_type == "snapshot":
+            found[f"{node.schema}.{node.alias}"] = ["dbt_scd_id"]
+        elif node.resource_type == "model" and node.config.unique_key:
+            given = node.config.unique_key
+            found[f"{node.schema}.{node.alias}"] = [given] if isinstance(given, str) else given
+    for node in done.result.nodes.values():
+        if getattr(node, "test_metadata", None) and node.test_metadata.name == "one_row_a_key":
+            of = done.result.nodes[node.attached_node]
+            found[f"{of.schema}.{of.alias}"] = node.test_metadata.kwargs["key"]
+    return found
+
+
+def connection() -> DuckDBPyConnection:
+    """One of one's own to the file that the last invocation has left open."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+    return DuckDBConnectionManager.env().conn.cursor()
 
 
 def in_project() -> list[str]:

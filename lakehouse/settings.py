@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from ingestion.settings import EnvironmentSettings, Settings
 from lakehouse.console import ROOT
+from lakehouse.published import readable
 from lakehouse.source.connectors import PII_SALT, SHOP_LOGIN
 
 
@@ -70,6 +71,11 @@ class CommandSettings(Settings):
         if target is None:
             return own
         return own.model_copy(update={"environment": "" if target == "local" else target})
+
+    @property
+    def readable_duckdb(self) -> Path:
+        """The file that readers of the target `local` open: beside `lakehouse run` another one."""
+        return readable(self.duckdb)
 
     @model_validator(mode="before")
     @classmethod

@@ -249,6 +249,14 @@ class Ledger:
         self.progress = fold(_read(self._storage, map(_commit_file, behind)), progress)
         self._sequence = sequence + len(behind)
 
+    def has_more(self) -> bool:
+        """Whether others have committed since: one look, however long the ledger is."""
+        try:
+            self._storage.read(_commit_file(self._sequence + 1))
+        except FileNotFoundError:
+            return False
+        return True
+
     def append(self, entries: Sequence[Entry]) -> None:
         """Commit `entries` as one file, all or none.
 

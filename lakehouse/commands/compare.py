@@ -37,7 +37,7 @@ def compare(
 
     found, settings = [], WarehouseSettings.from_environment(target)
     with (
-        closing(DuckDbSide(CommandSettings.from_environment().duckdb)) as first,
+        closing(DuckDbSide(CommandSettings.from_environment().readable_duckdb)) as first,
         closing(RedshiftSide(Warehouse(settings))) as second,
     ):
         wanted = tables or [

@@ -100,7 +100,7 @@ def reconcile(
         result = compare(
             declared,
             dsn=settings.source_dsn,
-            warehouse=settings.duckdb,
+            warehouse=settings.readable_duckdb,
             salt=salt or settings.pii_salt,
             on_table=lambda name: status.update(Text(f"reconciling {name}")),
         )

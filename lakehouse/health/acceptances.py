@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from ingestion.declarations import Declarations, Table
-from ingestion.errors import TerminalError, TransientError
+from ingestion.errors import RefusedError, TerminalError, TransientError
 from lakehouse.case_folding import compared_key
+from lakehouse.published import owner_of, told
 from lakehouse.settings import CommandSettings
 from lakehouse.source.tenants import row_key
 
@@ -163,11 +164,14 @@ def open_findings(
         return
     import duckdb
 
-    if not settings.duckdb.exists():
-        raise TerminalError(f"there is no warehouse at {settings.duckdb} yet: run `dbt build`")
+    place = settings.duckdb if write else settings.readable_duckdb
+    if not place.exists():
+        raise TerminalError(f"there is no warehouse at {place} yet: run `dbt build`")
+    if write and (owner := owner_of(place)):
+        raise RefusedError(told(place, owner))
     try:
-        file = duckdb.connect(str(settings.duckdb), read_only=not write)
+        file = duckdb.connect(str(place), read_only=not write)
     except duckdb.IOException as error:
-        raise TransientError(f"{settings.duckdb} cannot be opened: {error}") from error
+        raise TransientError(f"{place} cannot be opened: {error}") from error
     with file:
         yield Findings(lambda sql: file.execute(sql).fetchall(), "", declared)

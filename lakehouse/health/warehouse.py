@@ -83,7 +83,7 @@ def read_warehouse(settings: CommandSettings, declarations: Declarations) -> War
     """Read the warehouse of the environment's target: Redshift on AWS, here the DuckDB file."""
     if settings.environment:
         return read_redshift(settings.environment, declarations)
-    return read_local(settings.duckdb, declarations)
+    return read_local(settings.readable_duckdb, declarations)
 
 
 def read_local(path: Path, declarations: Declarations) -> Warehouse:

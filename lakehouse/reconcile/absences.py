@@ -110,7 +110,7 @@ def open_log(settings: CommandSettings, declarations: Declarations, table: Table
             staging = f"{own.schema_prefix}staging"
             yield Log(redshift.rows, staging, declarations, settings.source, table)
     else:
-        with open_warehouse(settings.duckdb) as connected:
+        with open_warehouse(settings.readable_duckdb) as connected:
             yield Log(
                 lambda sql: connected.execute(sql).fetchall(),
                 "staging",

@@ -1,0 +1,1 @@
+"""`lakehouse run`: the process that builds whenever something has landed, and publishes."""
