@@ -6,12 +6,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ingestion.errors import TerminalError
 from lakehouse.console import ROOT
 
 if TYPE_CHECKING:
+    from dbt.artifacts.schemas.run import RunExecutionResult
     from duckdb import DuckDBPyConnection
 
 _QUIETLY = ("--log-level", "none", "--log-level-file", "none", "--no-write-json")
@@ -70,7 +71,7 @@ def invoke(*arguments: str) -> Outcome:
         return Outcome(problem=str(done.exception))
     of: dict[str, dict[str, str]] = {"success": {}, "error": {}, "skipped": {}}
     hooks = []
-    for result in done.result.results:
+    for result in cast("RunExecutionResult", done.result).results:
         status = {"error": "error", "fail": "error", "skipped": "skipped"}.get(
             str(result.status), "success"
         )
@@ -88,17 +89,18 @@ def keys() -> dict[str, list[str]]:
     done = dbtRunner().invoke(["parse", *_QUIETLY, *in_project()])
     if done.exception:
         raise TerminalError(f"dbt parse failed: {done.exception}")
-    found = {}
-    for node in done.result.nodes.values():
+    nodes: dict[str, Any] = done.result.nodes  # type: ignore[union-attr, assignment]
+    found: dict[str, list[str]] = {}
+    for node in nodes.values():
         if node.resource_type == "snapshot":
             found[f"{node.schema}.{node.alias}"] = ["dbt_scd_id"]
-        elif node.resource_type == "model" and node.config.unique_key:
-            given = node.config.unique_key
+        elif node.resource_type == "model" and (given := node.config.unique_key):
             found[f"{node.schema}.{node.alias}"] = [given] if isinstance(given, str) else given
-    for node in done.result.nodes.values():
-        if getattr(node, "test_metadata", None) and node.test_metadata.name == "one_row_a_key":
-            of = done.result.nodes[node.attached_node]
-            found[f"{of.schema}.{of.alias}"] = node.test_metadata.kwargs["key"]
+    for node in nodes.values():
+        metadata = getattr(node, "test_metadata", None)
+        if metadata and metadata.name == "one_row_a_key":
+            tested = nodes[node.attached_node]
+            found[f"{tested.schema}.{tested.alias}"] = metadata.kwargs["key"]
     return found
 
 
@@ -106,7 +108,9 @@ def connection() -> DuckDBPyConnection:
     """One of one's own to the file that the last invocation has left open."""
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
-    return DuckDBConnectionManager.env().conn.cursor()
+    opened: Any = DuckDBConnectionManager.env()
+    cursor: DuckDBPyConnection = opened.conn.cursor()
+    return cursor
 
 
 def in_project() -> list[str]:

@@ -1,4 +1,4 @@
-"""A plugin of dbt-duckdb (profiles.yml): before dbt opens the warehouse file, it asks who owns that."""
+"""A plugin of dbt-duckdb (profiles.yml): it asks who owns the warehouse file that dbt will open."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt_common.exceptions import DbtRuntimeError
 
-from lakehouse.published import owner_of, told, withdraw
+from lakehouse.published import owner_of, told_owner, withdraw
 
 
 class Plugin(BasePlugin):
     """Refuses dbt beside `lakehouse run`; without that, people read the file itself again."""
 
-    def initialize(self, plugin_config: dict[str, Any]) -> None:  # noqa: ARG002 - dbt-duckdb's
+    def initialize(self, plugin_config: dict[str, Any]) -> None:
         """Raises DbtRuntimeError where another process owns the file."""
         if self.creds is None or self.creds.path == ":memory:":
             return
@@ -24,4 +24,4 @@ class Plugin(BasePlugin):
         if owner is None:
             withdraw(warehouse)
         elif owner != os.getpid():
-            raise DbtRuntimeError(told(warehouse, owner))
+            raise DbtRuntimeError(told_owner(warehouse, owner))

@@ -1,8 +1,8 @@
 """The file that readers open while `lakehouse run` owns the warehouse's, and who owns that.
 
-`<name>.published/<name>.duckdb` lies beside `<name>.duckdb`. It appears whole with a finished run and is
-replaced by renaming; whoever has it open keeps what was opened. It is there for as long as the
-warehouse file cannot be read: a clean end of `lakehouse run` removes it, a kill leaves it.
+`<name>.published/<name>.duckdb` lies beside `<name>.duckdb`. It appears whole with a finished run
+and is replaced by renaming; whoever has it open keeps what was opened. A clean end of
+`lakehouse run` removes it, a kill leaves it: then the warehouse may hold half a run.
 """
 
 from __future__ import annotations
@@ -62,18 +62,18 @@ def owned(warehouse: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise RefusedError(told(warehouse, owner_of(warehouse))) from None
+            raise RefusedError(told_owner(warehouse, owner_of(warehouse))) from None
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
         yield
 
 
-def told(warehouse: Path, owner: int | None) -> str:
+def told_owner(warehouse: Path, owner: int | None) -> str:
     """That `warehouse` has an owner, and what ends that."""
     return (
-        f"`lakehouse run` (process {owner}) owns {warehouse} and builds whatever is landed. To read, "
-        f"open {published(warehouse)} or use `lakehouse query`; to build by hand, end it first: "
+        f"`lakehouse run` (process {owner}) owns {warehouse} and builds whatever is landed. To "
+        f"read, use `lakehouse query` or open {published(warehouse)}; to write, end it first: "
         f"`kill {owner}`, and it ends after the run that it is in"
     )
 

@@ -26,6 +26,11 @@ Directory = Annotated[Path, typer.Option(help="Where the services keep data and 
 DIRECTORY = Path("data/services")
 Rate = Annotated[int, typer.Option(min=1, help="Row changes a second that the shop makes.")]
 
+ByHand = Annotated[
+    bool,
+    typer.Option("--by-hand", help="Without `lakehouse land` and `lakehouse run`: you do that."),
+]
+
 
 @app.command()
 def demo(
@@ -43,8 +48,8 @@ def demo(
 
 
 @app.command()
-def up(directory: Directory = DIRECTORY, rate: Rate = 20) -> None:
-    """Start the services and an open shop in the background."""
+def up(directory: Directory = DIRECTORY, rate: Rate = 20, by_hand: ByHand = False) -> None:
+    """Start the services, an open shop, landing and builds in the background."""
     from playground.background import Background
 
     background = Background(directory)
@@ -52,13 +57,12 @@ def up(directory: Directory = DIRECTORY, rate: Rate = 20) -> None:
         say("up already")
     else:
         say("starting PostgreSQL, Kafka and Kafka Connect")
-        for sentence in background.up(rate):
+        for sentence in background.up(rate, by_hand=by_hand):
             say(f"  {sentence}")
     say(
         f"\nPoint a shell at it with   source {background.environment_file}\n"
-        "then, for example,         .venv/bin/lakehouse land --once\n"
-        "                           .venv/bin/dbt build\n"
-        "                           .venv/bin/lakehouse status\n"
+        "then, for example,         .venv/bin/lakehouse status\n"
+        "                           .venv/bin/lakehouse query 'from marts.dim_store'\n"
         "and end it with            make down"
     )
 
@@ -88,12 +92,12 @@ def status(directory: Directory = DIRECTORY) -> None:
 
 
 @app.command(hidden=True)
-def serve(directory: Directory = DIRECTORY, rate: Rate = 20) -> None:
+def serve(directory: Directory = DIRECTORY, rate: Rate = 20, by_hand: ByHand = False) -> None:
     """Be the background process of `up`."""
     from playground.background import Background
     from playground.background import serve as run
 
-    run(Background(directory), rate)
+    run(Background(directory), rate, by_hand=by_hand)
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from typing import IO
 
 from playground.services import SHOP_DATABASE, ServiceError, Services
 from playground.services.postgres import autocommit_cursor
+from playground.services.process import Process
 
 READY = "ready"
 
@@ -45,7 +46,7 @@ class Background:
                 return True
         return False
 
-    def up(self, rate: int) -> Iterator[str]:
+    def up(self, rate: int, *, by_hand: bool) -> Iterator[str]:
         """Start the process, and yield what it reports until it is ready.
 
         Raises:
@@ -57,6 +58,7 @@ class Background:
                 [
                     *(sys.executable, "-m", "playground", "serve"),
                     *("--directory", str(self.directory), "--rate", str(rate)),
+                    *(["--by-hand"] if by_hand else []),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -120,8 +122,10 @@ class Background:
                 self.environment_file.unlink(missing_ok=True)
 
 
-def serve(background: Background, rate: int) -> None:
+def serve(background: Background, rate: int, *, by_hand: bool) -> None:
     """Run the services and the shop, at `rate` row changes a second, until the process is ended.
+
+    Landing and builds run beside them, unless somebody does that `by_hand`.
 
     Raises:
         ServiceError: a server did not start, or ended by itself.
@@ -139,12 +143,46 @@ def serve(background: Background, rate: int) -> None:
             services.capture(dsn).start()
             _say("Debezium has read what there was, and streams")
             _write_environment(background.environment_file, services.environment())
-            _say(READY)
-            while True:
-                begun = time.monotonic()
-                services.raise_if_ended()
-                shop.round(rate, at=_now())
-                time.sleep(max(0.0, begun + 1 - time.monotonic()))
+            with _pipeline(background, services, by_hand=by_hand) as pipeline:
+                _say(READY)
+                while True:
+                    begun = time.monotonic()
+                    services.raise_if_ended()
+                    for process in pipeline:
+                        process.raise_if_ended()
+                    shop.round(rate, at=_now())
+                    time.sleep(max(0.0, begun + 1 - time.monotonic()))
+
+
+@contextmanager
+def _pipeline(
+    background: Background, services: Services, *, by_hand: bool
+) -> Iterator[list[Process]]:
+    """`lakehouse land` and `lakehouse run`, for as long as the body runs."""
+    if by_hand:
+        yield []
+        return
+    os.environ.update(services.environment())
+    lakehouse = str(Path(sys.executable).with_name("lakehouse"))
+    pipeline = [
+        Process(
+            f"lakehouse {command}",
+            [lakehouse, command, *options],
+            log=background.log.with_name(f"{command}.log"),
+            grace_seconds=60,
+        )
+        for command, *options in (("land", "--interval", "1"), ("run",))
+    ]
+    try:
+        for process in pipeline:
+            process.start()
+        _say("lakehouse land and lakehouse run follow: the first build takes half a minute")
+        yield pipeline
+    finally:
+        for process in pipeline:
+            process.ask_to_stop()
+        for process in pipeline:
+            process.stop()
 
 
 def _follow(lines: IO[str], process: subprocess.Popen[bytes]) -> Iterator[str]:

@@ -7,8 +7,12 @@ demo: setup ## the whole pipeline once: shop, Debezium, Kafka, lake, star schema
 	@$(PYTHON) -m playground demo
 
 .PHONY: up
-up: setup ## start the services and the shop in the background, to play with
+up: setup ## start services, shop, landing and builds in the background, to play with
 	@$(PYTHON) -m playground up
+
+.PHONY: services
+services: setup ## the same without landing and builds, to do these by hand
+	@$(PYTHON) -m playground up --by-hand
 
 .PHONY: down
 down: setup ## stop them; the data stays in data/

@@ -28,7 +28,7 @@ def run(
     Ends after the run that it is in on SIGTERM or Ctrl-C. Landing runs beside it: `lakehouse land`.
     """
     from lakehouse import dbt
-    from lakehouse.health.landing_zone import open_zone
+    from lakehouse.health.landing_zone import find_zone, no_zone
     from lakehouse.published import owned, withdraw
     from lakehouse.resident.process import Resident
     from lakehouse.resident.publication import Publication
@@ -44,11 +44,18 @@ def run(
     def say(line: str) -> None:
         note(("run", "dim"), " ", line)
 
+    zone = find_zone(settings)
+    if zone is None:
+        say(f"waits for landing: {no_zone(settings)}")
+    while zone is None and not stopping.wait(1):
+        zone = find_zone(settings)
+    if zone is None:
+        return
     with owned(settings.duckdb):
         project = Path() if Path("dbt_project.yml").exists() else ROOT
         resident = Resident(
             tables=frozenset(table.name for table in load().tables),
-            trigger=Trigger(open_zone(settings), project),
+            trigger=Trigger(zone, project),
             publication=Publication(settings.duckdb),
             tests_every=tests_every,
             say=say,
@@ -59,4 +66,4 @@ def run(
         if not starts_anew:
             withdraw(settings.duckdb)
     if starts_anew:
-        os.execv(sys.executable, [sys.executable, *sys.argv])
+        os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606 - itself

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from ingestion.declarations import Declarations, Table
 from ingestion.errors import RefusedError, TerminalError, TransientError
 from lakehouse.case_folding import compared_key
-from lakehouse.published import owner_of, told
+from lakehouse.published import owner_of, told_owner
 from lakehouse.settings import CommandSettings
 from lakehouse.source.tenants import row_key
 
@@ -168,7 +168,7 @@ def open_findings(
     if not place.exists():
         raise TerminalError(f"there is no warehouse at {place} yet: run `dbt build`")
     if write and (owner := owner_of(place)):
-        raise RefusedError(told(place, owner))
+        raise RefusedError(told_owner(place, owner))
     try:
         file = duckdb.connect(str(place), read_only=not write)
     except duckdb.IOException as error:

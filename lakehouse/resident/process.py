@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 
+from ingestion.errors import OutageError
 from lakehouse import dbt
 from lakehouse.resident.publication import Publication
 from lakehouse.resident.trigger import Trigger
@@ -89,7 +90,8 @@ class Resident:
                 looked_at = time.monotonic()
                 if self.trigger.edited():
                     self._whole, self._problem = True, Pause()
-            self._moved |= self.trigger.moved()
+                    self._aside.clear()
+            self._moved |= self._looked()
             if self._problem.is_over and self._has_work():
                 self._pass()
             elif self._touched and time.monotonic() - tested_at > self.tests_every:
@@ -97,10 +99,20 @@ class Resident:
                 tested_at = time.monotonic()
             else:
                 self.stopping.wait(_LOOK_EVERY_SECONDS)
-            if self._runs >= _RUNS or self._has_grown():
-                self.say(f"starts anew after {self._runs} runs")
-                return True
+                if self._runs >= _RUNS or self._has_grown():
+                    self.say(f"starts anew after {self._runs} runs")
+                    return True
         return False
+
+    def _looked(self) -> set[str]:
+        """The tables that have moved; none while the landing zone is away."""
+        try:
+            return self.trigger.moved()
+        except OutageError as error:
+            self._problem.lengthen()
+            self.say(str(error))
+            self.stopping.wait(1)
+            return set()
 
     def _has_work(self) -> bool:
         is_due = any(pause.is_over for pause in self._aside.values())
@@ -133,12 +145,16 @@ class Resident:
 
     def _selection(self) -> list[str]:
         """What dbt is to build: the tables that moved with all that stands on them."""
-        waits = [node for node, pause in self._aside.items() if not pause.is_over]
+        waits = {node for node, pause in self._aside.items() if not pause.is_over}
+        excluded = ["--exclude", *waits] if waits else []
         if self._whole:
-            return ["--exclude", *waits] if waits else []
-        due = [f"{node}+" for node in self._aside if node not in waits]
-        selected = [*(_READS.get(table, f"{table}__log") + "+" for table in sorted(self._moved))]
-        return ["--select", *selected, *sorted(self._owed), *due, "--exclude", _VIEWS, *waits]
+            return excluded
+        moved = {f"{_READS.get(table, f'{table}__log')}+" for table in self._moved}
+        # what had failed may have left views out
+        again = self._owed | {f"{node}+" for node in self._aside.keys() - waits}
+        if not again:
+            excluded = ["--exclude", _VIEWS, *waits]
+        return ["--select", *moved, *again, *excluded]
 
     def _publish(self) -> None:
         if self._copy_whole:
@@ -158,7 +174,10 @@ class Resident:
         self._touched = set()
         for test, message in outcome.failed.items():
             self.say(f"{test} failed: {message}")
-        self.say(outcome.problem or f"{len(outcome.built)} data tests in {time.monotonic() - began:.1f} s")
+        self.say(
+            outcome.problem
+            or f"{len(outcome.built)} data tests in {time.monotonic() - began:.1f} s"
+        )
         if not outcome.problem and not self._owed and not self._copy_whole:
             self._publish()
 

@@ -1,13 +1,12 @@
 """The published file: a copy of the warehouse as one finished run left it, brought forward.
 
-Two files take turns. Readers open the one under the published name; the other, which is the run before,
-takes over the rows that have changed since, and then the name. A file that a reader still holds
-cannot be written: it is left to that reader, and a copy takes its place.
+Two files take turns. Readers open the one under the published name; the other, which is the run
+before, takes over the rows that have changed since, and then the name. A file that a reader still
+holds cannot be written: it is left to that reader, and a copy takes its place.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -88,17 +87,17 @@ class Publication:
         connection.execute(attach)
 
     def _copy(self, file: Path) -> None:
-        """By another process: when one that DuckDB is in closes a file, its lock on that is gone."""
+        """By another process: one that closes a file gives up its own lock on it, DuckDB's too."""
         self._other.unlink(missing_ok=True)
         subprocess.run(["cp", str(file), str(self._other)], check=True)
 
     def _switch(self, run: int) -> None:
         before = self._other.with_suffix(".before")
         if self._file.exists():
-            os.link(self._file, before)
-        os.replace(self._other, self._file)
+            before.hardlink_to(self._file)
+        self._other.replace(self._file)
         if before.exists():
-            os.replace(before, self._other)
+            before.replace(self._other)
         self._run, self._other_run = run, self._run
 
 
@@ -111,9 +110,7 @@ def _tables(connection: DuckDBPyConnection, database: str) -> set[tuple[str, str
     return set(connection.execute(_SHAPE.format(database=database)).fetchall())
 
 
-def _bring_forward(
-    connection: DuckDBPyConnection, database: str, run: int, keys: Keys
-) -> None:
+def _bring_forward(connection: DuckDBPyConnection, database: str, run: int, keys: Keys) -> None:
     """Take over what was written after `run`; the tables are the same, their rows not yet."""
     changed = {
         consumer
@@ -136,9 +133,7 @@ def _bring_forward(
     there = set(connection.execute(_VIEWS.format(database="published")).fetchall())
     for schema, view, sql in connection.execute(_VIEWS.format(database=database)).fetchall():
         if (schema, view, sql) not in there:
-            connection.execute(
-                sql.replace("CREATE VIEW ", "create or replace view published.", 1)
-            )
+            connection.execute(sql.replace("CREATE VIEW ", "create or replace view published.", 1))
 
 
 def _take_over(

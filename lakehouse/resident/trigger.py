@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from ingestion.landing.ledger import Ledger
@@ -13,8 +14,10 @@ from ingestion.landing.storage import Storage
 # Commits that nobody read for a day are removed, so the ledger is read anew now and then.
 _READ_ANEW_SECONDS = 60.0
 # What dbt reads; a folder that is not there holds nothing.
-_PROJECT = ("dbt_project.yml", "profiles.yml", "models", "macros", "snapshots", "seeds")
-_PROJECT += ("dbt_packages", "tests/data")
+_PROJECT = (
+    *("dbt_project.yml", "profiles.yml", "models", "macros", "snapshots", "seeds"),
+    *("dbt_packages", "tests/data"),
+)
 
 
 class Trigger:
@@ -37,8 +40,7 @@ class Trigger:
         return {
             partition.table
             for partition, position in self._ledger.progress.positions.items()
-            if partition not in before
-            or before[partition].until_offset != position.until_offset
+            if partition not in before or before[partition].until_offset != position.until_offset
         }
 
     def edited(self) -> bool:
@@ -53,5 +55,6 @@ def _files(project: Path) -> Iterator[tuple[str, int]]:
             yield name, (project / name).stat().st_mtime_ns
         for where, _, files in os.walk(project / name):
             for file in files:
-                path = os.path.join(where, file)
-                yield path, os.stat(path).st_mtime_ns
+                with suppress(FileNotFoundError):
+                    path = Path(where, file)
+                    yield str(path), path.stat().st_mtime_ns

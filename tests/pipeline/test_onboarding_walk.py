@@ -116,7 +116,7 @@ def walk(tmp_path: Path) -> Iterator[Walk]:
 def test_each_command_of_the_page_is_found() -> None:
     found = steps()
     assert [command for command, _ in found["0"]] == [
-        "make up",
+        "make services",
         "source data/services/environment",
         "lakehouse land --once",
         "dbt build",
