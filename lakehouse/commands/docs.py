@@ -63,7 +63,13 @@ def docs(
     work = output / ".target"
     options = ("--target", target, "--target-path", str(work), *in_project())
     variables = dict(os.environ)
-    if target == "local" and not CommandSettings.from_environment().duckdb.exists():
+    warehouse = CommandSettings.from_environment().readable_duckdb
+    if target == "local" and warehouse.exists():
+        # dbt opens what it reads to write; the name is in the views
+        work.mkdir(exist_ok=True)
+        copy = shutil.copy(warehouse, work / warehouse.name)
+        variables |= {"LAKEHOUSE_DUCKDB": str(copy)}
+    elif target == "local":
         variables |= _empty_landing(work)
         _run(variables, "dbt", "build", "--exclude-resource-type", "test", "unit_test", *options)
     _run(variables, "dbt", "docs", "generate", "--static", *options)

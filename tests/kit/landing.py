@@ -134,7 +134,10 @@ class LandingZone:
         folder = self.root / "_ledger"
         folder.mkdir(parents=True, exist_ok=True)
         ledger = folder / f"{len(list(folder.glob('*.jsonl'))) + 1:020d}.jsonl"
-        ledger.write_text("".join(json.dumps(entry) + "\n" for entry in entries), "utf-8")
+        written = folder / "written"
+        written.write_text("".join(json.dumps(entry) + "\n" for entry in entries), "utf-8")
+        # whole or not at all: somebody may be looking
+        written.rename(ledger)
 
     def _write(self, path: Path, records: Iterable[Record]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,7 +24,7 @@ from ingestion.kafka.brokers import Offsets
 from ingestion.landing import job, layout, writers
 from ingestion.landing.ledger import Entry, Ledger
 from ingestion.landing.storage import Storage, open_storage
-from lakehouse import local_spark
+from lakehouse import local_spark, published
 from lakehouse.commands import declarations as declarations_command
 from lakehouse.dbt import Dbt
 from lakehouse.health import checks, waiting
@@ -335,6 +335,18 @@ class World:
                     true as is_current
                 """)
 
+    def owned(self) -> None:
+        """A warehouse's file that another process owns."""
+
+        @contextmanager
+        def refuse(*_: object) -> Iterator[None]:
+            raise RefusedError("`lakehouse run` (process 1) owns it [/x]")
+            yield
+
+        self.zone()
+        self.set(signal, "signal", lambda *_: None)
+        self.set(published, "owned", refuse)
+
     def generated(self) -> None:
         self.set(declarations_command, "render", lambda _: {self.folder / "x.yml": "x"})
 
@@ -380,6 +392,8 @@ CASES: dict[tuple[int, str], Case] = {
     (0, "warehouse sessions"): ("", World.redshift),
     (3, "warehouse sessions"): ("", lambda world: world.redshift("Success", "marts.sales")),
     (0, "warehouse grants"): ("", World.redshift),
+    (0, "query"): ("select(1)", World.found),
+    (4, "run"): ("", World.owned),
     (0, "accept list"): ("", World.found),
     (3, "accept list"): ("", lambda world: world.found("a")),
     (4, "init"): (". --name clinic", lambda _: None),

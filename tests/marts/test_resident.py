@@ -1,0 +1,161 @@
+"""`lakehouse run` beside landing: whatever ends it, readers see one whole run after the other."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import duckdb
+import pytest
+
+from tests.kit.dbt import ROOT
+from tests.kit.declared import DECLARATIONS
+from tests.kit.landing import LandingZone
+from tests.kit.warehouse import Warehouse
+from tests.marts.resident import Poller, Resident, differing
+from tests.marts.shop import Shop, land
+
+# of the short test
+ROUNDS, KILLS = 3, 1
+
+
+class Landing:
+    """A shop whose records are landed in rounds, and how many of each table are."""
+
+    def __init__(self, warehouse: Warehouse, rounds: int, transactions: int) -> None:
+        shop = Shop(warehouse.connector, Random(7))
+        shop.trade(300)
+        shop.read_all()
+        shop.trade(transactions)
+        self._zone = LandingZone(warehouse.landing, DECLARATIONS, warehouse.connector)
+        self._rounds = shop.rounds(rounds)
+        self.landed: dict[str, int] = dict.fromkeys((t.name for t in DECLARATIONS.tables), 0)
+
+    def land(self, resident: Resident | None = None) -> None:
+        """The next round; with `resident`, wait until all of it is published."""
+        records = next(self._rounds)
+        for table, _ in records:
+            self.landed[table] += 1
+        land(self._zone, records)
+        if resident is not None:
+            for table, rows in self.landed.items():
+                resident.wait_for(table, rows)
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    return Warehouse(ROOT, tmp_path / "landing", tmp_path / "warehouse.duckdb", "sqlserver")
+
+
+@pytest.fixture
+def resident(warehouse: Warehouse) -> Iterator[Resident]:
+    resident = Resident(warehouse)
+    yield resident
+    if resident.process is not None and resident.process.poll() is None:
+        resident.process.kill()
+        resident.process.wait()
+
+
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize(
+    ("rounds", "kills"), [(ROUNDS, KILLS), pytest.param(200, 20, marks=pytest.mark.long)]
+)
+def test_a_poller_sees_whole_runs_whatever_kills_the_process(
+    rounds: int, kills: int, warehouse: Warehouse, resident: Resident
+) -> None:
+    landing, random = Landing(warehouse, rounds, 150 * rounds), Random(rounds)
+    poller = Poller(resident)
+    landing.land()
+    resident.start()
+    resident.wait_until(resident.file.exists)
+    poller.start()
+    killed_in = set(random.sample(range(1, rounds), kills))
+    for number in range(1, rounds):
+        landing.land(None if number in killed_in else resident)
+        if number in killed_in:
+            # anywhere in the run, or while its result is published
+            time.sleep(random.uniform(0.1, 4))
+            assert resident.end(signal.SIGKILL) == -signal.SIGKILL
+            resident.start()
+    for table, rows in landing.landed.items():
+        resident.wait_for(table, rows)
+    poller.stop()
+    assert not poller.wrong
+    assert len(poller.of_run) > 1
+
+    last = warehouse.file.parent / "last.duckdb"
+    shutil.copy(resident.file, last)
+    assert resident.end(signal.SIGTERM) == 0
+    assert not resident.file.exists()
+    assert not differing(last, warehouse.file)
+    once = warehouse.moved_to(warehouse.file.parent / "once")
+    once.build()
+    assert not _differing_marts(warehouse.file, once.file)
+
+
+def _differing_marts(first: Path, second: Path) -> list[str]:
+    """The marts that two files do not hold alike, but for the numbers of the runs."""
+    found = []
+    for path in sorted((ROOT / "models/marts").glob("*/*.sql")):
+        rows = []
+        for file in (first, second):
+            with duckdb.connect(str(file), read_only=True) as connection:
+                columns = "columns(lambda name: name <> '_cdc_run')"
+                query = f"select {columns} from marts.{path.stem}"
+                rows.append(sorted(map(repr, connection.execute(query).fetchall())))
+        if rows[0] != rows[1]:
+            found.append(path.stem)
+    return found
+
+
+@pytest.mark.timeout(1200)
+def test_beside_it_people_read_and_it_goes_on(warehouse: Warehouse, resident: Resident) -> None:
+    landing = Landing(warehouse, 5, 500)
+    landing.land()
+    resident.start()
+    resident.wait_until(resident.file.exists)
+
+    # readers that never let go delay nothing
+    held = [duckdb.connect(str(resident.file), read_only=True)]
+    for _ in range(2):
+        landing.land(resident)
+        held.append(duckdb.connect(str(resident.file), read_only=True))
+    numbers = [
+        connection.execute("select max(run_number) from operations.runs").fetchall()[0][0]
+        for connection in held
+    ]
+    assert numbers == sorted(set(numbers)), "each holds the run that it opened"
+
+    # nothing new: no invocation, no write
+    written = warehouse.file.stat().st_mtime_ns, resident.file.stat(), resident.said
+    time.sleep(3)
+    assert (warehouse.file.stat().st_mtime_ns, resident.file.stat(), resident.said) == written
+
+    asked = resident.beside("lakehouse", "query", "--json", "select 1 as one, date '2026-01-02'")
+    assert json.loads(asked.stdout)["rows"] == [[1, "2026-01-02"]]
+    assert resident.beside("lakehouse", "query", "select").returncode == 2
+    assert "unbuilt" in resident.beside("lakehouse", "status").stdout
+    refused = resident.beside("dbt", "build", "--select", "dim_date")
+    assert refused.returncode != 0
+    assert f"kill {resident.process.pid}" in refused.stdout  # type: ignore[union-attr]
+    second = resident.beside("lakehouse", "run")
+    assert (second.returncode, "owns" in second.stderr) == (4, True)
+
+    # a file that is not whole stops its own table, and that only until it is
+    landing.land()
+    landed = sorted((warehouse.landing / "payments").rglob("*-*.parquet"))[-1]
+    whole = landed.read_bytes()
+    assert resident.end(signal.SIGTERM) == 0
+    landed.write_bytes(whole[: len(whole) // 2])
+    landing.land()
+    resident.start()
+    resident.wait_for("orders", landing.landed["orders"])
+    assert "payments__log failed, the others go on without it" in resident.said
+    landed.write_bytes(whole)
+    resident.wait_for("payments", landing.landed["payments"])
+    assert resident.end(signal.SIGTERM) == 0
