@@ -43,6 +43,16 @@ _WITNESS = """
         (select hash(list(hash(orders) order by order_id)) from marts.fct_orders as orders)
 """
 
+_READER = """
+import sys, duckdb
+connection = duckdb.connect(sys.argv[1], read_only=True)
+def show():
+    print(*connection.execute("select max(run_number) from operations.runs").fetchone(), flush=True)
+show()
+sys.stdin.read()
+show()
+"""
+
 
 class Resident:
     """One process at a time, started, killed and ended by the test; `said` is all it printed."""
@@ -108,6 +118,20 @@ class Resident:
         """The rows of a query on what is published."""
         with duckdb.connect(str(self.file), read_only=True) as connection:
             return connection.execute(query).fetchall()
+
+    def reader(self) -> tuple[subprocess.Popen[str], int]:
+        """A process that has what is published open until it is told to end, and the newest run.
+
+        At its end it prints that again. Not this process: in one DuckDB opens a path only once.
+        """
+        process = subprocess.Popen(
+            [sys.executable, "-c", _READER, str(self.file)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        return process, int(process.stdout.readline())
 
     def beside(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Another program of the project, as a person runs it."""

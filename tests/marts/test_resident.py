@@ -121,15 +121,13 @@ def test_beside_it_people_read_and_it_goes_on(warehouse: Warehouse, resident: Re
     resident.wait_until(resident.file.exists)
 
     # readers that never let go delay nothing
-    held = [duckdb.connect(str(resident.file), read_only=True)]
+    held = [resident.reader()]
     for _ in range(2):
         landing.land(resident)
-        held.append(duckdb.connect(str(resident.file), read_only=True))
-    numbers = [
-        connection.execute("select max(run_number) from operations.runs").fetchall()[0][0]
-        for connection in held
-    ]
-    assert numbers == sorted(set(numbers)), "each holds the run that it opened"
+        held.append(resident.reader())
+    opened = [run for _, run in held]
+    assert opened == sorted(set(opened))
+    assert [int(reader.communicate()[0]) for reader, _ in held] == opened, "they hold their runs"
 
     # nothing new: no invocation, no write
     written = warehouse.file.stat().st_mtime_ns, resident.file.stat(), resident.said

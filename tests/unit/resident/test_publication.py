@@ -14,8 +14,8 @@ from lakehouse.published import published
 from lakehouse.resident.publication import Publication
 
 KEYS = {"marts.facts": ["id"], "marts.groups": ["day", "store"]}
-TABLES = ("staging.orders__log", "marts.facts", "marts.groups", "marts.seed")
-TABLES += ("operations.runs", "operations.watermarks", "operations.found")
+BUILT = ("staging.orders__log", "marts.facts", "marts.groups", "marts.seed")
+TABLES = (*BUILT, "operations.runs", "operations.watermarks", "operations.found")
 
 
 class Warehouse:
@@ -44,7 +44,7 @@ class Warehouse:
         self._sql(f"insert into operations.runs values ({self._run}, 'succeeded')")
         self._sql("delete from operations.found")
         self._sql(f"insert into operations.found values ('{self._random.random()}')")
-        for table in self._random.sample(TABLES[:4], self._random.randint(0, 4)):
+        for table in self._random.sample(BUILT, self._random.randint(0, 4)):
             getattr(self, f"_{table.split('.')[1]}")()
             self._sql(f"delete from operations.watermarks where consumer = '{table}'")
             self._sql(f"insert into operations.watermarks values ('{table}', {self._run})")
