@@ -22,6 +22,7 @@ from tests.marts.shop import Shop, land
 
 # of the short test
 ROUNDS, KILLS = 3, 1
+_FAILED = "payments__log failed, the others go on without it"
 
 
 class Landing:
@@ -43,8 +44,12 @@ class Landing:
             self.landed[table] += 1
         land(self._zone, records)
         if resident is not None:
-            for table, rows in self.landed.items():
-                resident.wait_for(table, rows)
+            self.wait(resident)
+
+    def wait(self, resident: Resident) -> None:
+        """Return when all that was landed is published."""
+        for table, rows in self.landed.items():
+            resident.wait_for(table, rows)
 
 
 @pytest.fixture
@@ -68,7 +73,7 @@ def resident(warehouse: Warehouse) -> Iterator[Resident]:
 def test_a_poller_sees_whole_runs_whatever_kills_the_process(
     rounds: int, kills: int, warehouse: Warehouse, resident: Resident
 ) -> None:
-    landing, random = Landing(warehouse, rounds, 150 * rounds), Random(rounds)
+    landing, random = Landing(warehouse, rounds + kills, 150 * rounds), Random(rounds)
     poller = Poller(resident)
     landing.land()
     resident.start()
@@ -81,9 +86,8 @@ def test_a_poller_sees_whole_runs_whatever_kills_the_process(
             # anywhere in the run, or while its result is published
             time.sleep(random.uniform(0.1, 4))
             assert resident.end(signal.SIGKILL) == -signal.SIGKILL
-            resident.start()
-    for table, rows in landing.landed.items():
-        resident.wait_for(table, rows)
+            _start_with_a_broken_file(landing, resident)
+    landing.wait(resident)
     poller.stop()
     assert not poller.wrong
     assert len(poller.of_run) > 1
@@ -96,6 +100,21 @@ def test_a_poller_sees_whole_runs_whatever_kills_the_process(
     once = warehouse.moved_to(warehouse.file.parent / "once")
     once.build()
     assert not _differing_marts(warehouse.file, once.file)
+
+
+def _start_with_a_broken_file(landing: Landing, resident: Resident) -> None:
+    """A file that is not whole stops its own table, the others go on; and that until it is whole."""
+    landing.land()
+    files = (resident.warehouse.landing / "payments").rglob("*-*.parquet")
+    newest = max(files, key=lambda file: file.stat().st_mtime_ns)
+    whole = newest.read_bytes()
+    newest.write_bytes(whole[: len(whole) // 2])
+    told = resident.said.count(_FAILED)
+    resident.start()
+    resident.wait_for("orders", landing.landed["orders"])
+    assert resident.said.count(_FAILED) > told
+    newest.write_bytes(whole)
+    landing.wait(resident)
 
 
 def _differing_marts(first: Path, second: Path) -> list[str]:
@@ -115,7 +134,7 @@ def _differing_marts(first: Path, second: Path) -> list[str]:
 
 @pytest.mark.timeout(1200)
 def test_beside_it_people_read_and_it_goes_on(warehouse: Warehouse, resident: Resident) -> None:
-    landing = Landing(warehouse, 5, 500)
+    landing = Landing(warehouse, 3, 500)
     landing.land()
     resident.start()
     resident.wait_until(resident.file.exists)
@@ -144,16 +163,4 @@ def test_beside_it_people_read_and_it_goes_on(warehouse: Warehouse, resident: Re
     second = resident.beside("lakehouse", "run")
     assert (second.returncode, "owns" in second.stderr) == (4, True)
 
-    # a file that is not whole stops its own table, and that only until it is
-    landing.land()
-    landed = sorted((warehouse.landing / "payments").rglob("*-*.parquet"))[-1]
-    whole = landed.read_bytes()
-    assert resident.end(signal.SIGTERM) == 0
-    landed.write_bytes(whole[: len(whole) // 2])
-    landing.land()
-    resident.start()
-    resident.wait_for("orders", landing.landed["orders"])
-    assert "payments__log failed, the others go on without it" in resident.said
-    landed.write_bytes(whole)
-    resident.wait_for("payments", landing.landed["payments"])
     assert resident.end(signal.SIGTERM) == 0
