@@ -113,9 +113,14 @@ def connection() -> DuckDBPyConnection:
     return cursor
 
 
+def project() -> Path:
+    """The dbt project: the current folder where that is one."""
+    return Path() if Path("dbt_project.yml").exists() else ROOT
+
+
 def in_project() -> list[str]:
     """The options by which dbt finds the project where it is not the current folder."""
-    if Path("dbt_project.yml").exists():
+    if project() != ROOT:
         return []
     return ["--project-dir", str(ROOT), "--profiles-dir", str(ROOT)]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -12,7 +14,10 @@ from lakehouse.settings import CommandSettings
 
 
 def query(
-    sql: Annotated[str, typer.Argument(help="A select statement of DuckDB.")],
+    sql: Annotated[
+        str,
+        typer.Argument(help="A select statement of DuckDB, or the name of a query in analyses/."),
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Print the rows of a query on the local warehouse (target local).
@@ -21,9 +26,12 @@ def query(
     """
     import duckdb
 
+    from lakehouse.dbt import project
     from lakehouse.reconcile.run import open_warehouse
 
     settings = CommandSettings.from_environment()
+    if (project() / "analyses" / f"{sql}.sql").exists():
+        sql = _compiled(sql, settings.duckdb.name)
     with open_warehouse(settings.readable_duckdb) as connection:
         try:
             found = connection.execute(sql)
@@ -35,6 +43,19 @@ def query(
         show_json({"columns": columns, "rows": [[_cell(value) for value in row] for row in rows]})
     else:
         show_table(columns, [["" if cell is None else str(cell) for cell in row] for row in rows])
+
+
+def _compiled(analysis: str, name: str) -> str:
+    """The query of `analysis` on a warehouse file of this name.
+
+    Compiled beside an empty one, because dbt opens to write what it compiles for.
+    """
+    from lakehouse import dbt
+
+    with TemporaryDirectory() as folder:
+        os.environ |= {"LAKEHOUSE_DUCKDB": f"{folder}/{name}", "DBT_TARGET_PATH": folder}
+        compiled = dbt.Dbt("local", {}).run("compile", "--select", analysis, variables={})
+    return str(compiled.results[0].node.compiled_code)
 
 
 def _cell(value: object) -> object:

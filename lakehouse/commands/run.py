@@ -6,14 +6,13 @@ import os
 import signal
 import sys
 import threading
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ingestion.declarations import load
 from ingestion.errors import UsageError
-from lakehouse.console import ROOT, note
+from lakehouse.console import note
 from lakehouse.settings import CommandSettings
 
 
@@ -52,10 +51,9 @@ def run(
     if zone is None:
         return
     with owned(settings.duckdb):
-        project = Path() if Path("dbt_project.yml").exists() else ROOT
         resident = Resident(
             tables=frozenset(table.name for table in load().tables),
-            trigger=Trigger(zone, project),
+            trigger=Trigger(zone, dbt.project()),
             publication=Publication(settings.duckdb),
             tests_every=tests_every,
             say=say,
