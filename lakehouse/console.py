@@ -35,6 +35,7 @@ OPTIONAL_PACKAGES = {
     "certifi",
     "confluent_kafka",
     "dbt",
+    "dbt_common",
     "duckdb",
     "jinja2",
     "packaging",

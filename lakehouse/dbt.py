@@ -13,6 +13,7 @@ from lakehouse.console import ROOT
 
 if TYPE_CHECKING:
     from dbt.artifacts.schemas.run import RunExecutionResult
+    from dbt.contracts.graph.nodes import AnalysisNode
     from duckdb import DuckDBPyConnection
 
 _QUIETLY = ("--log-level", "none", "--log-level-file", "none", "--no-write-json")
@@ -102,6 +103,21 @@ def keys() -> dict[str, list[str]]:
             tested = nodes[node.attached_node]
             found[f"{tested.schema}.{tested.alias}"] = metadata.kwargs["key"]
     return found
+
+
+def compiled(analysis: str) -> str:
+    """The query of an analysis.
+
+    Raises:
+        TerminalError: dbt cannot compile it.
+    """
+    from dbt.cli.main import dbtRunner
+
+    done = dbtRunner().invoke(["compile", "--select", analysis, *_QUIETLY, *in_project()])
+    if done.exception:
+        raise TerminalError(f"dbt compile failed: {done.exception}")
+    [result] = cast("RunExecutionResult", done.result).results
+    return str(cast("AnalysisNode", result.node).compiled_code)
 
 
 def connection() -> DuckDBPyConnection:

@@ -54,8 +54,10 @@ def _compiled(analysis: str, name: str) -> str:
 
     with TemporaryDirectory() as folder:
         os.environ |= {"LAKEHOUSE_DUCKDB": f"{folder}/{name}", "DBT_TARGET_PATH": folder}
-        compiled = dbt.Dbt("local", {}).run("compile", "--select", analysis, variables={})
-    return str(compiled.results[0].node.compiled_code)
+        try:
+            return dbt.compiled(analysis)
+        finally:
+            dbt.let_go()
 
 
 def _cell(value: object) -> object:

@@ -107,7 +107,7 @@ class Resident:
     def _looked(self) -> set[str]:
         """The tables that have moved; none while the landing zone is away."""
         try:
-            return self.trigger.moved()
+            return self.trigger.moved() & (self.tables | _READS.keys())
         except OutageError as error:
             self._problem.lengthen()
             self.say(str(error))
