@@ -74,7 +74,7 @@ def commit(dsn: str, markers: Markers, done: threading.Event) -> None:
             own = json.dumps({"order_id": marker})
             cursor.execute(_COPY.format(table="order_items"), [own, pattern])
             cursor.execute(
-                "update public.customers set phone = %s where customer_id = %s",
+                "update public.customers set last_name = %s where customer_id = %s",
                 [str(marker), customer],
             )
             connection.commit()
@@ -92,7 +92,7 @@ def look(file: Path, markers: Markers) -> None:
             from marts.fct_orders as orders
             inner join marts.fct_order_lines as lines on orders.order_id = lines.order_id
             inner join staging.customers__log as customers
-                on cast(orders.order_id as varchar) = customers.phone
+                on cast(orders.order_id as varchar) = customers.last_name
             where orders.order_id > {max(markers.seen, default=_FIRST_MARKER)}
             """
         ).fetchall()
@@ -223,6 +223,8 @@ def main() -> None:
 
 
 def _report(found: Sequence[tuple[float, ...]], committed: int, rate: int) -> None:
+    if len(found) < 2:
+        sys.exit(f"{len(found)} of {committed} markers were seen")
     shown = Table("stage", "p50 s", "p90 s", "p99 s", "max s", title=f"{rate:,} changes a second")
     for stage, seconds in zip(_STAGES, zip(*found, strict=True), strict=True):
         shown.add_row(stage, *(f"{each:.2f}" for each in _quantiles(seconds)))
