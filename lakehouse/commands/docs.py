@@ -56,6 +56,8 @@ def docs(
     The columns' types are those of the warehouse; where target local has none yet, one without
     rows is built for it and removed again.
     """
+    from lakehouse.reconcile.run import open_warehouse
+
     output = output.resolve()
     output.mkdir(parents=True, exist_ok=True)
     # A target path of its own: `dbt test` rewrites the manifest without compiled SQL, and with it
@@ -63,13 +65,14 @@ def docs(
     work = output / ".target"
     options = ("--target", target, "--target-path", str(work), *in_project())
     variables = dict(os.environ)
-    warehouse = CommandSettings.from_environment().readable_duckdb
-    if target == "local" and warehouse.exists():
-        # dbt opens what it reads to write; the name is in the views
+    settings = CommandSettings.from_environment()
+    if target == "local" and settings.readable_duckdb != settings.duckdb:
+        # dbt opens what it reads to write; who has it open is not written under
         work.mkdir(exist_ok=True)
-        copy = shutil.copy(warehouse, work / warehouse.name)
+        with open_warehouse(settings.readable_duckdb):
+            copy = shutil.copy(settings.readable_duckdb, work / settings.duckdb.name)
         variables |= {"LAKEHOUSE_DUCKDB": str(copy)}
-    elif target == "local":
+    elif target == "local" and not settings.duckdb.exists():
         variables |= _empty_landing(work)
         _run(variables, "dbt", "build", "--exclude-resource-type", "test", "unit_test", *options)
     _run(variables, "dbt", "docs", "generate", "--static", *options)
