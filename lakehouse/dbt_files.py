@@ -52,10 +52,33 @@ def render(declarations: Declarations) -> dict[Path, str]:
                 f"{{{{ {macro}('{table.name}') }}}}" for table in declarations.tables
             )
         )
+    files |= _operations(declarations)
     for kind, described in (("logs", _log), ("changes", _staging)):
         entries = [described(declarations, table) for table in declarations.tables]
         files[STAGING / f"{kind}/_{SOURCE}__{kind}.yml"] = _yaml({"models": entries})
     return files
+
+
+def _operations(declarations: Declarations) -> dict[Path, str]:
+    """The views that `lakehouse report` reads, and any BI tool can."""
+    hours = [f"record_hours('{table.name}')" for table in declarations.tables]
+    days = [
+        f"version_days('{table.name}', {list(row_key(declarations, compared_key(table)))})"
+        for table in declarations.tables
+        if table.history == "all"
+    ]
+    views = {
+        "record_hours": hours,
+        "version_days": days or ["version_days()"],
+        "table_freshness": ["table_freshness()"],
+        "node_results": ["node_results()"],
+    }
+    return {
+        STAGING / f"operations/{view}.sql": _sql(
+            "\nunion all\n".join(f"{{{{ {call} }}}}" for call in calls)
+        )
+        for view, calls in views.items()
+    }
 
 
 def out_of_date(files: Mapping[Path, str], root: Path) -> dict[Path, str]:

@@ -1,0 +1,2 @@
+{#- Written by `lakehouse declarations generate` from _retail__sources.yml; do not edit. -#}
+{{ node_results() }}
