@@ -25,6 +25,7 @@ from lakehouse.commands.land import land
 from lakehouse.commands.onboard import onboard
 from lakehouse.commands.query import query
 from lakehouse.commands.rebuild import diff, rebuild
+from lakehouse.commands.report import report
 from lakehouse.commands.run import run
 from lakehouse.commands.status import status
 from lakehouse.commands.verify import verify
@@ -55,6 +56,7 @@ app.add_typer(reconcile.app, name="reconcile")
 app.add_typer(accept.app, name="accept")
 app.command()(status)
 app.command()(doctor)
+app.command()(report)
 app.command()(verify)
 
 

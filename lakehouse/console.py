@@ -29,6 +29,7 @@ from ingestion.errors import LakehouseError, RefusedError, UsageError
 ROOT = Path(__file__).parents[1]
 # Packages that are imported when a command needs them: each is absent where that is never run.
 OPTIONAL_PACKAGES = {
+    "altair",
     "aws_msk_iam_sasl_signer",
     "boto3",
     "botocore",
@@ -45,6 +46,7 @@ OPTIONAL_PACKAGES = {
     "pyspark",
     "pytds",
     "redshift_connector",
+    "vl_convert",
 }
 
 AsJson = Annotated[

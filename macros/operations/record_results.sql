@@ -1,7 +1,7 @@
 {#-
   What each run did, as operations.node_runs: a row for each node that changed rows, failed or warned, with its
-  seconds and rows; what only passed, was unchanged or skipped shares one row a kind, without a name. Rows of more
-  than a week ago become one a day, and those of more than 400 days go: a run a second fills it with no more than
+  seconds and rows; what only passed, was unchanged or skipped shares one row a kind, without a name, unless the last
+  that is known of it is a failure. Rows of more than a week ago become one a day, and those of more than 400 days go: a run a second fills it with no more than
   a week of runs.
 -#}
 
@@ -50,7 +50,10 @@
         cast({{ cdc_history.utc_now() }} as date),
         false,
         ended.resource_type,
-        case when ended.status in ('pass', 'unchanged', 'skipped') then '' else ended.node end,
+        case
+            when ended.status = 'skipped' or (ended.status in ('pass', 'unchanged') and failed.node is null) then ''
+            else ended.node
+        end,
         ended.status,
         count(*),
         cast(sum(ended.seconds) as decimal(18, 3)),
@@ -81,6 +84,16 @@
             {%- endfor %}
         ) as counted
     ) as ended
+    left join (
+        select
+            known.node,
+            max(known.run_number) as last_run,
+            max(case when known.status in ('fail', 'warn', 'error') then known.run_number end) as failed_run
+        from {{ cdc_history.operations_relation('node_runs') }} as known
+        where known.node <> '' and not known.is_day
+        group by known.node
+    ) as failed
+        on ended.node = failed.node and failed.last_run = failed.failed_run
     group by 4, 5, 6
 {% endmacro %}
 

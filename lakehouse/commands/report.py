@@ -1,0 +1,52 @@
+"""`lakehouse report`: the state of the lakehouse as one page that opens from disk."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ingestion.declarations import load
+from lakehouse.commands.rebuild import parse_key
+from lakehouse.console import OnTarget, say
+from lakehouse.settings import CommandSettings
+
+
+def report(
+    output: Annotated[
+        Path, typer.Option(help="The file; in the folder of `lakehouse docs` they are one site.")
+    ] = Path("data/docs/report.html"),
+    key: Annotated[
+        str,
+        typer.Option(
+            help="Write one customer's timeline instead, e.g. customer_id=42. It is personal data: "
+            "the file is named after the key."
+        ),
+    ] = "",
+    target: OnTarget = None,
+) -> None:
+    """Write what runs, freshness, tests, history, business and cost are, as one HTML file.
+
+    It loads nothing from anywhere, shows its own age, and has no personal data but with --key.
+    """
+    from lakehouse.report.figures import read_figures
+    from lakehouse.report.page import page
+    from lakehouse.report.timeline import timeline
+
+    settings, declared, now = CommandSettings.of_target(target), load(), datetime.now(UTC)
+    output = output.resolve()
+    if key:
+        wanted = parse_key(key)
+        text = timeline(settings, declared, wanted, now)
+        output = output.with_stem("_".join([output.stem, *wanted, *wanted.values()]))
+    else:
+        has_docs = (output.parent / "catalog.html").exists()
+        text = page(read_figures(settings, declared, now), has_docs=has_docs)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    # whole or not at all: somebody may be reading the one before
+    written = output.with_name(f".{output.name}")
+    written.write_text(text, encoding="utf-8")
+    written.replace(output)
+    say(f"written: {output}")
