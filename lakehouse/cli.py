@@ -22,6 +22,7 @@ from lakehouse.commands.docs import docs
 from lakehouse.commands.doctor import doctor
 from lakehouse.commands.init import init
 from lakehouse.commands.land import land
+from lakehouse.commands.notify import notify
 from lakehouse.commands.onboard import onboard
 from lakehouse.commands.query import query
 from lakehouse.commands.rebuild import diff, rebuild
@@ -57,6 +58,7 @@ app.add_typer(accept.app, name="accept")
 app.command()(status)
 app.command()(doctor)
 app.command()(report)
+app.command()(notify)
 app.command()(verify)
 
 

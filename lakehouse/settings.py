@@ -60,6 +60,12 @@ class CommandSettings(Settings):
         "`doctor`, `connector catalog`, `connector cdc-sql` and `reconcile` ask; the simulated "
         "shop trades there. A secret.",
     )
+    webhook_url: str = Field(
+        "",
+        repr=False,
+        description="Where `lakehouse notify` sends: the address of a webhook of Slack, Teams or "
+        "another program. A secret.",
+    )
     release: str = Field(
         "", description="The release that the image was built from, for `lakehouse --version`."
     )

@@ -10,6 +10,12 @@ lint-python:
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --cache-dir build/lint > build/lint/imports.log || { cat build/lint/imports.log; exit 1; }
 
+test: browser
+
+.PHONY: browser
+browser:
+	@scripts/setup browser
+
 .PHONY: test-long
 test-long: setup ## the proofs that take minutes
 	@scripts/test long $(TESTS)

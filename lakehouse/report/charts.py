@@ -116,7 +116,7 @@ def drawn_timeline(spans: Rows, orders: Rows) -> str:
     kinds = list(dict.fromkeys(value["kind"] for value in values))
     scale = alt.Scale(domain=kinds, range=[_SERIES[n % len(_SERIES)] for n in range(len(kinds))])
     bars = (
-        alt.Chart(alt.Data(values=values))
+        alt.Chart(alt.InlineData(values=values))
         .mark_bar()
         .encode(
             lines,
@@ -131,19 +131,19 @@ def drawn_timeline(spans: Rows, orders: Rows) -> str:
         )
     )
     ticks = (
-        alt.Chart(alt.Data(values=marks))
+        alt.Chart(alt.InlineData(values=marks))
         .mark_point(filled=True, size=60, color=_INK)
         .encode(lines, alt.X("at:T"), alt.Description("told:N"))
     )
     return _svg(bars + ticks if marks else bars, height=130, width=760)
 
 
-def _data(rows: Rows) -> alt.Data:
+def _data(rows: Rows) -> alt.InlineData:
     """A value for each pair of `x` and `kind`, and how it is read aloud."""
     added: dict[tuple[Any, Any], float] = {}
     for x, kind, value in rows:
         added[x, kind] = added.get((x, kind), 0.0) + float(value)
-    return alt.Data(
+    return alt.InlineData(
         values=[
             {"x": x, "kind": kind, "value": value, "told": f"{x}, {kind}: {value:,.6g}"}
             for (x, kind), value in added.items()

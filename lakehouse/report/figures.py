@@ -208,7 +208,7 @@ def _hours(query: Query, own: str, now: datetime) -> Rows:
     since = first - timedelta(weeks=WEEKS)
     rows = query(_HOURS.format(own=own, since=since, until=now.replace(tzinfo=None)))
     known = {(table, hour): int(count) for table, hour, count in rows}
-    begun = defaultdict(lambda: datetime.max)
+    begun: dict[str, datetime] = defaultdict(lambda: datetime.max)
     for table, hour in known:
         begun[table] = min(begun[table], hour)
     shown = []
@@ -258,12 +258,11 @@ def _sizes(query: Query) -> Rows:
 
 def _business(query: Query, marts: str, there: set[str], now: datetime) -> dict[str, Rows]:
     """The shop's own figures; none in a project without its marts."""
-    months = [
-        (now.replace(day=1) - timedelta(days=31 * back)).replace(day=1).date()
-        for back in reversed(range(MONTHS))
-    ]
+    month = now.year * 12 + now.month - 1
+    months = [date(each // 12, each % 12 + 1, 1) for each in range(month - MONTHS + 1, month + 1)]
     moments = " union all ".join(
-        f"select cast('{each}' as timestamp) as moment" for each in [*months[1:], now.date()]
+        f"select cast('{each}' as timestamp) as moment"
+        for each in dict.fromkeys([*months[1:], now.date()])
     )
     wanted = {
         "sales": ("agg_daily_sales", _SALES),

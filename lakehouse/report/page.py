@@ -22,7 +22,8 @@ _HERE = Path(__file__).parent
 
 def page(figures: Figures, *, has_docs: bool) -> str:
     """The page; `has_docs`: the site of `lakehouse docs` is beside it."""
-    return template("page.html.j2").render(
+    return rendered(
+        "page.html.j2",
         title=TITLE,
         figures=figures,
         has_docs=has_docs,
@@ -77,12 +78,12 @@ def page(figures: Figures, *, has_docs: bool) -> str:
     )
 
 
-def template(name: str) -> Any:
-    """A template of this folder; what it does not know is an error, and texts are escaped."""
+def rendered(name: str, **values: Any) -> str:
+    """A template of this folder with `values`; a missing one is an error, texts are escaped."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.globals["style"] = Markup((_HERE / "style.css").read_text("utf-8"))  # noqa: S704 - ours
     environment.filters |= {"moment": _moment, "seconds": _seconds, "money": _money}
-    return environment.from_string((_HERE / name).read_text("utf-8"))
+    return environment.from_string((_HERE / name).read_text("utf-8")).render(values)
 
 
 def _which(kind: str, name: str, what: str) -> str:
@@ -104,7 +105,7 @@ def _volumes(hours: Rows) -> Iterable[tuple[str, ...]]:
 
 
 def _usual(count: float | None) -> str:
-    return "not known yet" if count is None else f"{count:,.0f}"
+    return "-" if count is None else f"{count:,.0f}"
 
 
 def _money(rows: Rows) -> Rows:

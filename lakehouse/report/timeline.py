@@ -9,7 +9,7 @@ from ingestion.declarations import Declarations
 from ingestion.errors import TerminalError, UsageError
 from lakehouse.health.acceptances import open_findings
 from lakehouse.report.charts import drawn_timeline
-from lakehouse.report.page import TITLE, template
+from lakehouse.report.page import TITLE, rendered
 from lakehouse.settings import CommandSettings
 
 
@@ -40,14 +40,13 @@ def timeline(
         span = max(valid_from, begin), min(valid_to, end)
         spans += [("tier", tier or "-", *span)]
         spans += [("address", f"{city or '-'}, {country or '-'}", *span)]
-    return str(
-        template("timeline.html.j2").render(
-            title=f"{TITLE}: customer {number}",
-            made_at=now,
-            picture=drawn_timeline(spans, orders),
-            versions=versions,
-            orders=orders,
-        )
+    return rendered(
+        "timeline.html.j2",
+        title=f"{TITLE}: customer {number}",
+        made_at=now,
+        picture=drawn_timeline(spans, orders),
+        versions=versions,
+        orders=orders,
     )
 
 
