@@ -24,9 +24,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ingestion.declarations import SOURCE
 from ingestion.errors import LakehouseError, RefusedError, UsageError
 
 ROOT = Path(__file__).parents[1]
+TITLE = f"{SOURCE.capitalize()} lakehouse"
 # Packages that are imported when a command needs them: each is absent where that is never run.
 OPTIONAL_PACKAGES = {
     "altair",

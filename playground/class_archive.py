@@ -13,11 +13,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from confluent_kafka import Producer
-
 from ingestion.declarations import load
 from ingestion.settings import Settings
 from lakehouse.kafka.admin import Topics
+from lakehouse.kafka.produce import Record, produce
 from lakehouse.kafka.topics import Topic
 from lakehouse.local_spark import CLASS_ARCHIVE
 from playground.services import Services
@@ -36,10 +35,10 @@ def write() -> None:
             settings = Settings.from_environment(environment)
             topic = load().table(_TABLE).topics[settings.source]
             Topics(settings).create([Topic(topic, 1, -1)], replication_factor=1)
-            producer = Producer({"bootstrap.servers": settings.kafka_bootstrap_servers})
-            for number in range(1_000):
-                producer.produce(topic, b'{"n": %d}' % number, b"{}")
-            producer.flush(30)
+            produce(
+                {"bootstrap.servers": settings.kafka_bootstrap_servers},
+                [Record(topic, b'{"n": %d}' % number, b"{}") for number in range(1_000)],
+            )
             lakehouse = str(Path(sys.executable).with_name("lakehouse"))
             # The archive is whole when Java has closed its output, some time after the command has.
             run = subprocess.run(

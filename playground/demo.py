@@ -1,12 +1,14 @@
 """The demo: a shop's database changes travel through Debezium, Kafka and the lake into a star.
 
 Everything is real and runs here: PostgreSQL, Debezium, Kafka, the landing job, dbt on DuckDB. The
-services stop at the end; the landing zone, the warehouse file and the docs stay under `data/demo`.
+services stop at the end, and what they kept goes; the landing zone, the warehouse file, the logs
+and the site with the report stay under `data/demo`.
 """
 
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -82,8 +84,11 @@ class Demo:
                 self._command("reconcile", show=True)
         finally:
             services.__exit__(None, None, None)
-        with self._step("docs: catalog and lineage of columns"):
-            self._command("docs", "--output", str(self._root / "docs"))
+        # the logs stay; the rest nothing uses again
+        shutil.move(services.logs, self._root / "logs" / "services")
+        shutil.rmtree(services.directory)
+        with self._step("report, catalog and lineage of columns"):
+            self._command("docs", "--report", "--output", str(self._root / "docs"))
         self._summary(time.monotonic() - started)
 
     def _environment(self, services: Services) -> dict[str, str]:
@@ -201,24 +206,26 @@ class Demo:
         show_table(
             ("dbt build", "seconds", "nodes", "tests", "tests that warn: rows"), builds, names=1
         )
-        say(
-            "A warning counts what the shop itself has wrong, here orders with a promotion that\n"
-            "nobody issued; the rows are in the table of its name in schema operations.\n"
+        for told in dict.fromkeys(told for build in self._report.builds for told in build.warnings):
+            say(f"{told} rows that the shop itself has wrong, so that test warned.\n")
+        say(("Look around", "bold"), ", in this shell as it is:")
+        report = self._root / "docs" / "report.html"
+        python = _relative(Path(sys.executable))
+        query = (
+            f'import duckdb; duckdb.connect("{self._warehouse}", read_only=True).sql("select '
+            "sales_date, store_id, order_count, unit_count, revenue_amount, currency_code "
+            'from marts.agg_daily_sales order by 1 desc, 2 limit 12").show()'
         )
-        python = Path(sys.executable)
-        say(("Look around", "bold"))
         for what, line in (
-            ("the docs", f"xdg-open {self._root / 'docs' / 'index.html'}"),
             (
-                "the warehouse",
-                f"{_relative(python)} -c \"import duckdb; duckdb.connect('{self._warehouse}', "
-                "read_only=True).sql('select sales_date, store_id, order_count, "
-                "unit_count, revenue_amount, currency_code from marts.agg_daily_sales "
-                "order by 1 desc, 2 limit 12').show()\"",
+                "the report in your browser",
+                [python, "-m", "webbrowser", "-t", report.absolute().as_uri()],
             ),
-            ("the services again, with a shop that never closes", "make up"),
+            ("sales of the last days", [python, "-c", query]),
+            ("a shop that never closes, with the services", ["make", "up"]),
         ):
-            say(f"  {what}:\n    {line}")
+            say(f"  {what}:\n    {shlex.join(map(str, line))}")
+        say(f"\nThe report: {report}")
 
 
 def _relative(path: Path) -> Path:

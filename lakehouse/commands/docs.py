@@ -14,14 +14,14 @@ from typing import Annotated, Any
 
 import typer
 
-from ingestion.declarations import SOURCE, load
+from ingestion.declarations import load
 from ingestion.errors import TerminalError
-from lakehouse.console import say
+from lakehouse.commands.report import write_report
+from lakehouse.console import TITLE, say
 from lakehouse.dbt import in_project
 from lakehouse.settings import CommandSettings
 
 _DIAGRAM = Path(__file__).parents[2] / "docs/architecture.svg"
-TITLE = f"{SOURCE.capitalize()} lakehouse"
 _INDEX = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -36,7 +36,7 @@ _INDEX = """<!doctype html>
 <h1>{title}</h1>
 <p><a href="catalog.html">Catalog</a>: every model, snapshot, column and test (dbt docs).
 <a href="lineage.html">Lineage</a>: from which column each column comes (dbt-colibri); it begins at
-the logs, which take their columns out of the raw records.</p>
+the logs, which take their columns out of the raw records.{report}</p>
 {diagram}
 <h2>Marts</h2>
 <table>
@@ -44,12 +44,19 @@ the logs, which take their columns out of the raw records.</p>
 </table>
 </html>
 """
+_REPORT = '\n<a href="report.html">Report</a>: what is fresh, red, late and costly, and the sales.'
 _MART = '<tr><td><a href="catalog.html#!/model/{id}">{name}</a></td><td>{description}</td></tr>'
 
 
 def docs(
     output: Annotated[Path, typer.Option(help="Folder of the site.")] = Path("data/docs"),
     target: Annotated[str, typer.Option("--target", "-t", help="dbt target.")] = "local",
+    report: Annotated[
+        bool,
+        typer.Option(
+            "--report", help="Write the report of `lakehouse report` too: the target's own figures."
+        ),
+    ] = False,
 ) -> None:
     """Write dbt docs and column-level lineage as a static site that opens from disk.
 
@@ -98,12 +105,15 @@ def docs(
     shutil.copyfile(work / "static_index.html", output / "catalog.html")
     shutil.copyfile(work / "lineage" / "index.html", output / "lineage.html")
     manifest = json.loads((work / "manifest.json").read_text(encoding="utf-8"))
-    (output / "index.html").write_text(_index(manifest), encoding="utf-8")
+    if report:
+        write_report(output / "report.html", target)
+    has_report = (output / "report.html").exists()
+    (output / "index.html").write_text(_index(manifest, has_report), encoding="utf-8")
     shutil.rmtree(work)
     say(f"written: {output / 'index.html'}")
 
 
-def _index(manifest: dict[str, Any]) -> str:
+def _index(manifest: dict[str, Any], has_report: bool) -> str:
     """The first page: the diagram, and the marts with what dbt's manifest says of them."""
     models = sorted(
         (node for node in manifest["nodes"].values() if node["path"].startswith("marts/")),
@@ -119,7 +129,8 @@ def _index(manifest: dict[str, Any]) -> str:
         if node["resource_type"] == "model"
     ]
     diagram = _DIAGRAM.read_text(encoding="utf-8")
-    return _INDEX.format(title=TITLE, diagram=diagram, marts="\n".join(marts))
+    report = _REPORT if has_report else ""
+    return _INDEX.format(title=TITLE, report=report, diagram=diagram, marts="\n".join(marts))
 
 
 def _empty_landing(work: Path) -> dict[str, str]:

@@ -29,7 +29,7 @@ _SHOP = (
     "playground/",
     "benchmarks/",
     "infra/connectors/enable_cdc.sql",
-    r"docs/(metrics|scale|where_it_is)\.md|selectors\.yml",
+    r"docs/(metrics|scale|where_it_is)\.md|docs/report\.png|selectors\.yml",
     r"\.github/workflows/nightly\.yml",
     r"\.ci/|\.pre-commit-config\.yaml|CHANGELOG\.md|CONTRIBUTING\.md|README\.md",
 )

@@ -11,7 +11,7 @@ import typer
 
 from ingestion.declarations import load
 from ingestion.errors import UsageError
-from lakehouse.console import OnTarget, say
+from lakehouse.console import TITLE, OnTarget, say
 from lakehouse.settings import CommandSettings
 
 
@@ -31,7 +31,6 @@ def notify(
     """
     from lakehouse.report.alerts import Alert, alerts
     from lakehouse.report.figures import read_figures
-    from lakehouse.report.page import TITLE
     from lakehouse.report.webhook import change, message, send
 
     settings, declared = CommandSettings.of_target(target), load()

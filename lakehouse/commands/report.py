@@ -31,21 +31,29 @@ def report(
 
     It loads nothing from anywhere, shows its own age, and has no personal data but with --key.
     """
-    from lakehouse.report.figures import read_figures
-    from lakehouse.report.page import page
+    if not key:
+        write_report(output, target)
+        return
     from lakehouse.report.timeline import timeline
 
-    settings, declared, now = CommandSettings.of_target(target), load(), datetime.now(UTC)
+    wanted = parse_key(key)
+    text = timeline(CommandSettings.of_target(target), load(), wanted, datetime.now(UTC))
+    _write(output.with_stem("_".join([output.stem, *wanted, *wanted.values()])), text)
+
+
+def write_report(output: Path, target: str | None) -> None:
+    """Write the report of a target; it has links to the site of `lakehouse docs` beside it."""
+    from lakehouse.report.figures import read_figures
+    from lakehouse.report.page import page
+
+    figures = read_figures(CommandSettings.of_target(target), load(), datetime.now(UTC))
+    _write(output, page(figures, has_docs=(output.parent / "catalog.html").exists()))
+
+
+def _write(output: Path, text: str) -> None:
+    """Write the file, whole or not at all: somebody may be reading the one before."""
     output = output.resolve()
-    if key:
-        wanted = parse_key(key)
-        text = timeline(settings, declared, wanted, now)
-        output = output.with_stem("_".join([output.stem, *wanted, *wanted.values()]))
-    else:
-        has_docs = (output.parent / "catalog.html").exists()
-        text = page(read_figures(settings, declared, now), has_docs=has_docs)
     output.parent.mkdir(parents=True, exist_ok=True)
-    # whole or not at all: somebody may be reading the one before
     written = output.with_name(f".{output.name}")
     written.write_text(text, encoding="utf-8")
     written.replace(output)

@@ -12,7 +12,7 @@ import vl_convert
 
 from lakehouse.report.figures import Figures, Rows
 
-WIDTH = 400
+WIDTH = 460
 _INK, _FAINT = "var(--ink)", "var(--line)"
 _SERIES = [f"var(--series-{number})" for number in range(1, 9)]
 _VERDICTS = {

@@ -11,12 +11,11 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from ingestion.declarations import SOURCE
+from lakehouse.console import TITLE
 from lakehouse.report.alerts import alerts
 from lakehouse.report.charts import charts
 from lakehouse.report.figures import Figures, Rows
 
-TITLE = f"{SOURCE.capitalize()} lakehouse"
 _HERE = Path(__file__).parent
 
 

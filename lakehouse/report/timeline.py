@@ -7,9 +7,10 @@ from typing import Any
 
 from ingestion.declarations import Declarations
 from ingestion.errors import TerminalError, UsageError
+from lakehouse.console import TITLE
 from lakehouse.health.acceptances import open_findings
 from lakehouse.report.charts import drawn_timeline
-from lakehouse.report.page import TITLE, rendered
+from lakehouse.report.page import rendered
 from lakehouse.settings import CommandSettings
 
 

@@ -6,9 +6,9 @@ select
     '{{ table }}' as table_name,
     date_trunc('hour', logged.kafka_timestamp) as recorded_hour,
     count(*) as record_count,
-    sum(case when logged._cdc_status = 'accepted' then 1 else 0 end) as accepted_count,
-    sum(case when logged._cdc_status = 'tombstone' then 1 else 0 end) as tombstone_count,
-    sum(case when logged._cdc_status = 'rejected' then 1 else 0 end) as rejected_count,
+    cast(sum(case when logged._cdc_status = 'accepted' then 1 else 0 end) as bigint) as accepted_count,
+    cast(sum(case when logged._cdc_status = 'tombstone' then 1 else 0 end) as bigint) as tombstone_count,
+    cast(sum(case when logged._cdc_status = 'rejected' then 1 else 0 end) as bigint) as rejected_count,
     max(logged.kafka_timestamp) as newest_record_at,
     max(logged._cdc_run) as newest_run
 from {{ ref(table ~ '__log').render() }} as logged
@@ -35,11 +35,11 @@ where false
 select
     '{{ table }}' as table_name,
     days.version_date,
-    sum(days.opened_count) as opened_count,
-    sum(days.deleted_count) as deleted_count,
-    sum(days.closed_count) as closed_count,
-    sum(days.late_count) as late_count,
-    max(days.late_seconds) as most_late_seconds
+    cast(sum(days.opened_count) as bigint) as opened_count,
+    cast(sum(days.deleted_count) as bigint) as deleted_count,
+    cast(sum(days.closed_count) as bigint) as closed_count,
+    cast(sum(days.late_count) as bigint) as late_count,
+    cast(max(days.late_seconds) as bigint) as most_late_seconds
 from (
     select
         cast(versions._cdc_committed_at as date) as version_date,
@@ -105,7 +105,7 @@ from (
 left join (
     select
         hours.table_name,
-        sum(hours.record_count) as record_count,
+        cast(sum(hours.record_count) as bigint) as record_count,
         max(hours.newest_record_at) as newest_record_at,
         max(hours.newest_run) as newest_run
     from {{ ref('record_hours').render() }} as hours
@@ -116,8 +116,8 @@ left join (
     select
         ledger.table_name,
         max(cast(left(ledger.committed_at, 19) as timestamp)) as committed_at,
-        sum(ledger.row_count) as landed_count,
-        sum(case when ledger.kind = 'lost' then ledger.until_offset - ledger.from_offset else 0 end) as lost_offset_count
+        cast(sum(ledger.row_count) as bigint) as landed_count,
+        cast(sum(case when ledger.kind = 'lost' then ledger.until_offset - ledger.from_offset else 0 end) as bigint) as lost_offset_count
     from {{ cdc_history.operations_relation('ledger') }} as ledger
     group by ledger.table_name
 ) as landed

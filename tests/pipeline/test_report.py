@@ -70,8 +70,15 @@ def open_page(browser: Browser) -> Iterator[Open]:
 
 @pytest.fixture(scope="module")
 def report(passed: Passed, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of a chain in which nothing is wrong."""
-    return written(passed.chain, tmp_path_factory.mktemp("report") / "report.html")
+    """The report of a chain in which nothing is wrong; this shop's old sales are new ones."""
+    folder = tmp_path_factory.mktemp("report")
+    copy = folder / "warehouse.duckdb"
+    shutil.copy(passed.chain.warehouse, copy)
+    with duckdb.connect(str(copy)) as connection:
+        connection.execute(
+            "update marts.agg_daily_sales set sales_date = current_date - store_id % 50"
+        )
+    return written(replace(passed.chain, warehouse=copy), folder / "report.html")
 
 
 @pytest.fixture(scope="module")
@@ -168,10 +175,12 @@ def test_faults_are_seen_until_they_are_mended(
         connection.execute(
             "update staging.orders__log set kafka_timestamp = kafka_timestamp - interval 3 day;"
             "insert into marts.fct_orders select * from marts.fct_orders limit 1;"
-            "update history.customers_history set _cdc_before_hash = 'another' where dbt_scd_id ="
-            " (select min(dbt_scd_id) from history.customers_history where _cdc_op = 'u')"
+            "update history.customers_history set tier = 'another', _cdc_row_hash = 'another'"
+            " where dbt_scd_id = (select min(dbt_scd_id) from (select dbt_scd_id, lead(_cdc_op)"
+            " over (partition by customer_id order by _cdc_order) as next_op"
+            " from history.customers_history) where next_op = 'u')"
         )
-    build = ("build", "--select", "fct_orders", "customers_history", "--vars", "audit: full")
+    build = ("build", "--select", "fct_orders", "+customers_history", "--vars", "audit: full")
     assert not warehouse.invoke(*build, "--exclude-resource-type", "unit_test").success
     page = open_page(report_of(warehouse, tmp_path / "report.html"))
     told = alerts(page)
