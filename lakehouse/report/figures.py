@@ -260,9 +260,11 @@ def _business(query: Query, marts: str, there: set[str], now: datetime) -> dict[
     """The shop's own figures; none in a project without its marts."""
     month = now.year * 12 + now.month - 1
     months = [date(each // 12, each % 12 + 1, 1) for each in range(month - MONTHS + 1, month + 1)]
-    moments = " union all ".join(
-        f"select cast('{each}' as timestamp) as moment"
-        for each in dict.fromkeys([*months[1:], now.date()])
+    # each first of a month, and now
+    moments = {day: day.isoformat() for day in months[1:]}
+    moments[now.date()] = now.replace(tzinfo=None).isoformat(" ", "seconds")
+    asked = " union all ".join(
+        f"select cast('{each}' as timestamp) as moment" for each in moments.values()
     )
     wanted = {
         "sales": ("agg_daily_sales", _SALES),
@@ -273,7 +275,7 @@ def _business(query: Query, marts: str, there: set[str], now: datetime) -> dict[
     }
     since = _days_before(now, DAYS)
     return {
-        name: query(sql.format(marts=marts, since=since, moments=moments))
+        name: query(sql.format(marts=marts, since=since, moments=asked))
         for name, (mart, sql) in wanted.items()
         if f"{marts}.{mart}" in there
     }
