@@ -75,6 +75,7 @@ def reconcile(
     3 if anything differs. Let the pipeline catch up before: what is not yet landed and built is a
     difference.
     """
+    from lakehouse.health.verdicts import keep_verdict
     from lakehouse.reconcile.run import reconcile as compare
     from lakehouse.source.database import open_database
     from lakehouse.source.rows import require_slot
@@ -104,6 +105,9 @@ def reconcile(
             salt=salt or settings.pii_salt,
             on_table=lambda name: status.update(Text(f"reconciling {name}")),
         )
+    differing = sum(each.differing_keys for each in result.histories)
+    differing += sum(each.differing_rows for each in result.marts)
+    keep_verdict(settings, declared, _compared("reconcile", tenant), differing)
     if as_json:
         lost = [{"table": delete.table.name, "key": delete.key} for delete in result.lost_deletes]
         show_json(
@@ -215,6 +219,7 @@ def rows(
     has to run beside, has caught up, and counts if nothing has changed on either side. Exit code 3
     if anything differs, 4 if the log stays behind, or rows cannot be repaired by a delete.
     """
+    from lakehouse.health.verdicts import keep_verdict
     from lakehouse.health.waiting import Patience
     from lakehouse.reconcile.repair import delete_records
     from lakehouse.reconcile.rows import compare_rows
@@ -242,6 +247,7 @@ def rows(
     skipped = [name for table in selected for name in Scope(table, salt).skipped]
     _show_rows(compared, skipped, as_json=as_json)
     found = [row for table in compared for row in table.differences]
+    keep_verdict(settings, declared, _compared("reconcile rows", tenant, tables), len(found))
     extra = [row.extra for row in found if row.extra]
     if extra and repair:
         _require_few(extra, at_most, "LAKEHOUSE_SOURCE_DSN the database that the connector reads")
@@ -257,6 +263,11 @@ def rows(
         )
     if found:
         raise typer.Exit(Exit.ATTENTION)
+
+
+def _compared(command: str, tenant: str, tables: Sequence[str] | None = None) -> str:
+    """The command line that says what a verdict is of."""
+    return " ".join([command, *(tables or []), *(["--tenant", tenant] if tenant else [])])
 
 
 def _rendered(settings: CommandSettings, declared: Declarations) -> dict[str, str]:

@@ -66,6 +66,12 @@ def _of_findings(figures: Figures) -> Iterator[Alert]:
         "record": ("yellow", "records in quarantine, or dated ahead"),
         "drift": ("yellow", "differences between the source's columns and the declared ones"),
     }
+    for verdict in figures.verdicts:
+        if verdict.differing:
+            what = (
+                f"{verdict.compared}: {verdict.differing:,} rows of source and warehouse differed"
+            )
+            yield Alert("red", verdict.compared, what, f"lakehouse {verdict.compared}")
     for (kind, table), count in Counter((f.kind, f.table) for f in figures.open).items():
         level, what = says[kind]
         command = "lakehouse accept list"

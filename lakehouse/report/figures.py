@@ -12,6 +12,7 @@ from ingestion.declarations import Declarations, Table
 from ingestion.errors import TerminalError
 from lakehouse.case_folding import compared_key
 from lakehouse.health.acceptances import Finding, Findings, open_findings
+from lakehouse.health.verdicts import Verdict, last_verdicts
 from lakehouse.health.warehouse import Behind, Run, read_warehouse
 from lakehouse.settings import CommandSettings
 from lakehouse.source.tenants import row_key
@@ -78,6 +79,8 @@ class Figures:
     tables: tuple[TableFigure, ...]
     nodes: tuple[NodeFigure, ...]
     open: tuple[Finding, ...]
+    verdicts: tuple[Verdict, ...] = ()
+    """The last of each comparison with the source."""
     tests: Rows = ()
     """Run or day, verdict, number of tests; the newest last."""
     hours: Rows = ()
@@ -125,6 +128,7 @@ def read_figures(settings: CommandSettings, declared: Declarations, now: datetim
             tables=_tables(query, own, declared),
             nodes=_nodes(query, own),
             open=tuple(findings.open()),
+            verdicts=tuple(last_verdicts(findings)),
             tests=_tests(query, own),
             hours=_hours(query, own, now),
             versions=query(_VERSIONS.format(own=own, since=_days_before(now, DAYS))),

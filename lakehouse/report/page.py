@@ -51,6 +51,10 @@ def page(figures: Figures, *, has_docs: bool) -> str:
             )
             for t in figures.tables
         ],
+        verdict_rows=[
+            (v.compared, _moment(v.at), f"{v.differing:,}" if v.differing else "agree")
+            for v in figures.verdicts
+        ],
         open_rows=[(f.kind, f.table, _which(f.kind, f.name, f.what)) for f in figures.open[:200]],
         hour_rows=[
             (f"{hour:%Y-%m-%d %H:00}", table, f"{count:,}", _usual(usual))

@@ -5,7 +5,7 @@
   a week of runs.
 -#}
 
-{#- on-run-start: the table, on which the view node_results stands. -#}
+{#- on-run-start: the table, on which the view node_results stands; and that of `lakehouse reconcile`'s verdicts. -#}
 {% macro prepare_results() %}
     {% if execute and cdc_history.invocation_writes() %}
         create table if not exists {{ cdc_history.operations_relation('node_runs') }} (
@@ -18,7 +18,12 @@
             node_count bigint,
             seconds decimal(18, 3),
             row_count bigint
-        )
+        );
+        create table if not exists {{ cdc_history.operations_relation('reconciliations') }} (
+            compared varchar(255),
+            differing_count bigint,
+            reconciled_at timestamp
+        );
     {% endif %}
 {% endmacro %}
 

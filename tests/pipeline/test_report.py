@@ -207,6 +207,27 @@ def test_faults_are_seen_until_they_are_mended(
     ]
 
 
+def test_the_last_comparison_with_the_source_is_told(
+    passed: Passed, copied_warehouse: Path, tmp_path: Path, open_page: Open
+) -> None:
+    chain = replace(passed.chain, warehouse=copied_warehouse)
+    line = ["lakehouse", "reconcile"]
+    chain.run(*line)
+    file = tmp_path / "report.html"
+    cells = open_page(written(chain, file)).locator("#trust tr", has_text="agree").locator("td")
+    assert cells.first.inner_text() == "reconcile"
+    with duckdb.connect(str(copied_warehouse)) as connection:
+        connection.execute("update marts.dim_store set store_name = 'another'")
+    with pytest.raises(AssertionError):
+        chain.run(*line)
+    [told] = [
+        level
+        for text, level in alerts(open_page(written(chain, file))).items()
+        if "differed" in text
+    ]
+    assert told == "red"
+
+
 def test_a_warehouse_without_records_says_so(
     parsed: Warehouse, tmp_path: Path, open_page: Open
 ) -> None:

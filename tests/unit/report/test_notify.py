@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from lakehouse.health.acceptances import Finding
+from lakehouse.health.verdicts import Verdict
 from lakehouse.health.warehouse import Behind, Run
 from lakehouse.report import figures as source
 from lakehouse.report.alerts import Alert, alerts
@@ -138,6 +139,12 @@ def test_a_message_says_what_and_what_to_type(form: Format) -> None:
             replace(FINE, open=(Finding("break", "orders", "1", "u"),)),
             [("red", "lakehouse accept list")],
         ),
+        (
+            replace(
+                FINE, verdicts=(Verdict("reconcile", 0, NOW), Verdict("reconcile rows", 2, NOW))
+            ),
+            [("red", "lakehouse reconcile rows")],
+        ),
         (replace(FINE, tables=(replace(ORDERS, error_after=None, warn_after=None),)), []),
         (
             replace(FINE, tables=(replace(ORDERS, newest_at=NOW - timedelta(seconds=3600)),)),
@@ -146,6 +153,7 @@ def test_a_message_says_what_and_what_to_type(form: Format) -> None:
     ],
     ids=[
         *("fine", "no run", "run", "tests", "model", "passes again", "behind", "drift", "break"),
+        "compared",
         *("nothing declared", "just in time"),
     ],
 )
