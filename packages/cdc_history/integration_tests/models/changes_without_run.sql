@@ -1,5 +1,7 @@
 {#- The same records without run numbers: what is new in them is what history lacks. -#}
-{{ config(materialized='view', bind=false) if target.type == 'redshift' else config(materialized='view') }}
+{% if target.type == 'spark' %}{{ config(materialized='table') }}
+{% elif target.type == 'redshift' %}{{ config(materialized='view', bind=false) }}
+{% else %}{{ config(materialized='view') }}{% endif %}
 
 select
     {{ change_columns() }}

@@ -1,4 +1,5 @@
 {#- Slowly changing dimension type 1. -#}
+{% if target.type == 'spark' %}{{ config(materialized='table') }}{% endif %}
 select
     dimension.worked,
     dimension.row_key,

@@ -38,7 +38,18 @@ expected as (
     union all
     (select * from {{ found }} where {{ compared }} except select * from expected)
     union all
-    select * from {{ found }} group by 1, 2, 3, 4, 5, 6, 7, 8 having count(*) > 1
+    select
+        worked,
+        row_key,
+        tracked,
+        untracked,
+        position,
+        op,
+        valid_from,
+        valid_to
+    from {{ found }}
+    group by worked, row_key, tracked, untracked, position, op, valid_from, valid_to
+    having count(*) > 1
 ){{ ',' if not loop.last }}
 {% endfor %}
 

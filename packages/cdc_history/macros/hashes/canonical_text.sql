@@ -6,7 +6,7 @@
 {#- SQL: `expression` of a data type as canonical text, null for null. -#}
 {% macro canonical_text(expression, data_type) -%}
     {%- set type = data_type | lower -%}
-    {%- if type.startswith(('varchar', 'character varying', 'text', 'char')) -%}
+    {%- if type.startswith(('varchar', 'character varying', 'text', 'char', 'string')) -%}
         replace(replace({{ expression }}, '~', '~0'), '|', '~1')
     {%- elif type.startswith(('smallint', 'integer', 'bigint', 'int', 'decimal', 'numeric')) -%}
         cast({{ expression }} as varchar(64))
@@ -26,6 +26,9 @@
 {% macro _canonical_timestamp(expression) %}{{ return(adapter.dispatch('_canonical_timestamp', 'cdc_history')(expression)) }}{% endmacro %}
 {% macro duckdb___canonical_timestamp(expression) -%}
     strftime({{ expression }}, '%Y-%m-%d %H:%M:%S.%f')
+{%- endmacro %}
+{% macro spark___canonical_timestamp(expression) -%}
+    date_format({{ expression }}, 'yyyy-MM-dd HH:mm:ss.SSSSSS')
 {%- endmacro %}
 {% macro redshift___canonical_timestamp(expression) -%}
     to_char({{ expression }}, 'YYYY-MM-DD HH24:MI:SS.US')

@@ -9,7 +9,7 @@
         {%- set value = (relation ~ '.' if relation else '') ~ adapter.quote(prefix ~ column['name']) -%}
         {%- set name, type = "coalesce('|" ~ column['name'] ~ "=", column['data_type'] | lower -%}
         {%- do parts.append(name ~ "' || " ~ cdc_history.canonical_text(value, type) ~ ", '')") -%}
-        {%- if type.startswith(('varchar', 'char', 'text')) -%}
+        {%- if type.startswith(('varchar', 'char', 'text', 'string')) -%}
             {%- do texts.append(value) -%}
             {%- do widths.append(4 * (modules.re.sub('[^0-9]', '', type) or 65535) | int) -%}
             {#- no escape has a 2 -#}

@@ -20,6 +20,8 @@
     {%- endif -%}
 {%- endmacro %}
 
+{% macro spark___consumed_run(consumer) %}{{ return(cdc_history.redshift___consumed_run(consumer)) }}{% endmacro %}
+
 {#- Until a run ends, the watermark that it writes stands beside the one before. -#}
 {% macro _watermark_sql(consumer) -%}
     select consumed.run_number

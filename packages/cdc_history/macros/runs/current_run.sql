@@ -22,6 +22,8 @@
     {%- endif -%}
 {%- endmacro %}
 
+{% macro spark__current_run() %}{{ return(cdc_history.redshift__current_run()) }}{% endmacro %}
+
 {#-
   The number that `query` gives, none for no row: asked once for what a node compiles and once for what it
   does. What a transaction of Redshift reads of tables that other nodes write meanwhile is a conflict under

@@ -8,10 +8,14 @@
                 "nothing is written of " ~ lost | join(', ') ~ ", which dbt calls built: the database undid their"
                 ~ " transactions when it was to commit them. `dbt retry` takes them for built; run `dbt build`, which catches up.") %}
         {% endif %}
+        {% do adapter.dispatch('_drop_steps', 'cdc_history')(results) %}
+        {% set statements %}
         {#- first: whatever fails behind it, no dead run refuses the next one -#}
         {{ cdc_history.end_run_sql('failed' if failed else 'succeeded') }};
         {% if not flags.EMPTY %}{{ cdc_history._save_audits(results) }}{% endif %}
         {{ cdc_history._forget_watermarks_sql() }}
+        {% endset %}
+        {{ cdc_history._together(statements) }}
     {% endif %}
 {% endmacro %}
 

@@ -4,7 +4,7 @@
 -#}
 {% macro start_run(writes=none) %}
     {% if execute and (cdc_history.invocation_writes() if writes is none else writes) %}
-        {% do run_query(cdc_history._create_tables_sql()) %}
+        {% do run_query(cdc_history._together(cdc_history._create_tables_sql())) %}
         {% do adapter.dispatch('_widen_runs', 'cdc_history')() %}
         {% do run_query(cdc_history._take_run_number_sql()) %}
         {#- of two that start together both see both: the one with the lower number goes on -#}
@@ -99,7 +99,58 @@
     having count(case when runs.invocation_id = '{{ invocation_id }}' then 1 end) = 0
 {% endmacro %}
 
-{% macro _live_runs_sql() %}
+{#-
+  Rows that are appended never meet a conflict in Iceberg, so the lock is a row of its own: an UPDATE of it fails
+  where another one came between. A table that two starts have made at once has the row twice, which is as good.
+  What a dead process holds expires. The owner that was only paused finds its run abandoned, and fails (current_run).
+-#}
+{% macro spark___take_run_number_sql() %}
+    {% set runs = cdc_history.operations_relation('runs') %}
+    {% set lock = cdc_history.operations_relation('run_lock') %}
+    {% set is_mine = "invocation_id = '" ~ invocation_id ~ "'" %}
+    {% set statements %}
+    create table if not exists {{ lock }} (run_number bigint, invocation_id varchar(64), taken_at timestamp);
+    insert into {{ lock }} (run_number)
+    select coalesce(max(run_number), 0)
+    from {{ runs }}
+    having not exists (select 1 from {{ lock }});
+    update {{ lock }}
+    set run_number = run_number + 1, invocation_id = '{{ invocation_id }}', taken_at = {{ cdc_history.utc_now() }}
+    where
+        invocation_id is null
+        or taken_at < {{ cdc_history.utc_now() }} - interval '{{ var('run_expires_after_minutes', 240) }}' minute;
+    update {{ runs }}
+    set status = 'abandoned', finished_at = {{ cdc_history.utc_now() }}
+    where status = 'running' and exists (select 1 from {{ lock }} where {{ is_mine }});
+    insert into {{ runs }} (run_number, invocation_id, started_at, status)
+    select distinct
+        run_number,
+        invocation_id,
+        taken_at,
+        'running'
+    from {{ lock }}
+    where {{ is_mine }};
+    {% endset %}
+    {{ return(cdc_history._together(statements)) }}
+{% endmacro %}
+
+{% macro default___release_lock_sql() %}{% endmacro %}
+{% macro spark___release_lock_sql() %}
+    update {{ cdc_history.operations_relation('run_lock') }}
+    set invocation_id = null
+    where invocation_id = '{{ invocation_id }}'
+{% endmacro %}
+
+{% macro _live_runs_sql() %}{{ return(adapter.dispatch('_live_runs_sql', 'cdc_history')()) }}{% endmacro %}
+{% macro spark___live_runs_sql() %}
+    select
+        run_number,
+        invocation_id,
+        taken_at
+    from {{ cdc_history.operations_relation('run_lock') }}
+    where invocation_id is not null
+{% endmacro %}
+{% macro default___live_runs_sql() %}
     select run_number, invocation_id, started_at
     from {{ cdc_history.operations_relation('runs') }}
     where status = 'running'
@@ -145,6 +196,10 @@
 
 {#- Who holds the lock, and what ends that. -#}
 {% macro default___holder(run) %}{% do return(". Two builds at once are refused: wait for it to finish.") %}{% endmacro %}
+{% macro spark___holder(run) %}
+    {% do return(". Two builds at once are refused: wait for it to finish. If its process is dead, its lock expires after "
+        ~ var('run_expires_after_minutes', 240) ~ " minutes (var run_expires_after_minutes).") %}
+{% endmacro %}
 {% macro redshift___holder(run) %}
     {% set runs = cdc_history.operations_relation('runs') %}
     {% set user = run_query("select user_name from " ~ runs ~ " where invocation_id = '" ~ run[1] ~ "'").rows[0][0] %}

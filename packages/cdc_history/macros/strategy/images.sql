@@ -71,7 +71,7 @@
             chosen.{{ column }}
             {%- endfor %}
         from {{ versions }} as chosen
-        inner join ({{ options['records'] }}) as images
+        inner join ({{ cdc_history._image_records(options) }}) as images
             on {{ cdc_history._same_image(options, 'chosen', version=true) }}
         {%- if options['fills'] %}
         left join filled
@@ -79,12 +79,6 @@
                 {{ cdc_history._same_keys(options['keys'], 'chosen', 'filled') }}
                 and chosen.image_sequence = filled.{{ options['sequence'] }}
                 and chosen.image_op = filled._cdc_op
-        {%- endif %}
-        {%- if not options['arrival_is_unique'] %}
-        qualify
-            row_number() over (
-                partition by chosen.{{ names.dbt_scd_id }} order by chosen.{{ names.dbt_scd_id }}
-            ) = 1
         {%- endif %}
         {%- if singles %}
 
@@ -131,6 +125,20 @@
     and not {{ cdc_history.differs(alias ~ '.' ~ name, 'images.' ~ column) }}
     {%- endfor %}
 {%- endmacro %}
+
+{#- SQL: the records, of those that nothing tells apart one: their values are the same. -#}
+{% macro _image_records(options) %}
+{% if options['arrival_is_unique'] %}{{ return(options['records']) }}{% endif %}
+{% set told_apart = options['keys'] + [options['sequence'], '_cdc_op'] + cdc_history._image_columns(options).values() | list %}
+select *
+from (
+    select
+        changes.*,
+        row_number() over (partition by {{ told_apart | join(', ') }} order by {{ options['sequence'] }}) as _cdc_copy
+    from ({{ options['records'] }}) as changes
+) as copies
+where _cdc_copy = 1
+{% endmacro %}
 
 {#-
   What tells the records of one change apart: names under which `_versions` carries the columns, and the columns.

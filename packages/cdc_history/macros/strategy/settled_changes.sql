@@ -122,7 +122,7 @@ unsettled_keys as (
 {%- endif %}
 
 {% if plain %}
-plain as {{ adapter.dispatch('_read_once_more', 'cdc_history')() }} (
+plain as{{ adapter.dispatch('_read_once_more', 'cdc_history')() }} (
     select ordered.*
     from ordered
     left join unsettled_keys
@@ -297,7 +297,7 @@ touched as (
 {% endmacro %}
 
 {#- Keeps DuckDB from holding what a CTE that is named twice gives: more memory than the join again costs time. -#}
-{% macro duckdb___read_once_more() %}{{ return('not materialized') }}{% endmacro %}
+{% macro duckdb___read_once_more() %}{{ return(' not materialized') }}{% endmacro %}
 {% macro default___read_once_more() %}{{ return('') }}{% endmacro %}
 
 {#- SQL: the keys beside an alias, as a list. -#}
@@ -316,7 +316,7 @@ touched as (
 
 {#- Boolean SQL, null where there is no image: it carries the column. -#}
 {% macro _carries(alias, column, image) -%}
-    strpos({{ alias }}._cdc_{{ image }}_lacks, ',{{ column["name"] }},') = 0
+    position(',{{ column["name"] }},' in {{ alias }}._cdc_{{ image }}_lacks) = 0
 {%- endmacro %}
 
 {#- CTE: the records of keys with images that do not carry all, with their values. -#}
@@ -344,14 +344,8 @@ imaged as (
         group by {{ keys | join(', ') }}
     ) as holed_keys
         on {{ cdc_history._same_keys(keys, 'numbered', 'holed_keys') }}
-    inner join ({{ options['records'] }}) as images
+    inner join ({{ cdc_history._image_records(options) }}) as images
         on {{ cdc_history._same_image(options, 'numbered') }}
-    {%- if not options['arrival_is_unique'] %}
-    qualify
-        row_number() over (
-            partition by {{ cdc_history._keys_of(keys, 'numbered') }}, numbered._cdc_step order by numbered._cdc_step
-        ) = 1
-    {%- endif %}
 )
 {% endmacro %}
 
@@ -381,7 +375,7 @@ imaged as (
             and (
                 not {{ cdc_history._carries(a ~ '_values', column, a_image) }}
                 or not {{ cdc_history._carries(b ~ '_values', column, b_image) }}
-                {%- if column['data_type'].startswith(('varchar', 'character varying', 'text')) %}
+                {%- if column['data_type'].startswith(('varchar', 'character varying', 'text', 'string')) %}
                 {#- Redshift's = ignores blanks at the end #}
                 or coalesce({{ values[0] }} || '|', '') = coalesce({{ values[1] }} || '|', '')
                 {%- else %}

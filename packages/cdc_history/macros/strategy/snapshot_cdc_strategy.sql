@@ -11,7 +11,7 @@
     {% set merge = adapter.dispatch('snapshot_merge_sql', 'dbt') %}
     {% if merge.macro.package_name in ['dbt', 'dbt_' ~ target.type] %}
         {% do cdc_history._refuse(
-            "dbt's own snapshot macros would be used. On duckdb and redshift dbt_project.yml needs"
+            "dbt's own snapshot macros would be used. On duckdb, redshift and spark dbt_project.yml needs"
             ~ " dispatch: [{macro_namespace: dbt, search_order: [" ~ project_name ~ ", cdc_history, dbt]}];"
             ~ " this is " ~ target.type) %}
     {% endif %}

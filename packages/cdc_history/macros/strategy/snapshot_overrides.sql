@@ -14,6 +14,11 @@
     {{ cdc_history._first_build_sql(strategy, sql) }}
 {% endmacro %}
 
+{% macro spark__build_snapshot_table(strategy, sql) %}
+    {% if not cdc_history._is_cdc() %}{{ return(dbt.default__build_snapshot_table(strategy, sql)) }}{% endif %}
+    {{ cdc_history._first_build_sql(strategy, sql) }}
+{% endmacro %}
+
 {% macro duckdb__snapshot_staging_table(strategy, source_sql, target_relation) %}
     {% if not cdc_history._is_cdc() %}
         {{ return(dbt.default__snapshot_staging_table(strategy, source_sql, target_relation)) }}
@@ -26,6 +31,20 @@
         {{ return(dbt.default__snapshot_staging_table(strategy, source_sql, target_relation)) }}
     {% endif %}
     {{ cdc_history._staging_sql(strategy, source_sql, target_relation) }}
+{% endmacro %}
+
+{% macro spark__snapshot_staging_table(strategy, source_sql, target_relation) %}
+    {% if not cdc_history._is_cdc() %}
+        {{ return(dbt.default__snapshot_staging_table(strategy, source_sql, target_relation)) }}
+    {% endif %}
+    {{ cdc_history._staging_sql(strategy, source_sql, target_relation) }}
+{% endmacro %}
+
+{#- The staging query of a snapshot: catalogs of Iceberg have no views, and of a temporary one nothing is left over. -#}
+{% macro spark__create_view_as(relation, sql) %}
+    {% if not cdc_history._is_cdc() %}{{ return(dbt.spark__create_view_as(relation, sql)) }}{% endif %}
+    create or replace temporary view {{ relation.include(schema=false) }} as
+    {{ sql }}
 {% endmacro %}
 
 {% macro duckdb__snapshot_merge_sql(target, source, insert_cols) %}
@@ -47,10 +66,33 @@
     {{ cdc_history._merge_sql(target, source, insert_cols) }}
 {% endmacro %}
 
+{#- Without transactions a history changes in one statement, or not at all. -#}
+{% macro spark__snapshot_merge_sql(target, source, insert_cols) %}
+    {% if not cdc_history._is_cdc() %}
+        {{ return(dbt.spark__snapshot_merge_sql(target, source, insert_cols)) }}
+    {% endif %}
+    {% set names = config.get('snapshot_table_column_names') or get_snapshot_table_column_names() %}
+    {% set moved = [names.dbt_valid_to] + (['_cdc_run'] if adapter.quote('_cdc_run') in insert_cols else []) %}
+    merge into {{ target }} as history
+    using {{ source.include(schema=false) }} as staged
+        on history.{{ names.dbt_scd_id }} = staged.{{ names.dbt_scd_id }}
+    when matched and staged.dbt_change_type = 'delete' then delete
+    when matched and staged.dbt_change_type = 'end' then update set
+        {%- for column in moved %}
+        {{ column }} = staged.{{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    when matched then update set
+        {%- for column in insert_cols %}
+        {{ column }} = staged.{{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    when not matched then insert ({{ insert_cols | join(', ') }})
+        values ({% for column in insert_cols %}staged.{{ column }}{{ ', ' if not loop.last }}{% endfor %})
+{% endmacro %}
+
 {#- The first build: every version of every key. -#}
 {% macro _first_build_sql(strategy, source_sql) %}
     {% do cdc_history._look_at_records(source_sql, strategy.options) %}
-    with {{ cdc_history._versions(strategy.options, touched_by='several') }}
+    {{ cdc_history.with_steps(cdc_history._versions(strategy.options, touched_by='several')) }}
     {{ cdc_history._images(strategy.options, 'versions', singles=true) }}
 {% endmacro %}
 
@@ -99,7 +141,8 @@
     {% set compared = [
         names.dbt_valid_from, options['committed'], '_cdc_order', '_cdc_row_hash', '_cdc_before_hash',
     ] + (['_cdc_not_carried'] if options['holes'] else []) %}
-    with {{ cdc_history._versions(options, touched_by) }},
+    {% set steps %}
+    {{- cdc_history._versions(options, touched_by) }},
 
     existing as (
         select
@@ -169,6 +212,8 @@
             ['dbt_unique_key', 'tracked_hash_before', 'dbt_change_type']
         ) }}
     )
+    {% endset %}
+    {{ cdc_history.with_steps(steps) }}
 
     select
         {%- for name in cdc_history._history_columns(options) %}
@@ -259,7 +304,7 @@
 -#}
 {% macro _row_locator(version_id) %}{{ return(adapter.dispatch('_row_locator', 'cdc_history')(version_id)) }}{% endmacro %}
 {% macro duckdb___row_locator(version_id) %}{{ return('rowid') }}{% endmacro %}
-{% macro redshift___row_locator(version_id) %}{{ return(version_id) }}{% endmacro %}
+{% macro default___row_locator(version_id) %}{{ return(version_id) }}{% endmacro %}
 
 {#-
   Boolean SQL: the row `alias` of `relation` has one of the keys in `touched`. DuckDB scans the keys
@@ -276,7 +321,7 @@
         where ({{ names }}) in (select {{ names }} from touched)
     )
 {%- endmacro %}
-{% macro redshift___is_touched(alias, relation, keys) -%}
+{% macro default___is_touched(alias, relation, keys) -%}
     (
         {%- for key in keys %}{{ alias }}.{{ key }}{{ ', ' if not loop.last }}{% endfor -%}
     ) in (

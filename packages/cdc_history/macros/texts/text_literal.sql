@@ -1,4 +1,5 @@
-{#- SQL: the text itself. In Redshift's literals a backslash stands for what follows it. -#}
+{#- SQL: the text itself. In literals of Redshift and Spark a backslash stands for what follows it. -#}
 {% macro text_literal(text) %}{{ return(adapter.dispatch('text_literal', 'cdc_history')(text)) }}{% endmacro %}
 {% macro default__text_literal(text) -%} '{{ text | replace("'", "''") }}' {%- endmacro %}
+{% macro spark__text_literal(text) -%} '{{ text | replace("\\", "\\\\") | replace("'", "\\'") }}' {%- endmacro %}
 {% macro redshift__text_literal(text) -%} '{{ text | replace("\\", "\\\\") | replace("'", "''") }}' {%- endmacro %}
