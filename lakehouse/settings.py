@@ -93,6 +93,19 @@ class CommandSettings(Settings):
         return {str(at.validation_alias): f"{ROOT}/{at.default}" for at in places} | given
 
 
+class LakeSettings(EnvironmentSettings):
+    """What the lake's job reads."""
+
+    lake_database: str = Field(
+        "main",
+        description="The one database of the lake's catalog; a table's layer leads its name there. "
+        "Not `lake`, which is the catalog's.",
+    )
+    lake_warehouse: Path = Field(
+        Path("data/lake"), description="The folder of the lake's tables, which is its catalog too."
+    )
+
+
 def programs() -> dict[str, type[EnvironmentSettings]]:
     """Each program's settings, by the heading of their table."""
     from lakehouse.delivery.environment import Delivery, Environment
@@ -102,6 +115,7 @@ def programs() -> dict[str, type[EnvironmentSettings]]:
     return {
         "The pipeline and the command": CommandSettings,
         "Redshift (targets dev, qa, prod)": WarehouseSettings,
+        "The lake (target lake_job)": LakeSettings,
         "Amazon MSK Connect (Terraform's environment file has them)": Place,
         "Places of an environment (Terraform's environment file has them)": Environment,
         "Delivery": Delivery,

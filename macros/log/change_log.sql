@@ -49,12 +49,13 @@ where {{ side_condition(table) }}
 -#}
 {% macro log_step(table, name) %}{{ return(adapter.dispatch('log_step')(table, name)) }}{% endmacro %}
 {% macro duckdb__log_step(table, name) %}{{ return(name) }}{% endmacro %}
+{% macro spark__log_step(table, name) %}{{ return(name) }}{% endmacro %}
 {% macro redshift__log_step(table, name) -%} {{ step_relation(table, name) }} as {{ name }} {%- endmacro %}
 
 {% macro step_relation(table, name) -%} {{ table }}__{{ name }} {%- endmacro %}
 
 {% macro duckdb__steps_in_query(table, logged, origins) %}{{ return(_log_steps(table, logged, origins).values()) }}{% endmacro %}
-{% macro redshift__steps_in_query(table, logged, origins) %}{{ return([]) }}{% endmacro %}
+{% macro default__steps_in_query(table, logged, origins) %}{{ return([]) }}{% endmacro %}
 
 {#- Pre-hook of a log, behind the choice of what it reads. A step's table goes when the next one is there. -#}
 {% macro store_log_steps(table) %}{% if execute %}{{ adapter.dispatch('store_log_steps')(table) }}{% endif %}{% endmacro %}
@@ -68,6 +69,15 @@ with
 select * from {{ name }};
 drop table {{ step_relation(table, loop.previtem[0] if loop.previtem else 'ranges') }};
     {% endfor %}
+{% endmacro %}
+
+{#- Spark would write a step out wherever it is named: the log itself is one append of what the last table gives. -#}
+{% macro spark__store_log_steps(table) %}
+    {% if cdc_history.invocation_writes() %}
+        {% for name, ctes in _log_steps(table, logged_columns(table), record_origins(table)).items() %}
+            {% do cdc_history.keep_step(name, 'with ' ~ ctes ~ ' select * from ' ~ name) %}
+        {% endfor %}
+    {% endif %}
 {% endmacro %}
 
 {#- The tenant has no name in the source. -#}

@@ -45,6 +45,29 @@
     where {{ _is_notification() }}
 {% endmacro %}
 
+{% macro spark__landed_notifications() %}
+    {% do source('debezium', 'debezium_notification') %}
+    select {{ _notification_columns() }}
+    from (
+        select
+            {%- for name, path in _notification_fields().items() %}
+            get_json_object(decoded.document, '$.{{ path }}') as {{ name }},
+            {%- endfor %}
+            decoded._cdc_incarnation,
+            decoded.kafka_offset,
+            decoded.kafka_timestamp
+        from (
+            select
+                try_validate_utf8(cast(landed.kafka_value as string)) as document,
+                cast(regexp_extract(landed._metadata.file_path, 'incarnation=([0-9]+)/', 1) as int) as _cdc_incarnation,
+                landed.kafka_offset,
+                cast(landed.kafka_timestamp as timestamp) as kafka_timestamp
+            from parquet.`{{ landing_location() }}{{ landed_folder('debezium_notification') }}*.parquet` as landed
+        ) as decoded
+    ) as fields
+    where {{ _is_notification() }}
+{% endmacro %}
+
 {% macro redshift__landed_notifications() %}
     select {{ _notification_columns() }}
     from (

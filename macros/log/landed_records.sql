@@ -26,6 +26,93 @@
     where landed.kafka_offset >= coalesce(ranges.starts_at, 0)
 {% endmacro %}
 
+{#-
+  The same choice; a folder is listed as binary files, whose bytes nobody reads, and the path of a file that Spark knows
+  before it opens it says which are read.
+-#}
+{% macro spark__landed_records(table) %}
+    {% set pattern = landing_location() ~ landed_folder(table) ~ '*.parquet' %}
+    {% set named = landed_folder(table, '([0-9]+)', '[^/]+', '([0-9]+)') ~ '([0-9]+)-([0-9]+)[.]parquet$' %}
+    {% set chosen %}
+        with
+
+        files as (
+            select
+                file,
+                cast(regexp_extract(file, '{{ named }}', 1) as int) as incarnation,
+                cast(regexp_extract(file, '{{ named }}', 2) as int) as kafka_partition,
+                cast(regexp_extract(file, '{{ named }}', 3) as bigint) as from_offset,
+                cast(regexp_extract(file, '{{ named }}', 4) as bigint) as until_offset
+            from (select _metadata.file_path as file from binaryfile.`{{ pattern }}`) as listed
+            where regexp_like(file, '{{ named }}')
+        ),
+
+        read_before as (
+            {% if is_incremental() %}
+            select _cdc_incarnation, kafka_partition, max(kafka_offset) + 1 as next_offset
+            from {{ this }}
+            group by _cdc_incarnation, kafka_partition
+            {% else %}
+            select 0 as _cdc_incarnation, 0 as kafka_partition, cast(0 as bigint) as next_offset
+            where false
+            {% endif %}
+        ),
+
+        ranged as (
+            select
+                files.file,
+                files.incarnation,
+                files.until_offset,
+                greatest(
+                    files.from_offset,
+                    coalesce(read_before.next_offset, 0),
+                    coalesce(
+                        max(files.until_offset) over (
+                            partition by files.incarnation, files.kafka_partition
+                            order by files.from_offset, files.until_offset desc, files.file
+                            rows between unbounded preceding and 1 preceding
+                        ),
+                        0
+                    )
+                ) as starts_at
+            from files
+            inner join {{ cdc_history.operations_relation('ledger_ends') }} as ledger_ends
+                on
+                    files.incarnation = ledger_ends.incarnation
+                    and files.kafka_partition = ledger_ends.kafka_partition
+                    and files.until_offset <= ledger_ends.until_offset
+            left join read_before
+                on
+                    files.incarnation = read_before._cdc_incarnation
+                    and files.kafka_partition = read_before.kafka_partition
+            where ledger_ends.table_name = '{{ table }}'
+        )
+
+        select file, incarnation, starts_at
+        from ranged
+        where starts_at < until_offset
+    {% endset %}
+    {% set ranges, paths = [], ["''"] %}
+    {% for row in run_query(chosen).rows %}
+        {% do paths.append(cdc_history.text_literal(row[0])) %}
+        {% do ranges.append('(' ~ paths[-1] ~ ', ' ~ row[1] ~ ', ' ~ row[2] ~ ')') %}
+    {% endfor %}
+    select
+        landed.kafka_topic,
+        ranges.incarnation as _cdc_incarnation,
+        landed.kafka_partition,
+        landed.kafka_offset,
+        cast(landed.kafka_timestamp as timestamp) as kafka_timestamp,
+        landed.kafka_key,
+        landed.kafka_value
+    from parquet.`{{ pattern }}` as landed
+    inner join (values {{ ranges | join(', ') or "('', 0, 0)" }}) as ranges (file, incarnation, starts_at)
+        on landed._metadata.file_path = ranges.file
+    where
+        landed._metadata.file_path in ({{ paths | join(', ') }})
+        and landed.kafka_offset >= ranges.starts_at
+{% endmacro %}
+
 {% macro choose_landing_files(table) %}
     {{ adapter.dispatch('choose_landing_files')(table) }}
 {% endmacro %}

@@ -105,6 +105,7 @@
 {% macro sql_type(type) -%}
     {%- if type['name'] == 'varchar' -%} varchar({{ varchar_length(type['length']) }})
     {%- elif type['name'] == 'decimal' -%} decimal({{ type['precision'] }}, {{ type['scale'] }})
+    {%- elif type['name'] == 'smallint' -%} {{ smallint_type() }}
     {%- else -%} {{ type['name'] }}
     {%- endif -%}
 {%- endmacro %}
@@ -115,12 +116,12 @@
 -#}
 {% macro _float_units(text, type) -%}
     floor(
-        abs(cast(case when lower({{ text }}) like '%e-___' then '0' else {{ text }} end as double precision))
-        * {{ _power_of_ten(type['scale']) }} + cast(0.5 as double precision)
+        abs(cast(case when lower({{ text }}) like '%e-___' then '0' else {{ text }} end as {{ double_type() }}))
+        * {{ _power_of_ten(type['scale']) }} + cast(0.5 as {{ double_type() }})
     )
 {%- endmacro %}
 
-{% macro _power_of_ten(digits) -%} cast({{ 10 ** digits }} as double precision) {%- endmacro %}
+{% macro _power_of_ten(digits) -%} cast({{ 10 ** digits }} as {{ double_type() }}) {%- endmacro %}
 
 {% macro typed_value(text, type) -%}
     {%- if type['name'] == 'varchar' -%}

@@ -31,7 +31,7 @@
 
 {#- Boolean SQL, never null: the list (names between commas) has the name. -#}
 {% macro is_listed(name, list) -%}
-    coalesce(strpos({{ list }}, {{ cdc_history.text_literal(',' ~ name ~ ',') }}) > 0, false)
+    coalesce(position({{ cdc_history.text_literal(',' ~ name ~ ',') }} in {{ list }}) > 0, false)
 {%- endmacro %}
 
 {#-
@@ -131,7 +131,7 @@
             {%- for names in keys %}
             and (
                 {%- for name in names %}
-                {{- ' or ' if not loop.first }}strpos({{ key_text }}, {{ cdc_history.text_literal('{"' ~ name ~ '":') }}) = 1 or strpos({{ key_text }}, {{ cdc_history.text_literal(',"' ~ name ~ '":') }}) > 0
+                {{- ' or ' if not loop.first }}position({{ cdc_history.text_literal('{"' ~ name ~ '":') }} in {{ key_text }}) = 1 or position({{ cdc_history.text_literal(',"' ~ name ~ '":') }} in {{ key_text }}) > 0
                 {%- endfor -%}
             )
             {%- endfor %}

@@ -26,6 +26,36 @@
     {% do run_query(_ledger_ends_sql()) %}
 {% endmacro %}
 
+{#- The ledger's files themselves, as they are when the run begins: no catalog of Iceberg has a view on them. -#}
+{% macro spark__prepare_landing() %}
+    {% set fields = "`table` string, topic string, topic_id string, incarnation int, kafka_partition bigint, from_offset bigint,"
+        ~ " until_offset bigint, `rows` bigint, kind string, committed_at string, file string" %}
+    {% set ledger %}
+        create or replace table {{ cdc_history.operations_relation('ledger') }} using iceberg as
+        select
+            ledger_file,
+            entry.`table` as table_name,
+            entry.topic,
+            entry.topic_id,
+            entry.incarnation,
+            entry.kafka_partition,
+            entry.from_offset,
+            entry.until_offset,
+            entry.`rows` as row_count,
+            entry.kind,
+            entry.committed_at,
+            entry.file
+        from (
+            select
+                _metadata.file_path as ledger_file,
+                from_json(value, '{{ fields }}', map('mode', 'FAILFAST')) as entry
+            from text.`{{ landing_location() }}_ledger/*.jsonl`
+        ) as entries
+    {% endset %}
+    {% do run_query(ledger) %}
+    {% do run_query(_ledger_ends_sql()) %}
+{% endmacro %}
+
 {% macro _ledger_ends_sql() %}
     create or replace table {{ cdc_history.operations_relation('ledger_ends') }} as
     select

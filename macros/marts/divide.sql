@@ -28,8 +28,8 @@
     )
 {%- endmacro %}
 
-{#- The remainder is taken off first: what is left divides exactly at whatever scale Redshift picks. -#}
-{% macro redshift__divide(numerator, denominator, precision, scale) -%}
+{#- The remainder is taken off first: what is left divides exactly at whatever scale the engine picks. -#}
+{% macro default__divide(numerator, denominator, precision, scale) -%}
     {%- set whole = "cast(abs(cast({} as decimal(38, 4))) * 10000 as decimal(38, 0))" -%}
     {%- set dividend = 'cast(2 * ' ~ whole.format(numerator) ~ ' * ' ~ 10 ** scale ~ ' as decimal(38, 0))' -%}
     {%- set divisor = whole.format(denominator) -%}

@@ -1,6 +1,6 @@
 {#-
   Of the first and the last moments that a timestamp may have, other zones have days that a date has not, or
-  that clients get as text: they stay in the years 0001 to 9999. Both engines leave nulls out of least().
+  that clients get as text: they stay in the years 0001 to 9999. All engines leave nulls out of least().
 -#}
 {% macro local_date(timestamp_column, time_zone_column) %}
     {%- set day = adapter.dispatch('_day_in')(timestamp_column, time_zone_column) -%}
@@ -13,6 +13,6 @@
     cast(timezone({{ time_zone_column }}, timezone('UTC', {{ timestamp_column }})) as date)
 {%- endmacro %}
 
-{% macro redshift___day_in(timestamp_column, time_zone_column) -%}
+{% macro default___day_in(timestamp_column, time_zone_column) -%}
     cast(convert_timezone('UTC', {{ time_zone_column }}, {{ timestamp_column }}) as date)
 {%- endmacro %}

@@ -5,7 +5,7 @@
 -#}
 {% macro check_declarations() %}
     {% if execute and cdc_history.invocation_writes() %}
-        {% do run_query(_create_declarations_sql()) %}
+        {% do run_query(cdc_history._together(_create_declarations_sql())) %}
         {% if not flags.FULL_REFRESH %}{% do _check_declarations() %}{% endif %}
     {% endif %}
 {% endmacro %}
@@ -23,7 +23,7 @@
         select newest.table_name, max(newest.accepted_at)
         from {{ cdc_history.operations_relation('declarations') }} as newest
         group by newest.table_name
-    )
+    );
 {% endmacro %}
 
 {% macro _check_declarations() %}

@@ -5,6 +5,11 @@
   is built beside the live schemas, as x_staging, x_history, ...: see `lakehouse rebuild`.
 -#}
 {% macro generate_schema_name(custom_schema_name, node) -%}
+    {{- target.schema if target.type == 'spark' else generate_layer_name(custom_schema_name) -}}
+{%- endmacro %}
+
+{#- What is a schema here, and on the lake leads the names of its one database. -#}
+{% macro generate_layer_name(custom_schema_name) -%}
     {{- live_schema_name(custom_schema_name) if not var('side', none)
         else var('side') ~ '_' ~ live_schema_name(custom_schema_name) -}}
 {%- endmacro %}

@@ -10,7 +10,7 @@ import pytest
 from ingestion.errors import TerminalError
 from ingestion.settings import Settings
 from lakehouse.dbt import in_project
-from lakehouse.settings import CommandSettings, known_variables, page
+from lakehouse.settings import CommandSettings, LakeSettings, known_variables, page
 from lakehouse.source.msk_connect import Place
 from lakehouse.warehouse.connection import WarehouseSettings
 
@@ -69,7 +69,8 @@ def test_what_is_not_set_lies_in_the_project_from_any_folder(
 
 
 def test_dbt_and_the_command_have_the_same_defaults() -> None:
-    ours = {**CommandSettings.variables(), **WarehouseSettings.variables()}
+    programs = (CommandSettings, WarehouseSettings, LakeSettings)
+    ours = {name: told for settings in programs for name, told in settings.variables().items()}
     said = {
         pair for text in texts("macros/**/*.sql", "profiles.yml") for pair in DEFAULT.findall(text)
     }

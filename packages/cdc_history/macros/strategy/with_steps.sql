@@ -20,9 +20,7 @@
         {% for other in read %}{% set size.sum = size.sum + sizes.get(other, 0) %}{% endfor %}
         {% set named = re.findall('\\b(?:from|join) ' ~ name ~ '\\b', ctes) | length %}
         {% if size.sum > 2 and named > 1 %}
-            {% set table = this.incorporate(path={'identifier': this.identifier ~ '__step_' ~ name}, type='table') %}
-            {% do run_query('create or replace table ' ~ table ~ ' using iceberg as' ~ body) %}
-            {% do run_query('create or replace temporary view ' ~ name ~ ' as select * from ' ~ table) %}
+            {% do cdc_history.keep_step(name, body) %}
             {% do sizes.update({name: 1}) %}
         {% else %}
             {% do run_query('create or replace temporary view ' ~ name ~ ' as' ~ body) %}
@@ -30,6 +28,13 @@
         {% endif %}
     {% endfor %}
     {{ return('') }}
+{% endmacro %}
+
+{#- Spark: `query` in a table until the end of the run, which a temporary view gives its `name`. -#}
+{% macro keep_step(name, query) %}
+    {% set table = this.incorporate(path={'identifier': this.identifier ~ '__step_' ~ name}, type='table') %}
+    {% do run_query('create or replace table ' ~ table ~ ' using iceberg as ' ~ query) %}
+    {% do run_query('create or replace temporary view ' ~ name ~ ' as select * from ' ~ table) %}
 {% endmacro %}
 
 {#- At the end of a run. -#}
