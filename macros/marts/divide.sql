@@ -29,7 +29,7 @@
 {%- endmacro %}
 
 {#- The remainder is taken off first: what is left divides exactly at whatever scale the engine picks. -#}
-{% macro default__divide(numerator, denominator, precision, scale) -%}
+{% macro redshift__divide(numerator, denominator, precision, scale) -%}
     {%- set whole = "cast(abs(cast({} as decimal(38, 4))) * 10000 as decimal(38, 0))" -%}
     {%- set dividend = 'cast(2 * ' ~ whole.format(numerator) ~ ' * ' ~ 10 ** scale ~ ' as decimal(38, 0))' -%}
     {%- set divisor = whole.format(denominator) -%}
@@ -43,6 +43,8 @@
         end as decimal({{ precision }}, {{ scale }})
     )
 {%- endmacro %}
+
+{% macro spark__divide(numerator, denominator, precision, scale) %}{{ return(redshift__divide(numerator, denominator, precision, scale)) }}{% endmacro %}
 
 {#- 1 in the last place of a decimal with `scale` decimals. -#}
 {% macro _unit(scale) -%}

@@ -13,6 +13,8 @@
     cast(timezone({{ time_zone_column }}, timezone('UTC', {{ timestamp_column }})) as date)
 {%- endmacro %}
 
-{% macro default___day_in(timestamp_column, time_zone_column) -%}
+{% macro redshift___day_in(timestamp_column, time_zone_column) -%}
     cast(convert_timezone('UTC', {{ time_zone_column }}, {{ timestamp_column }}) as date)
 {%- endmacro %}
+
+{% macro spark___day_in(timestamp_column, time_zone_column) %}{{ return(redshift___day_in(timestamp_column, time_zone_column)) }}{% endmacro %}
