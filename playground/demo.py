@@ -212,16 +212,17 @@ class Demo:
         report = self._root / "docs" / "report.html"
         python = _relative(Path(sys.executable))
         query = (
-            f'import duckdb; duckdb.connect("{self._warehouse}", read_only=True).sql("select '
-            "sales_date, store_id, order_count, unit_count, revenue_amount, currency_code "
-            'from marts.agg_daily_sales order by 1 desc, 2 limit 12").show()'
+            "select sales_date, store_id, order_count, unit_count, revenue_amount, currency_code "
+            "from marts.agg_daily_sales order by 1 desc, 2 limit 12"
         )
+        warehouse = f"LAKEHOUSE_DUCKDB={self._warehouse}"
+        lakehouse = ["env", warehouse, python.with_name("lakehouse"), "query", query]
         for what, line in (
             (
                 "the report in your browser",
                 [python, "-m", "webbrowser", "-t", report.absolute().as_uri()],
             ),
-            ("sales of the last days", [python, "-c", query]),
+            ("sales of the last days", lakehouse),
             ("a shop that never closes, with the services", ["make", "up"]),
         ):
             say(f"  {what}:\n    {shlex.join(map(str, line))}")

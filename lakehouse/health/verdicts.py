@@ -26,6 +26,7 @@ def keep_verdict(
 ) -> None:
     """Keep that `differing` rows were found; where that cannot be, a note says so."""
     now = datetime.now(UTC).replace(tzinfo=None).isoformat(" ", "seconds")
+    literal = compared[:250].replace("'", "''")
     try:
         with open_findings(settings, declared, write=True) as findings:
             if not _is_there(findings):
@@ -34,7 +35,8 @@ def keep_verdict(
             findings.run(
                 f"insert into {findings.prefix}operations.reconciliations"
                 " (compared, differing_count, reconciled_at)"
-                f" values ('{compared[:250]}', {differing}, cast('{now}' as timestamp))"
+                f" values ('{literal}', {differing},"
+                f" cast('{now}' as timestamp))"
             )
     except LakehouseError as error:
         note(f"the verdict is not kept: {error}")

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Keys = Mapping[str, Sequence[str]]
 """The columns that tell a table's rows apart, by its name with the schema."""
 _OPERATIONS = "operations"
+_BY_RUN = (f"{_OPERATIONS}.runs", f"{_OPERATIONS}.node_runs")
+"""Of which a run writes its own rows."""
 _SHAPE = """
     select schema_name, table_name as name, sql
     from duckdb_tables()
@@ -122,12 +124,15 @@ def _bring_forward(connection: DuckDBPyConnection, database: str, run: int, keys
         name = f"{schema}.{table}"
         if name in changed and "_cdc_run" in sql:
             _take_over(connection, database, name, run, keys.get(name))
-        elif name == f"{_OPERATIONS}.runs":
+        elif name in _BY_RUN:
             connection.execute(f"delete from published.{name} where run_number > {run}")
             connection.execute(
                 f"insert into published.{name} select * from {database}.{name}"
                 f" where run_number > {run}"
             )
+            # what is old was shortened
+            if not _as_many(connection, database, name):
+                _replace(connection, database, name)
         elif name in changed or schema == _OPERATIONS:
             _replace(connection, database, name)
     there = set(connection.execute(_VIEWS.format(database="published")).fetchall())
