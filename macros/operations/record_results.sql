@@ -7,7 +7,7 @@
 
 {#- on-run-start: the table, on which the view node_results stands; and that of `lakehouse reconcile`'s verdicts. -#}
 {% macro prepare_results() %}
-    {% if execute and cdc_history.invocation_writes() %}
+    {% if execute and _keeps_results() %}
         create table if not exists {{ cdc_history.operations_relation('node_runs') }} (
             run_number bigint,
             ran_on date,
@@ -29,7 +29,7 @@
 
 {#- on-run-end, behind the one that ends the run. -#}
 {% macro record_results(results) %}
-    {% if execute and cdc_history.invocation_writes() and not flags.EMPTY and results %}
+    {% if execute and _keeps_results() and not flags.EMPTY and results %}
         {% set runs = run_query(
             "select run_number from " ~ cdc_history.operations_relation('runs') ~ " where invocation_id = '" ~ invocation_id ~ "'"
         ).rows %}
@@ -40,6 +40,9 @@
         {% endif %}
     {% endif %}
 {% endmacro %}
+
+{#- The report does not read the lake yet. -#}
+{% macro _keeps_results() %}{{ return(cdc_history.invocation_writes() and target.type != 'spark') }}{% endmacro %}
 
 {% macro _days_ago(days) %}
     {%- do return("cast(" ~ dbt.dateadd('day', -days, cdc_history.utc_now()) ~ " as date)") -%}
