@@ -34,8 +34,12 @@ def readable(warehouse: Path) -> Path:
 
 
 def withdraw(warehouse: Path) -> None:
-    """From now on readers open the warehouse file itself."""
-    shutil.rmtree(folder_of(warehouse), ignore_errors=True)
+    """From now on readers open the warehouse file itself.
+
+    The lock stays: whoever is just taking it would own a file that nobody finds.
+    """
+    published(warehouse).unlink(missing_ok=True)
+    shutil.rmtree(folder_of(warehouse) / "next", ignore_errors=True)
 
 
 def owner_of(warehouse: Path) -> int | None:
