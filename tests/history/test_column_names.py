@@ -24,6 +24,7 @@ from tests.kit.landing import LandingZone
 from tests.kit.named_columns import (
     BASE,
     ODD_TABLE,
+    OF_ALL_TABLES,
     declare,
     deliveries,
     identifiers,
@@ -74,7 +75,7 @@ def _build(
             zone.land(table, deliveries(table, connector, run))
         result = warehouse.invoke(
             "build", *options, "--vars", "audit: full", "--select", *selection,
-            "--exclude", "quarantine", "dated_ahead", "drift", callbacks=[listen],
+            "--exclude", *OF_ALL_TABLES, callbacks=[listen],
         )  # fmt: skip
         assert isinstance(result.result, RunExecutionResult), result.exception
         failed = [
@@ -130,7 +131,7 @@ def test_a_column_called_like_ours_is_repaired_by_another_name_and_a_rebuild(
         table = declare(project, notes).table("notes")
         warehouse = Warehouse(project, tmp_path / "landing", tmp_path / "w.duckdb", "postgresql")
         zone = LandingZone(warehouse.landing, load(project / SOURCES), "postgresql")
-    nodes = ("--select", "notes__log+", "--exclude", "quarantine", "dated_ahead", "drift")
+    nodes = ("--select", "notes__log+", "--exclude", *OF_ALL_TABLES)
     for run in (1, 2):
         zone.land(table, deliveries(table, "postgresql", run))
         warehouse.build(*nodes)

@@ -57,8 +57,8 @@ MUTANTS = [
     Mutant(
         "changes of one position are one change",
         SETTLED,
-        "        or op_before <> _cdc_op\n",
-        "",
+        "\n            and lag(changes._cdc_op) over ({{ by_delivery }}) = changes._cdc_op,",
+        ",",
         "sqlserver",
     ),
     Mutant(

@@ -16,6 +16,7 @@ from tests.kit.landing import LandingZone
 from tests.kit.named_columns import (
     BASE,
     ODD_TABLE,
+    OF_ALL_TABLES,
     declare,
     deliveries,
     identifiers,
@@ -50,7 +51,7 @@ def _build(
                 zone.land(table, deliveries(table, CONNECTOR, run))
             prod.dbt.run(
                 "build", "--vars", "audit: full", "--select", *selection,
-                "--exclude", "quarantine", "dated_ahead", "drift",
+                "--exclude", *OF_ALL_TABLES,
             )  # fmt: skip
         with prod.warehouse() as opened:
             for table in declared:
