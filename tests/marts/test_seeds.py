@@ -11,7 +11,7 @@ from dbt_common.events.base_types import EventMsg
 
 from tests.kit.warehouse import Warehouse, copy_project, parsed_project
 
-PARTS = ("macros", "models/staging", "seeds", "tests/data/generic")
+PARTS = ("macros", "models/staging", "seeds", "snapshots", "tests/data/generic")
 SEED = "staging.time_zones"
 
 

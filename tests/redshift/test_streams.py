@@ -341,7 +341,8 @@ def test_new_columns_and_tables_are_picked_up(world: World, tmp_path: Path) -> N
 def _without(project: Path, table: str, column: tuple[str, str]) -> None:
     """Take a table and a column of another one out of a project's declarations."""
     staging = (project / SOURCES).parent
-    shutil.rmtree(staging / "quality")
+    for folder in ("quality", "operations"):
+        shutil.rmtree(staging / folder)
     for file in [*staging.glob(f"*/*{table}*.sql"), *staging.glob("*/_retail__*.yml")]:
         file.unlink()
     declared = yaml.safe_load((project / SOURCES).read_text("utf-8"))
