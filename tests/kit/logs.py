@@ -74,6 +74,12 @@ ROWS = {
         "customer_id=2, placed_at=2019-01-01 00:00:00",
         "customer_id=1, placed_at=2026-03-01 11:31:00",
     ),
+    "order_items": (
+        "base",
+        "quantity=3, tax_amount=7.41",
+        "returned_quantity=1, returned_at=2026-03-02 09:00:00.000001",
+        "unit_price=9999999999.99, discount_amount=-0.01",
+    ),
     "payments": (
         "base",
         "amount=-0.01",
@@ -89,6 +95,7 @@ KEYS = {
     "stores": ("1", "2", "3"),
     "promotions": ("summer", "SUMMER", "\u00e9t\u00e9", '"summer "'),
     "orders": ("1", "2", "3"),
+    "order_items": ("1/1", "1/2", "2/1"),
     "payments": ("1", "-2", "3"),
 }
 TABLES = ("customers", "customer_addresses", "payments")
@@ -100,6 +107,7 @@ LEFT_OUT = {
     "stores": ("city", "time_zone"),
     "promotions": ("name", "ends_at"),
     "orders": ("status",),
+    "order_items": ("quantity", "tax_amount"),
     "payments": ("amount", "method"),
 }
 _MINUTE = 60_000

@@ -60,6 +60,15 @@ _BASE: Mapping[str, Mapping[str, Value]] = {
         "placed_at": datetime(2026, 3, 1, 10),
         "updated_at": _LONG_AGO,
     },
+    "order_items": {
+        "product_id": 3,
+        "quantity": 2,
+        "unit_price": Decimal("12.34"),
+        "discount_amount": Decimal("0.00"),
+        "tax_amount": Decimal("4.94"),
+        "returned_quantity": 0,
+        "updated_at": _LONG_AGO,
+    },
     "payments": {
         "order_id": 5,
         "kind": "payment",

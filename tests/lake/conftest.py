@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 # For small tables on a machine that others use: nothing is compiled that runs once.
 SMALL = {
     "spark.master": "local[2]",
-    "spark.driver.extraJavaOptions": "-XX:+UseParallelGC -XX:TieredStopAtLevel=1",
+    # With one compiler Java gives its code so little room that it is full after some builds.
+    "spark.driver.extraJavaOptions": " ".join(
+        ("-XX:+UseParallelGC", "-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=256m")
+    ),
     "spark.driver.memory": "1g",
     "spark.log.level": "OFF",
     "spark.sql.adaptive.enabled": "false",

@@ -16,7 +16,7 @@
 
 {% macro spark__build_snapshot_table(strategy, sql) %}
     {% if not cdc_history._is_cdc() %}{{ return(dbt.default__build_snapshot_table(strategy, sql)) }}{% endif %}
-    {{ cdc_history._first_build_sql(strategy, sql) }}
+    {{ cdc_history._first_build_sql(strategy, cdc_history._named_records(sql)) }}
 {% endmacro %}
 
 {% macro duckdb__snapshot_staging_table(strategy, source_sql, target_relation) %}
@@ -37,7 +37,14 @@
     {% if not cdc_history._is_cdc() %}
         {{ return(dbt.default__snapshot_staging_table(strategy, source_sql, target_relation)) }}
     {% endif %}
-    {{ cdc_history._staging_sql(strategy, source_sql, target_relation) }}
+    {{ cdc_history._staging_sql(strategy, cdc_history._named_records(source_sql), target_relation) }}
+{% endmacro %}
+
+{#- A relation that is ephemeral comes with its query, which would be written out wherever records are read. -#}
+{% macro _named_records(source_sql) %}
+    {% set name = this.identifier ~ '__records' %}
+    {% do run_query('create or replace temporary view ' ~ name ~ ' as ' ~ source_sql) %}
+    {% do return('select * from ' ~ name) %}
 {% endmacro %}
 
 {#- The staging query of a snapshot: catalogs of Iceberg have no views, and of a temporary one nothing is left over. -#}
