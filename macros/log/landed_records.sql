@@ -92,11 +92,12 @@
         from ranged
         where starts_at < until_offset
     {% endset %}
-    {% set ranges, paths = [], ["''"] %}
+    {% set ranges, paths = [], [] %}
     {% for row in run_query(chosen).rows %}
         {% do paths.append(cdc_history.text_literal(row[0])) %}
         {% do ranges.append('(' ~ paths[-1] ~ ', ' ~ row[1] ~ ', ' ~ row[2] ~ ')') %}
     {% endfor %}
+    {% if ranges %}
     select
         landed.kafka_topic,
         ranges.incarnation as _cdc_incarnation,
@@ -106,11 +107,23 @@
         landed.kafka_key,
         landed.kafka_value
     from parquet.`{{ pattern }}` as landed
-    inner join (values {{ ranges | join(', ') or "('', 0, 0)" }}) as ranges (file, incarnation, starts_at)
+    inner join (values {{ ranges | join(', ') }}) as ranges (file, incarnation, starts_at)
         on landed._metadata.file_path = ranges.file
     where
         landed._metadata.file_path in ({{ paths | join(', ') }})
         and landed.kafka_offset >= ranges.starts_at
+    {% else %}
+    {#- the file that tells the columns of a topic without records Spark hides, for its name begins with a line -#}
+    select
+        cast(null as string) as kafka_topic,
+        cast(null as int) as _cdc_incarnation,
+        cast(null as int) as kafka_partition,
+        cast(null as bigint) as kafka_offset,
+        cast(null as timestamp) as kafka_timestamp,
+        cast(null as binary) as kafka_key,
+        cast(null as binary) as kafka_value
+    where false
+    {% endif %}
 {% endmacro %}
 
 {% macro choose_landing_files(table) %}

@@ -26,8 +26,12 @@
     {% do run_query(_ledger_ends_sql()) %}
 {% endmacro %}
 
-{#- The ledger's files themselves, as they are when the run begins: no catalog of Iceberg has a view on them. -#}
+{#-
+  The ledger's files themselves, as they are when the run begins, since no catalog of Iceberg has a view on them: the
+  newest roll-up, and the commits behind the one that it ends with.
+-#}
 {% macro spark__prepare_landing() %}
+    {% set files = landing_location() ~ '_ledger/{*,rolled/*}.jsonl' %}
     {% set fields = "`table` string, topic string, topic_id string, incarnation int, kafka_partition bigint, from_offset bigint,"
         ~ " until_offset bigint, `rows` bigint, kind string, committed_at string, file string" %}
     {% set ledger %}
@@ -47,10 +51,24 @@
             entry.file
         from (
             select
-                _metadata.file_path as ledger_file,
-                from_json(value, '{{ fields }}', map('mode', 'FAILFAST')) as entry
-            from text.`{{ landing_location() }}_ledger/*.jsonl`
+                ledger_file,
+                from_json(line, '{{ fields }}', map('mode', 'FAILFAST')) as entry,
+                max(case when contains(ledger_file, '/_ledger/rolled/') then ledger_file end) over () as rolled_up
+            from (
+                {%- if finds_nothing(files) %}
+                select cast(null as string) as ledger_file, cast(null as string) as line where false
+                {%- else %}
+                select _metadata.file_path as ledger_file, value as line from text.`{{ files }}`
+                {%- endif %}
+            ) as lines
         ) as entries
+        where
+            rolled_up is null
+            or ledger_file = rolled_up
+            or (
+                not contains(ledger_file, '/_ledger/rolled/')
+                and ledger_file > replace(rolled_up, '/_ledger/rolled/', '/_ledger/')
+            )
     {% endset %}
     {% do run_query(ledger) %}
     {% do run_query(_ledger_ends_sql()) %}

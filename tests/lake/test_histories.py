@@ -35,7 +35,7 @@ def test_no_history_is_left_out() -> None:
 def test_the_same_rows_in_one_commit(
     connector: ConnectorName, spark: SparkSession, tmp_path: Path
 ) -> None:
-    """A first build, what came later, late and twice, and every key computed again."""
+    """A first build, what came later, late and twice, and every key of a history computed again."""
     check(connector, SHARED[connector], [[1], [2, 3, 4]], spark, tmp_path)
 
 
@@ -65,7 +65,8 @@ def check(
     lake = Lake(spark, batch.warehouse, f"histories_{connector}_{len(tables)}")
     histories = [f"{table.name}_history" for table in batch.tables]
     new = ["--select", *(f"+{history}" for history in histories)]
-    builds = [*((runs, new) for runs in rounds), ([], ["--full-refresh", "--select", *histories])]
+    refreshed = ["--full-refresh", "--select", histories[0]]
+    builds = [*((runs, new) for runs in rounds), ([], refreshed)]
     for number, (runs, arguments) in enumerate(builds, 1):
         for run in runs:
             batch.land(run)
@@ -76,4 +77,5 @@ def check(
             found = lake.rows(f"select * from history__{history}")
             assert sorted(found, key=str) == sorted(told, key=str), history
             commits = f"select * from lake.{lake.database}.history__{history}.snapshots"
-            assert len(lake.rows(commits)) == number, history
+            of_it = number if history == histories[0] else min(number, len(rounds))
+            assert len(lake.rows(commits)) == of_it, history

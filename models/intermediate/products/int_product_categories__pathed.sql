@@ -1,4 +1,3 @@
-
 {#- Levels that a path shows. A longer chain, or a circle, is cut here; a test warns. -#}
 {%- set levels = 6 %}
 

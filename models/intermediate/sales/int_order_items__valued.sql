@@ -1,4 +1,3 @@
-
 with
 
 items as (
