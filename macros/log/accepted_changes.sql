@@ -58,6 +58,14 @@ where _delivery = 1
 {%- endif %}
 {% endmacro %}
 
+{#- On Spark that model is ephemeral. Letters that are folded follow from what the log has. -#}
+{% macro spark__ephemeral_columns(relation) %}
+    {% if not relation.is_cte %}{% do return(none) %}{% endif %}
+    {% set log = relation.identifier | replace('__dbt__cte__', '') | replace('__stg_' ~ var('source') ~ '__', '__') ~ '__log' %}
+    {% set logged = api.Relation.create(schema=target.schema, identifier=log) %}
+    {% do return(adapter.get_columns_in_relation(logged) | map(attribute='name') | list + ['_cdc_is_absence']) %}
+{% endmacro %}
+
 {#- SQL: the columns that the record's image lacks by their declared names; the log has the source's. -#}
 {% macro _missing_by_declared_name(columns) %}
     {%- set conditions = {} %}

@@ -133,7 +133,10 @@
   read before; dbt has added it behind the history's own columns.
 -#}
 {% macro _alike_but_for_columns(model, key, sequence_by, log) %}
-{% set with_images = get_column_schema_from_query('select * from ' ~ log) | map(attribute='name') | list %}
+{% set with_images = cdc_history.ephemeral_columns(log) %}
+{% if with_images is none %}
+    {% set with_images = get_column_schema_from_query('select * from ' ~ log) | map(attribute='name') | list %}
+{% endif %}
 {% set columns = [] %}
 {% set later = [] %}
 {% set of_history = adapter.get_columns_in_relation(model) %}
