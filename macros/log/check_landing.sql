@@ -25,7 +25,7 @@
                 ~ " says which of them are whole. Restore the ledger, or set LAKEHOUSE_LANDING to where it is."
             ) %}
         {% endif %}
-        {% set missing = adapter.dispatch('tables_without_files')(landing, tables) %}
+        {% set missing = _tables_without_files(landing, tables) %}
         {% if missing %}
             {% do cdc_history.refuse_run(
                 "nothing of " ~ missing | join(', ') ~ " is in the landing zone " ~ landing
@@ -36,8 +36,14 @@
     {% endif %}
 {% endmacro %}
 
-{% macro duckdb__tables_without_files(landing, tables) %}
-    {% set looks = [] %}
+{% macro _tables_without_files(landing, tables) %}
+    {% set missing, looks = [], [] %}
+    {% if target.type == 'spark' %}
+        {% for table in tables if finds_nothing(landing ~ landed_folder(table) ~ '*.parquet') %}
+            {% do missing.append(table) %}
+        {% endfor %}
+        {% do return(missing) %}
+    {% endif %}
     {% for table in tables %}
         {% do looks.append(
             "select '" ~ table ~ "' where not exists (from glob('" ~ landing ~ table ~ "/**/*.parquet'))"
@@ -46,25 +52,13 @@
     {% do return(run_query(looks | join(' union all ')).columns[0].values()) %}
 {% endmacro %}
 
-{% macro spark__tables_without_files(landing, tables) %}
-    {% set missing = [] %}
-    {% for table in tables if finds_nothing(landing ~ landed_folder(table) ~ '*.parquet') %}
-        {% do missing.append(table) %}
-    {% endfor %}
-    {% do return(missing) %}
-{% endmacro %}
-
-{#- Whether no file has a path of that pattern. -#}
-{% macro finds_nothing(pattern) %}{{ return(adapter.dispatch('finds_nothing')(pattern)) }}{% endmacro %}
-
-{% macro duckdb__finds_nothing(pattern) %}
+{#- Whether no file has a path of that pattern. To Spark that is an error: 42K03, a path that does not exist. -#}
+{% macro finds_nothing(pattern) %}
+    {% if target.type == 'spark' %}
+        {% do return(run_query(
+            "begin declare exit handler for sqlstate '42K03' begin select true as finds_nothing; end;"
+            ~ " select count(*) < 0 as finds_nothing from binaryfile.`" ~ pattern ~ "`; end"
+        ).rows[0][0]) %}
+    {% endif %}
     {% do return(not run_query("select exists (from glob('" ~ pattern ~ "'))").rows[0][0]) %}
-{% endmacro %}
-
-{#- To Spark such a pattern is an error: 42K03 is that of a path that does not exist. -#}
-{% macro spark__finds_nothing(pattern) %}
-    {% do return(run_query(
-        "begin declare exit handler for sqlstate '42K03' begin select true as finds_nothing; end;"
-        ~ " select count(*) < 0 as finds_nothing from binaryfile.`" ~ pattern ~ "`; end"
-    ).rows[0][0]) %}
 {% endmacro %}
