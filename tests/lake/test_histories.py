@@ -33,8 +33,10 @@ def test_no_history_is_left_out() -> None:
     assert {*SHARED["sqlserver"], *SHARED["postgresql"]} == {*HISTORIES}
 
 
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("connector", CONNECTORS)
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    "connector", ["sqlserver", pytest.param("postgresql", marks=pytest.mark.long)]
+)
 def test_the_same_rows_in_one_commit(
     connector: ConnectorName, spark: SparkSession, tmp_path: Path
 ) -> None:
