@@ -13,7 +13,6 @@ from lakehouse.console import ROOT
 
 if TYPE_CHECKING:
     from dbt.artifacts.schemas.run import RunExecutionResult
-    from dbt.contracts.graph.nodes import AnalysisNode
     from duckdb import DuckDBPyConnection
 
 _QUIETLY = ("--log-level", "none", "--log-level-file", "none", "--no-write-json")
@@ -85,12 +84,7 @@ def invoke(*arguments: str) -> Outcome:
 
 def keys() -> dict[str, list[str]]:
     """The columns that tell the rows of a table apart, by its name with the schema."""
-    from dbt.cli.main import dbtRunner
-
-    done = dbtRunner().invoke(["parse", *_QUIETLY, *in_project()])
-    if done.exception:
-        raise TerminalError(f"dbt parse failed: {done.exception}")
-    nodes: dict[str, Any] = done.result.nodes  # type: ignore[union-attr, assignment]
+    nodes: dict[str, Any] = _result_of("parse").nodes
     found: dict[str, list[str]] = {}
     for node in nodes.values():
         if node.resource_type == "snapshot":
@@ -111,13 +105,17 @@ def compiled(analysis: str) -> str:
     Raises:
         TerminalError: dbt cannot compile it.
     """
+    [result] = _result_of("compile", "--select", analysis).results
+    return str(result.node.compiled_code)
+
+
+def _result_of(*arguments: str) -> Any:
     from dbt.cli.main import dbtRunner
 
-    done = dbtRunner().invoke(["compile", "--select", analysis, *_QUIETLY, *in_project()])
+    done = dbtRunner().invoke([*arguments, *_QUIETLY, *in_project()])
     if done.exception:
-        raise TerminalError(f"dbt compile failed: {done.exception}")
-    [result] = cast("RunExecutionResult", done.result).results
-    return str(cast("AnalysisNode", result.node).compiled_code)
+        raise TerminalError(f"dbt {arguments[0]} failed: {done.exception}")
+    return done.result
 
 
 def connection() -> DuckDBPyConnection:

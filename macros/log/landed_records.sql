@@ -47,46 +47,7 @@
             where regexp_like(file, '{{ named }}')
         ),
 
-        read_before as (
-            {% if is_incremental() %}
-            select _cdc_incarnation, kafka_partition, max(kafka_offset) + 1 as next_offset
-            from {{ this }}
-            group by _cdc_incarnation, kafka_partition
-            {% else %}
-            select 0 as _cdc_incarnation, 0 as kafka_partition, cast(0 as bigint) as next_offset
-            where false
-            {% endif %}
-        ),
-
-        ranged as (
-            select
-                files.file,
-                files.incarnation,
-                files.until_offset,
-                greatest(
-                    files.from_offset,
-                    coalesce(read_before.next_offset, 0),
-                    coalesce(
-                        max(files.until_offset) over (
-                            partition by files.incarnation, files.kafka_partition
-                            order by files.from_offset, files.until_offset desc, files.file
-                            rows between unbounded preceding and 1 preceding
-                        ),
-                        0
-                    )
-                ) as starts_at
-            from files
-            inner join {{ cdc_history.operations_relation('ledger_ends') }} as ledger_ends
-                on
-                    files.incarnation = ledger_ends.incarnation
-                    and files.kafka_partition = ledger_ends.kafka_partition
-                    and files.until_offset <= ledger_ends.until_offset
-            left join read_before
-                on
-                    files.incarnation = read_before._cdc_incarnation
-                    and files.kafka_partition = read_before.kafka_partition
-            where ledger_ends.table_name = '{{ table }}'
-        )
+        {{ _ranged_files(table) }}
 
         select file, incarnation, starts_at
         from ranged
@@ -126,6 +87,58 @@
     {% endif %}
 {% endmacro %}
 
+{#-
+  CTEs from `files` (file, incarnation, kafka_partition, from_offset, until_offset) to `ranged`: the files that the ledger
+  knows, and from which offset on each is to be read: behind what the log has and what a file before it gives.
+-#}
+{% macro _ranged_files(table) -%}
+read_before as (
+    {% if is_incremental() %}
+    select _cdc_incarnation, kafka_partition, max(kafka_offset) + 1 as next_offset
+    from {{ this }}
+    group by _cdc_incarnation, kafka_partition
+    {% else %}
+    select 0 as _cdc_incarnation, 0 as kafka_partition, cast(0 as bigint) as next_offset
+    where false
+    {% endif %}
+),
+
+committed as (
+    select files.*
+    from files
+    inner join {{ cdc_history.operations_relation('ledger_ends') }} as ledger_ends
+        on
+            files.incarnation = ledger_ends.incarnation
+            and files.kafka_partition = ledger_ends.kafka_partition
+            and files.until_offset <= ledger_ends.until_offset
+    where ledger_ends.table_name = '{{ table }}'
+),
+
+ranged as (
+    select
+        files.file,
+        files.incarnation,
+        files.until_offset,
+        greatest(
+            files.from_offset,
+            coalesce(read_before.next_offset, 0),
+            coalesce(
+                max(files.until_offset) over (
+                    partition by files.incarnation, files.kafka_partition
+                    order by files.from_offset, files.until_offset desc, files.file
+                    rows between unbounded preceding and 1 preceding
+                ),
+                0
+            )
+        ) as starts_at
+    from committed as files
+    left join read_before
+        on
+            files.incarnation = read_before._cdc_incarnation
+            and files.kafka_partition = read_before.kafka_partition
+)
+{%- endmacro %}
+
 {% macro choose_landing_files(table) %}
     {{ adapter.dispatch('choose_landing_files')(table) }}
 {% endmacro %}
@@ -158,50 +171,7 @@
             where parts.until_offset <> ''
         ),
 
-        read_before as (
-            {% if is_incremental() %}
-            select _cdc_incarnation, kafka_partition, max(kafka_offset) + 1 as next_offset
-            from {{ this }}
-            group by _cdc_incarnation, kafka_partition
-            {% else %}
-            select 0 as _cdc_incarnation, 0 as kafka_partition, cast(0 as bigint) as next_offset
-            where false
-            {% endif %}
-        ),
-
-        committed as (
-            select files.*
-            from files
-            inner join {{ cdc_history.operations_relation('ledger_ends') }} as ledger_ends
-                on
-                    files.incarnation = ledger_ends.incarnation
-                    and files.kafka_partition = ledger_ends.kafka_partition
-                    and files.until_offset <= ledger_ends.until_offset
-            where ledger_ends.table_name = '{{ table }}'
-        ),
-
-        ranged as (
-            select
-                files.file,
-                files.until_offset,
-                greatest(
-                    files.from_offset,
-                    coalesce(read_before.next_offset, 0),
-                    coalesce(
-                        max(files.until_offset) over (
-                            partition by files.incarnation, files.kafka_partition
-                            order by files.from_offset, files.until_offset desc, files.file
-                            rows between unbounded preceding and 1 preceding
-                        ),
-                        0
-                    )
-                ) as starts_at
-            from committed as files
-            left join read_before
-                on
-                    files.incarnation = read_before._cdc_incarnation
-                    and files.kafka_partition = read_before.kafka_partition
-        )
+        {{ _ranged_files(table) }}
 
         select list({'file': file, 'starts_at': starts_at})
         from ranged

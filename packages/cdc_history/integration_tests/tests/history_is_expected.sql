@@ -1,16 +1,9 @@
 {#- Both ways of knowing what is new give what docs/semantics.md says, after every build. -#}
+{% set columns = 'worked, row_key, tracked, untracked, position, op, valid_from, valid_to' %}
 with
 
 expected as (
-    select
-        worked,
-        row_key,
-        tracked,
-        untracked,
-        position,
-        op,
-        valid_from,
-        valid_to
+    select {{ columns }}
     from {{ ref('expected_history') }}
     where after_run = least({{ var('run') }}, (select max(after_run) from {{ ref('expected_history') }}))
 ),
@@ -38,17 +31,9 @@ expected as (
     union all
     (select * from {{ found }} where {{ compared }} except select * from expected)
     union all
-    select
-        worked,
-        row_key,
-        tracked,
-        untracked,
-        position,
-        op,
-        valid_from,
-        valid_to
+    select {{ columns }}
     from {{ found }}
-    group by worked, row_key, tracked, untracked, position, op, valid_from, valid_to
+    group by {{ columns }}
     having count(*) > 1
 ){{ ',' if not loop.last }}
 {% endfor %}
