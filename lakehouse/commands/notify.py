@@ -32,6 +32,7 @@ def notify(
     from lakehouse.report.alerts import Alert, alerts
     from lakehouse.report.figures import read_figures
     from lakehouse.report.webhook import change, message, send
+    from lakehouse.report.whole_file import write_whole
 
     settings, declared = CommandSettings.of_target(target), load()
     if not settings.webhook_url:
@@ -46,8 +47,5 @@ def notify(
         settings.webhook_url, message(changed, f"{TITLE}, {settings.environment or 'local'}", form)
     )
     # after it was sent: a message that failed is sent by the next call
-    state.parent.mkdir(parents=True, exist_ok=True)
-    written = state.with_name(f".{state.name}")
-    written.write_text(json.dumps([vars(each) for each in found], indent=1), "utf-8")
-    written.replace(state)
+    write_whole(state, json.dumps([vars(each) for each in found], indent=1))
     say(f"sent: {len(changed.new)} new, {len(changed.over)} over")

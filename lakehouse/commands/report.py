@@ -11,6 +11,7 @@ import typer
 from ingestion.declarations import load
 from lakehouse.commands.rebuild import parse_key
 from lakehouse.console import OnTarget, say
+from lakehouse.report.whole_file import write_whole
 from lakehouse.settings import CommandSettings
 
 
@@ -51,10 +52,5 @@ def write_report(output: Path, target: str | None) -> None:
 
 
 def _write(output: Path, text: str) -> None:
-    """Write the file, whole or not at all: somebody may be reading the one before."""
-    output = output.resolve()
-    output.parent.mkdir(parents=True, exist_ok=True)
-    written = output.with_name(f".{output.name}")
-    written.write_text(text, encoding="utf-8")
-    written.replace(output)
-    say(f"written: {output}")
+    write_whole(output, text)
+    say(f"written: {output.resolve()}")

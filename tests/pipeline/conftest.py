@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,8 @@ from playground.shop import schema
 from playground.shop.opening import Scale
 from playground.shop.simulator import Shop
 from playground.shop.stress import Stress
+from tests.kit.dbt import ROOT
+from tests.kit.warehouse import Warehouse
 from tests.pipeline.chain import Chain
 
 _SCALE = Scale(customers=300, orders=400, products=120, categories=12)
@@ -70,3 +72,16 @@ def copied_warehouse(passed: Passed, tmp_path: Path) -> Path:
     copy = tmp_path / "warehouse.duckdb"
     copy.write_bytes(passed.chain.warehouse.read_bytes())
     return copy
+
+
+@pytest.fixture(scope="package")
+def parsed(passed: Passed) -> Warehouse:
+    """The chain's warehouse with the project as dbt has parsed it."""
+    chain = passed.chain
+    return Warehouse(ROOT, chain.folder / "landing", chain.warehouse, "postgresql").parsed()
+
+
+@pytest.fixture
+def warehouse(copied_warehouse: Path, parsed: Warehouse) -> Warehouse:
+    """The same, on a file that a test may change."""
+    return replace(parsed, file=copied_warehouse)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-
 import duckdb
 import pytest
 from dbt.artifacts.schemas.run import RunExecutionResult
@@ -12,7 +9,6 @@ from dbt.contracts.graph.nodes import GenericTestNode, SingularTestNode
 
 from tests.kit.dbt import ROOT
 from tests.kit.warehouse import Warehouse
-from tests.pipeline.conftest import Passed
 
 # What makes each test fail: one statement on a warehouse in which all of them pass.
 BAD_DATA = {
@@ -144,17 +140,6 @@ def failing(warehouse: Warehouse, *selection: str) -> set[str]:
     return {definition(node.node) for node in result.results if node.status in ("fail", "warn")}
 
 
-@pytest.fixture(scope="module")
-def parsed(passed: Passed) -> Warehouse:
-    chain = passed.chain
-    return Warehouse(ROOT, chain.folder / "landing", chain.warehouse, "postgresql").parsed()
-
-
-@pytest.fixture
-def bad_warehouse(copied_warehouse: Path, parsed: Warehouse) -> Warehouse:
-    return replace(parsed, file=copied_warehouse)
-
-
 def test_no_data_test_is_left_out(parsed: Warehouse) -> None:
     assert parsed.manifest is not None
     defined = {
@@ -166,7 +151,7 @@ def test_no_data_test_is_left_out(parsed: Warehouse) -> None:
 
 
 @pytest.mark.parametrize("name", BAD_DATA)
-def test_it_fails_on_bad_data(name: str, bad_warehouse: Warehouse) -> None:
-    with duckdb.connect(str(bad_warehouse.file)) as connection:
+def test_it_fails_on_bad_data(name: str, warehouse: Warehouse) -> None:
+    with duckdb.connect(str(warehouse.file)) as connection:
         connection.execute(BAD_DATA[name])
-    assert name in failing(bad_warehouse, name if name in _SINGULAR else f"test_name:{name}")
+    assert name in failing(warehouse, name if name in _SINGULAR else f"test_name:{name}")

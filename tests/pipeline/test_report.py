@@ -17,7 +17,6 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from ingestion.declarations import load
-from tests.kit.dbt import ROOT
 from tests.kit.landing import LandingZone
 from tests.kit.warehouse import Warehouse
 from tests.pipeline.chain import Chain
@@ -79,17 +78,6 @@ def report(passed: Passed, tmp_path_factory: pytest.TempPathFactory) -> Path:
             "update marts.agg_daily_sales set sales_date = current_date - store_id % 50"
         )
     return written(replace(passed.chain, warehouse=copy), folder / "report.html")
-
-
-@pytest.fixture(scope="module")
-def parsed(passed: Passed) -> Warehouse:
-    chain = passed.chain
-    return Warehouse(ROOT, chain.folder / "landing", chain.warehouse, "postgresql").parsed()
-
-
-@pytest.fixture
-def warehouse(copied_warehouse: Path, parsed: Warehouse) -> Warehouse:
-    return replace(parsed, file=copied_warehouse)
 
 
 def written(chain: Chain, file: Path, *arguments: str) -> Path:
