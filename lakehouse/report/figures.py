@@ -149,14 +149,13 @@ def _days_before(now: datetime, days: int) -> date:
 
 
 def _tables(query: Query, own: str, declared: Declarations) -> tuple[TableFigure, ...]:
-    became = {name: counts for name, *counts in query(_BECAME.format(own=own))}
     found = {name: row for name, *row in query(_FRESHNESS.format(own=own))}
     figures = []
     for table in declared.tables:
         if table.name not in found:
             continue
-        warn, error, newest, landed_at, built_at, landed, lost = found[table.name]
-        records, accepted, tombstones, rejected = map(int, became.get(table.name, (0, 0, 0, 0)))
+        warn, error, newest, landed_at, built_at, *counts = found[table.name]
+        records, accepted, tombstones, rejected, landed, lost = (int(n or 0) for n in counts)
         figures.append(
             TableFigure(
                 name=table.name,
@@ -169,8 +168,8 @@ def _tables(query: Query, own: str, declared: Declarations) -> tuple[TableFigure
                 accepted=accepted,
                 tombstones=tombstones,
                 rejected=rejected,
-                landed=int(landed),
-                lost=int(lost),
+                landed=landed,
+                lost=lost,
             )
         )
     return tuple(figures)
@@ -291,11 +290,8 @@ _SANE = "between timestamp '1970-01-01' and timestamp '9999-12-31'"
 _FRESHNESS = (
     "select table_name, warn_after_seconds, error_after_seconds,"
     f" case when newest_record_at {_SANE} then newest_record_at end,"
-    " landed_at, built_at, landed_count, lost_offset_count from {own}.table_freshness"
-)
-_BECAME = (
-    "select table_name, sum(record_count), sum(accepted_count), sum(tombstone_count),"
-    " sum(rejected_count) from {own}.record_hours group by table_name"
+    " landed_at, built_at, record_count, accepted_count, tombstone_count, rejected_count,"
+    " landed_count, lost_offset_count from {own}.table_freshness"
 )
 _NODES = """
 select resource_type, node, status, run_number, finished_at, seconds, row_count

@@ -84,6 +84,9 @@ select
     declared.warn_after_seconds,
     declared.error_after_seconds,
     logged.record_count,
+    logged.accepted_count,
+    logged.tombstone_count,
+    logged.rejected_count,
     logged.newest_record_at,
     logged.newest_run,
     runs.finished_at as built_at,
@@ -105,7 +108,9 @@ from (
 left join (
     select
         hours.table_name,
-        cast(sum(hours.record_count) as bigint) as record_count,
+        {%- for count in ['record_count', 'accepted_count', 'tombstone_count', 'rejected_count'] %}
+        cast(sum(hours.{{ count }}) as bigint) as {{ count }},
+        {%- endfor %}
         max(hours.newest_record_at) as newest_record_at,
         max(hours.newest_run) as newest_run
     from {{ ref('record_hours').render() }} as hours
